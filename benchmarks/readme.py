@@ -1,0 +1,77 @@
+"""Write the generated parts of the READMEs from the files they come from, or check that they agree.
+
+Run: python -m benchmarks.readme [--check]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.common import read_results
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _real_features() -> str:
+    header = ["answer", "≤25 km", "≤200 km", "≤750 km", "≤2500 km", "balscore"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---:|---:|---:|---:|---:|"]
+    for row in read_results("real_features"):
+        spread = f" ± {float(row['balscore_sd']):.1f}" if row["balscore_sd"] else ""
+        shares = [f"{float(row[f'within_{km}']):.1f}" for km in (25, 200, 750, 2500)]
+        lines.append(f"| {row['answer']} | " + " | ".join(shares) + f" | {float(row['balscore']):.1f}{spread} |")
+    seeds = max(int(row["seeds"]) for row in read_results("real_features"))
+    lines += ["", f"Percent of locations, mean over five folds; ± standard deviation over {seeds} seeds of the fit."]
+    return "\n".join(lines)
+
+
+def _quickstart() -> str:
+    text = (ROOT / "docs" / "quickstart.txt").read_text(encoding="utf-8")
+    return "```\n" + text.split("\n\nSynthetic:", maxsplit=1)[0].strip() + "\n```"
+
+
+def _recipes() -> str:
+    header = ["partition", "recipe", "locations", "published cells", "cells here", "fewest", "median", "most"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+    for row in read_results("partition_recipes"):
+        numbers = [row[key] for key in ("published_cells", "n_cells", "count_min", "count_median", "count_max")]
+        texts = [f"{float(number):,g}" if number else "–" for number in numbers]
+        recipe = f"`{row['kind']}` {row['parameters']}".strip()
+        lines.append(f"| {row['partition']} | {recipe} | {row['region']} | " + " | ".join(texts) + " |")
+    sizes = {row["region"]: f"{int(row['n_locations']):,}" for row in read_results("partition_recipes")}
+    lines += ["", f"Cells here: on {sizes['Europe']} street-view locations in Europe and {sizes['world']} worldwide."]
+    return "\n".join(lines)
+
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"quickstart": _quickstart, "real_features": _real_features},
+    "partitions/README.md": {"recipes": _recipes},
+}
+"""File -> its generated parts."""
+
+
+def fill(text: str, page: str = "README.md") -> str:
+    """Return a page with every part between `<!-- generated: NAME -->` and `<!-- end -->` written anew."""
+    for name, part in PAGES[page].items():
+        pattern = re.compile(rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        match = pattern.search(text)
+        if match is None:
+            raise ValueError(f"{page} must have the markers of the part {name!r}.")
+        text = f"{text[: match.end(1)]}{part()}\n{text[match.start(2) :]}"
+    return text
+
+
+def main() -> None:
+    """Write, or with --check exit with 1 when the README is not what its sources give."""
+    old = {page: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
+    new = {page: fill(text, page) for page, text in old.items()}
+    if "--check" in sys.argv:
+        sys.exit(int(new != old))
+    for page, text in new.items():
+        (ROOT / page).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

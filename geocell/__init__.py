@@ -1,0 +1,94 @@
+"""geocell: image geolocation by geocell classification.
+
+Names are imported when they are first used, so that `import geocell` loads none of torch, transformers, geopandas
+or scikit-learn.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from geocell.audit import Audit as Audit
+    from geocell.cache import FeatureCache as FeatureCache
+    from geocell.decoders import decode as decode
+    from geocell.encoders import CLIPEncoder as CLIPEncoder
+    from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
+    from geocell.encoders import Encoder as Encoder
+    from geocell.encoders import StreetCLIP as StreetCLIP
+    from geocell.encoders import load_encoder as load_encoder
+    from geocell.encoding import encode as encode
+    from geocell.encoding import import_features as import_features
+    from geocell.fit import fit_head as fit_head
+    from geocell.geodesy import distance_km as distance_km
+    from geocell.head import Head as Head
+    from geocell.head import load_head as load_head
+    from geocell.locations import EncoderInfo as EncoderInfo
+    from geocell.locations import Locations as Locations
+    from geocell.metrics import Scores as Scores
+    from geocell.metrics import balscore as balscore
+    from geocell.metrics import score as score
+    from geocell.partitioners.base import OUTSIDE as OUTSIDE
+    from geocell.partitioners.base import Partition as Partition
+    from geocell.partitioners.h3 import H3Partitioner as H3Partitioner
+    from geocell.partitioners.h3_adaptive import H3AdaptivePartitioner as H3AdaptivePartitioner
+    from geocell.partitioners.kdtree import KDTreePartitioner as KDTreePartitioner
+    from geocell.partitioners.kmeans import KMeansPartitioner as KMeansPartitioner
+    from geocell.partitioners.nuts import NUTSPartitioner as NUTSPartitioner
+    from geocell.partitioners.polygons import PolygonsPartitioner as PolygonsPartitioner
+    from geocell.partitioners.quadtree import QuadtreePartitioner as QuadtreePartitioner
+    from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
+    from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
+    from geocell.prediction import Prediction as Prediction
+    from geocell.prediction import predict as predict
+    from geocell.recipe import FitConfig as FitConfig
+    from geocell.splits import Splits as Splits
+    from geocell.splits import make_splits as make_splits
+    from geocell.splits import split as split
+    from geocell.views import ColumnNames as ColumnNames
+    from geocell.views import ViewTable as ViewTable
+    from geocell.views import read_views as read_views
+
+_HOMES = {
+    "audit": ("Audit",),
+    "cache": ("FeatureCache",),
+    "decoders": ("decode",),
+    "encoding": ("encode", "import_features"),
+    "encoders": ("CLIPEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
+    "fit": ("fit_head",),
+    "geodesy": ("distance_km",),
+    "head": ("Head", "load_head"),
+    "locations": ("EncoderInfo", "Locations"),
+    "metrics": ("Scores", "balscore", "score"),
+    "partitioners.base": ("OUTSIDE", "Partition"),
+    "partitioners.h3": ("H3Partitioner",),
+    "partitioners.h3_adaptive": ("H3AdaptivePartitioner",),
+    "partitioners.kdtree": ("KDTreePartitioner",),
+    "partitioners.kmeans": ("KMeansPartitioner",),
+    "partitioners.nuts": ("NUTSPartitioner",),
+    "partitioners.polygons": ("PolygonsPartitioner",),
+    "partitioners.quadtree": ("QuadtreePartitioner",),
+    "partitioners.s2": ("S2Partitioner",),
+    "partitioners.semantic": ("SemanticPartitioner",),
+    "prediction": ("Prediction", "predict"),
+    "recipe": ("FitConfig",),
+    "splits": ("Splits", "make_splits", "split"),
+    "views": ("ColumnNames", "ViewTable", "read_views"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604 - the names are text
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'geocell' has no attribute {name!r}")
+    value = getattr(import_module(f"geocell.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

@@ -1,0 +1,102 @@
+"""The model card of a head: what a reader of its folder has to know, generated from the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEMPLATE = """\
+---
+library_name: geocell
+tags: [image-geolocation, geocell]
+---
+
+# Geocell head: {encoder} on {n_cells} cells ({kind})
+
+A linear classifier over {n_cells} geographic cells. It reads features of one frozen encoder and answers where an image
+was taken, as a probability per cell.
+
+| | |
+|---|---|
+| encoder | `{encoder}`, revision `{revision}`, `{pooling}` ({dim} numbers), {image_size} px |
+| partition | {kind}, {n_cells} cells, sha256 `{sha}` |
+| views of one location | {fusion} fusion |
+| fitted on | {n_train} locations; best epoch {best_epoch} of {epochs_run} |
+
+{scores}
+## Use
+
+```python
+from geocell.head import load_head
+
+head = load_head("path/to/this/folder")
+posterior = head.posterior(locations)  # locations with features of the same encoder; others are refused
+```
+
+`geocell predict path/to/this/folder image.jpg` encodes and answers. `model.safetensors` has the keys `head.0.weight`,
+`head.0.bias` (LayerNorm) and `head.2.weight`, `head.2.bias` (Linear); class i is key "i" of `geocell_info.json`.
+
+## Limits
+
+It knows only the regions of its training locations and always names one of its cells, also for an image from
+elsewhere. Its probabilities are not calibrated. `config.json` has every setting of the fit.
+"""
+
+
+def head_card(config: Mapping[str, Any], kind: str, scores: Mapping[str, Any] | None) -> str:
+    """Return the model card of a head as Markdown.
+
+    Args:
+        config: the content of its `config.json`.
+        kind: kind of its partition.
+        scores: the content of its `scores.json`, when it has one.
+    """
+    encoder, training = config["encoder"], config["training"]
+    return _TEMPLATE.format(
+        encoder=encoder["name"],
+        revision=encoder["revision"],
+        pooling=encoder["pooling"],
+        dim=encoder["dim"],
+        image_size=encoder["image_size"],
+        kind=kind,
+        n_cells=f"{config['n_cells']:,}",
+        sha=config["partition_sha256"][:12],
+        fusion=config["fusion"],
+        n_train=training.get("n_train", "unknown"),
+        best_epoch=training.get("best_epoch", "unknown"),
+        epochs_run=training.get("epochs_run", "unknown"),
+        scores=_scores_section(scores),
+    )
+
+
+def _scores_section(scores: Mapping[str, Any] | None) -> str:
+    """Return the table of scores, or that there are none."""
+    if scores is None:
+        return "## Scores\n\nNot measured.\n"
+    intervals = scores["intervals"]
+    rows = [("balscore", _percent(scores["balscore"]), intervals.get("balscore"))]
+    rows += [("top-1", _percent(scores["top1"]), None), ("top-5", _percent(scores["top5"]), None)]
+    rows += [
+        (f"within {radius} km", _percent(share), intervals.get(f"within_{radius}"))
+        for radius, share in scores["within"].items()
+    ]
+    rows += [("median", f"{scores['median_km']:.1f} km", None), ("mean", f"{scores['mean_km']:.1f} km", None)]
+    split = f"the split `{scores['split']}`" if scores["split"] else "an unnamed split"
+    lines = [
+        "## Scores",
+        "",
+        f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; 95 % bootstrap intervals "
+        "over locations.",
+        "",
+        "| score | value | interval |",
+        "|---|---:|---|",
+    ]
+    lines += [
+        f"| {name} | {value} | {'' if interval is None else ' – '.join(_percent(end) for end in interval)} |"
+        for name, value, interval in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(share: float | None) -> str:
+    return "not known" if share is None else f"{100 * share:.1f} %"

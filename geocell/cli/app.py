@@ -1,0 +1,136 @@
+"""The app: commands, recipes as defaults of flags, errors as one sentence, third parties kept quiet."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts.config import Dict
+
+from geocell import __version__
+from geocell.cli import features, heads, partitions
+from geocell.cli.output import UsageError
+from geocell.partitioners import read_partition_recipe
+
+USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
+
+_HELP = """Image geolocation by geocell classification.
+
+encode -> split -> partition -> fit-head -> score -> predict; `geocell COMMAND --help` explains each.
+`--verbose` before or after any command lets other libraries speak and shows tracebacks.
+"""
+
+
+def _recipe_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give flags that were not typed the values of the recipe's table for this command."""
+    section = {"fit-head": "fit", "partition": "partition"}.get(commands[0] if commands else "")
+    typed = [token.value for argument in arguments if "--recipe" in argument.names for token in argument.tokens]
+    if section is None or not typed or len(commands) != (2 if section == "partition" else 1):
+        return
+    path = Path(typed[-1])
+    if section == "fit":
+        from geocell.recipe import read_recipe
+
+        values = read_recipe(path).get("fit", {})
+    else:
+        kind, values = read_partition_recipe(path)
+        if kind != commands[1]:
+            raise ValueError(f"{path} must be a recipe of kind {commands[1]!r}, got {kind!r}.")
+    config: Any = Dict(
+        {key.replace("_", "-"): v for key, v in values.items()}, use_commands_as_keys=False, source=typed[-1]
+    )
+    config(app, commands, arguments)
+
+
+def _with_kind_of_recipe(tokens: list[str]) -> list[str]:
+    """Return `partition --recipe FILE …` with the kind that the recipe states, and other commands as they are."""
+    if tokens[:1] != ["partition"] or len(tokens) < 2 or tokens[1] in partitions.COMMANDS:
+        return tokens
+    typed = [value for flag, value in pairwise(tokens) if flag == "--recipe"]
+    typed += [token.removeprefix("--recipe=") for token in tokens if token.startswith("--recipe=")]
+    return ["partition", read_partition_recipe(typed[-1])[0], *tokens[1:]] if typed else tokens
+
+
+def build_app() -> App:
+    """Return the app with its commands; nothing heavy is imported."""
+    app = App(
+        name="geocell",
+        help=_HELP,
+        version=__version__,
+        config=_recipe_defaults,
+        default_parameter=Parameter(negative=()),
+    )
+    app.command(features.encode, name="encode")
+    app.command(features.split, name="split")
+    cache = App(name="cache", help="Make or look at feature caches.")
+    cache.command(features.cache_import, name="import")
+    cache.command(features.cache_info, name="info")
+    app.command(cache)
+    partition = App(name="partition", help="Cut the earth into cells: geocell_info.json and partition.json.")
+    for kind, command in partitions.COMMANDS.items():
+        partition.command(command, name=kind)
+    app.command(partition)
+    app.command(partitions.audit, name="audit")
+    app.command(partitions.export, name="export")
+    app.command(partitions.plot, name="plot")
+    app.command(heads.fit_head, name="fit-head")
+    app.command(heads.score, name="score")
+    app.command(heads.predict, name="predict")
+    app.command(heads.quickstart, name="quickstart")
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    verbose = "--verbose" in tokens
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show must not lose the result
+        sys.stdout.reconfigure(errors="backslashreplace")
+    tokens = [token for token in tokens if token != "--verbose"]  # noqa: S105 - a word of the command line
+    if not verbose:
+        _quiet_third_parties()
+    try:
+        command, bound, _ = build_app().parse_args(_with_kind_of_recipe(tokens), exit_on_error=False, print_error=False)
+    except (CycloptsError, *USER_ERRORS) as error:
+        return _complain(error, verbose, 2)
+    try:
+        command(*bound.args, **bound.kwargs)
+    except KeyboardInterrupt:
+        print("geocell: interrupted; what was finished is kept, run the same command again.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        return 1
+    except USER_ERRORS as error:
+        return _complain(error, verbose, 2 if isinstance(error, UsageError) else 1)
+    except Exception as error:  # whatever another library raises is one sentence too; --verbose has the rest
+        return _complain(error, verbose, 1)
+    return 0
+
+
+def _complain(error: BaseException, verbose: bool, status: int) -> int:
+    if verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    print(f"geocell: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+    return status
+
+
+def _quiet_third_parties() -> None:
+    """Keep other libraries' load reports, progress bars and warnings from the user."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)

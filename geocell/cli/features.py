@@ -1,0 +1,198 @@
+"""Commands of the feature stage: encode, split, cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from geocell.cli.output import emit, note
+from geocell.views import ColumnNames
+
+if TYPE_CHECKING:
+    from geocell.cache import FeatureCache
+
+Flat = Parameter(name="*")
+
+
+def encode(
+    images: Path,
+    /,
+    *,
+    out: Path,
+    encoder: str = "geolocal/StreetCLIP",
+    revision: str | None = None,
+    device: str = "auto",
+    batch_size: int = 32,
+    workers: int = 2,
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    retry: bool = False,
+    json: bool = False,
+) -> None:
+    """Run the frozen encoder over images once and keep their features; go on where a run was interrupted.
+
+    Args:
+        images: CSV, TSV or Parquet table with image paths and coordinates; or a folder with a metadata.csv, or with
+            EXIF GPS positions.
+        out: folder of the feature cache.
+        encoder: Hub id or folder of a CLIP model, or efficientnet-lite0.
+        revision: branch, tag or commit of the encoder on the Hub.
+        device: auto, cpu, cuda or mps.
+        batch_size: images per call of the encoder.
+        workers: threads that decode images.
+        columns: columns that are not spelled as usual.
+        retry: encode again where images had problems and were repaired since.
+        json: print one JSON object.
+    """
+    from geocell.cache import require_cache_or_nothing
+    from geocell.encoders import load_encoder
+    from geocell.encoding import encode as encode_views
+    from geocell.views import read_views
+
+    table = read_views(images, columns)
+    require_cache_or_nothing(out)
+    note(f"loading the encoder {encoder}")
+    cache = encode_views(
+        table, load_encoder(encoder, revision, device), out, batch_size=batch_size, workers=workers, retry=retry
+    )
+    _emit_cache(cache, json)
+
+
+def cache_import(
+    features: Path,
+    table: Path | None = None,
+    /,
+    *,
+    encoder: str,
+    out: Path,
+    revision: str = "unknown",
+    pooling: str = "unknown",
+    image_size: int = 0,
+    processor: str = "unknown",
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Make a feature cache of features that exist already.
+
+    `predict` encodes new images only with an encoder whose name, revision, pooling, image size and processor are those
+    given here: `geocell cache info` of a cache that this encoder made shows them.
+
+    Args:
+        features: .npy file with one row per table row, or a folder as clip-retrieval writes (img_emb, metadata).
+        table: table of the views; left out for a clip-retrieval folder with its own metadata.
+        encoder: name of the encoder that made them.
+        out: folder of the feature cache.
+        revision: its revision.
+        pooling: which of its tensors: pooler_output is the one that StreetCLIP's cache has.
+        image_size: side of its input in pixels.
+        processor: its image processor.
+        columns: columns that are not spelled as usual.
+        overwrite: replace an existing cache.
+        json: print one JSON object.
+    """
+    from geocell.encoding import import_features
+    from geocell.locations import EncoderInfo
+    from geocell.views import read_views
+
+    views = None if table is None else read_views(table, columns, images_optional=True)
+    info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)
+    _emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
+
+
+def cache_info(cache: Path, /, *, json: bool = False) -> None:
+    """Say what is in a feature cache.
+
+    Args:
+        cache: its folder.
+        json: print one JSON object.
+    """
+    from geocell.cache import FeatureCache
+
+    _emit_cache(FeatureCache.open(cache), json)
+
+
+def _emit_cache(cache: FeatureCache, as_json: bool) -> None:
+    problems = cache.views["status"][~cache.good].value_counts()
+    locations = cache.views["location"][cache.good].nunique()
+    good = int(cache.good.sum())
+    if not good:
+        raise ValueError(
+            f"{cache.folder} must have at least one good view, got {len(cache)} bad ones, most of them "
+            f"{str(problems.index[0])!r}: repair the images and run again with --retry."
+        )
+    result: dict[str, Any] = {
+        "cache": str(cache.folder),
+        "encoder": cache.encoder.to_dict(),
+        "views": len(cache),
+        "good": good,
+        "bad": len(cache) - good,
+        "locations": int(locations),
+        "problems": {str(k): int(v) for k, v in problems.items()},
+    }
+    lines = [
+        f"{cache.folder}: {len(cache)} views of {locations} locations, {good} good, {len(cache) - good} bad; "
+        f"{cache.encoder.name}, {cache.encoder.dim} features"
+    ]
+    lines += [f"  {count} x {problem}" for problem, count in list(result["problems"].items())[:10]]
+    if len(result["problems"]) > 10:
+        lines.append(
+            f"  and {len(result['problems']) - 10} more kinds: the status column of views.parquet has them all"
+        )
+    emit(result, "\n".join(lines), as_json)
+
+
+def split(
+    source: Path,
+    /,
+    *,
+    out: Path,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    buffer_km: float = 0.0,
+    from_column: bool = False,
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Split locations into train, val and test: by location, never by view, and no coordinate in two splits.
+
+    Args:
+        source: feature cache, or a table of views.
+        out: the splits.json to write.
+        fractions: shares of train, val and test.
+        seed: seed of the draw.
+        buffer_km: keep locations closer than this in one split.
+        from_column: take the splits from the table's split column instead of drawing them.
+        columns: columns that are not spelled as usual.
+        overwrite: replace an existing file.
+        json: print one JSON object.
+    """
+    from geocell.cache import FeatureCache
+    from geocell.splits import leak_report, make_splits, splits_from_column
+    from geocell.views import read_views
+
+    if (source / "cache.json").is_file():
+        cache = FeatureCache.open(source)
+        frame = cache.views[cache.good]
+    else:
+        frame = read_views(source, columns, images_optional=True).frame
+        frame = frame[frame["problem"] == ""]
+    ids, latlon = frame["location"].to_numpy(object), frame[["lat", "lon"]].to_numpy(float)
+    if from_column:
+        if "split" not in frame:
+            raise ValueError(f"{source} must have a split column for --from-column, got {list(frame.columns)}.")
+        splits = splits_from_column(ids, latlon, frame["split"].tolist())
+    else:
+        splits = make_splits(ids, latlon, fractions, seed, buffer_km)
+    splits.save(out, overwrite=overwrite)
+    leaks = leak_report(splits, ids, latlon)
+    counts = {name: len(members) for name, members in splits.ids.items()}
+    text = f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " locations"
+    for name, report in leaks.items():
+        text += (
+            f"\n  {name}: nearest training location {report['min_km']:.3f} km (least), "
+            f"{report['median_km']:.1f} km (median)"
+        )
+    emit({"splits": str(out), "locations": counts, "nearest_train": leaks}, text, json)

@@ -1,0 +1,174 @@
+"""Commands that fit, score and ask heads, and the quickstart that runs the whole road."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from geocell.cli.output import cache_locations, emit, note
+from geocell.recipe import FitConfig
+
+Flat = Parameter(name="*")
+
+
+def fit_head(
+    *,
+    cache: Path,
+    splits: Path,
+    partition: Path,
+    out: Path,
+    recipe: Path | None = None,
+    init: Path | None = None,
+    config: Annotated[FitConfig, Flat] = FitConfig(),
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
+
+    Args:
+        cache: feature cache.
+        splits: splits.json with train and val.
+        partition: folder of the partition.
+        out: folder of the head.
+        recipe: TOML file whose [fit] table gives the flags that are not typed.
+        init: head of the same partition to start from.
+        config: settings of the fit.
+        overwrite: replace an existing head.
+        json: print one JSON object.
+    """
+    del recipe  # read before, as the defaults of the flags
+    from geocell.files import require_new
+    from geocell.fit import fit_head as fit
+    from geocell.head import load_head
+    from geocell.partitioners.base import Partition
+    from geocell.splits import Splits
+
+    require_new(out, overwrite)
+    cells = Partition.load(partition)
+    start = None if init is None else load_head(init)
+    train = cache_locations(cache, splits, "train")
+    val = cache_locations(cache, splits, "val") if Splits.load(splits).ids.get("val") else None
+    head = fit(train, val, cells, config, init=start)
+    head.save(out, overwrite=overwrite)
+    training = head.training
+    text = (
+        f"{out}: {len(cells)} {cells.kind} cells, {training['n_train']} training and {training['n_val']} validation "
+        f"locations\n  epoch {training['best_epoch']} of {training['epochs_run']} kept"
+    )
+    if training["val"]:
+        text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {config.decode}"
+    else:
+        text += ": there is no validation split, so the last one"
+    if training["n_train_outside"]:
+        text += f"\n  {training['n_train_outside']} training locations lie outside every cell and were left out"
+    if training["cells_without_training_location"]:
+        text += f"\n  {training['cells_without_training_location']} cells have no training location in this split"
+    if training["interrupted"]:
+        text += "\n  interrupted: this is the best epoch so far"
+    emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
+
+
+def score(
+    head: Path,
+    /,
+    *,
+    cache: Path,
+    splits: Path | None = None,
+    split: str = "test",
+    decode: str = "centroid",
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Score a head on locations it has not seen, and write the scores into its folder.
+
+    Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json.
+
+    Args:
+        head: folder of the head.
+        cache: feature cache.
+        splits: splits.json; without it every location of the cache is scored.
+        split: which split of it.
+        decode: decoder, centroid or mean.
+        out: file to write instead.
+        json: print one JSON object.
+    """
+    from geocell.files import write_json
+    from geocell.head import load_head
+    from geocell.metrics import score as score_locations
+    from geocell.report import score_table
+
+    loaded = load_head(head)
+    locations = cache_locations(cache, splits, split)
+    scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all")
+    if out is None and scores.split == "test":
+        loaded.write_scores(head, scores)
+    else:
+        write_json(out or head / f"scores-{scores.split}.json", scores.to_dict())
+    row = {"head": head.name, "partition": loaded.partition.kind, **scores.to_dict()}
+    emit(scores.to_dict(), score_table([row]), json)
+
+
+def predict(
+    head: Path,
+    images: list[Path],
+    /,
+    *,
+    one_location: bool = False,
+    top_k: int = 5,
+    decode: str = "centroid",
+    encoder: str | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> None:
+    """Say where images were taken.
+
+    Args:
+        head: folder of the head.
+        images: image files.
+        one_location: all images show one location, in several headings say.
+        top_k: how many cells to name.
+        decode: decoder, centroid or mean.
+        encoder: where to load the head's encoder from; another one is refused.
+        device: auto, cpu, cuda or mps.
+        json: print one JSON object.
+    """
+    from geocell.encoders import encoder_for
+    from geocell.head import load_head
+    from geocell.prediction import predict as predict_images
+    from geocell.report import prediction_text
+
+    missing = [str(image) for image in images if not image.is_file()]
+    if missing:
+        raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
+    loaded = load_head(head)
+    note(f"loading the encoder {loaded.encoder.name}")
+    used = encoder_for(loaded.encoder, device, encoder)
+    answers = predict_images(loaded, images, used, one_location=one_location, top_k=top_k, decode=decode)
+    rows = [answer.to_dict() for answer in answers]
+    emit({"predictions": rows}, "\n\n".join(prediction_text(row) for row in rows), json)
+
+
+def quickstart(
+    out: Path = Path("quickstart"),
+    /,
+    *,
+    n_locations: int = 400,
+    seed: int = 0,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Run the whole road on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+
+    Args:
+        out: folder of every artefact.
+        n_locations: how many places are drawn.
+        seed: seed of places, scenes, splits and fits.
+        overwrite: begin again instead of going on with what is there.
+        json: print one JSON object.
+    """
+    from geocell.quickstart.road import run
+
+    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite)
+    emit(result.to_dict(), result.text(), json)

@@ -1,0 +1,110 @@
+"""What commands share: how results are printed, and where their locations come from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geocell.views import ColumnNames
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geocell.geodesy import Floats
+    from geocell.locations import Locations
+
+
+COUNTRY = "country"
+"""The column that says which country a location is in."""
+
+
+class UsageError(ValueError):
+    """Flags that do not make a command: exit status 2."""
+
+
+def emit(result: Mapping[str, Any], text: str, as_json: bool) -> None:
+    """Print the result on standard output: one JSON object, or text."""
+    print(json.dumps(result, ensure_ascii=False, indent=1) if as_json else text)
+
+
+def note(text: str) -> None:
+    """Say something beside the result, on standard error."""
+    print(text, file=sys.stderr)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where locations are.
+
+    Attributes:
+        latlon: (P, 2) degrees.
+        countries: (P,) country of each, None when there is no such column.
+        dim: D of their features, None when they come from a table.
+    """
+
+    latlon: Floats
+    countries: NDArray[Any] | None = None
+    dim: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where locations come from: a cache, some of its splits, or a table.
+
+    Attributes:
+        cache: feature cache whose locations are used.
+        splits: splits.json; without it every location of the cache is used.
+        split: which split of it.
+        table: table with coordinates, instead of a cache.
+    """
+
+    cache: Path | None = None
+    splits: Path | None = None
+    split: str = "train"
+    table: Path | None = None
+
+    @property
+    def text(self) -> str:
+        """What is written down about it in an artefact."""
+        if self.table is not None:
+            return self.table.name
+        return f"{self.cache.name if self.cache else ''}, " + (
+            f"split {self.split}" if self.splits else "all locations"
+        )
+
+    def latlon(self, columns: ColumnNames) -> Floats:
+        """Return (P, 2) degrees, one row per location."""
+        return self.places(columns).latlon
+
+    def places(self, columns: ColumnNames) -> Places:
+        """Return the coordinates of every location, and what else an audit asks about them."""
+        if (self.cache is None) == (self.table is None):
+            raise UsageError("expected one of --cache DIR and --table FILE: pass the one that has the locations.")
+        if self.table is not None:
+            if self.splits is not None:
+                raise UsageError("--splits names locations of a cache: pass --cache instead of --table.")
+            from geocell.views import location_column, location_coordinates, read_views
+
+            table = read_views(self.table, columns, images_optional=True)
+            return Places(location_coordinates(table), location_column(table, COUNTRY))
+        locations = cache_locations(Path(self.cache or ""), self.splits, self.split)
+        return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
+
+
+def cache_locations(cache: Path, splits: Path | None, split: str) -> Locations:
+    """Return the locations of a cache, or of one of its splits."""
+    from geocell.cache import FeatureCache
+    from geocell.splits import Splits
+
+    locations = FeatureCache.open(cache).locations()
+    if splits is None:
+        return locations
+    loaded = Splits.load(splits)
+    chosen = loaded.select(locations, split)
+    if len(chosen) < len(loaded.ids[split]):
+        note(f"{len(chosen)} of the {len(loaded.ids[split])} locations of split {split} are in {cache}")
+    return chosen

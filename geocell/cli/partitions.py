@@ -1,0 +1,168 @@
+"""Commands that cut the earth into cells and look at the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from geocell.cli.output import Source, emit
+from geocell.partitioners import PARTITIONERS
+from geocell.views import ColumnNames
+
+if TYPE_CHECKING:
+    from geocell.partitioners import Partitioner
+
+Flat = Parameter(name="*")
+
+
+def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., None]:
+    """Return the command of one kind: its flags are the fields of its partitioner."""
+
+    def command(
+        *,
+        out: Path,
+        parameters: Any,  # noqa: ANN401 - replaced below by the partitioner's own type
+        source: Source = Source(),
+        columns: ColumnNames = ColumnNames(),
+        recipe: Path | None = None,
+        overwrite: bool = False,
+        json: bool = False,
+    ) -> None:
+        del recipe  # read before, as the defaults of the flags
+        partition = parameters.fit(source.latlon(columns), source.text)
+        partition.save(out, overwrite=overwrite)
+        fitted = partition.fitted_on
+        result = {
+            "partition": str(out),
+            "kind": partition.kind,
+            "n_cells": len(partition),
+            "parameters": partition.parameters,
+            "fitted_on": fitted,
+            "sha256": partition.sha256,
+        }
+        counts = partition.counts
+        text = (
+            f"{out}: {len(partition)} {partition.kind} cells from {int(counts.sum())} locations, "
+            f"{counts.min()} to {counts.max()} in a cell\n"
+            f"  {fitted['n_fallback']} locations by fallback, {fitted['n_outside']} outside. {partition.outside_rule}"
+        )
+        emit(result, text, json)
+
+    command.__annotations__ |= {
+        "parameters": Annotated[partitioner_type, Flat],
+        "source": Annotated[Source, Flat],
+        "columns": Annotated[ColumnNames, Flat],
+        "out": Path,
+        "recipe": Path | None,
+        "overwrite": bool,
+        "json": bool,
+        "return": None,
+    }
+    if all(item.default is not MISSING for item in fields(partitioner_type)):  # no flag is needed
+        command.__kwdefaults__ = {**(command.__kwdefaults__ or {}), "parameters": partitioner_type()}
+    summary = (partitioner_type.__doc__ or kind).strip().split("\n", maxsplit=1)[0]
+    command.__doc__ = f"""{summary}
+
+    Args:
+        out: folder of the partition.
+        recipe: TOML file whose [partition] table gives the flags that are not typed.
+        overwrite: replace an existing partition.
+        json: print one JSON object.
+    """
+    return command
+
+
+COMMANDS = {kind: _command(kind, partitioner_type) for kind, partitioner_type in PARTITIONERS.items()}
+
+
+def export(partition: Path, out: Path, /, *, json: bool = False) -> None:
+    """Write the cells of a partition as polygons, for GIS programs and web maps.
+
+    Args:
+        partition: folder of the partition.
+        out: .geojson, or .parquet for GeoParquet; an existing file is replaced.
+        json: print one JSON object.
+    """
+    from geocell.cells_geometry import export_cells
+    from geocell.partitioners.base import Partition
+
+    loaded = Partition.load(partition)
+    export_cells(loaded, out)
+    size = out.stat().st_size
+    result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
+    emit(result, f"{out}: {len(loaded)} {loaded.kind} cells, {size / 1e6:.1f} MB", json)
+
+
+def plot(
+    partition: Path,
+    /,
+    *,
+    out: Path,
+    title: str = "",
+    caption: str = "",
+    bbox: tuple[float, float, float, float] | None = None,
+    json: bool = False,
+) -> None:
+    """Draw the cells of a partition over country outlines, coloured by their training locations.
+
+    Args:
+        partition: folder of the partition.
+        out: .png or .svg picture, or .html page to move about in; an existing file is replaced.
+        title: what stands above the map; kind and number of cells otherwise.
+        caption: what stands below it; how many training locations from where otherwise.
+        bbox: south, west, north, east in degrees; the box around the training locations otherwise.
+        json: print one JSON object.
+    """
+    from geocell.maps import draw_cells
+    from geocell.partitioners.base import Partition
+
+    loaded = Partition.load(partition)
+    draw_cells(out, loaded, title, bbox=bbox, caption=caption)
+    size = out.stat().st_size
+    result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
+    emit(result, f"{out}: {len(loaded)} {loaded.kind} cells, {size / 1e6:.1f} MB", json)
+
+
+def audit(
+    partitions: Annotated[list[Path], Parameter(negative=())],
+    /,
+    *,
+    source: Annotated[Source, Flat] = Source(),
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    dim: int | None = None,
+    by_country: bool = False,
+    plot: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Say how good a head on each partition could be at best: the oracle ceiling, counts, fallbacks, advice.
+
+    Args:
+        partitions: folders of partitions.
+        source: where the locations come from.
+        columns: columns that are not spelled as usual.
+        dim: number of features a head would get; those of the cache, or 1024.
+        by_country: add the ceilings of every country, from the column `country`.
+        plot: picture of the ceilings against the number of cells, PNG or SVG by its suffix.
+        json: print one JSON object, which has the ceilings of every country where they are known.
+    """
+    from geocell.audit import DIM
+    from geocell.audit import audit as audit_partition
+    from geocell.partitioners.base import Partition
+    from geocell.report import audit_table, country_table
+
+    places = source.places(columns)
+    features = dim or places.dim or DIM
+    audits = [audit_partition(Partition.load(p), places.latlon, places.countries, features) for p in partitions]
+    rows = [{"partition": str(path), **value.to_dict()} for path, value in zip(partitions, audits, strict=True)]
+    text = audit_table(rows)
+    if by_country:
+        text = f"{text}\n\n{country_table(rows)}"
+    if plot is not None:
+        from geocell.maps import draw_audits
+
+        draw_audits(plot, rows)
+    emit({"audits": rows}, text, json)

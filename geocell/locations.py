@@ -1,0 +1,136 @@
+"""Locations and the views that show them: what splits, partitions, fits and scores count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """Which frozen encoder made features, exactly enough to make them again or to refuse others.
+
+    Attributes:
+        name: Hub id, package encoder, or the folder's name for a local encoder.
+        revision: commit, package version, or `sha256:` of the local weights.
+        pooling: which tensor of the encoder: `pooler_output`, say.
+        dim: D.
+        image_size: side of the square input in pixels.
+        processor: class of the image processor, with what it computes.
+        dtype: arithmetic the encoder ran in; not part of its identity.
+        source: folder or Hub id to load it from; not part of its identity.
+    """
+
+    name: str
+    revision: str
+    pooling: str
+    dim: int
+    image_size: int
+    processor: str
+    dtype: str = "float32"
+    source: str = ""
+
+    def require_same(self, other: EncoderInfo, mine: str, theirs: str) -> None:
+        """Raise ValueError, naming both sides, unless `other` makes the same features.
+
+        Args:
+            other: the encoder to compare with.
+            mine: what this one belongs to ("the head").
+            theirs: what the other one belongs to ("the cache").
+        """
+        identity = ["revision", "pooling", "dim", "image_size", "processor"]
+        if not (self.revision == other.revision and self.revision.startswith("sha256:")):
+            identity.insert(0, "name")  # equal weights are one encoder, whatever their folder is called
+        differs = [key for key in identity if getattr(self, key) != getattr(other, key)]
+        if differs:
+            left = ", ".join(f"{key}={getattr(self, key)!r}" for key in differs)
+            right = ", ".join(f"{key}={getattr(other, key)!r}" for key in differs)
+            raise ValueError(
+                f"{mine} and {theirs} must share one encoder; {mine}: {left}; {theirs}: {right}. "
+                "Encode the images with the encoder of the one, or fit a head on the features of the other."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], where: str) -> EncoderInfo:
+        """Read the JSON form; `where` names its place in an error message."""
+        names = {field.name for field in fields(cls)}
+        if not isinstance(value, Mapping) or set(value) != names:
+            got = sorted(value) if isinstance(value, Mapping) else value
+            raise ValueError(f"{where} must describe an encoder by {sorted(names)}, got {got}.")
+        return cls(**value)
+
+
+@dataclass(frozen=True, eq=False)
+class Locations:
+    """P locations with 1..V views each, and the features of those views.
+
+    Attributes:
+        ids: (P,) location ids, str.
+        latlon: (P, 2) float64 degrees.
+        features: (N, D) float array, one row per view; views of a location are `rows[offsets[i]:offsets[i+1]]`.
+        rows: (N',) int64 rows of `features`, grouped by location.
+        offsets: (P+1,) int64.
+        encoder: which encoder made the features.
+        columns: further facts about each location, name -> (P,) array (country, say).
+    """
+
+    ids: NDArray[np.object_]
+    latlon: NDArray[np.float64]
+    features: NDArray[Any]
+    rows: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    encoder: EncoderInfo
+    columns: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.ids)
+
+    @property
+    def n_views(self) -> int:
+        """Number of views of these locations."""
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return int(self.features.shape[1])
+
+    @cached_property
+    def view_location(self) -> NDArray[np.int64]:
+        """(N',) index of the location that each entry of `rows` shows."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def view_features(self) -> NDArray[np.float32]:
+        """Return the (N', D) float32 features of these locations' views, grouped by location."""
+        return np.asarray(self.features[self.rows], dtype=np.float32)
+
+    def mean_features(self) -> NDArray[np.float32]:
+        """Return the (P, D) float32 mean over each location's views (`feature` fusion)."""
+        if not len(self):
+            return np.empty((0, self.dim), dtype=np.float32)
+        sums = np.add.reduceat(self.view_features().astype(np.float64), self.offsets[:-1], axis=0)
+        return (sums / np.diff(self.offsets)[:, None]).astype(np.float32)
+
+    def take(self, index: NDArray[np.int64]) -> Locations:
+        """Return the locations at `index` (P',), sharing the features."""
+        starts, counts = self.offsets[index], np.diff(self.offsets)[index]
+        offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+        return replace(
+            self,
+            ids=self.ids[index],
+            latlon=self.latlon[index],
+            rows=self.rows[np.repeat(starts, counts) + within],
+            offsets=offsets,
+            columns={name: values[index] for name, values in self.columns.items()},
+        )

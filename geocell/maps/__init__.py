@@ -1,0 +1,12 @@
+"""Pictures: true and predicted locations and the cells of a partition over country outlines.
+
+Maps are plate carrée, stretched so that the middle latitude has its true shape. Colours are safe for the common kinds
+of colour blindness, and the same input gives the same PNG bytes.
+"""
+
+from geocell.maps.audits import draw_audits
+from geocell.maps.cells import draw_cell_maps, draw_cells
+from geocell.maps.panel import MapPanel
+from geocell.maps.picture import draw_map, draw_maps
+
+__all__ = ["MapPanel", "draw_audits", "draw_cell_maps", "draw_cells", "draw_map", "draw_maps"]

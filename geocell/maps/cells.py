@@ -1,0 +1,218 @@
+"""Maps of a partition: its cells coloured by how many training locations they have, over country outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.cells_geometry import class_polygons
+from geocell.maps.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
+from geocell.maps.paths import Box, extent, require_box
+from geocell.maps.style import new_figure, own_style, require_picture_name, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, LogNorm
+    from matplotlib.figure import Figure
+    from shapely.geometry.base import BaseGeometry
+
+    from geocell.geodesy import Floats
+    from geocell.partitioners.base import Partition
+    from geocell.shapes import Geometries
+
+    Land = tuple[Geometries, BaseGeometry]
+
+COLOURS = ("#fdf3c0", "#cfe3ae", "#8cc9a8", "#4aa8ae", "#2b7ba6", "#27508f", "#231d5c")
+"""From few locations to many: lightness falls evenly, so that the order is seen without colour too."""
+
+EDGE = "#5b5f66"
+
+
+def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | None = None, caption: str = "") -> Path:
+    """Draw the cells of a partition, coloured by their training locations, over country outlines.
+
+    Args:
+        out: PNG or SVG picture, or an HTML page to move about in, which works without a network; an existing file is
+            replaced.
+        partition: one that assigns.
+        title: what stands above the map; kind and number of cells when empty.
+        bbox: south, west, north, east in degrees; by default the box around the cells' locations.
+        caption: what a reader must know about the locations, below the map; how many, and from where, when empty.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ImportError: when matplotlib is not installed, for a picture.
+        ValueError: for another suffix, a bad `bbox`, or a partition that only decodes.
+    """
+    box = box_of(partition) if bbox is None else require_box(bbox)
+    heading = title or f"{partition.kind}: {len(partition):,} cells"
+    caption = caption or _origin(partition)
+    if out.suffix.lower() in (".html", ".htm"):
+        from geocell.maps.web import write_page
+
+        return write_page(out, partition, heading, box, caption)
+    require_picture_name(out, "a map must be written to a .png, .svg or .html file")
+    return _draw(out, [(heading, partition)], box, caption)
+
+
+def draw_cell_maps(
+    out: Path, panels: Sequence[tuple[str, Partition]], *, bbox: Box | None = None, caption: str = ""
+) -> Path:
+    """Draw the cells of several partitions of the same part of the earth side by side, four in a row, in one scale.
+
+    Args:
+        out: PNG or SVG picture; an existing file is replaced.
+        panels: title and partition of each map, at least one.
+        bbox: south, west, north, east in degrees; by default the box around the locations of the first partition.
+        caption: what a reader must know about the locations, below the maps.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ImportError: when matplotlib is not installed.
+        ValueError: for another suffix, no panel, a bad `bbox`, or a partition that only decodes.
+    """
+    require_picture_name(out)
+    if not panels:
+        raise ValueError("a picture needs at least one map, got none: pass a title and a partition.")
+    return _draw(out, panels, box_of(panels[0][1]) if bbox is None else require_box(bbox), caption)
+
+
+def _origin(partition: Partition) -> str:
+    source = partition.fitted_on.get("source")
+    return f"{int(partition.counts.sum()):,} training locations" + (f" from {source}" if source else "")
+
+
+def box_of(partition: Partition) -> Box:
+    """Return the box around the training locations of all cells, roughly: centroids and the radii around them."""
+    lat, lon = partition.centroids.T
+    reach = np.minimum(partition.radius_km / 111.2, 15.0)
+    across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
+    corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
+    return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
+
+
+def count_range(counts: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the counts at the two ends of the colours; nearly equal ones do not get opposite colours."""
+    low = max(1, int(counts.min()))
+    return low, max(int(counts.max()), 4 * low)
+
+
+def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption: str) -> Path:
+    polygons = [class_polygons(partition) for _, partition in panels]
+    counts = [np.maximum(partition.counts, 1) for _, partition in panels]
+    with own_style():
+        from matplotlib.colors import LinearSegmentedColormap, LogNorm
+
+        layout = _Layout.of(box, len(panels))
+        figure = new_figure(*layout.size)
+        colours = LinearSegmentedColormap.from_list("cells", COLOURS)
+        norm = LogNorm(*count_range(np.concatenate(counts)))
+        land = countries_and_sea(box)
+        for i, (title, _) in enumerate(panels):
+            axes = figure.add_axes(layout.panel(i))
+            _draw_map(axes, polygons[i], colours(norm(counts[i])), box, layout.width, land)
+            size = 12 if len(panels) == 1 else 10
+            axes.annotate(
+                title,
+                (0, 1),
+                (0, 6),
+                textcoords="offset points",
+                xycoords="axes fraction",
+                fontsize=size,
+                fontweight="bold",
+                color="#111111",
+            )
+        _draw_below(figure, layout, norm, colours, caption)
+        return save_figure(figure, out)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything stands, in inches: a grid of maps above a scale of colours and a caption."""
+
+    columns: int
+    rows: int
+    width: float
+    height: float
+
+    SIDE, GAP, HEAD, BOTTOM = 0.25, 0.15, 0.4, 0.75
+
+    @classmethod
+    def of(cls, box: Box, n_panels: int) -> _Layout:
+        """Lay out `n_panels` maps of `box`."""
+        south, west, north, east = box
+        world = east - west > 180.0  # a map of the world is not stretched
+        stretch = 1.0 if world else 1.0 / max(0.1, float(np.cos(np.radians((south + north) / 2.0))))
+        ratio = stretch * (north - south) / (east - west)
+        columns = min(4, n_panels)
+        width = 10.0 if world else float(np.clip(8.0 / ratio, 5.0, 9.5))
+        if columns > 1:
+            width *= 0.75 if columns == 2 else 1.45 / columns
+        return cls(columns, -(-n_panels // columns), width, width * ratio)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the whole picture."""
+        width = 2 * self.SIDE + self.columns * self.width + (self.columns - 1) * self.GAP
+        return width, self.rows * (self.HEAD + self.height) + self.BOTTOM
+
+    def panel(self, i: int) -> tuple[float, float, float, float]:
+        """Return left, bottom, width, height of map `i` as fractions of the figure."""
+        row, column = divmod(i, self.columns)
+        width, height = self.size
+        left = self.SIDE + column * (self.width + self.GAP)
+        bottom = height - (row + 1) * (self.HEAD + self.height)
+        return left / width, bottom / height, self.width / width, self.height / height
+
+
+def _draw_below(figure: Figure, layout: _Layout, norm: LogNorm, colours: Colormap, caption: str) -> None:
+    from matplotlib.cm import ScalarMappable
+
+    width, height = layout.size
+    left = layout.SIDE / width
+    bar = figure.add_axes((1 - left - 2.4 / width, 0.45 / height, 2.4 / width, 0.13 / height))
+    _draw_bar(figure.colorbar(ScalarMappable(norm, colours), cax=bar, orientation="horizontal").ax, norm)
+    note = "training locations in a cell"
+    figure.text(1 - left - 2.5 / width, 0.47 / height, note, ha="right", fontsize=8.5, color="#333333")
+    figure.text(left, 0.12 / height, caption, fontsize=8, color="#555555")
+
+
+def _draw_map(axes: Axes, polygons: Geometries, colours: Floats, box: Box, width: float, land: Land) -> None:
+    import shapely
+    from matplotlib.collections import PathCollection
+
+    south, west, north, east = box
+    axes.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[], facecolor=LAND)
+    for spine in axes.spines.values():
+        spine.set(color="#b9b4aa", linewidth=0.8)
+    shown = np.flatnonzero(shapely.intersects(polygons, shapely.box(west, south, east, north)))
+    paths = [shapes_patch([polygons[i]]).get_path() for i in shown]
+    # Borders as wide as a share of the typical cell in inches, so that thousands of cells still show their colours.
+    typical = width * float(np.median(np.sqrt(shapely.area(polygons[shown])))) / (east - west) if len(shown) else 1.0
+    line = float(np.clip(4.0 * typical, 0.08, 0.6))
+    axes.add_collection(
+        PathCollection(paths, facecolors=colours[shown], edgecolors=EDGE, linewidths=line, zorder=1), autolim=False
+    )
+    countries, sea = land
+    axes.add_artist(shapes_patch([sea], facecolor=SEA, edgecolor="none", alpha=0.82, zorder=2))
+    axes.add_artist(shapes_patch(countries, facecolor="none", edgecolor=COUNTRY_LINE, linewidth=0.5, zorder=3))
+    axes.set(xlim=(west, east), ylim=(south, north))
+
+
+def _draw_bar(axes: Axes, norm: LogNorm) -> None:
+    """Write the least, the largest and the powers of ten between them under the bar."""
+    low, high = float(norm.vmin or 1), float(norm.vmax or 1)
+    room = (high / low) ** 0.16  # of a number under the bar
+    ticks = [low, *(10.0**n for n in range(12) if low * room < 10.0**n < high / room), high]
+    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], fontsize=8)
+    axes.set_xticks([], minor=True)
+    axes.tick_params(length=2.5, pad=2)

@@ -1,0 +1,61 @@
+"""What all pictures share: matplotlib with its own style, and files whose bytes are always the same."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 160
+
+
+def require_picture_name(out: Path, expected: str = "a map must be written to a .png or .svg file") -> None:
+    """Raise ValueError unless a file is called .png or .svg."""
+    if out.suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"{expected}, got {out.name!r}: name it so.")
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults, whatever the user's style is, and leave the user's style as it was."""
+    try:
+        import matplotlib as mpl
+        import matplotlib.style
+    except ImportError as error:
+        raise ImportError(
+            'a map needs matplotlib, which is not installed: run pip install "geocell-heads[maps]".'
+        ) from error
+    with mpl.rc_context(), matplotlib.style.context("default"):
+        mpl.rcParams.update({"svg.hashsalt": "geocell", "font.size": 9.0, "path.simplify": True})
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of so many inches with its own canvas, outside pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, out: Path) -> Path:
+    """Write the picture by atomic rename, without dates or version numbers in it."""
+    suffix = out.suffix.lower()
+    buffer = io.BytesIO()
+    nothing = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
+    figure.savefig(buffer, format=suffix[1:], dpi=DPI, metadata=nothing)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(buffer.getvalue())
+    Path(name).chmod(0o644)
+    return Path(name).replace(out)

@@ -1,0 +1,283 @@
+"""What every partition is: a rule that says which raw cell a location is in, classes made of raw cells, a folder.
+
+A class is one raw cell, or several where cells with too few locations were merged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from geocell.files import FORMAT, canonical_json, new_folder, read_json, write_json
+from geocell.geodesy import Floats, as_latlon, unit_vectors
+from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
+from geocell.partitioners.merging import Ints
+from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+    from geocell.audit import Audit
+
+__all__ = ["OUTSIDE", "Assignment", "Partition"]
+
+PARTITION_FILE = "partition.json"
+CENTROIDS_KIND = "centroids"
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """The cell of each location.
+
+    Attributes:
+        cells: (P,) int64 class, or OUTSIDE.
+        fallback: (P,) bool: True where the class is only the nearest by the partition's `outside_rule`.
+    """
+
+    cells: Ints
+    fallback: Bools
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Partition:
+    """An ordered list of C cells with centroids, and the rule that says which cell a location is in.
+
+    Attributes:
+        kind: which partitioner made it; "centroids" for one that only decodes.
+        names: (C,) names of the cells.
+        labels: (C,) names for people.
+        centroids: (C, 2) degrees (lat, lon), read-only.
+        counts: (C,) training locations, without those of dropped cells, read-only; 0 where a foreign file does not
+            say.
+        radius_km: (C,) distance from the centroid to the farthest training location, read-only.
+        parameters: of the partitioner.
+        fitted_on: number of training locations, how many by fallback and outside, their source and sha256.
+        rule: which raw cell a location is in; None for a partition that only decodes.
+        class_of_raw: (R,) class of every raw cell.
+        unseen_raw: (R,) bool: raw cells without a training location, or dropped with theirs.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    labels: tuple[str, ...]
+    centroids: Floats
+    counts: Ints
+    radius_km: Floats
+    parameters: dict[str, Any] = field(default_factory=dict)
+    fitted_on: dict[str, Any] = field(default_factory=dict)
+    rule: Rule | None = None
+    class_of_raw: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    unseen_raw: Bools = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together, and freeze the arrays."""
+        n = len(self.names)
+        sizes = [len(self.labels), len(self.centroids), len(self.counts), len(self.radius_km)]
+        if n == 0 or sizes != [n] * 4:
+            raise ValueError(f"a partition needs at least one cell and one row per cell, got {n} names and {sizes}.")
+        if self.rule is not None:
+            raw = len(self.rule.names)
+            classes = self.class_of_raw
+            if len(classes) != raw or len(self.unseen_raw) != raw or not set(classes.tolist()) == set(range(n)):
+                raise ValueError(f"class_of_raw must give {raw} raw cells one of {n} classes each, and use them all.")
+        for name in ("centroids", "counts", "radius_km", "class_of_raw", "unseen_raw"):
+            frozen = np.array(getattr(self, name))
+            frozen.setflags(write=False)
+            object.__setattr__(self, name, frozen)
+
+    def __len__(self) -> int:
+        """Return C."""
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        """Return kind, size and the start of the hash."""
+        return f"<Partition {self.kind}: {len(self)} cells, sha256 {self.sha256[:12]}>"
+
+    @property
+    def can_assign(self) -> bool:
+        """Whether it says which cell a location is in; without that it only decodes."""
+        return self.rule is not None
+
+    @property
+    def outside_rule(self) -> str:
+        """What happens to a location in no known cell, in one sentence."""
+        if self.rule is None:
+            return "Locations are not assigned: only the centroids are known."
+        if self.parameters.get("small") != "drop":
+            return self.rule.outside_rule
+        heir = "the nearest centroid" if self.rule.nearest_when_unseen else "the nearest cell that remains"
+        return f"{self.rule.outside_rule} A location in a dropped cell gets {heir}, flagged as fallback."
+
+    @property
+    def centroid_rule(self) -> str:
+        """How the centroids were made: "mean", "cell" or "medoid"; "unknown" for a foreign file."""
+        return str(self.parameters.get("centroid", "unknown"))
+
+    @cached_property
+    def _levels(self) -> dict[str, Level]:
+        if self.rule is None:
+            return {}
+        raw = {name: i for i, name in enumerate(self.rule.names)}
+        survivors = np.array([raw[name] for name in self.names], dtype=np.int64)
+        levels = {}
+        for name, level in self.rule.levels.items():
+            used, groups = np.unique(level.groups[survivors], return_inverse=True)
+            if len(used) < len(self):  # else it is no coarser than the cells
+                levels[name] = Level(tuple(level.names[i] for i in used), groups.astype(np.int64))
+        return levels
+
+    @property
+    def ancestors(self) -> dict[str, Ints]:
+        """Level -> (C,) int64 group of each cell, from the coarsest level to the finest; the groups nest.
+
+        Empty for kinds without a hierarchy. A cell at or above a level is alone in its group there, and one merged
+        from several raw cells has the ancestors of the one that gave it its name.
+        """
+        return {name: level.groups for name, level in self._levels.items()}
+
+    @property
+    def ancestor_names(self) -> dict[str, tuple[str, ...]]:
+        """Level -> (G,) names of its groups, ascending: group i of `ancestors` is called by name i."""
+        return {name: level.names for name, level in self._levels.items()}
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of names, centroids and assignment rule: it changes exactly when the cells do."""
+        cells = [[name, *row] for name, row in zip(self.names, self.centroids.tolist(), strict=True)]
+        content = {"kind": self.kind, "cells": cells, "assign": self._assign_json()}
+        return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+    @cached_property
+    def _centroid_tree(self) -> cKDTree:
+        from scipy.spatial import cKDTree
+
+        return cKDTree(unit_vectors(self.centroids))
+
+    def _assign_json(self) -> dict[str, Any] | None:
+        if self.rule is None:
+            return None
+        return {
+            **self.rule.to_json(),
+            "class_of_raw": self.class_of_raw.tolist(),
+            "unseen_raw": np.flatnonzero(self.unseen_raw).tolist(),
+        }
+
+    def locate(self, latlon: ArrayLike) -> Assignment:
+        """Return the cell of each location, and whether it is only the nearest.
+
+        Args:
+            latlon: (P, 2) degrees.
+
+        Raises:
+            ValueError: when the partition only decodes, or the coordinates are not degrees (lat, lon).
+        """
+        if self.rule is None:
+            raise ValueError(
+                "this partition can only decode: it came from geocell_info.json alone, which has centroids but does "
+                "not say which cell a location is in; put the partition.json it was written with beside that file, "
+                "or fit a partition."
+            )
+        places = canonical_latlon(as_latlon(latlon))
+        raw = self.rule.locate(places)
+        inside = raw.cells != OUTSIDE
+        cells = np.full(len(places), OUTSIDE, dtype=np.int64)
+        cells[inside] = self.class_of_raw[raw.cells[inside]]
+        unseen = ~inside
+        unseen[inside] = self.unseen_raw[raw.cells[inside]]
+        if not unseen.any():
+            return Assignment(cells, raw.fallback)
+        if self.rule.nearest_when_unseen:
+            cells[unseen] = self.nearest(places[unseen])
+        return Assignment(cells, raw.fallback | (unseen & (cells != OUTSIDE)))
+
+    def assign(self, latlon: ArrayLike) -> Ints:
+        """Return the (P,) int64 cell of each location, OUTSIDE for those in none; see `locate`."""
+        return self.locate(latlon).cells
+
+    def nearest(self, latlon: ArrayLike) -> Ints:
+        """Return the (P,) int64 cell with the nearest centroid, whatever the rule says."""
+        return np.asarray(self._centroid_tree.query(unit_vectors(as_latlon(latlon)), workers=-1)[1], dtype=np.int64)
+
+    def audit(self, latlon: ArrayLike, countries: ArrayLike | None = None) -> Audit:
+        """Return what a head on this partition could reach at best on (P, 2) degrees; see `geocell.audit`."""
+        from geocell.audit import audit
+
+        return audit(self, latlon, countries)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the partition as a folder that appears complete or not at all.
+
+        Raises:
+            FileExistsError: when `path` exists and `overwrite` is false.
+        """
+        with new_folder(Path(path), overwrite=overwrite) as folder:
+            self.write_into(folder)
+
+    def write_into(self, folder: Path) -> None:
+        """Write the files of the partition into an existing folder."""
+        cells = Cells(self.names, self.labels, self.centroids, self.counts, self.radius_km)
+        write_json(folder / INFO_FILE, cells_to_info(cells))
+        if self.rule is not None:
+            self.rule.write_files(folder)
+        partition = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "n_cells": len(self),
+            "parameters": self.parameters,
+            "centroid_rule": self.centroid_rule,
+            "outside_rule": self.outside_rule,
+            "fitted_on": self.fitted_on,
+            "sha256": self.sha256,
+            "assign": self._assign_json(),
+        }
+        write_json(folder / PARTITION_FILE, partition)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Partition:
+        """Read a partition's folder, or a head's; one with `geocell_info.json` alone decodes and does not assign.
+
+        Raises:
+            FileNotFoundError: when `geocell_info.json` is missing.
+            ValueError: when a file is not what it should be, or the cells are not those that were written.
+        """
+        folder = Path(path)
+        cells = read_cells(folder)
+        if not (folder / PARTITION_FILE).is_file():
+            return cls(CENTROIDS_KIND, *cells)
+        value = read_json(folder / PARTITION_FILE, "a partition")
+        try:
+            assign = _read_assign(value, folder)
+            partition = cls(value["kind"], *cells, value["parameters"], value["fitted_on"], *assign)
+            written = value["sha256"]
+        except (IndexError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{folder / PARTITION_FILE} is incomplete ({type(error).__name__}: {error}): write the partition again."
+            ) from error
+        if partition.sha256 != written:
+            raise ValueError(
+                f"the cells in {folder} must hash to {written[:12]}…, got {partition.sha256[:12]}…: {INFO_FILE} and "
+                f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
+            )
+        return partition
+
+
+def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
+    """Return rule, class_of_raw and unseen_raw from the content of `partition.json`; nothing when it only decodes."""
+    from geocell.partitioners import PARTITIONERS
+
+    kind, assign = value["kind"], value["assign"]
+    if kind == CENTROIDS_KIND:
+        return ()
+    if kind not in PARTITIONERS:
+        raise ValueError(f"{folder} holds a partition of kind {kind!r}, and this geocell knows {sorted(PARTITIONERS)}.")
+    rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
+    unseen = np.zeros(len(rule.names), dtype=np.bool_)
+    unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
+    return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen

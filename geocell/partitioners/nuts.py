@@ -1,0 +1,66 @@
+"""NUTS regions of the European Union and its neighbours, from a boundary file of Eurostat GISCO."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from geocell.geodesy import Floats
+from geocell.partitioners.merging import Ints
+from geocell.partitioners.polygons import LayerPartitioner, PolygonRule
+from geocell.partitioners.rule import Level, Rule, level_of
+
+
+@dataclass(frozen=True, eq=False)
+class NUTSRule(PolygonRule):
+    """The NUTS region that contains a location, or the nearest one within `snap_km`; larger regions are in the code."""
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        """The larger regions: a code is a country of two letters and one more sign per level."""
+        finest = max(map(len, self.codes)) - 2
+        return {f"level_{n}": level_of([code[: n + 2] for code in self.codes]) for n in range(finest)}
+
+    @property
+    def families(self) -> list[Ints]:
+        """(R,) country of each region."""
+        return [level_of([code[:2] for code in self.codes]).groups]
+
+
+@dataclass(frozen=True)
+class NUTSPartitioner(LayerPartitioner):
+    """NUTS regions that have training locations, in the order of their codes.
+
+    Attributes:
+        shapes: boundary file of GISCO: GeoJSON, GPKG or shapefile with columns NUTS_ID and LEVL_CODE.
+        level: 0 countries to 3 small regions.
+        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
+            leave real places in the sea.
+    """
+
+    kind: ClassVar[str] = "nuts"
+    rule_type: ClassVar[type[Rule]] = NUTSRule
+    advice: ClassVar[str] = "download the NUTS regions as GeoJSON from Eurostat GISCO."
+
+    level: int = 3
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        self._require_int("level", 0, 3)
+
+    def make_rule(self, latlon: Floats) -> NUTSRule:
+        """Return the rule: all regions of the level.
+
+        Raises:
+            FileNotFoundError: when there is no boundary file.
+            ValueError: when it is not one.
+        """
+        del latlon  # the regions do not depend on the locations
+        table = self._read_table(["NUTS_ID", "LEVL_CODE"])
+        levels = sorted(int(level) for level in table["LEVL_CODE"].dropna().unique())
+        table = table[table["LEVL_CODE"] == self.level]
+        if table.empty:
+            raise self._error(f"{self.shapes} must have regions of level {self.level}, got levels {levels}.")
+        names = next((name for name in ("NAME_LATN", "NUTS_NAME") if name in table.columns), "NUTS_ID")
+        return NUTSRule(**self._regions(table, "NUTS_ID", names, None))

@@ -1,0 +1,169 @@
+"""What every kind of partition shares when it is fitted: validation, merging, centroids, the record of what it saw.
+
+A kind adds two small classes in one file: its parameters (a `Partitioner`), and the `Rule` that they lead to.
+"""
+
+# No postponed annotations here: the command reads a kind's parameters in the kind's own module, where names of this one
+# are unknown.
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from geocell.geodesy import Floats, as_latlon, unit_vectors
+from geocell.partitioners.base import Partition
+from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
+from geocell.partitioners.merging import Ints, merge_small_cells
+from geocell.partitioners.rule import OUTSIDE, RawAssignment, Rule, canonical_latlon
+
+SmallRule = Literal["merge", "drop"]
+SMALL_RULES: tuple[str, ...] = get_args(SmallRule)
+
+
+@dataclass(frozen=True)
+class Partitioner(ABC):
+    """The parameters of one kind of partition. A kind subclasses this with its own fields and `make_rule`.
+
+    Attributes:
+        min_count: cells with fewer training locations are small.
+        small: what becomes of a small cell: "merge" gives it to its nearest neighbour, inside the same larger region
+            where the kind has those; "drop" removes it, and its locations get what a place in no known cell gets.
+        centroid: where a cell answers: "mean" is the spherical mean of its training locations, "medoid" the one with
+            the least sum of distances to the others, "cell" the middle of the cell.
+    """
+
+    kind: ClassVar[str]
+    rule_type: ClassVar[type[Rule]]
+
+    min_count: int = field(default=1, kw_only=True)
+    small: SmallRule = field(default="merge", kw_only=True)
+    centroid: CentroidRule = field(default="mean", kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        self._require_int("min_count", 1)
+        self._require_one_of("small", SMALL_RULES)
+        self._require_one_of("centroid", [r for r in CENTROID_RULES if r != "cell" or self.rule_type.has_centres])
+
+    @abstractmethod
+    def make_rule(self, latlon: Floats) -> Rule:
+        """Return the rule for (P, 2) training locations, P >= 1, sorted by latitude, then longitude."""
+
+    def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - for kinds that have something to say
+        """Return what `fitted_on` says of how this kind treats so many locations, as JSON."""
+        return {}
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters as JSON, the ones of the kind first."""
+        common = [item.name for item in fields(Partitioner)]
+        names = [*(item.name for item in fields(self) if item.name not in common), *common]
+        values = {name: getattr(self, name) for name in names}
+        # A folder's path says nothing to another machine, and would make equal partitions differ in a byte.
+        return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
+
+    def fit(self, latlon: ArrayLike, source: str = "") -> Partition:
+        """Make the partition of training locations; the order of the rows does not change a byte of it.
+
+        Args:
+            latlon: (P, 2) degrees, one row per location.
+            source: where the locations come from, for `fitted_on`.
+
+        Raises:
+            ValueError: for bad coordinates, no location in any cell, or parameters that the locations cannot satisfy.
+        """
+        places = sorted_places(canonical_latlon(as_latlon(latlon, "locations")))
+        if len(places) == 0:
+            raise self._error("fitting needs at least one location, got none.")
+        rule = self.make_rule(places)
+        raw = rule.locate(places)
+        inside = raw.cells != OUTSIDE
+        if not inside.any():
+            raise self._error(
+                f"at least one location must be in a cell, got {len(places)}, all outside. {rule.outside_rule}"
+            )
+        if inside.sum() < self.min_count:
+            raise self._error(
+                f"min_count must be at most the number of locations, {inside.sum()}, got {self.min_count}."
+            )
+        fitted_on = {
+            "n_locations": len(places),
+            "n_fallback": int(raw.fallback.sum()),
+            "n_outside": int((~inside).sum()),
+            "n_dropped": 0,
+            "source": source,
+            "sha256": hashlib.sha256(places.astype("<f8").tobytes()).hexdigest(),
+            **self.notes(len(places)),
+        }
+        return self._partition(rule, places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside]), fitted_on)
+
+    def _partition(self, rule: Rule, places: Floats, raw: RawAssignment, fitted_on: dict[str, Any]) -> Partition:
+        n_raw = len(rule.names)
+        counts = np.bincount(raw.cells, minlength=n_raw)
+        if self.small == "drop":
+            if counts.max() < self.min_count:
+                raise self._error(
+                    f"min_count must leave at least one cell, and the fullest of {n_raw} has {counts.max()} locations, "
+                    f"got {self.min_count}."
+                )
+            counts[counts < self.min_count] = 0
+        kept = counts[raw.cells] > 0
+        into = np.arange(n_raw)
+        if counts.min() < self.min_count:
+            positions = means_of(places, raw.cells, n_raw, rule.anchors)
+            into = merge_small_cells(counts, unit_vectors(positions), rule.families, self.min_count)
+        remaining, class_of_raw = np.unique(into, return_inverse=True)
+        classes = class_of_raw[raw.cells[kept]]
+        centroids, radius_km = self._centroids(rule, remaining, places[kept], classes)
+        fitted_on["n_fallback"] = int((raw.fallback | ~kept).sum())
+        fitted_on["n_dropped"] = int((~kept).sum())
+        return Partition(
+            kind=self.kind,
+            names=tuple(rule.names[i] for i in remaining),
+            labels=tuple(rule.labels[i] for i in remaining),
+            centroids=centroids,
+            counts=np.bincount(classes, minlength=len(remaining)),
+            radius_km=radius_km,
+            parameters=self.parameters,
+            fitted_on=fitted_on,
+            rule=rule,
+            class_of_raw=class_of_raw,
+            unseen_raw=counts == 0,
+        )
+
+    def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:
+        """Return the (C, 2) centroids by their named rule, and the (C,) km to the farthest location."""
+        if self.centroid == "mean":
+            centroids = means_of(places, classes, len(remaining))
+        elif self.centroid == "medoid":
+            centroids = medoids_of(places, classes, len(remaining))
+        else:
+            centroids = np.asarray(rule.centres)[remaining]
+        return centroids, radius_of(places, classes, centroids)
+
+    def _error(self, sentence: str) -> ValueError:
+        return ValueError(f"{type(self).__name__}: {sentence}")
+
+    def _require_int(self, name: str, low: int, high: int | None = None) -> None:
+        value = getattr(self, name)
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or value < low or (high is not None and value > high):
+            allowed = f"an integer of at least {low}" if high is None else f"an integer in [{low}, {high}]"
+            raise self._error(f"{name} must be {allowed}, got {value!r}.")
+        object.__setattr__(self, name, int(value))
+
+    def _require_one_of(self, name: str, allowed: Sequence[str]) -> None:
+        value = getattr(self, name)
+        if value not in allowed:
+            raise self._error(f"{name} must be one of {', '.join(allowed)}, got {value!r}.")
+
+
+def sorted_places(latlon: Floats) -> Floats:
+    """Return (P, 2) degrees sorted by latitude, then longitude: as complex numbers, whose order that is, in one go."""
+    return np.sort(np.ascontiguousarray(latlon).view(np.complex128), axis=0).view(np.float64)

@@ -1,0 +1,264 @@
+"""Semantic cells, PIGEON's idea: administrative regions, the dense ones split where their locations cluster."""
+
+# No postponed annotations here, see partitioner.py.
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
+from geocell.partitioners.lloyd import kmeans_centres
+from geocell.partitioners.merging import Ints
+from geocell.partitioners.polygons import PolygonRule, PolygonsPartitioner
+from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
+from geocell.shapes import Geometries, voronoi_polygons
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
+_MAX_CLUSTERED = 10_000  # locations of one cell that density clustering sees; its cost grows with their square
+
+_MAX_ROUNDS = 64  # each splits all crowded cells, so that even halves are done after a few dozen
+
+
+@dataclass(frozen=True, eq=False)
+class SemanticRule(Rule):
+    """The region of a location, and in a region that was split the nearest of its centres.
+
+    Attributes:
+        polygons: the regions.
+        split: region -> (n, 2) degrees of its centres, n >= 2, sorted by latitude, then longitude.
+    """
+
+    polygons: PolygonRule
+    split: Mapping[int, Floats]
+
+    nearest_when_unseen: ClassVar[bool] = False
+
+    @cached_property
+    def _sizes(self) -> Ints:
+        """(regions,) number of cells in each region."""
+        sizes = np.ones(len(self.polygons.codes), dtype=np.int64)
+        for region, centres in self.split.items():
+            sizes[region] = len(centres)
+        return sizes
+
+    @cached_property
+    def _firsts(self) -> Ints:
+        """(regions,) first cell of each region."""
+        return np.cumsum(self._sizes) - self._sizes
+
+    @cached_property
+    def _regions(self) -> Ints:
+        """(R,) region of each cell."""
+        return np.repeat(np.arange(len(self._sizes)), self._sizes)
+
+    def _texts(self, texts: tuple[str, ...], separator: str, first: int) -> tuple[str, ...]:
+        found: list[str] = []
+        for text, size in zip(texts, self._sizes.tolist(), strict=True):
+            width = len(str(size - 1 + first))
+            found += [text] if size == 1 else [f"{text}{separator}{i + first:0{width}d}" for i in range(size)]
+        return tuple(found)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """(R,) identifier of the region, with "/0", "/1", … where it was split."""
+        return self._texts(self.polygons.codes, "/", 0)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """(R,) name of the region, numbered from 1 where it was split."""
+        return self._texts(self.polygons.titles, " ", 1)
+
+    @cached_property
+    def levels(self) -> dict[str, Level]:
+        """The regions, and the larger regions where the layer has them."""
+        codes, parents = np.array(self.polygons.codes), np.array(self.polygons.parents)
+        larger = {"parent": level_of(parents[self._regions])} if len(parents) else {}
+        return {**larger, "region": level_of(codes[self._regions])}
+
+    @property
+    def families(self) -> list[Ints]:
+        """(R,) region of each cell, then the larger region."""
+        return [level.groups for level in reversed(self.levels.values())]
+
+    @cached_property
+    def anchors(self) -> Floats:
+        """(R, 2) degrees: the centre of a cell in a region that was split, a point inside one that was not."""
+        anchors = self.polygons.anchors[self._regions]
+        for region, centres in self.split.items():
+            anchors[self._regions == region] = centres
+        return anchors
+
+    @property
+    def outside_rule(self) -> str:
+        """What happens to a location in no known cell."""
+        return f"{self.polygons.outside_rule} In a region that was split it gets the cell with the nearest centre."
+
+    def locate(self, latlon: Floats) -> RawAssignment:
+        """Return the raw cells of (P, 2) degrees."""
+        found = self.polygons.locate(latlon)
+        inside = np.flatnonzero(found.cells != OUTSIDE)
+        cells = found.cells.copy()
+        cells[inside] = self._firsts[found.cells[inside]]
+        rows = inside[self._sizes[found.cells[inside]] > 1]
+        if len(rows):
+            tree, split_cells = self._centre_tree
+            places = _apart(unit_vectors(latlon[rows]), found.cells[rows])
+            cells[rows] = split_cells[np.asarray(tree.query(places, workers=-1)[1])]
+        return RawAssignment(cells, found.fallback)
+
+    @cached_property
+    def _centre_tree(self) -> "tuple[cKDTree, Ints]":
+        """Tree over the centres of all regions that were split, and the cell of each."""
+        from scipy.spatial import cKDTree
+
+        cells = np.flatnonzero(self._sizes[self._regions] > 1)
+        return cKDTree(_apart(unit_vectors(self.anchors[cells]), self._regions[cells])), cells
+
+    def cell_polygons(self) -> Geometries:
+        """Return the (R,) regions, cut along the borders between the centres of those that were split."""
+        cells = self.polygons.shapes[self._regions]
+        for region, centres in self.split.items():
+            first = self._firsts[region]
+            cells[first : first + len(centres)] = voronoi_polygons(centres, self.polygons.shapes[region])
+        return cells
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form; the polygons are in their own file."""
+        split = {self.polygons.codes[region]: centres.tolist() for region, centres in sorted(self.split.items())}
+        return {**self.polygons.to_json(), "split": split}
+
+    def write_files(self, folder: Path) -> None:
+        """Write the regions as GeoJSON."""
+        self.polygons.write_files(folder)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], folder: Path) -> "SemanticRule":
+        """Read the JSON form and the regions beside it."""
+        polygons = PolygonRule.from_json(value, folder)
+        region = {code: i for i, code in enumerate(polygons.codes)}
+        split = {region[code]: np.array(centres, dtype=np.float64) for code, centres in value["split"].items()}
+        return cls(polygons, split)
+
+
+@dataclass(frozen=True)
+class SemanticPartitioner(PolygonsPartitioner):
+    """Regions of a polygon layer, split where their locations cluster, in the order of their identifiers.
+
+    A region with more than `max_count` locations is split into the Voronoi cells of its density clusters (HDBSCAN on
+    unit vectors), and these again while they have more; where there is no structure, into halves by K-Means. Cells with
+    fewer than `min_count` are merged inside their region, else inside its larger region. PIGEON (Haas et al. 2023) has
+    30 and 60 for street view, 1000 and 2000 for the world.
+
+    Attributes:
+        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
+        id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID").
+        name_column: column with names for people; the identifiers without it.
+        parent_column: column with the larger region that each belongs to ("adm0_a3", "GID_0", "shapeGroup"), within
+            which small ones are merged first.
+        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
+            leave real places in the sea.
+        max_count: a region or cell with more training locations is split.
+        min_count: cells with fewer training locations are small; also the least size of a cluster.
+    """
+
+    kind: ClassVar[str] = "semantic"
+    rule_type: ClassVar[type[Rule]] = SemanticRule
+
+    max_count: int = 60
+    min_count: int = field(default=30, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        super().__post_init__()
+        self._require_int("max_count", 1)
+
+    def make_rule(self, latlon: Floats) -> SemanticRule:
+        """Return the rule for (P, 2) training locations.
+
+        Raises:
+            FileNotFoundError: when there is no layer.
+            ValueError: when it is not one.
+        """
+        polygons = self.read_polygons()
+        region = polygons.locate(latlon).cells
+        crowded = np.flatnonzero(np.bincount(region[region != OUTSIDE], minlength=len(polygons.codes)) > self.max_count)
+        pieces = {int(r): voronoi_centres(latlon[region == r], self.min_count, self.max_count) for r in crowded}
+        rule = SemanticRule(polygons, {r: centres for r, centres in pieces.items() if len(centres) > 1})
+        if len(set(rule.names)) != len(rule.names):
+            raise self._error(
+                f"{self.id_column} must not hold both X and X/0 for a region X that is split: rename one."
+            )
+        return rule
+
+
+def voronoi_centres(latlon: Floats, min_count: int, max_count: int) -> Floats:
+    """Return centres such that few of their Voronoi cells hold more than `max_count` locations.
+
+    All crowded cells are split at once, until there is none; a cell whose locations coincide stays.
+
+    Args:
+        latlon: (P, 2) degrees, sorted.
+        min_count: least size of a density cluster.
+        max_count: a cell with more is split.
+
+    Returns:
+        (n, 2) degrees, sorted by latitude, then longitude.
+    """
+    centres = [latlon_from_unit(unit_vectors(latlon).mean(axis=0))]
+    final: set[tuple[float, ...]] = set()
+    for _ in range(_MAX_ROUNDS):
+        nearest = _nearest(latlon, np.array(centres))
+        counts = np.bincount(nearest, minlength=len(centres))
+        crowded = [i for i, centre in enumerate(centres) if counts[i] > max_count and tuple(centre) not in final]
+        if not crowded:
+            break
+        kept = [centre for i, centre in enumerate(centres) if counts[i] > 0 and i not in set(crowded)]
+        for i in crowded:
+            parts = _parts(latlon[nearest == i], min_count)
+            if parts is None:
+                final.add(tuple(centres[i]))
+            kept += [centres[i]] if parts is None else list(parts)
+        centres = kept
+    return np.unique(canonical_latlon(np.array(centres)), axis=0)
+
+
+def _parts(latlon: Floats, min_count: int) -> Floats | None:
+    """Return the centres, two or more, of the clusters of a cell's locations; None when they coincide."""
+    places, weights = np.unique(latlon, axis=0, return_counts=True)
+    if len(places) < 2:
+        return None
+    vectors = unit_vectors(latlon)
+    step = -(-len(latlon) // _MAX_CLUSTERED)
+    labels = _density_clusters(vectors[::step], max(2, min_count // step))
+    clusters = [vectors[::step][labels == label].mean(axis=0) for label in range(labels.max() + 1)]
+    centres = np.unique(latlon_from_unit(np.array(clusters)), axis=0) if len(clusters) > 1 else np.empty((0, 2))
+    if len(centres) < 2 or len(np.unique(_nearest(latlon, centres))) < 2:
+        centres = latlon_from_unit(kmeans_centres(unit_vectors(places), weights, 2, 0))
+    return centres
+
+
+def _density_clusters(vectors: Floats, min_size: int) -> Ints:
+    """Return the (P,) density cluster of unit vectors, -1 for those in none."""
+    from sklearn.cluster import HDBSCAN
+
+    if len(vectors) <= min_size:
+        return np.full(len(vectors), -1)
+    return np.asarray(HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(vectors), dtype=np.int64)
+
+
+def _apart(vectors: Floats, regions: Ints) -> Floats:
+    """Return (P, 4) points: a fourth coordinate keeps regions farther apart than any two places on the earth."""
+    return np.column_stack((vectors, 4.0 * regions))
+
+
+def _nearest(latlon: Floats, centres: Floats) -> Ints:
+    """Return the (P,) nearest centre."""
+    from scipy.spatial import cKDTree
+
+    return np.asarray(cKDTree(unit_vectors(centres)).query(unit_vectors(latlon))[1], dtype=np.int64)

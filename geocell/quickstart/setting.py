@@ -1,0 +1,80 @@
+"""One street and what is settled about it before anything is placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from geocell.quickstart.backdrop import Backdrop
+from geocell.quickstart.camera import Array, Mesh, Model
+from geocell.quickstart.furniture import Sign
+from geocell.quickstart.plants import SPECIES, Plant, grow, species_shares
+from geocell.quickstart.regions import Climate, Colour, Roads, eastwards
+from geocell.quickstart.weather import Weather
+
+FROM_M, TO_M = -65.0, 95.0
+"""How far along the road things are placed."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is settled before anything is placed: kind is town, village or country; `open_sides` look at the sea."""
+
+    kind: str
+    climate: Climate
+    roads: Roads
+    styles: Array
+    weather: Weather
+    grass: Colour
+    road: float
+    walk: float
+    forest: float
+    snow: float
+    open_sides: tuple[bool, bool]
+
+
+@dataclass
+class Street:
+    """A street with everything in it.
+
+    Attributes:
+        backdrop, weather, roads: see there.
+        meshes: buildings, fences, bollards, cars and the lines on the road.
+        plants, signs: what else stands there.
+        poles: (x, z) and kind.
+        wires: x of the wires and z of their poles, if there are any.
+        footprints: (x0, x1, z0, z1, height) of what throws a block of shadow.
+    """
+
+    backdrop: Backdrop
+    weather: Weather
+    roads: Roads
+    meshes: list[Mesh] = field(default_factory=list)
+    plants: list[Plant] = field(default_factory=list)
+    signs: list[Sign] = field(default_factory=list)
+    poles: list[tuple[tuple[float, float], str]] = field(default_factory=list)
+    wires: list[tuple[float, Array]] = field(default_factory=list)
+    footprints: list[tuple[float, float, float, float, float]] = field(default_factory=list)
+
+    @cached_property
+    def model(self) -> Model:
+        """All meshes in one; made when the street is complete."""
+        return Model.of(self.meshes)
+
+
+def plant_tree(setting: Setting, at: tuple[float, float], rng: np.random.Generator, size: float = 1.0) -> Plant:
+    """Return a tree of the region at (x, z), smaller in the far north."""
+    kind = SPECIES[int(rng.choice(len(SPECIES), p=species_shares(setting.climate)))]
+    return grow(kind, at, leaf_tint(setting, kind, rng), rng, size * (1 - 0.5 * setting.climate.far_north))
+
+
+def leaf_tint(setting: Setting, kind: str, rng: np.random.Generator) -> Colour:
+    """Return the factors on a plant's leaf colour: each plant's own, the region's and the season's."""
+    tint = rng.normal(1, 0.05, 3) * np.array(setting.grass) / np.array((112, 136, 70)) * 0.6 + 0.4
+    tint = tint * np.array(eastwards(setting.climate, 1.1))
+    if kind in {"broadleaf", "birch", "poplar"} and setting.weather.day > 266 - 12 * setting.climate.north:
+        tint = tint * np.array([[1.7, 1.0, 0.6], [1.35, 1.05, 0.7], [1.9, 0.8, 0.6]][int(rng.integers(3))])
+    red, green, blue = tint.tolist()
+    return red, green, blue

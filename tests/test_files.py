@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from geocell.files import new_folder, read_json, require_new, write_json
+
+
+def test_json_round_trip_and_format(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"format": 1, "x": 0.1 + 0.2, "name": "Łódź"})
+    assert read_json(path, "a thing") == {"format": 1, "x": 0.30000000000000004, "name": "Łódź"}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_nan_is_never_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [('{"format": 2}', "format 2, and this geocell reads format 1"), ("{", "syntax error"), ("[]", "got list")],
+)
+def test_other_formats_and_broken_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_json(tmp_path / "a.json", "a thing")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"a thing needs the file a\.json"):
+        read_json(tmp_path / "a.json", "a thing")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), new_folder(out) as folder:
+        (folder / "x").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with new_folder(out) as folder:
+        (folder / "x").write_text("1")
+        assert not out.exists()
+    assert (out / "x").read_text() == "1"
+
+
+def test_an_existing_folder_is_replaced_only_when_asked(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with new_folder(out) as folder:  # an empty folder is no output
+        (folder / "x").write_text("1")
+    with pytest.raises(FileExistsError, match="--overwrite"), new_folder(out):
+        pass
+    with new_folder(out, overwrite=True) as folder:
+        (folder / "y").write_text("2")
+    assert [p.name for p in out.iterdir()] == ["y"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with new_folder(out) as folder:
+        (folder / "x").write_text("1")
+    with pytest.raises(RuntimeError), new_folder(out, overwrite=True):
+        raise RuntimeError
+    assert (out / "x").read_text() == "1"
+    require_new(tmp_path / "other", overwrite=False)

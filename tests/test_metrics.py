@@ -1,0 +1,197 @@
+"""Scores: the numbers by hand, the intervals against a plain bootstrap, and the JSON form."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocell.decoders import DECODERS, decode
+from geocell.geodesy import EARTH_RADIUS_KM
+from geocell.head import GeoHead, Head
+from geocell.metrics import (
+    N_BOOTSTRAP,
+    RADII_KM,
+    Scores,
+    balscore,
+    bootstrap_intervals,
+    score,
+    scores_from_predictions,
+    top_hits,
+)
+from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
+from geocell.recipe import FitConfig
+from tests.outside import nothing_east_of
+from tests.worlds import make_locations
+
+KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
+
+
+def north_of_zero(km: list[float]) -> np.ndarray:
+    return np.array([[x / KM_PER_DEGREE, 0.0] for x in km])
+
+
+def scores_at(km: list[float], **kw: object) -> Scores:
+    options: dict[str, object] = {"decoder": "centroid", "n_cells": 4, "partition_sha256": "ab", **kw}
+    return scores_from_predictions(np.zeros((len(km), 2)), north_of_zero(km), **options)  # type: ignore[arg-type]
+
+
+def test_balscore_of_published_heads() -> None:
+    assert round(balscore(31.4, 81.0, 98.6), 2) == 63.06
+    assert round(balscore(30.5, 80.0, 98.1), 2) == 62.09
+    assert balscore(0.314, 0.81, 0.986) == pytest.approx(0.6306, abs=5e-5)
+    assert balscore(0.0, 1.0, 1.0) == 0.0
+
+
+def test_scores_by_hand() -> None:
+    scores = scores_at([0.5, 20, 100, 700, 3000], split="test")
+    assert scores.within == {1: 0.2, 25: 0.4, 200: 0.6, 750: 0.8, 2500: 0.8}
+    assert scores.balscore == pytest.approx((0.4 * 0.6 * 0.8) ** (1 / 3))
+    assert scores.median_km == pytest.approx(100)
+    assert scores.mean_km == pytest.approx(3820.5 / 5)
+    assert (scores.n_locations, scores.decoder, scores.split, scores.top1, scores.top5) == (
+        5, "centroid", "test", None, None,
+    )  # fmt: skip
+
+
+def test_within_is_at_most() -> None:
+    from geocell.metrics import within_shares
+
+    assert within_shares(np.array([25.0, np.nextafter(25.0, 26.0)]))[25] == 0.5
+
+
+def test_json_round_trip() -> None:
+    scores = scores_at([0.5, 20, 100], hits=(np.array([True, False, False]), np.array([True] * 3)), n_outside=1)
+    value = json.loads(json.dumps(scores.to_dict()))
+    assert value["format"] == 1
+    assert value["within"]["25"] == pytest.approx(2 / 3)
+    assert Scores.from_dict(value) == scores
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, r"scores must be of format 1, got 2"),
+        ({"extra": 1}, r"scores must have the keys .*got .*'extra'"),
+    ],
+)
+def test_strange_json(change: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Scores.from_dict({**scores_at([1.0]).to_dict(), **change})
+
+
+def test_no_location_has_no_score() -> None:
+    with pytest.raises(ValueError, match=r"scores need at least one location, and the split 'test' has none"):
+        scores_from_predictions(
+            np.empty((0, 2)), np.empty((0, 2)), decoder="mean", n_cells=1, partition_sha256="", split="test"
+        )
+
+
+def test_one_prediction_per_location() -> None:
+    with pytest.raises(ValueError, match=r"one prediction per location, got 1 for 2"):
+        scores_from_predictions([[0, 0]], [[0, 0], [1, 1]], decoder="mean", n_cells=1, partition_sha256="")
+
+
+def test_intervals_are_those_of_a_plain_bootstrap() -> None:
+    rng = np.random.default_rng(5)
+    distances = rng.lognormal(4.5, 1.6, 300)
+    intervals = bootstrap_intervals(distances)
+    plain = np.empty((N_BOOTSTRAP, len(RADII_KM)))
+    for i in range(N_BOOTSTRAP):
+        sample = rng.choice(distances, len(distances))
+        plain[i] = [(sample <= radius).mean() for radius in RADII_KM]
+    expected = {f"within_{radius}": plain[:, i] for i, radius in enumerate(RADII_KM)}
+    expected["balscore"] = np.cbrt(plain[:, 1] * plain[:, 2] * plain[:, 3])
+    assert set(intervals) == set(expected)
+    for name, draws in expected.items():
+        assert intervals[name] == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.01)
+
+
+@given(km=st.lists(st.floats(0, 20000), min_size=1, max_size=40), seed=st.integers(0, 5))
+def test_intervals_are_ordered_shares_and_repeatable(km: list[float], seed: int) -> None:
+    intervals = bootstrap_intervals(np.array(km), seed)
+    assert intervals == bootstrap_intervals(np.array(km), seed)
+    assert all(0 <= low <= high <= 1 for low, high in intervals.values())
+
+
+def test_intervals_of_certainty_have_no_width() -> None:
+    assert bootstrap_intervals(np.zeros(9))["balscore"] == (1.0, 1.0)
+
+
+def test_top_hits_by_hand() -> None:
+    p = np.array([[0.3, 0.2, 0.1, 0.15, 0.14, 0.11]] * 4, np.float32)
+    first, five = top_hits(p, np.array([0, 5, 2, np.iinfo(np.int64).min]))
+    assert first.tolist() == [True, False, False, False]
+    assert five.tolist() == [True, True, False, False]
+
+
+def test_a_flat_posterior_hits_five_cells_and_no_more() -> None:
+    first, five = top_hits(np.full((20, 20), 0.05, np.float32), np.arange(20))
+    assert (first.sum(), five.sum() <= 6) == (1, True)
+
+
+def head_on(partition: Partition, seed: int = 0) -> Head:
+    module = GeoHead(8, len(partition))
+    generator = torch.Generator().manual_seed(seed)
+    module.head[2].weight.data = torch.randn(len(partition), 8, generator=generator)
+    return Head(module, partition, make_locations(np.zeros((1, 2)), np.zeros((1, 8))).encoder, FitConfig())
+
+
+@pytest.fixture
+def world() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(2)
+    return np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), 1), rng.normal(size=(90, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], name: str) -> None:
+    latlon, features = world
+    partition = KMeansPartitioner(k=8, seed=0).fit(latlon)
+    head, locations = head_on(partition), make_locations(latlon, features)
+    posterior, cells = head.posterior(locations), partition.assign(latlon)
+    expected = scores_from_predictions(
+        decode(name, posterior, partition.centroids), latlon, decoder=name, n_cells=8, split="val",
+        partition_sha256=partition.sha256, hits=top_hits(posterior, cells), n_outside=0,
+    )  # fmt: skip
+    assert score(head, locations, name, "val") == expected
+    assert expected.top1 == (posterior.argmax(1) == cells).mean()
+
+
+def test_locations_outside_count_as_misses_and_are_counted(
+    world: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latlon, features = world
+    partition = H3Partitioner(resolution=1).fit(latlon)
+    moved = latlon.copy()
+    moved[:30] = [50.0, 175.0]
+    nothing_east_of(100, monkeypatch)
+    scores = score(head_on(partition), make_locations(moved, features))
+    assert scores.n_outside == 30
+    assert scores.top5 is not None
+    assert scores.top5 <= 2 / 3
+
+
+def test_a_partition_that_only_decodes_gives_distances_alone(world: tuple[np.ndarray, np.ndarray]) -> None:
+    latlon, features = world
+    fitted = KMeansPartitioner(k=8, seed=0).fit(latlon)
+    bare = Partition("centroids", fitted.names, fitted.labels, fitted.centroids, fitted.counts, fitted.radius_km)
+    scores = score(head_on(bare), make_locations(latlon, features))
+    assert (scores.top1, scores.top5, scores.n_outside) == (None, None, None)
+    assert scores.mean_km > 0
+
+
+def test_score_refuses_other_features_and_unknown_decoders(world: tuple[np.ndarray, np.ndarray]) -> None:
+    latlon, features = world
+    head, locations = head_on(KMeansPartitioner(k=8).fit(latlon)), make_locations(latlon, features)
+    with pytest.raises(
+        ValueError,
+        match=r"the head and the locations must share one encoder; the head: revision='1'; the locations: revision='2'",
+    ):
+        score(head, replace(locations, encoder=replace(locations.encoder, revision="2")))
+    with pytest.raises(ValueError, match=r"decode must be one of"):
+        score(head, locations, "best")
+    with pytest.raises(ValueError, match=r"scores need at least one location"):
+        score(head, locations.take(np.empty(0, np.int64)))
