@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from geocell.fit import fit_head as fit_head
     from geocell.geodesy import distance_km as distance_km
     from geocell.head import Head as Head
-    from geocell.head import load_head as load_head
+    from geocell.head_files import load_head as load_head
     from geocell.locations import EncoderInfo as EncoderInfo
     from geocell.locations import Locations as Locations
     from geocell.metrics import Scores as Scores
@@ -58,7 +58,8 @@ _HOMES = {
     "encoders": ("CLIPEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "fit": ("fit_head",),
     "geodesy": ("distance_km",),
-    "head": ("Head", "load_head"),
+    "head": ("Head",),
+    "head_files": ("load_head",),
     "locations": ("EncoderInfo", "Locations"),
     "metrics": ("Scores", "balscore", "score"),
     "partitioners.base": ("OUTSIDE", "Partition"),

@@ -27,7 +27,7 @@ was taken, as a probability per cell.
 ## Use
 
 ```python
-from geocell.head import load_head
+from geocell.head_files import load_head
 
 head = load_head("path/to/this/folder")
 posterior = head.posterior(locations)  # locations with features of the same encoder; others are refused

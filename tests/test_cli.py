@@ -13,7 +13,7 @@ import pytest
 
 from geocell.cache import FeatureCache
 from geocell.cli import main
-from geocell.head import load_head
+from geocell.head_files import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits import Splits
 from tests.worlds import make_clip, make_image, make_photos

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from geocell.geodesy import distance_km
-from geocell.head import GeoHead, Head, load_head
+from geocell.head import GeoHead, Head
+from geocell.head_files import load_head
 from geocell.locations import Locations
 from geocell.metrics import score
 from geocell.partitioners import KMeansPartitioner

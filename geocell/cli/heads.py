@@ -41,7 +41,7 @@ def fit_head(
     del recipe  # read before, as the defaults of the flags
     from geocell.files import require_new
     from geocell.fit import fit_head as fit
-    from geocell.head import load_head
+    from geocell.head_files import load_head
     from geocell.partitioners.base import Partition
     from geocell.splits import Splits
 
@@ -95,7 +95,7 @@ def score(
         json: print one JSON object.
     """
     from geocell.files import write_json
-    from geocell.head import load_head
+    from geocell.head_files import load_head
     from geocell.metrics import score as score_locations
     from geocell.report import score_table
 
@@ -135,7 +135,7 @@ def predict(
         json: print one JSON object.
     """
     from geocell.encoders import encoder_for
-    from geocell.head import load_head
+    from geocell.head_files import load_head
     from geocell.prediction import predict as predict_images
     from geocell.report import prediction_text
 

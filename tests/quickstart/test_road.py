@@ -10,7 +10,7 @@ from PIL import Image
 
 from geocell.cache import FeatureCache
 from geocell.cli import main
-from geocell.head import load_head
+from geocell.head_files import load_head
 from geocell.quickstart.road import FITS, Road, run
 from geocell.splits import Splits
 from geocell.views import read_views

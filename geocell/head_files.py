@@ -1,0 +1,160 @@
+"""The folder of a head: written whole or not at all, read strictly, no pickle in either direction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geocell import __version__
+from geocell.card import head_card
+from geocell.files import FORMAT, new_folder, read_json, write_json, write_text
+from geocell.head import GeoHead, HasJson, Head
+from geocell.locations import EncoderInfo
+from geocell.partitioners.base import Partition
+from geocell.recipe import fit_config_from_dict
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+SCORES_FILE = "scores.json"
+HISTORY_FILE = "history.csv"
+CARD_FILE = "README.md"
+
+_CONFIG_KEYS = {
+    "format", "library", "version", "encoder", "dim", "n_cells", "partition_sha256", "fusion", "fit", "training",
+}  # fmt: skip
+
+
+def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrite: bool = False) -> None:
+    """Write a head as one folder that appears complete or not at all.
+
+    Args:
+        head: the head.
+        path: the folder.
+        scores: what `score` returned, for `scores.json` and the model card.
+        overwrite: whether to replace an existing folder.
+
+    Raises:
+        FileExistsError: when `path` exists and `overwrite` is false.
+        ValueError: when the scores are of another partition.
+    """
+    from safetensors.torch import save_file
+
+    with new_folder(path, overwrite=overwrite) as folder:
+        weights = {name: value.float().contiguous() for name, value in head.module.state_dict().items()}
+        save_file(weights, folder / WEIGHTS_FILE)
+        head.partition.write_into(folder)
+        write_json(folder / CONFIG_FILE, _config_json(head))
+        if head.history:
+            write_text(folder / HISTORY_FILE, _history_csv(head.history))
+        _write_scores_and_card(head, folder, scores)
+
+
+def write_scores(head: Head, folder: Path, scores: HasJson) -> None:
+    """Write scores into the folder that `head` was loaded from, and its model card anew.
+
+    Raises:
+        FileNotFoundError: when `folder` is not the folder of a head.
+        ValueError: when it is the folder of a head on other cells, or the scores are of another partition.
+    """
+    if read_json(folder / CONFIG_FILE, "a head").get("partition_sha256") != head.partition.sha256:
+        raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
+    _write_scores_and_card(head, folder, scores)
+
+
+def _config_json(head: Head) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "library": "geocell",
+        "version": __version__,
+        "encoder": head.encoder.to_dict(),
+        "dim": head.encoder.dim,
+        "n_cells": len(head.partition),
+        "partition_sha256": head.partition.sha256,
+        "fusion": head.config.fusion,
+        "fit": head.config.to_dict(),
+        "training": dict(head.training),
+    }
+
+
+def _write_scores_and_card(head: Head, folder: Path, scores: HasJson | None) -> None:
+    numbers = None if scores is None else scores.to_dict()
+    if numbers is not None:
+        if numbers["partition_sha256"] != head.partition.sha256:
+            raise ValueError("scores beside a head must be of its partition, got those of another: score it again.")
+        write_json(folder / SCORES_FILE, numbers)
+    write_text(folder / CARD_FILE, head_card(_config_json(head), head.partition.kind, numbers))
+
+
+def load_head(path: str | Path) -> Head:
+    """Read a head's folder strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when a file is of another format, damaged, or of another head.
+    """
+    folder = Path(path)
+    config = read_json(folder / CONFIG_FILE, "a head")
+    if set(config) != _CONFIG_KEYS:
+        raise ValueError(
+            f"{folder / CONFIG_FILE} must have the keys {', '.join(sorted(_CONFIG_KEYS))}, "
+            f"got {', '.join(sorted(config))}: write the head again."
+        )
+    encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
+    fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
+    partition = Partition.load(folder)
+    if partition.sha256 != config["partition_sha256"]:
+        raise ValueError(
+            f"the partition in {folder} must be the one the head was fitted on, {config['partition_sha256']}, "
+            f"got {partition.sha256}: copy the whole folder again from its origin."
+        )
+    stated = (config["dim"], config["n_cells"], config["fusion"])
+    if stated != (encoder.dim, len(partition), fit.fusion):
+        raise ValueError(
+            f"{folder / CONFIG_FILE} must agree with its encoder, partition and fit on (dim, n_cells, fusion), "
+            f"{(encoder.dim, len(partition), fit.fusion)}, got {stated}: write the head again."
+        )
+    module = GeoHead(encoder.dim, len(partition), fit.dropout)
+    module.load_state_dict(_read_weights(folder / WEIGHTS_FILE, module), strict=True)
+    return Head(module, partition, encoder, fit, config["training"], _read_history(folder / HISTORY_FILE))
+
+
+def _read_weights(path: Path, module: GeoHead) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, if they are exactly those of `module`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise FileNotFoundError(f"a head needs the file {path.name}, and there is none in {path.parent}.")
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} must be a safetensors file, got a damaged one ({error}): copy it again.") from error
+    expected = {name: (tuple(value.shape), value.dtype) for name, value in module.state_dict().items()}
+    got = {name: (tuple(value.shape), value.dtype) for name, value in weights.items()}
+    if got != expected:
+        raise ValueError(
+            f"{path} must hold {_describe(expected)}; got {_describe(got)}: it is not the weights of this head."
+        )
+    return weights
+
+
+def _describe(tensors: Mapping[str, tuple[tuple[int, ...], torch.dtype]]) -> str:
+    parts = (f"{name} {list(shape)} {str(dtype)[6:]}" for name, (shape, dtype) in sorted(tensors.items()))
+    return ", ".join(parts) or "nothing"
+
+
+def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
+    rows = [",".join(json.dumps(value) for value in row.values()) for row in history]
+    return "\n".join([",".join(history[0]), *rows]) + "\n"
+
+
+def _read_history(path: Path) -> tuple[dict[str, float], ...]:
+    if not path.is_file():
+        return ()
+    names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+    return tuple({name: json.loads(value) for name, value in zip(names, row, strict=True)} for row in rows)
