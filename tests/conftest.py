@@ -1,15 +1,20 @@
-"""Shared fixtures: the folder of real data, a guard that fails a test on any socket, and Hub libraries kept offline."""
+"""Shared fixtures: real data, a guard that fails a test on any socket, Hub libraries offline, a Hub on loopback."""
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # before anything imports huggingface_hub, which reads them once
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["HF_HUB_DISABLE_XET"] = "1"
 
 import pytest
+
+from tests.local_hub import TOKEN, Hub, serve
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -19,13 +24,48 @@ class SocketUsedError(RuntimeError):
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_args: object, **_kwargs: object) -> None:
-        raise SocketUsedError("tests run offline: this one opened a network connection")
+def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    allowed = {"127.0.0.1"} if request.node.get_closest_marker("loopback") else set()
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    def guarded(name: str, function: Any, where: int) -> None:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            address = args[where] if args else kwargs.get("host")
+            if (address[0] if isinstance(address, tuple) else address) not in allowed:
+                raise SocketUsedError("tests run offline: this one opened a network connection")
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(socket if name == "getaddrinfo" else socket.socket, name, call)
+
+    guarded("connect", socket.socket.connect, 1)
+    guarded("connect_ex", socket.socket.connect_ex, 1)
+    guarded("getaddrinfo", socket.getaddrinfo, 0)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on loopback that this process and its children talk to, with an empty cache and a login.
+
+    A test that uses it needs the mark `loopback`.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    cache = tmp_path / "hub-cache"
+    with serve() as running:
+        settings = {
+            "ENDPOINT": running.url,
+            "HUGGINGFACE_CO_URL_TEMPLATE": running.url + "/{repo_id}/resolve/{revision}/{filename}",
+            "HF_HUB_OFFLINE": False,
+            "HF_HUB_CACHE": str(cache),
+        }
+        for name, value in settings.items():
+            monkeypatch.setattr(constants, name, value)
+        for name, text in {"HF_ENDPOINT": running.url, "HF_HUB_CACHE": str(cache), "HF_TOKEN": TOKEN}.items():
+            monkeypatch.setenv(name, text)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        monkeypatch.setattr(time, "sleep", lambda _seconds: None)  # the client waits seconds between attempts
+        yield running
+        huggingface_hub.utils.close_session()
 
 
 @pytest.fixture(scope="session")
