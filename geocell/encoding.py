@@ -29,7 +29,7 @@ MAX_ASPECT = 40
 MAX_PIXELS = 178_956_970
 """Images with more pixels (Pillow's own limit for a decompression bomb) are not decoded."""
 
-Pixels = NDArray[np.float32]
+Pixels = NDArray[Any]
 
 
 def encode(

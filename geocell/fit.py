@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from geocell.decoders import decode
-from geocell.encoders import choose_device
+from geocell.devices import choose_device
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head, Inputs
 from geocell.locations import Locations

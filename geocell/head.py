@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from geocell.encoders import choose_device
+from geocell.devices import choose_device
 from geocell.locations import EncoderInfo, Locations
 from geocell.partitioners.base import Partition
 from geocell.recipe import FitConfig

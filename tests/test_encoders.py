@@ -63,7 +63,7 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
 def test_the_packaged_encoder() -> None:
     encoder = EfficientNetLite0(device="cpu")
     assert encoder.info.dim == 1280
-    pixels = np.random.default_rng(0).normal(size=(3, 3, 224, 224)).astype(np.float32)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     features = encoder(pixels)
     assert features.shape == (3, 1280)
     np.testing.assert_allclose(features[1], encoder(pixels[1:2])[0], rtol=1e-3, atol=1e-4)

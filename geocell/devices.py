@@ -1,0 +1,42 @@
+"""Where torch computes, and in which arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("auto", "float32", "bfloat16")
+
+
+def choose_device(device: str) -> str:
+    """Return the torch device that `device` means here.
+
+    Raises:
+        ValueError: when it is not available.
+    """
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
+    if not available.get(device.split(":", maxsplit=1)[0], False):
+        there = [name for name, there in available.items() if there]
+        raise ValueError(f"device must be auto or one of {there} on this machine, got {device!r}.")
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> torch.dtype:
+    """Return the arithmetic that `dtype` means on a device: `auto` is bfloat16 on CUDA and float32 elsewhere.
+
+    Raises:
+        ValueError: for another name.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    return torch.bfloat16 if dtype == "bfloat16" else torch.float32

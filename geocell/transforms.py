@@ -1,0 +1,134 @@
+"""From one upright RGB image to the pixels of an encoder: resize and crop in bytes, normalise on the device.
+
+A transform is what worker processes need of an encoder, so it is picklable, loads no torch and gives bytes: a quarter
+of what floats would take on their way to the device. Resizing by Pillow gives bytes anyway, so that normalising them
+later changes nothing but the last bit of a float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Transform = Callable[["Image.Image"], NDArray[Any]]
+"""One upright RGB image -> an array whose shape and dtype are the same for every image; picklable."""
+
+
+@dataclass(frozen=True)
+class PillowTransform:
+    """Resize, then crop the centre, by Pillow alone.
+
+    Attributes:
+        size: length of the short side in pixels, the aspect ratio kept; or (height, width).
+        crop: (height, width) of the centre that is kept; None keeps all of it.
+        resample: Pillow's number of the filter.
+        long_side: how the length of the long side becomes a whole number.
+    """
+
+    size: int | tuple[int, int]
+    crop: tuple[int, int] | None
+    resample: int
+    long_side: Literal["floor", "round"] = "floor"
+
+    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return (H, W, 3) bytes."""
+        resized = image.resize(self._resized(image.width, image.height), self.resample)
+        if self.crop is not None:
+            height, width = self.crop
+            left, top = (resized.width - width) // 2, (resized.height - height) // 2
+            resized = resized.crop((left, top, left + width, top + height))
+        return np.asarray(resized)
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        if not isinstance(self.size, int):
+            return self.size[1], self.size[0]
+        if self.long_side == "round":
+            scale = self.size / min(width, height)
+            return max(self.size, round(width * scale)), max(self.size, round(height * scale))
+        if width <= height:
+            return self.size, int(self.size * height / width)
+        return int(self.size * width / height), self.size
+
+
+@dataclass(frozen=True)
+class ProcessorTransform:
+    """Whatever an image processor of transformers does before it scales and normalises.
+
+    Attributes:
+        processor: the image processor.
+    """
+
+    processor: Any
+
+    def __call__(self, image: Image.Image) -> NDArray[Any]:
+        """Return (H, W, 3) pixels."""
+        pixels = self.processor(images=image, do_rescale=False, do_normalize=False)["pixel_values"][0]
+        return np.ascontiguousarray(np.moveaxis(np.asarray(pixels), 0, -1))
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What becomes of a pixel value x on the device: `(x * scale - mean) / std`, per channel, in float32.
+
+    Attributes:
+        scale: factor of the byte.
+        mean: of each channel, after scaling.
+        std: of each channel, after scaling.
+    """
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def transform_of(processor: Any) -> Transform:  # noqa: ANN401 - a class of transformers
+    """Return the transform of a transformers image processor.
+
+    It is a `PillowTransform` where that gives the processor's own bytes on probe images, and the processor otherwise.
+    """
+    whole = ProcessorTransform(processor)
+    settings = processor.to_dict()
+    size = settings.get("size") or {}
+    short_side = size.get("shortest_edge")
+    crop = settings.get("crop_size") or {}
+    if not settings.get("do_resize") or (short_side is None and "height" not in size) or settings.get("do_pad"):
+        return whole
+    light = PillowTransform(
+        size=int(short_side) if short_side else (int(size["height"]), int(size["width"])),
+        crop=(int(crop["height"]), int(crop["width"])) if settings.get("do_center_crop") else None,
+        resample=int(settings.get("resample") or 0),
+    )
+    return light if all(_same_bytes(light, whole, probe) for probe in _probes()) else whole
+
+
+def normalisation_of(processor: Any) -> Normalisation:  # noqa: ANN401 - a class of transformers
+    """Return how a transformers image processor scales and normalises."""
+    settings = processor.to_dict()
+    scale = float(settings["rescale_factor"]) if settings.get("do_rescale") else 1.0
+    if not settings.get("do_normalize"):
+        return Normalisation(scale, (0.0,) * 3, (1.0,) * 3)
+    return Normalisation(scale, tuple(map(float, settings["image_mean"])), tuple(map(float, settings["image_std"])))
+
+
+def _probes() -> list[Image.Image]:
+    """Return a wide, a tall and a small image whose sides divide nothing."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    shapes = ((397, 613), (541, 389), (83, 101))
+    return [Image.fromarray(random.integers(0, 256, (*shape, 3), dtype=np.uint8)) for shape in shapes]
+
+
+def _same_bytes(light: Transform, whole: Transform, image: Image.Image) -> bool:
+    try:
+        ours, theirs = light(image), whole(image)
+    except (ValueError, TypeError, KeyError):  # a processor that needs its own pixels: it gets them
+        return False
+    return ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
