@@ -25,7 +25,7 @@ GRID = 1e-9
 """Degrees (0.1 mm) to which corners are rounded, so that cells share them exactly."""
 
 _POLE = 90.0 - GRID
-_NEIGHBOURS = 24  # sites that cut a Voronoi cell first; nearly all have fewer sides
+_AT_POLE = 1e-7  # degrees
 
 
 def great_circle_polygons(rings: Sequence[ArrayLike]) -> Geometries:
@@ -36,24 +36,23 @@ def great_circle_polygons(rings: Sequence[ArrayLike]) -> Geometries:
             encloses less than a hemisphere, with or without a pole or the antimeridian.
 
     Returns:
-        (R,) polygons and multipolygons in (lon, lat) degrees.
+        (R,) polygons and multipolygons in (lon, lat) degrees; empty where fewer than three corners are distinct.
     """
     import shapely
 
-    latlon, ring = _dense(rings)
-    lon_step = np.diff(latlon[:, 1], append=0.0)
-    ends = np.flatnonzero(np.diff(ring, append=len(rings)))
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lon_step[ends] = latlon[starts, 1] - latlon[ends, 1]
+    latlon, ring = _dense(*_corners(rings))
+    after = _after(ring)
     special = np.zeros(len(rings), dtype=np.bool_)
-    special[ring[(np.abs(lon_step) >= 180.0 - 1e-6) | (np.abs(latlon[:, 0]) > _POLE)]] = True
-    polygons = np.empty(len(rings), dtype=object)
+    special[ring[np.abs(latlon[after, 1] - latlon[:, 1]) >= 180.0 - 1e-6]] = True
+    special[ring[np.abs(latlon[:, 0]) > _POLE]] = True
+    polygons = np.full(len(rings), shapely.Polygon(), dtype=object)
     plain = ~special[ring]
     if plain.any():
-        _, index = np.unique(ring[plain], return_inverse=True)
-        polygons[~special] = shapely.polygons(shapely.linearrings(latlon[plain][:, ::-1], indices=index))
+        which, index = np.unique(ring[plain], return_inverse=True)
+        polygons[which] = shapely.polygons(shapely.linearrings(latlon[plain][:, ::-1], indices=index))
     for i in np.flatnonzero(special):
-        polygons[i] = _cut(_unrolled(latlon[starts[i] : ends[i] + 1]))
+        first, last = np.searchsorted(ring, [i, i + 1])
+        polygons[i] = _cut(_unrolled(latlon[first:last]))
     return polygons
 
 
@@ -66,58 +65,6 @@ def box_polygons(boxes: ArrayLike) -> Geometries:
     for i in np.flatnonzero(east > 180.0):
         polygons[i] = _cut(polygons[i])
     return polygons
-
-
-def voronoi_polygons(sites: ArrayLike, within: BaseGeometry | None = None) -> Geometries:
-    """Return the part of the sphere that is nearer to each site than to any other.
-
-    Octants of the sphere are cut by the half-spaces ``(u_i - u_j) · x >= 0``, those of near sites first. That needs no
-    general position: one site, two, or many on one circle are no exceptions.
-
-    Args:
-        sites: (R, 2) degrees, distinct.
-        within: polygon in (lon, lat) degrees that the cells are clipped to.
-
-    Returns:
-        (R,) polygons and multipolygons in (lon, lat) degrees; they tile the sphere, or the polygon they are within.
-    """
-    import shapely
-    from scipy.spatial import cKDTree
-
-    vectors = unit_vectors(np.asarray(sites, dtype=np.float64).reshape(-1, 2))
-    near = cKDTree(vectors).query(vectors, k=list(range(1, min(_NEIGHBOURS, len(vectors)) + 1)))[1]
-    signs = np.array([(a, b, c) for a in (1, -1) for b in (1, -1) for c in (1, -1)], dtype=np.float64)
-    octants = np.array([np.diag(s)[:: int(s.prod())] for s in signs])  # counter-clockwise
-    normals = vectors[:, None] - vectors[near]
-    # An octant all of whose corners one neighbour takes is lost to it.
-    lost = np.zeros((len(vectors), len(octants)), dtype=np.bool_)
-    for neighbour in range(1, normals.shape[1]):
-        lost |= ((octants @ normals[:, neighbour].T).max(axis=1) < 0).T
-    if within is not None:
-        lost[:, ~_octants_in(signs, within.bounds)] = True
-    rings: list[Floats] = []
-    owner: list[int] = []
-    for i, octant in np.argwhere(~lost).tolist():
-        ring = _clipped(octants[octant], normals[i])
-        while len(ring):  # until no site farther away is nearer to a corner
-            rivals = np.unique((ring @ vectors.T).argmax(axis=1))
-            smaller = _clipped(ring, vectors[i] - vectors[rivals])
-            if len(smaller) == len(ring) and (smaller == ring).all():
-                break
-            ring = smaller
-        if len(ring):
-            rings.append(latlon_from_unit(ring))
-            owner.append(i)
-    pieces, of = great_circle_polygons(rings), np.array(owner)
-    if within is not None:
-        pieces = shapely.intersection(pieces, within)
-        pieces, of = pieces[~shapely.is_empty(pieces)], of[~shapely.is_empty(pieces)]
-    alone = np.bincount(of, minlength=len(vectors))[of] == 1
-    polygons = np.full(len(vectors), shapely.Polygon(), dtype=object)
-    polygons[of[alone]] = pieces[alone]
-    for i in np.unique(of[~alone]):
-        polygons[i] = shapely.union_all(pieces[of == i], grid_size=GRID)
-    return np.array([only_polygons(polygon) for polygon in polygons], dtype=object)
 
 
 def areas_km2(polygons: Geometries) -> Floats:
@@ -163,13 +110,34 @@ def _leaves(shape: BaseGeometry) -> Iterator[BaseGeometry]:
             yield part
 
 
-def _dense(rings: Sequence[ArrayLike]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return (n, 2) rounded degrees along the rings, dense enough for straight lines between them, and their rings."""
-    corners = [np.asarray(ring, dtype=np.float64) for ring in rings]
-    ring = np.repeat(np.arange(len(corners)), [len(part) for part in corners])
-    here = np.round(np.concatenate([np.empty((0, 2)), *corners]), 9)
-    there = np.concatenate([np.empty((0, 2)), *(np.roll(part, -1, axis=0) for part in corners)])
-    there = np.round(there, 9)
+def _corners(rings: Sequence[ArrayLike]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the (n, 2) degrees of the corners of rings, to 9 decimals, and the ring of each.
+
+    A corner a centimetre from a pole is at the pole, where its longitude means something. None comes twice in a row,
+    and rings with fewer than three are left out.
+    """
+    parts = [np.asarray(ring, dtype=np.float64) for ring in rings]
+    ring = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    latlon = np.round(np.concatenate([np.empty((0, 2)), *parts]), 9)
+    latlon[np.abs(latlon[:, 0]) > 90.0 - _AT_POLE] = np.sign(latlon[np.abs(latlon[:, 0]) > 90.0 - _AT_POLE]) * [90, 0]
+    places = np.stack((latlon[:, 0], np.mod(latlon[:, 1], 360.0)), axis=1)
+    differs = (places != places[_after(ring)]).any(axis=1)
+    latlon, ring = latlon[differs], ring[differs]
+    enough = np.bincount(ring, minlength=len(parts))[ring] >= 3
+    return latlon[enough], ring[enough]
+
+
+def _after(ring: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (n,) row after each row in its ring, the first after the last."""
+    after = np.arange(1, len(ring) + 1)
+    ends = np.flatnonzero(np.diff(ring, append=-1))
+    after[ends] = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
+    return after
+
+
+def _dense(here: Floats, ring: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return (n, 2) rounded degrees along rings, dense enough for straight lines between, and the ring of each."""
+    there = here[_after(ring)]
     # From the lower corner to the higher one, whichever way the ring goes: neighbours get the same points.
     flip = (here[:, 0] > there[:, 0]) | ((here[:, 0] == there[:, 0]) & (here[:, 1] > there[:, 1]))
     a, b = (unit_vectors(np.where(flip[:, None], *pair)) for pair in ((there, here), (here, there)))
@@ -195,8 +163,10 @@ def _pieces(a: Floats, b: Floats, angle: Floats) -> NDArray[np.int64]:
     )
     sine = np.minimum(sine, np.sin(np.radians(89.99)))
     step_km = np.sqrt(8.0 * EARTH_RADIUS_KM * STRAY_KM * np.sqrt(1.0 - sine**2) / np.maximum(sine, 1e-3))
-    along_meridian = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) < 1e-12
-    step_km[along_meridian & (a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] > -1e-12)] = np.inf  # but for one over a pole
+    from_axis = np.stack([np.hypot(corner[:, 0], corner[:, 1]) for corner in (a, b)])
+    meridian = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) <= 1e-12 * from_axis.prod(axis=0)
+    meridian &= a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] > 0.0  # else it runs over a pole
+    step_km[meridian | (from_axis.min(axis=0) < 1e-12)] = np.inf
     longest = np.radians(10.0) * EARTH_RADIUS_KM  # the formula is for short arcs
     step_km[np.isfinite(step_km)] = np.minimum(step_km[np.isfinite(step_km)], longest)
     return np.asarray(np.maximum(1, np.ceil(angle * EARTH_RADIUS_KM / step_km)), dtype=np.int64)
@@ -254,6 +224,8 @@ def _cut(shape: BaseGeometry) -> BaseGeometry:
     import shapely
     from shapely.affinity import translate
 
+    if shape.is_empty:
+        return shape
     west, _, east, _ = shape.bounds
     parts: list[Any] = []
     for turn in range(int(np.floor((west + 180.0) / 360.0)), int(np.ceil((east + 180.0) / 360.0))):
@@ -262,50 +234,3 @@ def _cut(shape: BaseGeometry) -> BaseGeometry:
         if part.area > GRID * shape.area:
             parts.append(translate(part, -360.0 * turn))
     return only_polygons(shapely.union_all(parts, grid_size=GRID))
-
-
-def _octants_in(signs: Floats, bounds: tuple[float, float, float, float]) -> NDArray[np.bool_]:
-    """Return which octants, by the (8, 3) signs of their vectors, may lie in west, south, east, north in degrees."""
-    west, south, east, north = bounds
-    from_west = np.choose(
-        (signs[:, 1] < 0) + 0, [np.where(signs[:, 0] > 0, 0, 90), np.where(signs[:, 0] > 0, -90, -180)]
-    )
-    from_south = np.where(signs[:, 2] > 0, 0, -90)
-    lat = (from_south <= north) & (from_south + 90 >= south)
-    return np.asarray(lat & (from_west <= east) & (from_west + 90 >= west))
-
-
-def _clipped(ring: Floats, normals: Floats) -> Floats:
-    """Return the part of a convex spherical polygon that is in all half-spaces, the deepest cut first.
-
-    Args:
-        ring: (n, 3) unit vectors, counter-clockwise.
-        normals: (m, 3); the half-spaces are ``normal · x >= 0``.
-
-    Returns:
-        (n', 3) unit vectors, none when nothing is left.
-    """
-    scale = np.linalg.norm(normals, axis=1)
-    normals = normals[scale > 0] / scale[scale > 0, None]
-    while len(ring) and len(normals):
-        depth = normals @ ring.T
-        deepest = int(depth.argmin())
-        if depth.flat[deepest] >= -1e-12:
-            break
-        side = depth[deepest // len(ring)]
-        ring = _half(ring, np.where(np.abs(side) < 1e-13, 0.0, side))
-    return ring
-
-
-def _half(ring: Floats, side: Floats) -> Floats:
-    """Return the part of a polygon on the positive side of a plane (Sutherland and Hodgman 1974)."""
-    kept = []
-    heights = side.tolist()
-    for i, here in enumerate(heights):
-        there = heights[i + 1 - len(heights)]
-        if here >= 0.0:
-            kept.append(ring[i])
-        if here * there < 0.0:
-            crossing = ring[i] * abs(there) + ring[i + 1 - len(heights)] * abs(here)
-            kept.append(crossing / np.sqrt(crossing @ crossing))
-    return np.array(kept) if len(kept) > 2 and max(heights) > 0.0 else np.empty((0, 3))

@@ -1,19 +1,12 @@
-"""Shapes on the sphere as polygons in degrees: areas, poles, the antimeridian, Voronoi cells of any sites."""
+"""Shapes on the sphere as polygons in degrees: areas, poles, the antimeridian."""
 
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from geocell.geodesy import EARTH_RADIUS_KM, distance_km, latlon_from_unit, unit_vectors
-from geocell.shapes import Geometries, areas_km2, box_polygons, great_circle_polygons, only_polygons, voronoi_polygons
-
-SPHERE_KM2 = 4 * np.pi * EARTH_RADIUS_KM**2
-
-
-def random_places(n: int, seed: int) -> np.ndarray:
-    return latlon_from_unit(np.random.default_rng(seed).normal(size=(n, 3)))
+from geocell.shapes import areas_km2, box_polygons, great_circle_polygons, only_polygons
+from tests.spheres import SPHERE_KM2, inside_the_world, random_places
 
 
 def small_circle(lat: float, lon: float, radius: float, n: int = 24) -> np.ndarray:
@@ -34,11 +27,6 @@ def spherical_area(ring: np.ndarray) -> float:
     a, b = np.cross(v, before), np.cross(v, after)
     angles = np.arctan2(np.einsum("ij,ij->i", np.cross(b, a), v), np.einsum("ij,ij->i", a, b)) % (2 * np.pi)
     return float(angles.sum() - (len(ring) - 2) * np.pi) * EARTH_RADIUS_KM**2
-
-
-def inside_the_world(polygons: Geometries) -> bool:
-    west, south, east, north = shapely.total_bounds(polygons)
-    return bool(shapely.is_valid(polygons).all() and west >= -180 and east <= 180 and south >= -90 and north <= 90)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +70,19 @@ def test_corners_at_a_pole_and_sides_over_it() -> None:
     assert polygons[3].bounds == (-10.0, -90.0, 10.0, pytest.approx(-80.0))
 
 
+def test_corners_a_hair_from_a_pole_are_at_the_pole() -> None:
+    exact = [[90.0, 0.0], [0.0, 90.0], [0.0, 180.0]]
+    hair = [[90.0 - 8e-10, -33.0], [0.0, 90.0], [0.0, 180.0]]
+    twice = [[90.0 - 1e-11, 12.0], [0.0, 90.0], [0.0, 180.0], [90.0, -90.0]]
+    sliver = [[26.565051177087, 180.0], [26.565051177065, 180.0], [26.565051177076, -179.999999999984]]
+    polygons = great_circle_polygons([exact, hair, sliver, twice])
+    assert inside_the_world(polygons)
+    np.testing.assert_allclose(areas_km2(polygons), np.array([1, 1, 0, 1]) * SPHERE_KM2 / 8, rtol=1e-9)
+    assert polygons[2].is_empty
+    assert great_circle_polygons([sliver, [[0, 0], [1, 1]]]).tolist() == [shapely.Polygon()] * 2
+    assert great_circle_polygons([]).tolist() == []
+
+
 def test_neighbours_share_every_point() -> None:
     left, right = great_circle_polygons(
         [[[40, 0], [40, 20], [60, 20], [60, 0]], [[40, 20], [40, 45], [60, 45], [60, 20]]]
@@ -122,63 +123,6 @@ def test_holes_and_parts_count_in_areas() -> None:
     assert areas[3] == pytest.approx(2 * areas[0])
     assert areas[4] == 0.0
     assert areas_km2(np.empty(0, dtype=object)).tolist() == []
-
-
-DEGENERATE = {
-    "alone": [[12.0, 34.0]],
-    "antipodes": [[0.0, 0.0], [0.0, 180.0]],
-    "poles": [[90.0, 0.0], [-90.0, 0.0]],
-    "meridian": [[0.0, 90.0], [0.0, -90.0]],
-    "three": [[10.0, 10.0], [20.0, 60.0], [-30.0, -100.0]],
-    "equator": [[0.0, float(lon)] for lon in range(-180, 180, 30)],
-    "parallel": [[45.0, float(lon)] for lon in range(-180, 180, 20)],
-    "octahedron": [[90, 0], [-90, 0], [0, 0], [0, 90], [0, 180], [0, -90]],
-    "a metre apart": [[50.0, 10.0], [50.00001, 10.0], [50.0, 10.00001]],
-}
-
-
-@pytest.mark.parametrize("sites", DEGENERATE.values(), ids=DEGENERATE)
-def test_voronoi_cells_of_special_sites_tile_the_sphere(sites: list[list[float]]) -> None:
-    polygons = voronoi_polygons(sites)
-    assert inside_the_world(polygons)
-    areas = areas_km2(polygons)
-    assert areas.sum() == pytest.approx(SPHERE_KM2, rel=1e-9)
-    if len(sites) in (2, 6, 12, 18):  # symmetric ones
-        np.testing.assert_allclose(areas, SPHERE_KM2 / len(sites), rtol=1e-3)
-
-
-@settings(max_examples=25, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(-90, 90), st.integers(-180, 179)), min_size=1, max_size=60, unique=True),
-    st.integers(0, 2**32 - 1),
-)
-def test_voronoi_cells_hold_what_is_nearest(sites: list[tuple[int, int]], seed: int) -> None:
-    distinct = np.unique(np.round(unit_vectors(np.array(sites, dtype=float)), 12) + 0.0, axis=0)
-    places = latlon_from_unit(distinct)
-    polygons = voronoi_polygons(places)
-    assert inside_the_world(polygons)
-    assert areas_km2(polygons).sum() == pytest.approx(SPHERE_KM2, rel=1e-6)
-    probes = random_places(200, seed)
-    distance = distance_km(probes[:, None], places[None])
-    two = np.sort(distance, axis=1)[:, :2]
-    clear = two[:, -1] - two[:, 0] > 1.0 if len(places) > 1 else np.ones(len(probes), dtype=bool)
-    found = np.array([[shapely.intersects_xy(p, x, y) for p in polygons] for y, x in probes[clear]])
-    assert found.argmax(axis=1).tolist() == distance.argmin(axis=1)[clear].tolist()
-    assert (found.sum(axis=1) == 1).all()
-
-
-def test_voronoi_cells_of_many_sites_in_a_small_part_of_the_earth() -> None:
-    rng = np.random.default_rng(0)
-    sites = np.stack((rng.uniform(47, 48, 400), rng.uniform(-0.5, 0.5, 400)), axis=1)
-    polygons = voronoi_polygons(sites)
-    assert inside_the_world(polygons)
-    assert areas_km2(polygons).sum() == pytest.approx(SPHERE_KM2, rel=1e-9)
-    window = shapely.Point(0, 47.5).buffer(0.3)
-    clipped = voronoi_polygons(sites, window)
-    assert areas_km2(clipped).sum() == pytest.approx(areas_km2(np.array([window]))[0], rel=1e-9)
-    whole = shapely.intersection(polygons, window)
-    np.testing.assert_allclose(shapely.area(shapely.symmetric_difference(clipped, whole)), 0, atol=1e-9)
-    assert shapely.is_empty(clipped).any()
 
 
 def test_only_polygons_are_left_of_a_cut() -> None:

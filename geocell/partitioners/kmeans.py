@@ -15,7 +15,8 @@ from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon
 from geocell.partitioners.s2ids import s2_ids
-from geocell.shapes import Geometries, voronoi_polygons
+from geocell.partitioners.voronoi import voronoi_polygons
+from geocell.shapes import Geometries
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

@@ -15,7 +15,8 @@ from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.polygons import PolygonRule, PolygonsPartitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
-from geocell.shapes import Geometries, voronoi_polygons
+from geocell.partitioners.voronoi import voronoi_polygons
+from geocell.shapes import Geometries
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
