@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -159,6 +161,15 @@ class Head:
     def __repr__(self) -> str:
         """Return encoder and partition."""
         return f"<Head {self.encoder.name} D={self.encoder.dim} on {self.partition!r}>"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of weights, cells and fusion: scores carry it, so that those of another head are not taken for its."""
+        digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
+        for name, value in sorted(self.module.state_dict().items()):
+            digest.update(f"{name} {tuple(value.shape)}".encode())
+            digest.update(value.float().contiguous().numpy())
+        return digest.hexdigest()
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK

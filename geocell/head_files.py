@@ -66,6 +66,14 @@ def write_scores(head: Head, folder: Path, scores: HasJson) -> None:
     _write_scores_and_card(head, folder, scores)
 
 
+def require_scores_of(head: Head, scores: Mapping[str, Any], what: str) -> None:
+    """Raise ValueError unless scores, in their JSON form, are those of `head`; `what` names them in the message."""
+    if scores.get("partition_sha256") != head.partition.sha256:
+        raise ValueError(f"{what} must be of its partition, got those of another: score it again.")
+    if scores.get("head_sha256") not in {None, head.sha256}:
+        raise ValueError(f"{what} must be its own, got those of another head on the same cells: score it again.")
+
+
 def _config_json(head: Head) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -84,8 +92,7 @@ def _config_json(head: Head) -> dict[str, Any]:
 def _write_scores_and_card(head: Head, folder: Path, scores: HasJson | None) -> None:
     numbers = None if scores is None else scores.to_dict()
     if numbers is not None:
-        if numbers["partition_sha256"] != head.partition.sha256:
-            raise ValueError("scores beside a head must be of its partition, got those of another: score it again.")
+        require_scores_of(head, numbers, "scores beside a head")
         write_json(folder / SCORES_FILE, numbers)
     write_text(folder / CARD_FILE, head_card(_config_json(head), head.partition.kind, numbers))
 

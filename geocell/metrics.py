@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +61,7 @@ class Scores:
         balscore: see `balscore`.
         intervals: `balscore` and `within_25` … -> 95 % percentile-bootstrap interval over locations.
         partition_sha256: which partition.
+        head_sha256: which head; None for points that no head made.
     """
 
     decoder: str
@@ -76,6 +77,7 @@ class Scores:
     balscore: float
     intervals: dict[str, tuple[float, float]]
     partition_sha256: str
+    head_sha256: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""
@@ -231,7 +233,7 @@ def score(head: Head, locations: Locations, decode: str = "centroid", split: str
         points[rows] = decode_posterior(decode, posterior, partition.centroids)
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
-    return scores_from_predictions(
+    scores = scores_from_predictions(
         points,
         locations.latlon,
         decoder=decode,
@@ -241,3 +243,4 @@ def score(head: Head, locations: Locations, decode: str = "centroid", split: str
         hits=None if cells is None else hits,
         n_outside=None if cells is None else int((cells < 0).sum()),
     )
+    return replace(scores, head_sha256=head.sha256)

@@ -199,6 +199,9 @@ class TestFolder:
             stranger.write_scores(saved, score(stranger, world()))
         with pytest.raises(ValueError, match="scores beside a head must be of its partition"):
             head.write_scores(saved, score(stranger, world()))
+        sibling = replace(head, module=random_module(1))
+        with pytest.raises(ValueError, match="must be its own, got those of another head on the same cells"):
+            head.write_scores(saved, score(sibling, world()))
 
     def test_an_existing_folder_is_kept(self, saved: Path) -> None:
         with pytest.raises(FileExistsError, match="exists: name another --out"):
