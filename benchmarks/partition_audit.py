@@ -1,9 +1,9 @@
 """The oracle's ceiling on partitions of every kind: fitted on four fifths of the European street-view points.
 
 The other fifth, drawn at random, is audited. Kinds of regions use countries and NUTS-3 regions, which cover 37
-countries and not all of the points. Draws results/partition_audit.png and docs/images/partitions.png too.
+countries and not all of the points. Draws docs/images/ceilings.png and docs/images/partitions.png too.
 
-Run: python -m benchmarks.partition_audit [--quick] [--json]
+Run: python -m benchmarks.partition_audit [--quick] [--json], then python -m benchmarks.readme
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import RESULTS, conditions, finish, parse_flags, shared_data
+from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.partition_recipes import NUTS, street_view
-from benchmarks.readme import ROOT
+from benchmarks.readme import ROOT, one_of_each_kind
 from geocell.outlines import write_countries
 from geocell.partitioners import Partition, make_partitioner
 from geocell.partitioners.polygons import LayerPartitioner
@@ -42,19 +42,8 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """Kind and what differs from its defaults."""
 
-DRAWN = (
-    "h3 resolution=4 min_count=5",
-    "h3-adaptive max_count=100 min_count=25",
-    "s2 max_count=100 min_count=25",
-    "quadtree max_count=100 min_count=25",
-    "kdtree max_count=39",
-    "kmeans k=1000",
-    "nuts min_count=10",
-    "semantic max_count=60 min_count=30",
-)
-"""What the map picture shows; eight maps in two rows."""
-
 BBOX = (34.0, -12.0, 71.5, 36.0)
+WIDTH, COLOURS = 1152, 128  # of a picture
 QUICK = ("h3", "kdtree", "s2", "quadtree")
 KEPT = (
     "n_cells", "count_min", "count_median", "count_max", "n_single", "count_gini", "weight_min", "weight_max",
@@ -116,19 +105,25 @@ def main() -> None:
 
 
 def draw(rows: list[dict[str, Any]], partitions: dict[str, Partition], n_train: int, n_test: int) -> None:
-    """Draw the ceilings and the maps."""
+    """Draw the ceilings and the maps, as small files."""
     from PIL import Image
 
     from geocell.maps import draw_audits, draw_cell_maps
 
     caption = f"Fitted on {n_train:,} street-view locations in Europe"
-    named = [{**row, "partition": row["partition"].split(" ", 1)[-1]} for row in rows]
-    draw_audits(RESULTS / "partition_audit.png", named, "What an oracle reaches", f"{caption}, audited on {n_test:,}.")
-    maps = ROOT / "docs" / "images" / "partitions.png"
-    titles = {name: f"{partitions[name].kind}: {len(partitions[name]):,} cells" for name in DRAWN}
-    draw_cell_maps(maps, [(titles[name], partitions[name]) for name in DRAWN], bbox=BBOX, caption=f"{caption}.")
-    with Image.open(maps) as picture:  # in 128 colours a third of the bytes
-        picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(maps, optimize=True)
+    images = ROOT / "docs" / "images"
+    unnamed = [{**row, "partition": ""} for row in rows]  # so many labels would hide each other
+    draw_audits(images / "ceilings.png", unnamed, "What an oracle reaches", f"{caption}, audited on {n_test:,} others.")
+    maps = images / "partitions.png"
+    drawn = [row for row in one_of_each_kind(rows) if row["kind"] != "polygons"]  # eight maps in two rows
+    panels = [(f"{row['kind']}: {row['n_cells']:,} cells", partitions[row["partition"]]) for row in drawn]
+    draw_cell_maps(maps, panels, bbox=BBOX, caption=f"{caption}.")
+    for picture in (maps, images / "ceilings.png"):
+        with Image.open(picture) as image:  # a repository keeps every version: fewer pixels and a palette
+            small = image.convert("RGB").resize(
+                (WIDTH, round(image.height * WIDTH / image.width)), Image.Resampling.BOX
+            )
+            small.quantize(COLOURS, dither=Image.Dither.NONE).save(picture, optimize=True)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ Run: python -m benchmarks.readme [--check]
 
 from __future__ import annotations
 
+import math
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from benchmarks.common import read_results
 
@@ -45,8 +47,36 @@ def _recipes() -> str:
     return "\n".join(lines)
 
 
+def one_of_each_kind(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return of the audits of each kind the one with nearest to a thousand cells, in the order of the kinds."""
+    return [
+        min((row for row in rows if row["kind"] == kind), key=lambda row: abs(math.log(int(row["n_cells"]) / 1000)))
+        for kind in dict.fromkeys(row["kind"] for row in rows)
+    ]
+
+
+def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
+    header = ["partition", "cells", "fewest", "median", "most", "≤1 km", "≤25 km", "≤200 km", "≤750 km", "median km"]
+    lines = ["| " + " | ".join([*header, "balscore", "fallback", "outside"]) + " |", "|---|" + "---:|" * 12]
+    for row in rows:
+        kind, *numbers = row["partition"].split(" ", 1)
+        counts = [f"{float(row[key]):,g}" for key in ("n_cells", "count_min", "count_median", "count_max")]
+        keys = (*(f"within_{km}" for km in (1, 25, 200, 750)), "balscore", "fallback", "outside")
+        shares = [f"{100 * float(row[key]):.1f}" for key in keys]
+        texts = [" ".join([f"`{kind}`", *numbers]), *counts, *shares[:4], f"{float(row['median_km']):.1f}", *shares[4:]]
+        lines.append("| " + " | ".join(texts) + " |")
+    n = f"{int(rows[0]['n_locations']):,}"
+    lines += ["", f"The oracle on {n} street-view locations in Europe, a random fifth; the partitions saw the others."]
+    return "\n".join([*lines, "Shares in percent; fewest, median and most: training locations in a cell."])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"quickstart": _quickstart, "real_features": _real_features},
+    "README.md": {
+        "quickstart": _quickstart,
+        "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
+        "real_features": _real_features,
+    },
+    "benchmarks/README.md": {"partition_audit": lambda: _audits(read_results("partition_audit"))},
     "partitions/README.md": {"recipes": _recipes},
 }
 """File -> its generated parts."""

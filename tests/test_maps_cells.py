@@ -127,5 +127,10 @@ def test_the_box_holds_the_locations(hexagons: Partition) -> None:
 
 
 def test_nearly_equal_counts_get_no_opposite_colours() -> None:
-    assert count_range(np.array([20, 40])) == (20, 80)
-    assert count_range(np.array([0, 1000])) == (1, 1000)
+    assert count_range(np.array([20, 40])) == (20, 80, False)
+    assert count_range(np.array([0, 1000])) == (1, 1000, False)
+
+
+def test_a_few_full_cells_take_the_colours_from_no_other() -> None:
+    assert count_range(np.array([*range(1, 201), 9_000])) == (1, 199, True)
+    assert count_range(np.array([7, 40]), np.array([5, 300]), np.array([6])) == (5, 300, False)

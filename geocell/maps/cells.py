@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from geocell.maps.style import new_figure, own_style, require_picture_name, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap, LogNorm
+    from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from shapely.geometry.base import BaseGeometry
 
@@ -100,22 +100,36 @@ def box_of(partition: Partition) -> Box:
     return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
 
 
-def count_range(counts: NDArray[np.int64]) -> tuple[int, int]:
-    """Return the counts at the two ends of the colours; nearly equal ones do not get opposite colours."""
-    low = max(1, int(counts.min()))
-    return low, max(int(counts.max()), 4 * low)
+class CountRange(NamedTuple):
+    """The counts at the two ends of the colours, and whether some cells have more."""
+
+    low: int
+    high: int
+    exceeded: bool
+
+
+def count_range(*counts: NDArray[np.int64]) -> CountRange:
+    """Return the range of the colours of one map or several: up to the fullest cells but for one in a hundred.
+
+    Those few would take the colours from all others. Nearly equal counts do not get opposite colours.
+    """
+    low, most = max(1, min(int(c.min()) for c in counts)), max(int(c.max()) for c in counts)
+    high = max(4 * low, *(int(np.quantile(c, 0.99, method="higher")) for c in counts))
+    return CountRange(low, high, most > high)
 
 
 def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption: str) -> Path:
     polygons = [class_polygons(partition) for _, partition in panels]
     counts = [np.maximum(partition.counts, 1) for _, partition in panels]
     with own_style():
+        from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
         layout = _Layout.of(box, len(panels))
         figure = new_figure(*layout.size)
         colours = LinearSegmentedColormap.from_list("cells", COLOURS)
-        norm = LogNorm(*count_range(np.concatenate(counts)))
+        shown = count_range(*counts)
+        norm = LogNorm(shown.low, shown.high, clip=True)
         land = countries_and_sea(box)
         for i, (title, _) in enumerate(panels):
             axes = figure.add_axes(layout.panel(i))
@@ -131,7 +145,7 @@ def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption:
                 fontweight="bold",
                 color="#111111",
             )
-        _draw_below(figure, layout, norm, colours, caption)
+        _draw_below(figure, layout, shown, ScalarMappable(norm, colours), caption)
         return save_figure(figure, out)
 
 
@@ -174,13 +188,11 @@ class _Layout:
         return left / width, bottom / height, self.width / width, self.height / height
 
 
-def _draw_below(figure: Figure, layout: _Layout, norm: LogNorm, colours: Colormap, caption: str) -> None:
-    from matplotlib.cm import ScalarMappable
-
+def _draw_below(figure: Figure, layout: _Layout, shown: CountRange, colours: ScalarMappable, caption: str) -> None:
     width, height = layout.size
     left = layout.SIDE / width
     bar = figure.add_axes((1 - left - 2.4 / width, 0.45 / height, 2.4 / width, 0.13 / height))
-    _draw_bar(figure.colorbar(ScalarMappable(norm, colours), cax=bar, orientation="horizontal").ax, norm)
+    _draw_bar(figure.colorbar(colours, cax=bar, orientation="horizontal").ax, shown)
     note = "training locations in a cell"
     figure.text(1 - left - 2.5 / width, 0.47 / height, note, ha="right", fontsize=8.5, color="#333333")
     figure.text(left, 0.12 / height, caption, fontsize=8, color="#555555")
@@ -208,11 +220,14 @@ def _draw_map(axes: Axes, polygons: Geometries, colours: Floats, box: Box, width
     axes.set(xlim=(west, east), ylim=(south, north))
 
 
-def _draw_bar(axes: Axes, norm: LogNorm) -> None:
-    """Write the least, the largest and the powers of ten between them under the bar."""
-    low, high = float(norm.vmin or 1), float(norm.vmax or 1)
-    room = (high / low) ** 0.16  # of a number under the bar
-    ticks = [low, *(10.0**n for n in range(12) if low * room < 10.0**n < high / room), high]
-    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks], fontsize=8)
+def _draw_bar(axes: Axes, shown: CountRange) -> None:
+    """Write the ends of the range and the powers of ten between them under the bar."""
+    span = shown.high / shown.low
+    powers = [10**n for n in range(12) if shown.low * span**0.16 < 10**n < shown.high / span**0.28]  # room for the ends
+    texts = [f"{tick:,}" for tick in (shown.low, *powers)]
+    texts.append(f"{'≥ ' if shown.exceeded else ''}{shown.high:,}")
+    axes.set_xticks([shown.low, *powers, shown.high], texts, fontsize=8)
+    axes.get_xticklabels()[0].set_horizontalalignment("left")
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")
     axes.set_xticks([], minor=True)
     axes.tick_params(length=2.5, pad=2)
