@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +18,11 @@ from geocell.devices import choose_device
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head, Inputs
 from geocell.locations import Locations
-from geocell.losses import class_weights, fit_loss
+from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.recipe import FitConfig
+from geocell.step import Batches, Stepper, compute_dtype, learning_rate
 
 MIN_STEPS = 8
 """Steps of an epoch at least: with the batches of a large set, a few hundred locations would see too few steps."""
@@ -55,22 +54,13 @@ class _Best:
 
 
 @dataclass(frozen=True, eq=False)
-class _Data:
-    """Everything that a fit reads, on its device."""
+class _Validation:
+    """What an epoch is scored on; `inputs` is None without validation locations."""
 
-    train: Inputs
-    target: Tensor
-    truth: Tensor
-    centroids: Tensor
-    weights: Tensor
-    val: Inputs | None
-    val_latlon: NDArray[np.float64]
-    centroids_latlon: NDArray[np.float64]
-
-    @property
-    def device(self) -> torch.device:
-        """Where the tensors are."""
-        return self.target.device
+    inputs: Inputs | None
+    latlon: NDArray[np.float64]
+    centroids: NDArray[np.float64]
+    decoder: str
 
 
 def fit_head(
@@ -111,12 +101,14 @@ def fit_head(
         )
     counts = np.bincount(cells[inside], minlength=len(partition))
     weights = class_weights(counts, config.weight_exponent, config.weight_cap)
-    data = _prepare(train.take(inside), val, cells[inside], weights, partition, config)
-    module = GeoHead(train.dim, len(partition), config.dropout)
+    module = GeoHead(train.dim, len(partition), config.dropout).eval()
     if init is not None:
         module.load_state_dict(init.module.state_dict(), strict=True)
-    with _seeded(config.seed, data.device):
-        best, history, interrupted = _run(module.to(data.device), data, config, start=init is not None)
+    device = torch.device(choose_device(config.device))
+    terms = _loss_terms(partition, weights, config, device)
+    batches = _batches(train.take(inside), cells[inside], config, device)
+    validation = _validation(val, partition, config, device)
+    best, history, interrupted = _run(module.to(device), batches, terms, validation, config, start=init is not None)
     module.cpu().load_state_dict(best.weights, strict=True)
     training = {
         "n_train": len(inside),
@@ -154,45 +146,44 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
             )
 
 
-def _prepare(
-    train: Locations,
-    val: Locations | None,
-    cells: NDArray[np.int64],
-    weights: NDArray[np.float32],
-    partition: Partition,
-    config: FitConfig,
-) -> _Data:
-    """Pool the features once and put everything on the device."""
-    device = torch.device(choose_device(config.device))
-
-    def tensor(array: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array).to(device)
-
-    return _Data(
-        train=Inputs.of(train, config.fusion, device),
-        target=tensor(cells),
-        truth=tensor(unit_vectors(train.latlon).astype(np.float32)),
-        centroids=tensor(unit_vectors(partition.centroids).astype(np.float32)),
-        weights=tensor(weights),
-        val=Inputs.of(val, config.fusion, device) if val is not None and len(val) else None,
-        val_latlon=np.empty((0, 2)) if val is None else val.latlon,
-        centroids_latlon=partition.centroids,
+def _loss_terms(
+    partition: Partition, weights: NDArray[np.float32], config: FitConfig, device: torch.device
+) -> LossTerms:
+    """Return the loss that the settings ask for, on the device."""
+    return LossTerms(
+        centroids=torch.from_numpy(unit_vectors(partition.centroids).astype(np.float32)).to(device),
+        weights=torch.from_numpy(weights).to(device),
+        ancestors={name: torch.tensor(groups, device=device) for name, groups in partition.ancestors.items()},
+        label_smoothing=config.label_smoothing,
+        haversine=config.haversine,
+        expected_distance=config.expected_distance,
+        smoothing_km=config.smoothing_km,
+        smoothing_normalized=config.smoothing_normalized,
+        hierarchy=config.hierarchy,
     )
 
 
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block, and give the global random state back after it."""
-    index = device.index if device.index is not None else 0
-    with torch.random.fork_rng(devices=[index] if device.type == "cuda" else []):
-        # Not torch.manual_seed, which also seeds the generators of every other device, and for good.
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield
+def _batches(train: Locations, cells: NDArray[np.int64], config: FitConfig, device: torch.device) -> Batches:
+    """Put the training locations on the device."""
+    return Batches.of(
+        Inputs.of(train, config.fusion, device),
+        target=torch.from_numpy(cells).to(device),
+        truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(device),
+        dropout=config.dropout,
+        dtype=compute_dtype(config.precision, device),
+    )
 
 
-def _run(module: GeoHead, data: _Data, config: FitConfig, start: bool) -> tuple[_Best, list[Mapping[str, float]], bool]:
+def _validation(val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> _Validation:
+    """Put the validation locations on the device."""
+    inputs = Inputs.of(val, config.fusion, device) if val is not None and len(val) else None
+    latlon = np.empty((0, 2)) if val is None else val.latlon
+    return _Validation(inputs, latlon, partition.centroids, config.decode)
+
+
+def _run(
+    module: GeoHead, batches: Batches, terms: LossTerms, validation: _Validation, config: FitConfig, start: bool
+) -> tuple[_Best, list[Mapping[str, float]], bool]:
     """Train, epoch by epoch, until the end, the patience or an interrupt.
 
     Returns:
@@ -200,13 +191,13 @@ def _run(module: GeoHead, data: _Data, config: FitConfig, start: bool) -> tuple[
     """
     best = _Best()
     history: list[Mapping[str, float]] = []
-    optimizer = _optimizer(module, config, data.device)
+    take_step = Stepper(module, batches, terms, config)
     order = torch.Generator().manual_seed(config.seed)
-    n = len(data.target)
+    n = len(batches)
     size = min(config.batch_size, math.ceil(n / MIN_STEPS))
     steps = math.ceil(n / size)
     if start:
-        row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(module, data, config)}
+        row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(module, validation)}
         best.offer(row, module)
         history.append(row)
     # A bar that is not a terminal's would only fill a log.
@@ -214,12 +205,13 @@ def _run(module: GeoHead, data: _Data, config: FitConfig, start: bool) -> tuple[
         try:
             for epoch in range(1, config.epochs + 1):
                 total = 0.0
-                batches = torch.split(torch.randperm(n, generator=order).to(data.device), size)
-                for step, index in enumerate(batches):
+                shuffled = torch.randperm(n, generator=order).to(batches.target.device)
+                for step, index in enumerate(torch.split(shuffled, size)):
                     lr = learning_rate(config, (epoch - 1) * steps + step, steps)
-                    total += _step(module, optimizer, data, config, index, lr, f"epoch {epoch}, batch {step + 1}")
+                    total += take_step(index, lr, f"epoch {epoch}, batch {step + 1}") * len(index)
                     bar.update(len(index))
-                row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(module, data, config)}
+                take_step.weights.write_into(module)
+                row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(module, validation)}
                 best.offer(row, module)
                 history.append(row)
                 bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
@@ -232,73 +224,16 @@ def _run(module: GeoHead, data: _Data, config: FitConfig, start: bool) -> tuple[
     return best, history, False
 
 
-def _optimizer(module: GeoHead, config: FitConfig, device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW, fused where torch has it, with weight decay on the matrix alone."""
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in module.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in module.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.lr, fused=device.type in {"cpu", "cuda", "mps"})
-
-
-def learning_rate(config: FitConfig, step: int, steps_per_epoch: int) -> float:
-    """Return the learning rate of a step: linear warm-up, then a cosine to 0 (Loshchilov and Hutter 2017).
-
-    Args:
-        config: the settings.
-        step: steps done before this one, over all epochs.
-        steps_per_epoch: steps of one epoch.
-    """
-    warmup = min(config.warmup_epochs, config.epochs) * steps_per_epoch
-    total = config.epochs * steps_per_epoch
-    if step < warmup:
-        return config.lr * (step + 1) / warmup
-    return 0.5 * config.lr * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
-
-
-def _step(
-    module: GeoHead,
-    optimizer: torch.optim.Optimizer,
-    data: _Data,
-    config: FitConfig,
-    index: Tensor,
-    lr: float,
-    where: str,
-) -> float:
-    """Take one step on the locations at `index`; return the loss times their number."""
-    module.train()
-    features, views = data.train.select(index)
-    loss = fit_loss(
-        module(features, views),
-        data.target.index_select(0, index),
-        data.truth.index_select(0, index),
-        data.centroids,
-        data.weights,
-        smoothing=config.label_smoothing,
-        haversine=config.haversine,
-    )
-    value = loss.item()
-    if not math.isfinite(value):
-        raise ValueError(f"the loss must be finite, got {value} in {where}: lower lr (now {config.lr:g}) or haversine.")
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.step()
-    return value * len(index)
-
-
-def _validate(module: GeoHead, data: _Data, config: FitConfig) -> dict[str, float]:
+def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:
     """Return balscore, median and mean distance on the validation locations, NaN when there are none."""
-    if data.val is None:
+    if data.inputs is None:
         return {"val_balscore": _NO_SCORE, "val_median_km": _NO_SCORE, "val_mean_km": _NO_SCORE}
-    module.eval()
     points = []
     with torch.inference_mode():
-        for index in torch.split(torch.arange(len(data.val_latlon), device=data.device), _EVALUATION_BATCH):
-            posterior = torch.softmax(module(*data.val.select(index)), dim=1).cpu().numpy()
-            points.append(decode(config.decode, posterior, data.centroids_latlon))
-    distances = distance_km(np.concatenate(points), data.val_latlon)
+        for index in torch.split(torch.arange(len(data.latlon), device=data.inputs.features.device), _EVALUATION_BATCH):
+            posterior = torch.softmax(module(*data.inputs.select(index)), dim=1).cpu().numpy()
+            points.append(decode(data.decoder, posterior, data.centroids))
+    distances = distance_km(np.concatenate(points), data.latlon)
     return {
         "val_balscore": balscore_of(distances),
         "val_median_km": float(np.median(distances)),

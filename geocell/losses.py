@@ -1,9 +1,13 @@
-"""Losses over the cells of one partition, each term a small pure function of tensors.
+"""Losses over the cells of one partition, each term a small pure function of tensors, and their sum.
 
-P is the number of locations in a batch, C the number of cells; distances are kilometres.
+P is the number of locations in a batch, C the number of cells; distances are kilometres. A fit takes the same sum with
+its gradient written out, from `geocell.gradients`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,10 +16,10 @@ from torch import Tensor
 
 from geocell.geodesy import EARTH_RADIUS_KM
 
-_MIN_SQUARED_CHORD = 1e-30
+MIN_SQUARED_CHORD = 1e-30
 """Floor under the square roots of a distance: 6 nm on the ground, where the root has no finite slope any more."""
 
-_MIN_MEAN_LENGTH = 1e-3
+MIN_MEAN_LENGTH = 1e-3
 """A posterior mean shorter than this is not scaled up further, which bounds the slope where it has no direction."""
 
 
@@ -56,7 +60,9 @@ def class_weights(counts: ArrayLike, exponent: float = 1.0, cap: float = float("
     return np.where(capped, cap, raw * scale).astype(np.float32)
 
 
-def cross_entropy(log_p: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+def cross_entropy(
+    log_p: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0, near: Tensor | None = None
+) -> Tensor:
     """Return the weighted cross-entropy with uniform label smoothing, averaged over the batch.
 
     The same number as ``torch.nn.functional.cross_entropy(logits, target, weight=weights,
@@ -67,16 +73,91 @@ def cross_entropy(log_p: Tensor, target: Tensor, weights: Tensor | None = None, 
         target: (P,) int64 cells.
         weights: (C,) class weights, equal when omitted.
         smoothing: share of the target spread evenly over all cells.
+        near: (P, C) what `near_targets` returns, in place of the one true cell; the weight stays that of the true cell.
 
     Returns:
         () nats.
     """
-    nll = -log_p.gather(1, target[:, None])[:, 0]
+    nll = -log_p.gather(1, target[:, None])[:, 0] if near is None else -(near * log_p).sum(dim=1)
     spread = -(log_p.mean(dim=1) if weights is None else (log_p @ weights) / log_p.shape[1])
     if weights is None:
         return ((1.0 - smoothing) * nll + smoothing * spread).mean()
     w = weights[target]
     return ((1.0 - smoothing) * w * nll + smoothing * spread).sum() / w.sum()
+
+
+def centroid_distances_km(truth: Tensor, centroids: Tensor) -> Tensor:
+    """Return the distance from every true point to every centroid, ``2 R asin(|u - v| / 2)``.
+
+    Differences of coordinates are taken before they are squared, which keeps a metre apart from zero in float32;
+    from dot products the same distance is blind below two kilometres.
+
+    Args:
+        truth: (P, 3) unit vectors.
+        centroids: (C, 3) unit vectors.
+
+    Returns:
+        (P, C) kilometres, constants to a gradient.
+    """
+    squared = torch.zeros(len(truth), len(centroids), dtype=truth.dtype, device=truth.device)
+    for axis in range(3):
+        squared += (truth[:, axis, None] - centroids[None, :, axis]).square_()
+    return squared.sqrt_().mul_(0.5).clamp_(max=1.0).asin_().mul_(2.0 * EARTH_RADIUS_KM)
+
+
+def near_targets(distances_km: Tensor, tau_km: float, normalized: bool = True) -> Tensor:
+    """Return targets that fall off with distance, ``y_c = exp(-(d_c - min_j d_j) / τ)`` (PIGEON, Haas et al. 2023).
+
+    As published they are not normalised, so that a location among many small cells weighs more; normalised, every
+    location weighs the same. All cells take part: within a block of rows in the cache the whole row costs less than
+    a list of near cells would, and nothing is cut off.
+
+    Args:
+        distances_km: (P, C) distances from the true points to the centroids.
+        tau_km: τ; 65 to 75 km in the publication.
+        normalized: whether the targets of a location sum to 1.
+
+    Returns:
+        (P, C).
+    """
+    y = ((distances_km.amin(dim=1, keepdim=True) - distances_km) / tau_km).exp_()
+    return y.div_(y.sum(dim=1, keepdim=True)) if normalized else y
+
+
+def expected_distance_km(p: Tensor, distances_km: Tensor) -> Tensor:
+    """Return the expected distance ``Σ p_c d(u_c, x)`` of a draw from the posterior.
+
+    Unlike the distance of the posterior mean it is not small where the mean lies between two peaks far from both. It
+    is the risk that Bayesian decision theory minimises under the loss d (Berger 1985, section 4.4).
+
+    Args:
+        p: (P, C) probabilities.
+        distances_km: (P, C) distances from the true points to the centroids.
+
+    Returns:
+        (P,) kilometres.
+    """
+    return (p * distances_km).sum(dim=1)
+
+
+def group_nll(p: Tensor, target: Tensor, groups: Tensor, n_groups: int) -> Tensor:
+    """Return the negative log-probability of the coarser group that the true cell is in (OSV-5M, Astruc et al. 2024).
+
+    The probability of a group is the sum over its cells, added up by index. A group all but excluded counts as the
+    smallest normal number, which bounds the loss at 88 nats in float32 and its gradient with it.
+
+    Args:
+        p: (P, C) probabilities.
+        target: (P,) int64 cells.
+        groups: (C,) int64 group of every cell.
+        n_groups: number of groups.
+
+    Returns:
+        (P,) nats.
+    """
+    sums = p.new_zeros(len(p), n_groups).index_add(1, groups, p)
+    own = sums.gather(1, groups[target][:, None])[:, 0]
+    return -own.clamp_min(torch.finfo(p.dtype).tiny).log()
 
 
 def chord_distance_km(u: Tensor, v: Tensor) -> Tensor:
@@ -94,8 +175,8 @@ def chord_distance_km(u: Tensor, v: Tensor) -> Tensor:
     Returns:
         (...) kilometres.
     """
-    difference = (u - v).square().sum(-1).clamp_min(_MIN_SQUARED_CHORD).sqrt()
-    total = (u + v).square().sum(-1).clamp_min(_MIN_SQUARED_CHORD).sqrt()
+    difference = (u - v).square().sum(-1).clamp_min(MIN_SQUARED_CHORD).sqrt()
+    total = (u + v).square().sum(-1).clamp_min(MIN_SQUARED_CHORD).sqrt()
     return 2.0 * EARTH_RADIUS_KM * torch.atan2(difference, total)
 
 
@@ -113,37 +194,76 @@ def posterior_mean_distance_km(p: Tensor, centroids: Tensor, truth: Tensor) -> T
     Returns:
         (P,) kilometres.
     """
-    m = p @ centroids
-    length = m.square().sum(-1, keepdim=True).clamp_min(_MIN_MEAN_LENGTH**2).sqrt()
+    return mean_distance_km(p @ centroids, truth)
+
+
+def mean_distance_km(m: Tensor, truth: Tensor) -> Tensor:
+    """Return the distance of (P, 3) means, scaled to the sphere; see `posterior_mean_distance_km`."""
+    length = m.square().sum(-1, keepdim=True).clamp_min(MIN_MEAN_LENGTH**2).sqrt()
     return chord_distance_km(m / length, truth)
 
 
-def fit_loss(
-    logits: Tensor,
-    target: Tensor,
-    truth: Tensor,
-    centroids: Tensor,
-    weights: Tensor | None = None,
-    *,
-    smoothing: float = 0.0,
-    haversine: float = 0.0,
-) -> Tensor:
-    """Return ``CE_w(smoothing) + haversine · mean distance of the posterior mean``, from one log-softmax.
+@dataclass(frozen=True, eq=False)
+class LossTerms:
+    """What the loss of a fit is made of: the cells, and the weight of every term; 0 leaves a term out.
+
+    Attributes:
+        centroids: (C, 3) unit vectors.
+        weights: (C,) class weights of the cross-entropy.
+        ancestors: level -> (C,) int64 group of every cell, for the hierarchy.
+        label_smoothing: share of the target spread evenly over all cells.
+        haversine: λ per km of the distance of the posterior mean.
+        expected_distance: λ per km of the expected distance.
+        smoothing_km: τ of `near_targets`; 0 for the one true cell.
+        smoothing_normalized: see `near_targets`.
+        hierarchy: weight of the mean over the levels of `group_nll`.
+    """
+
+    centroids: Tensor
+    weights: Tensor
+    ancestors: Mapping[str, Tensor]
+    label_smoothing: float = 0.0
+    haversine: float = 0.0
+    expected_distance: float = 0.0
+    smoothing_km: float = 0.0
+    smoothing_normalized: bool = True
+    hierarchy: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a hierarchy on cells that have none."""
+        if self.hierarchy and not self.ancestors:
+            raise ValueError(
+                "hierarchy needs a partition with coarser levels, and the cells of this one have none: use one of kind "
+                "h3, s2, quadtree, kdtree, nuts or semantic, or leave hierarchy at 0."
+            )
+
+
+def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
+    """Return the sum of all terms, from one log-softmax.
 
     Args:
         logits: (P, C).
         target: (P,) int64 cells.
         truth: (P, 3) unit vectors of the true points.
-        centroids: (C, 3) unit vectors.
-        weights: (C,) class weights, equal when omitted.
-        smoothing: label smoothing.
-        haversine: λ per km; 0 skips the term.
+        terms: the cells and the weights of the terms.
 
     Returns:
         () the loss.
     """
     log_p = torch.log_softmax(logits, dim=1)
-    loss = cross_entropy(log_p, target, weights, smoothing)
-    if haversine:
-        loss = loss + haversine * posterior_mean_distance_km(log_p.exp(), centroids, truth).mean()
+    p = log_p.exp()
+    near = None
+    loss = log_p.new_zeros(())
+    if terms.smoothing_km or terms.expected_distance:
+        distances = centroid_distances_km(truth, terms.centroids)
+        if terms.smoothing_km:
+            near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized)
+        if terms.expected_distance:
+            loss = loss + terms.expected_distance * expected_distance_km(p, distances).mean()
+    loss = loss + cross_entropy(log_p, target, terms.weights, terms.label_smoothing, near)
+    if terms.haversine:
+        loss = loss + terms.haversine * posterior_mean_distance_km(p, terms.centroids, truth).mean()
+    if terms.hierarchy:
+        levels = [group_nll(p, target, g, int(g.max()) + 1).mean() for g in terms.ancestors.values()]
+        loss = loss + terms.hierarchy * torch.stack(levels).mean()
     return loss

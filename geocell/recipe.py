@@ -12,6 +12,9 @@ from geocell.files import read_recipe_tables
 Fusion = Literal["feature", "logit"]
 """How the views of a location become one: mean of their features, or mean of their logits."""
 
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of the matrix products of a fit; everything else is float32."""
+
 SECTIONS = ("head", "fit", "published")
 """The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
 
@@ -31,6 +34,10 @@ class FitConfig:
         dropout: share of the normalised features set to 0 while training.
         label_smoothing: share of the target spread evenly over all cells.
         haversine: λ, the weight per km of the distance from the posterior mean to the true point.
+        expected_distance: weight per km of the expected distance of the posterior from the true point.
+        smoothing_km: targets fall off with the distance of a cell, by a factor e per so many km; 0 for one true cell.
+        smoothing_normalized: whether those targets sum to 1 for every location, or as published do not.
+        hierarchy: weight of the log-loss of the posterior summed over the cells of each coarser level.
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
@@ -39,6 +46,7 @@ class FitConfig:
         decode: decoder of the validation score that selects the epoch.
         seed: seed of initialisation, order and dropout.
         device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
+        precision: of the matrix products, auto, float32 or bfloat16; auto takes bfloat16 where it is faster.
     """
 
     epochs: int = 80
@@ -48,6 +56,10 @@ class FitConfig:
     dropout: float = 0.3
     label_smoothing: float = 0.1
     haversine: float = 0.0
+    expected_distance: float = 0.0
+    smoothing_km: float = 0.0
+    smoothing_normalized: bool = True
+    hierarchy: float = 0.0
     weight_exponent: float = 1.0
     weight_cap: float = 2.0
     warmup_epochs: int = 1
@@ -56,6 +68,7 @@ class FitConfig:
     decode: str = "centroid"
     seed: int = 0
     device: str = "auto"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         """Check every field; whole numbers given for a float field become floats."""
@@ -63,8 +76,13 @@ class FitConfig:
             _require_integer(name, getattr(self, name), least)
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
-        if self.fusion not in get_args(Fusion):
-            raise ValueError(f"fusion must be one of {', '.join(get_args(Fusion))}, got {self.fusion!r}.")
+        for name, choices in {"fusion": get_args(Fusion), "precision": get_args(Precision)}.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
+        if not isinstance(self.smoothing_normalized, bool):
+            raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
+                f"smoothing_normalized must be true or false, got {self.smoothing_normalized!r}."
+            )
         require_decoder(self.decode)
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
@@ -82,6 +100,9 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "dropout": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
     "label_smoothing": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
     "haversine": (0.0, _LARGEST, "a number per km of at least 0"),
+    "expected_distance": (0.0, _LARGEST, "a number per km of at least 0"),
+    "smoothing_km": (0.0, _LARGEST, "a number of kilometres of at least 0"),
+    "hierarchy": (0.0, _LARGEST, "a number of at least 0"),
     "weight_exponent": (0.0, 2.0, "a number from 0 (no weights) to 2, 1 being inverse frequency"),
     "weight_cap": (1.0, _LARGEST, "a number of at least 1"),
 }

@@ -10,14 +10,16 @@ import pytest
 import torch
 
 import geocell.fit
-from geocell.fit import fit_head, learning_rate
+import geocell.step
+from geocell.fit import fit_head
 from geocell.geodesy import unit_vectors
 from geocell.head import Head
 from geocell.locations import Locations
-from geocell.losses import fit_loss
+from geocell.losses import LossTerms, class_weights, fit_loss
 from geocell.metrics import score
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.recipe import FitConfig
+from geocell.step import Stepper
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 
@@ -68,7 +70,18 @@ def assert_same_weights(a: Head, b: Head) -> None:
 
 
 class TestLearning:
-    @pytest.mark.parametrize("options", [{}, {"fusion": "logit"}, {"haversine": 0.01}, {"decode": "mean"}])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"fusion": "logit"},
+            {"haversine": 0.01},
+            {"decode": "mean"},
+            {"expected_distance": 0.005},
+            {"smoothing_km": 100.0},
+            {"precision": "bfloat16"},
+        ],
+    )
     def test_it_learns(self, train: Locations, val: Locations, cells: Partition, options: dict[str, Any]) -> None:
         head = fit_head(train, val, cells, replace(QUICK, **options))
         scores = score(head, world(100, 2), head.config.decode)
@@ -107,9 +120,12 @@ class TestLearning:
             bias.expand(len(train), 12),
             torch.from_numpy(target),
             torch.from_numpy(unit_vectors(train.latlon)).float(),
-            torch.from_numpy(unit_vectors(cells.centroids)).float(),
-            torch.from_numpy(geocell.fit.class_weights(counts, 1.0, config.weight_cap)),
-            smoothing=0.1,
+            LossTerms(
+                torch.from_numpy(unit_vectors(cells.centroids)).float(),
+                torch.from_numpy(class_weights(counts, 1.0, config.weight_cap)),
+                {},
+                label_smoothing=0.1,
+            ),
         ).backward()
         assert bias.grad is not None
         moved = weights_of(head)["head.2.bias"]
@@ -200,7 +216,7 @@ class TestStopping:
         def interrupt(*_: Any) -> float:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(geocell.fit, "_step", interrupt)
+        monkeypatch.setattr(Stepper, "__call__", interrupt)
         for init in (None, fitted):
             with pytest.raises(KeyboardInterrupt):
                 fit_head(train, val, cells, QUICK, init=init)
@@ -240,15 +256,27 @@ class TestWarmStart:
 
 
 class TestBadInput:
-    def test_a_loss_that_is_not_finite_stops_the_fit(
-        self, train: Locations, val: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("what", "value", "slope"), [("loss", math.nan, 1.0), ("gradient", 1.0, math.nan)])
+    def test_what_is_not_finite_never_reaches_the_weights(
+        self,
+        train: Locations,
+        val: Locations,
+        cells: Partition,
+        what: str,
+        value: float,
+        slope: float,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         steps = []
         step = torch.optim.AdamW.step
         monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: (steps.append(1), step(self))[1])
-        losses = iter([1.0, 1.0, math.nan])
-        monkeypatch.setattr(geocell.fit, "fit_loss", lambda logits, *_, **__: logits.sum() * 0 + next(losses))
-        with pytest.raises(ValueError, match=r"the loss must be finite, got nan in epoch 1, batch 3: lower lr"):
+        losses = iter([1.0, 1.0, value])
+        monkeypatch.setattr(
+            geocell.step,
+            "value_and_gradient",
+            lambda logits, *_: (torch.tensor(next(losses)), torch.full_like(logits, slope if len(steps) == 2 else 1.0)),
+        )
+        with pytest.raises(ValueError, match=rf"the {what} must be finite, got nan in epoch 1, batch 3: lower lr"):
             fit_head(train, val, cells, QUICK)
         assert len(steps) == 2
 
@@ -306,19 +334,8 @@ class TestOutsideAndUnseen:
         assert head.posterior(val) == pytest.approx(np.ones((60, 1)))
 
 
-def test_learning_rate_warms_up_and_falls_to_zero() -> None:
-    config = FitConfig(epochs=10, warmup_epochs=2, lr=1.0)
-    rates = [learning_rate(config, step, 5) for step in range(50)]
-    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
-    assert rates[10] == 1.0
-    assert (np.diff(rates[10:]) < 0).all()
-    assert 0 < rates[-1] < 0.01
-    assert learning_rate(replace(config, warmup_epochs=0), 0, 5) == 1.0
-    assert learning_rate(replace(config, epochs=1), 4, 5) == 1.0  # warm-up as long as the fit
-
-
 def test_small_sets_still_see_some_steps(train: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, step = [], geocell.fit._step
-    monkeypatch.setattr(geocell.fit, "_step", lambda *args: (sizes.append(len(args[4])), step(*args))[1])
+    sizes, step = [], Stepper.__call__
+    monkeypatch.setattr(Stepper, "__call__", lambda *args: (sizes.append(len(args[1])), step(*args))[1])
     fit_head(train, None, cells, FitConfig(epochs=1, device="cpu"))
     assert sizes == [30] * 8

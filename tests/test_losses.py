@@ -1,6 +1,7 @@
 """Loss terms: their values against independent references, and gradients that are right and finite everywhere."""
 
 import math
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 
 from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
 from geocell.losses import (
+    LossTerms,
+    centroid_distances_km,
     chord_distance_km,
     class_weights,
     cross_entropy,
     fit_loss,
+    near_targets,
     posterior_mean_distance_km,
 )
 
@@ -151,34 +155,93 @@ def test_posterior_mean_lies_between_the_cells() -> None:
     assert posterior_mean_distance_km(p, centroids, truth).item() == pytest.approx(0.0, abs=1e-6)
 
 
-def batch(dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+def batch(dtype: torch.dtype = torch.float64, n: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     rng = np.random.default_rng(1)
-    return {
-        "logits": (2 * torch.randn(6, 5, generator=generator, dtype=dtype)).requires_grad_(),
-        "target": torch.randint(5, (6,), generator=generator),
-        "truth": torch.tensor(unit_vectors(rng.uniform(-60, 60, (6, 2))), dtype=dtype),
-        "centroids": torch.tensor(unit_vectors(rng.uniform(-60, 60, (5, 2))), dtype=dtype),
-        "weights": torch.rand(5, generator=generator, dtype=dtype) + 0.1,
-    }
+    return (
+        (2 * torch.randn(n, 8, generator=generator, dtype=dtype)).requires_grad_(),
+        torch.randint(8, (n,), generator=generator),
+        torch.tensor(unit_vectors(rng.uniform(-60, 60, (n, 2))), dtype=dtype),
+    )
+
+
+def make_terms(dtype: torch.dtype = torch.float64, **weights: Any) -> LossTerms:
+    generator = torch.Generator().manual_seed(2)
+    return LossTerms(
+        centroids=torch.tensor(unit_vectors(np.random.default_rng(2).uniform(-60, 60, (8, 2))), dtype=dtype),
+        weights=torch.rand(8, generator=generator, dtype=dtype) + 0.1,
+        ancestors={"coarse": torch.arange(8) // 4, "fine": torch.arange(8) // 2},
+        **weights,
+    )
 
 
 def test_fit_loss_is_the_sum_of_its_terms() -> None:
-    b = batch()
-    ce = torch.nn.functional.cross_entropy(b["logits"], b["target"], weight=b["weights"], label_smoothing=0.1)
-    distance = posterior_mean_distance_km(torch.softmax(b["logits"], 1), b["centroids"], b["truth"]).mean()
-    loss = fit_loss(**b, smoothing=0.1, haversine=0.05)
-    assert loss.item() == pytest.approx(ce.item() + 0.05 * distance.item(), rel=1e-12)
-    assert fit_loss(**b, smoothing=0.1).item() == pytest.approx(ce.item(), rel=1e-12)
+    logits, target, truth = batch()
+    terms = make_terms()
+    p = torch.softmax(logits, 1)
+    d = centroid_distances_km(truth, terms.centroids)
+    ce = torch.nn.functional.cross_entropy(logits, target, weight=terms.weights, label_smoothing=0.1)
+    near = -(near_targets(d, 900.0) * torch.log_softmax(logits, 1)).sum(1)
+    w = terms.weights[target]
+    parts: dict[str, tuple[dict[str, Any], torch.Tensor]] = {
+        "haversine": (
+            {"label_smoothing": 0.1, "haversine": 0.05},
+            ce + 0.05 * posterior_mean_distance_km(p, terms.centroids, truth).mean(),
+        ),
+        "expected": ({"label_smoothing": 0.1, "expected_distance": 0.02}, ce + 0.02 * (p * d).sum(1).mean()),
+        "near": ({"smoothing_km": 900.0}, (w * near).sum() / w.sum()),
+        "plain": ({"label_smoothing": 0.1}, ce),
+    }
+    for name, (weights, expected) in parts.items():
+        assert fit_loss(logits, target, truth, make_terms(**weights)).item() == pytest.approx(expected.item()), name
 
 
-def test_gradcheck() -> None:
-    b = batch()
-    logits = b.pop("logits")
-    scale = 1e-3  # kilometres have slopes of thousands, where gradcheck's absolute tolerance means nothing
+def test_the_hierarchy_is_the_log_loss_of_the_summed_posterior() -> None:
+    logits, target, truth = batch()
+    p = torch.softmax(logits, 1)
+    coarse = -torch.log(p.view(6, 2, 4).sum(2)[torch.arange(6), target // 4]).mean()
+    fine = -torch.log(p.view(6, 4, 2).sum(2)[torch.arange(6), target // 2]).mean()
+    loss = fit_loss(logits, target, truth, make_terms(hierarchy=0.6)) - fit_loss(logits, target, truth, make_terms())
+    assert loss.item() == pytest.approx(0.6 * (coarse + fine).item() / 2)
 
-    assert torch.autograd.gradcheck(lambda x: fit_loss(x, **b, smoothing=0.1, haversine=scale), (logits,))
+
+def test_a_hierarchy_needs_levels() -> None:
+    terms = make_terms()
+    with pytest.raises(ValueError, match="hierarchy needs a partition with coarser levels"):
+        LossTerms(terms.centroids, terms.weights, {}, hierarchy=1.0)
+
+
+@pytest.mark.parametrize(("here", "there"), HARD_PLACES)
+def test_distances_to_centroids_are_the_chord_distances(here: list[float], there: list[float]) -> None:
+    u, v = (torch.tensor(unit_vectors([place]), dtype=torch.float32) for place in (here, there))
+    expected = chord_distance_km(u, v).item()
+    assert centroid_distances_km(u, v).item() == pytest.approx(expected, rel=1e-5, abs=1e-3 if expected < 1e4 else 5.0)
+
+
+def test_targets_fall_off_with_distance() -> None:
+    y = near_targets(torch.tensor([[100.0, 30.0, 175.0]], dtype=torch.float64), 70.0, normalized=False)
+    assert y[0].tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(-145 / 70)])
+    normalized = near_targets(torch.tensor([[100.0, 30.0, 175.0]], dtype=torch.float64), 70.0)
+    assert normalized[0].tolist() == pytest.approx((y / y.sum())[0].tolist())
+
+
+ALL_TERMS: dict[str, Any] = {
+    "label_smoothing": 0.1, "haversine": 1e-3, "expected_distance": 1e-3, "smoothing_km": 900.0, "hierarchy": 0.5,
+}  # fmt: skip
+"""Kilometres have slopes of thousands, where gradcheck's absolute tolerance means nothing: small weights for them."""
+
+
+@pytest.mark.parametrize("terms", [*({name: value} for name, value in ALL_TERMS.items()), ALL_TERMS])
+def test_gradcheck(terms: dict[str, Any]) -> None:
+    logits, target, truth = batch()
+    made = make_terms(**terms)
+    assert torch.autograd.gradcheck(lambda x: fit_loss(x, target, truth, made), (logits,))
+
+
+def test_gradcheck_of_the_distances() -> None:
+    logits, _, truth = batch()
+    centroids, scale = make_terms().centroids, 1e-3
     p = torch.softmax(logits.detach(), 1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: scale * posterior_mean_distance_km(x, b["centroids"], b["truth"]), (p,))
-    u = b["centroids"][:3].clone().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: scale * chord_distance_km(x, b["truth"][:3]), (u,))
+    assert torch.autograd.gradcheck(lambda x: scale * posterior_mean_distance_km(x, centroids, truth), (p,))
+    u = centroids[:3].clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: scale * chord_distance_km(x, truth[:3]), (u,))
