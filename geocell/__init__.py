@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from geocell.audit import Audit as Audit
     from geocell.cache import FeatureCache as FeatureCache
+    from geocell.comparison import Comparison as Comparison
+    from geocell.comparison import compare as compare
     from geocell.decoders import decode as decode
     from geocell.encoders import CLIPEncoder as CLIPEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "audit": ("Audit",),
     "cache": ("FeatureCache",),
+    "comparison": ("Comparison", "compare"),
     "decoders": ("decode",),
     "encoding": ("encode", "import_features"),
     "encoders": ("CLIPEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _TEMPLATE = """\
@@ -73,14 +73,10 @@ def _scores_section(scores: Mapping[str, Any] | None) -> str:
     """Return the table of scores, or that there are none."""
     if scores is None:
         return "## Scores\n\nNot measured.\n"
-    intervals = scores["intervals"]
-    rows = [("balscore", _percent(scores["balscore"]), intervals.get("balscore"))]
-    rows += [("top-1", _percent(scores["top1"]), None), ("top-5", _percent(scores["top5"]), None)]
-    rows += [
-        (f"within {radius} km", _percent(share), intervals.get(f"within_{radius}"))
-        for radius, share in scores["within"].items()
-    ]
-    rows += [("median", f"{scores['median_km']:.1f} km", None), ("mean", f"{scores['mean_km']:.1f} km", None)]
+    within = {f"within_{radius}": share for radius, share in scores["within"].items()}
+    shares = {"balscore": scores["balscore"], "top1": scores["top1"], "top5": scores["top5"], **within}
+    rows = [_score_row(name, value, scores["intervals"], _percent) for name, value in shares.items()]
+    rows += [_score_row(name, scores[name], scores["intervals"], _km) for name in ("median_km", "mean_km")]
     split = f"the split `{scores['split']}`" if scores["split"] else "an unnamed split"
     lines = [
         "## Scores",
@@ -90,13 +86,26 @@ def _scores_section(scores: Mapping[str, Any] | None) -> str:
         "",
         "| score | value | interval |",
         "|---|---:|---|",
-    ]
-    lines += [
-        f"| {name} | {value} | {'' if interval is None else ' – '.join(_percent(end) for end in interval)} |"
-        for name, value, interval in rows
+        *rows,
     ]
     return "\n".join(lines) + "\n"
 
 
-def _percent(share: float | None) -> str:
-    return "not known" if share is None else f"{100 * share:.1f} %"
+def _score_row(
+    name: str,
+    value: float | None,
+    intervals: Mapping[str, tuple[float, float]],
+    form: Callable[[float], str],
+) -> str:
+    """Return one line of the table of scores."""
+    words = name.replace("top", "top-").removesuffix("_km").replace("_", " ") + (" km" if "within" in name else "")
+    interval = " – ".join(form(end) for end in intervals.get(name, ()))
+    return f"| {words} | {'not known' if value is None else form(value)} | {interval} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _km(distance: float) -> str:
+    return f"{distance:.1f} km"

@@ -13,19 +13,20 @@ from geocell.decoders import decode as decode_posterior
 from geocell.decoders import require_decoder
 from geocell.files import FORMAT
 from geocell.geodesy import as_latlon, distance_km
+from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
 
 if TYPE_CHECKING:
     from geocell.head import Head
     from geocell.locations import Locations
+    from geocell.partitioners.base import Partition
 
 RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country, continent: the radii of the field (Vo, Jacobs and Hays 2017)."""
 
 TOP_K = 5
-N_BOOTSTRAP = 2000
-INTERVAL = 0.95
 
 Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 
 
 def balscore(within_25: float, within_200: float, within_750: float) -> float:
@@ -59,7 +60,8 @@ class Scores:
         mean_km: mean distance.
         within: radius in km -> share at most that far.
         balscore: see `balscore`.
-        intervals: `balscore` and `within_25` … -> 95 % percentile-bootstrap interval over locations.
+        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over locations;
+            see `geocell.intervals`. One location has none of its mean.
         partition_sha256: which partition.
         head_sha256: which head; None for points that no head made.
     """
@@ -118,32 +120,52 @@ def balscore_of(distances: NDArray[np.float64]) -> float:
     return balscore(within[25], within[200], within[750])
 
 
-def bootstrap_intervals(distances: NDArray[np.float64], seed: int = 0) -> dict[str, tuple[float, float]]:
-    """Return 95 % percentile-bootstrap intervals of balscore and of the share within each radius.
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of P locations: all that scores and their intervals are made of.
 
-    Locations are drawn with replacement (Efron 1979). All these scores depend only on how many locations fall
-    between two radii, and those counts of a resample are multinomial: it is drawn from them directly, exactly and at
-    a cost that does not grow with P.
-
-    Args:
-        distances: (P,) km, one per location.
-        seed: of the resampling.
-
-    Returns:
-        `balscore`, `within_1`, `within_25` … -> (low, high).
+    Attributes:
+        distances_km: (P,) from the answer to the true point.
+        first: (P,) whether the true cell is the most probable one; None when the partition cannot assign.
+        five: (P,) whether it is among the five most probable ones; None likewise.
+        n_outside: how many lie in no cell, None likewise.
     """
-    ring = np.searchsorted(RADII_KM, distances, side="left")
-    shares = np.bincount(ring, minlength=len(RADII_KM) + 1) / len(distances)
-    draws = np.random.default_rng(seed).multinomial(len(distances), shares, size=N_BOOTSTRAP)
-    within = np.cumsum(draws, axis=1)[:, : len(RADII_KM)] / len(distances)
-    values = {f"within_{radius}": within[:, i] for i, radius in enumerate(RADII_KM)}
-    product = values["within_25"] * values["within_200"] * values["within_750"]
-    tails = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
-    return {
-        name: (float(low), float(high))
-        for name, draw in {"balscore": np.cbrt(product), **values}.items()
-        for low, high in [np.quantile(draw, tails)]
-    }
+
+    distances_km: Floats
+    first: Bools | None = None
+    five: Bools | None = None
+    n_outside: int | None = None
+
+    def hits(self) -> dict[str, Bools]:
+        """Return for every share, and for the median, which of the (P,) locations count."""
+        d = self.distances_km
+        columns = {f"within_{radius}": d <= radius for radius in RADII_KM}
+        if self.first is not None and self.five is not None:
+            columns |= {"top1": self.first, "top5": self.five}
+        return {**columns, "median_km": d <= np.median(d)}
+
+    def values(self) -> dict[str, float]:
+        """Return every score by the name that its interval has."""
+        d = self.distances_km
+        shares = {name: float(hit.mean()) for name, hit in self.hits().items() if name != "median_km"}
+        median, mean = float(np.median(d)), float(d.mean())
+        return {"balscore": balscore_of(d), **shares, "median_km": median, "mean_km": mean}
+
+    def draws(self, shares: Floats) -> dict[str, Floats]:
+        """Return (N,) draws of every score but the mean, from the (N, S) draws of the shares of `hits`."""
+        by_name = dict(zip(self.hits(), shares.T, strict=True))
+        median = median_draws(self.distances_km, by_name.pop("median_km"))
+        product = by_name["within_25"] * by_name["within_200"] * by_name["within_750"]
+        return {"balscore": np.cbrt(product), **by_name, "median_km": median}
+
+    def intervals(self, seed: int = 0) -> dict[str, Interval]:
+        """Return the 95 % interval of every score; the mean has one from two locations on."""
+        values, draws = self.values(), self.draws(share_draws(np.stack(list(self.hits().values()), axis=1), seed))
+        intervals = {name: share_interval(draw, values[name]) for name, draw in draws.items() if name != "median_km"}
+        intervals["median_km"] = percentile_interval(draws["median_km"])
+        if len(self.distances_km) > 1:
+            intervals["mean_km"] = mean_interval(self.distances_km)
+        return intervals
 
 
 def top_hits(posterior: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[Bools, Bools]:
@@ -162,28 +184,21 @@ def top_hits(posterior: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[
     return first, first | (best == cells[:, None]).any(axis=1)
 
 
-def scores_from_predictions(
+def outcomes_of(
     predicted: ArrayLike,
     truth: ArrayLike,
-    *,
-    decoder: str,
-    n_cells: int,
-    partition_sha256: str,
-    split: str = "",
     hits: tuple[Bools, Bools] | None = None,
     n_outside: int | None = None,
-) -> Scores:
-    """Return the scores of predicted points.
+    split: str = "",
+) -> Outcomes:
+    """Return the outcomes of predicted points.
 
     Args:
         predicted: (P, 2) degrees, P >= 1.
         truth: (P, 2) degrees.
-        decoder: name of the decoder that made the points.
-        n_cells: C.
-        partition_sha256: which partition.
-        split: name of the split.
         hits: what `top_hits` returns, None when the partition cannot assign.
         n_outside: locations outside the partition, None when it cannot assign.
+        split: name of the split, for the message.
 
     Raises:
         ValueError: when there is no location, or the shapes differ, or coordinates are invalid.
@@ -193,33 +208,18 @@ def scores_from_predictions(
     points, true_points = as_latlon(predicted, "predicted"), as_latlon(truth, "truth")
     if points.shape != true_points.shape:
         raise ValueError(f"scores need one prediction per location, got {len(points)} for {len(true_points)}.")
-    distances = distance_km(points, true_points)
-    within = within_shares(distances)
-    return Scores(
-        decoder=decoder,
-        split=split,
-        n_locations=len(distances),
-        n_cells=n_cells,
-        n_outside=n_outside,
-        top1=None if hits is None else float(hits[0].mean()),
-        top5=None if hits is None else float(hits[1].mean()),
-        median_km=float(np.median(distances)),
-        mean_km=float(distances.mean()),
-        within=within,
-        balscore=balscore(within[25], within[200], within[750]),
-        intervals=bootstrap_intervals(distances),
-        partition_sha256=partition_sha256,
-    )
+    first, five = hits or (None, None)
+    return Outcomes(distance_km(points, true_points), first, five, n_outside)
 
 
-def score(head: Head, locations: Locations, decode: str = "centroid", split: str = "") -> Scores:
-    """Return the scores of a head on locations, without ever holding the whole posterior.
+def outcomes(head: Head, locations: Locations, decode: str = "centroid", split: str = "") -> Outcomes:
+    """Return what a head makes of locations, without ever holding the whole posterior.
 
     Args:
         head: the head.
         locations: P locations with features of the head's encoder.
         decode: name of the decoder.
-        split: name of the split that the locations are, for the record.
+        split: name of the split that the locations are, for messages.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
@@ -233,14 +233,49 @@ def score(head: Head, locations: Locations, decode: str = "centroid", split: str
         points[rows] = decode_posterior(decode, posterior, partition.centroids)
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
-    scores = scores_from_predictions(
-        points,
-        locations.latlon,
-        decoder=decode,
-        n_cells=len(partition),
-        partition_sha256=partition.sha256,
+    if cells is None:
+        return outcomes_of(points, locations.latlon, split=split)
+    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
+
+
+def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
+    """Return the scores that outcomes come to.
+
+    Args:
+        outcome: what became of each location.
+        partition: the cells that were answered with.
+        decoder: name of the decoder that made the points.
+        split: name of the split.
+    """
+    values = outcome.values()
+    return Scores(
+        decoder=decoder,
         split=split,
-        hits=None if cells is None else hits,
-        n_outside=None if cells is None else int((cells < 0).sum()),
+        n_locations=len(outcome.distances_km),
+        n_cells=len(partition),
+        n_outside=outcome.n_outside,
+        top1=values.get("top1"),
+        top5=values.get("top5"),
+        median_km=values["median_km"],
+        mean_km=values["mean_km"],
+        within={radius: values[f"within_{radius}"] for radius in RADII_KM},
+        balscore=values["balscore"],
+        intervals=outcome.intervals(),
+        partition_sha256=partition.sha256,
     )
+
+
+def score(head: Head, locations: Locations, decode: str = "centroid", split: str = "") -> Scores:
+    """Return the scores of a head on locations; see `outcomes`.
+
+    Args:
+        head: the head.
+        locations: P locations with features of the head's encoder.
+        decode: name of the decoder.
+        split: name of the split that the locations are, for the record.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+    """
+    scores = scores_of(outcomes(head, locations, decode, split), head.partition, decode, split)
     return replace(scores, head_sha256=head.sha256)

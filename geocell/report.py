@@ -167,11 +167,9 @@ class _Table:
     note: str
 
     def text(self) -> str:
-        lines = [[column.header for column in self.columns], *self.cells]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(self.columns))]
-        texts = [_aligned(line, widths, [column.left for column in self.columns]) for line in lines]
-        texts.insert(1, "  ".join("─" * width for width in widths))
-        return "\n".join([*texts, self.note] if self.note else texts)
+        left = [column.left for column in self.columns]
+        table = text_table([column.header for column in self.columns], self.cells, left)
+        return f"{table}\n{self.note}" if self.note else table
 
     def markdown(self) -> str:
         header = [column.header for column in self.columns]
@@ -179,6 +177,22 @@ class _Table:
         lines = [header, rule, *self.cells]
         texts = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
         return "\n".join([*texts, "", self.note] if self.note else texts)
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool] | int) -> str:
+    """Return texts as an aligned table for the terminal: header, rule and rows, without a final newline.
+
+    Args:
+        header: what stands above the columns.
+        rows: the texts of every row, as many as the header has.
+        left: which columns are aligned to the left, as words are; or how many, from the first on.
+    """
+    lines = [header, *rows]
+    to_left = [i < left for i in range(len(header))] if isinstance(left, int) else left
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    texts = [_aligned(line, widths, to_left) for line in lines]
+    texts.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(texts)
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:

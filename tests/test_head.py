@@ -182,6 +182,9 @@ class TestFolder:
         for words in (
             "6 cells (kmeans)",
             f"| balscore | {100 * scores.balscore:.1f} % |",
+            f"| median | {scores.median_km:.1f} km | {scores.intervals['median_km'][0]:.1f} km – ",
+            "| within 25 km | ",
+            "| top-5 | ",
             "the split `test`",
             "`tiny`",
         ):

@@ -13,13 +13,13 @@ from geocell.decoders import DECODERS, decode
 from geocell.geodesy import EARTH_RADIUS_KM
 from geocell.head import GeoHead, Head
 from geocell.metrics import (
-    N_BOOTSTRAP,
     RADII_KM,
+    Outcomes,
     Scores,
     balscore,
-    bootstrap_intervals,
+    outcomes_of,
     score,
-    scores_from_predictions,
+    scores_of,
     top_hits,
 )
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
@@ -34,9 +34,14 @@ def north_of_zero(km: list[float]) -> np.ndarray:
     return np.array([[x / KM_PER_DEGREE, 0.0] for x in km])
 
 
-def scores_at(km: list[float], **kw: object) -> Scores:
-    options: dict[str, object] = {"decoder": "centroid", "n_cells": 4, "partition_sha256": "ab", **kw}
-    return scores_from_predictions(np.zeros((len(km), 2)), north_of_zero(km), **options)  # type: ignore[arg-type]
+FOUR_CELLS = KMeansPartitioner(k=4).fit([[0, 0], [0, 10], [10, 0], [10, 10]])
+
+
+def scores_at(
+    km: list[float], split: str = "", hits: tuple[np.ndarray, np.ndarray] | None = None, n_outside: int | None = None
+) -> Scores:
+    outcome = outcomes_of(np.zeros((len(km), 2)), north_of_zero(km), hits, n_outside)
+    return scores_of(outcome, FOUR_CELLS, "centroid", split)
 
 
 def test_balscore_of_published_heads() -> None:
@@ -85,40 +90,62 @@ def test_strange_json(change: dict[str, int], message: str) -> None:
 
 def test_no_location_has_no_score() -> None:
     with pytest.raises(ValueError, match=r"scores need at least one location, and the split 'test' has none"):
-        scores_from_predictions(
-            np.empty((0, 2)), np.empty((0, 2)), decoder="mean", n_cells=1, partition_sha256="", split="test"
-        )
+        outcomes_of(np.empty((0, 2)), np.empty((0, 2)), split="test")
 
 
 def test_one_prediction_per_location() -> None:
     with pytest.raises(ValueError, match=r"one prediction per location, got 1 for 2"):
-        scores_from_predictions([[0, 0]], [[0, 0], [1, 1]], decoder="mean", n_cells=1, partition_sha256="")
+        outcomes_of([[0, 0]], [[0, 0], [1, 1]])
 
 
-def test_intervals_are_those_of_a_plain_bootstrap() -> None:
+def test_every_score_has_an_interval_around_it() -> None:
     rng = np.random.default_rng(5)
-    distances = rng.lognormal(4.5, 1.6, 300)
-    intervals = bootstrap_intervals(distances)
-    plain = np.empty((N_BOOTSTRAP, len(RADII_KM)))
-    for i in range(N_BOOTSTRAP):
-        sample = rng.choice(distances, len(distances))
-        plain[i] = [(sample <= radius).mean() for radius in RADII_KM]
-    expected = {f"within_{radius}": plain[:, i] for i, radius in enumerate(RADII_KM)}
-    expected["balscore"] = np.cbrt(plain[:, 1] * plain[:, 2] * plain[:, 3])
-    assert set(intervals) == set(expected)
-    for name, draws in expected.items():
-        assert intervals[name] == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.01)
+    outcome = Outcomes(rng.lognormal(4.5, 1.6, 300), rng.random(300) < 0.3, rng.random(300) < 0.6)
+    values, intervals = outcome.values(), outcome.intervals()
+    assert set(values) == set(intervals) == {
+        "balscore", "top1", "top5", "median_km", "mean_km", *(f"within_{radius}" for radius in RADII_KM),
+    }  # fmt: skip
+    for name, (low, high) in intervals.items():
+        assert low < values[name] < high or (low == values[name] == 0.0 and name == "within_1"), name
+
+
+def test_intervals_of_many_locations_are_those_of_a_plain_bootstrap() -> None:
+    rng = np.random.default_rng(5)
+    distances, hit = rng.lognormal(4.5, 1.6, 3000), rng.random(3000) < 0.3
+    intervals = Outcomes(distances, hit, hit).intervals()
+    samples = rng.integers(len(distances), size=(1000, len(distances)))
+    within = {radius: (distances[samples] <= radius).mean(axis=1) for radius in RADII_KM}
+    plain = {
+        "top1": hit[samples].mean(axis=1),
+        "within_200": within[200],
+        "balscore": np.cbrt(within[25] * within[200] * within[750]),
+        "median_km": np.median(distances[samples], axis=1),
+        "mean_km": distances[samples].mean(axis=1),
+    }
+    for name, draws in plain.items():
+        spread = np.diff(np.quantile(draws, [0.025, 0.975]))[0]
+        assert intervals[name] == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])), abs=0.12 * spread), name
 
 
 @given(km=st.lists(st.floats(0, 20000), min_size=1, max_size=40), seed=st.integers(0, 5))
-def test_intervals_are_ordered_shares_and_repeatable(km: list[float], seed: int) -> None:
-    intervals = bootstrap_intervals(np.array(km), seed)
-    assert intervals == bootstrap_intervals(np.array(km), seed)
-    assert all(0 <= low <= high <= 1 for low, high in intervals.values())
+def test_intervals_hold_the_score_and_are_repeatable(km: list[float], seed: int) -> None:
+    outcome = Outcomes(np.array(km))
+    intervals, values = outcome.intervals(seed), outcome.values()
+    assert intervals == Outcomes(np.array(km)).intervals(seed)
+    for name, (low, high) in intervals.items():
+        assert low <= high
+        if name.startswith("within"):
+            assert 0 <= low <= values[name] <= high <= 1, name
 
 
-def test_intervals_of_certainty_have_no_width() -> None:
-    assert bootstrap_intervals(np.zeros(9))["balscore"] == (1.0, 1.0)
+def test_shares_at_the_end_of_the_scale_are_not_certain() -> None:
+    intervals = Outcomes(np.full(100, 5000.0)).intervals()
+    assert intervals["within_25"][0] == intervals["balscore"][0] == 0.0
+    assert 0.01 < intervals["within_25"][1] < 0.04  # the rule of three says 0.03
+    near = Outcomes(np.zeros(100)).intervals()
+    assert near["within_1"][1] == near["balscore"][1] == 1.0
+    assert 0.96 < near["within_1"][0] < 0.99
+    assert "mean_km" not in Outcomes(np.zeros(1)).intervals()
 
 
 def test_top_hits_by_hand() -> None:
@@ -152,10 +179,8 @@ def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], nam
     partition = KMeansPartitioner(k=8, seed=0).fit(latlon)
     head, locations = head_on(partition), make_locations(latlon, features)
     posterior, cells = head.posterior(locations), partition.assign(latlon)
-    expected = scores_from_predictions(
-        decode(name, posterior, partition.centroids), latlon, decoder=name, n_cells=8, split="val",
-        partition_sha256=partition.sha256, hits=top_hits(posterior, cells), n_outside=0,
-    )  # fmt: skip
+    points = decode(name, posterior, partition.centroids)
+    expected = scores_of(outcomes_of(points, latlon, top_hits(posterior, cells), 0), partition, name, "val")
     assert score(head, locations, name, "val") == replace(expected, head_sha256=head.sha256)
     assert expected.top1 == (posterior.argmax(1) == cells).mean()
 

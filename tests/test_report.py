@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geocell.metrics import scores_from_predictions
+from geocell.metrics import outcomes_of, scores_of
 from geocell.partitioners import KDTreePartitioner
 from geocell.report import COLUMNS, audit_table, country_table, markdown_table, percent, prediction_text, score_table
 
@@ -115,9 +115,9 @@ def test_markdown_has_the_same_numbers() -> None:
 
 def test_real_scores_fit() -> None:
     truth = np.array([[48.0, 11.0], [52.0, 13.0], [40.0, -3.0], [60.0, 25.0]])
-    scores = scores_from_predictions(truth, truth, decoder="mean", n_cells=4, partition_sha256="", split="val")
+    scores = scores_of(outcomes_of(truth, truth), KDTreePartitioner(max_count=1).fit(truth), "mean", "val")
     lines = table(score_table([{"head": "perfect", **scores.to_dict()}]))
-    assert " ".join(lines[2]) == "perfect 4 0.0 0.0 100.0 100.0 100.0 100.0 100.0 100.0 [100.0, 100.0]"
+    assert " ".join(lines[2]) == "perfect 4 0.0 0.0 100.0 100.0 100.0 100.0 100.0 100.0 [54.1, 100.0]"
     keys = {column.key for column in COLUMNS}
     assert set(scores.to_dict()) - {"format", "within", "intervals", "partition_sha256", "head_sha256"} <= keys
 

@@ -16,7 +16,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from geocell import __version__
-from geocell.cli import features, heads, partitions
+from geocell.cli import experiments, features, heads, partitions
 from geocell.cli.output import UsageError
 from geocell.partitioners import read_partition_recipe
 
@@ -83,6 +83,7 @@ def build_app() -> App:
     app.command(partitions.plot, name="plot")
     app.command(heads.fit_head, name="fit-head")
     app.command(heads.score, name="score")
+    app.command(experiments.compare, name="compare")
     app.command(heads.predict, name="predict")
     app.command(heads.quickstart, name="quickstart")
     return app

@@ -1,0 +1,72 @@
+"""Commands that set heads side by side, as a person uses them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.cli import main
+from geocell.encoding import import_features
+from geocell.views import read_views
+from tests.worlds import INFO
+
+N_LOCATIONS = 120
+
+
+@pytest.fixture(autouse=True)
+def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command silences other libraries for its process; tests share one."""
+    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a cache whose features tell roughly where they are, and splits."""
+    folder = tmp_path_factory.mktemp("road")
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(40, 60, N_LOCATIONS), rng.uniform(0, 20, N_LOCATIONS)), axis=1)
+    features = np.concatenate((latlon / 5, rng.normal(size=(N_LOCATIONS, INFO.dim - 2))), axis=1).astype(np.float32)
+    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
+    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
+    table = read_views(folder / "photos.csv", images_optional=True)
+    np.save(folder / "features.npy", features)
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
+    assert main(f"split {folder}/cache --out {folder}/splits.json --fractions 0.5 0.2 0.3".split()) == 0
+    return folder
+
+
+def base(road: Path) -> str:
+    return f"--cache {road}/cache --splits {road}/splits.json"
+
+
+@pytest.fixture(scope="module")
+def heads(road: Path) -> Path:
+    """Two heads, one of a single epoch."""
+    assert main(f"partition kmeans --k 8 {base(road)} --out {road}/cells".split()) == 0
+    for name, epochs in (("short", 1), ("long", 20)):
+        fit = f"fit-head {base(road)} --partition {road}/cells --out {road}/{name} --device cpu --epochs {epochs}"
+        assert main(fit.split()) == 0
+    return road
+
+
+def test_compare_prints_a_table_and_a_sentence(heads: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    command = f"compare {heads}/long {heads}/short {base(heads)} --split val --decode mean"
+    assert main(command.split()) == 0
+    text = capsys.readouterr().out
+    assert "A − B" in text
+    assert main([*command.split(), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["decoder"], value["split"], value["n_locations"]) == ("mean", "val", 24)
+    assert value["sentence"] == text.splitlines()[-1]
+    assert value["differences"]["mean_km"] == pytest.approx(value["a"]["mean_km"] - value["b"]["mean_km"])
+
+
+def test_compare_refuses_what_is_no_head(heads: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(f"compare {heads}/long {heads}/cells {base(heads)}".split()) == 1
+    assert "config.json" in capsys.readouterr().err
+    assert main(f"compare {heads}/long {heads}/short {base(heads)} --split dev".split()) == 1
+    assert "split must be one of" in capsys.readouterr().err
+    assert main(f"compare {heads}/long {base(heads)}".split()) == 2
