@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,3 +42,14 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     return torch.bfloat16 if dtype == "bfloat16" else torch.float32
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: its affinity, and the CPU quota of its container."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.is_file():
+        granted, _, period = quota.read_text(encoding="ascii").partition(" ")
+        if granted != "max":
+            allowed = min(allowed, -(-int(granted) // int(period)))
+    return max(1, allowed)

@@ -152,7 +152,6 @@ class CLIPEncoder(TorchEncoder):
             dim=int(vision.hidden_size),
             image_size=int(vision.image_size),
             processor=_processor_identity(processor),
-            dtype=str(arithmetic).removeprefix("torch."),
             source=str(path.resolve()) if local else name,
         )
         transform, normalisation = transform_of(processor), normalisation_of(processor)
@@ -207,7 +206,6 @@ class EfficientNetLite0(TorchEncoder):
             dim=1280,
             image_size=self._SIDE,
             processor="short side 256 bicubic, centre crop 224, (x-127)/128",
-            dtype=str(arithmetic).removeprefix("torch."),
             source=LITE0,
         )
         transform = PillowTransform(self._SHORT_SIDE, (self._SIDE, self._SIDE), Image.Resampling.BICUBIC, "round")

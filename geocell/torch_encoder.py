@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class TorchEncoder:
 
         Args:
             model: the model that `forward` uses.
-            info: which encoder it is.
+            info: which encoder it is; its `dtype` is written here.
             preprocess: one image -> (H, W, 3) bytes.
             normalisation: what the model expects of those bytes.
             device: a torch device that is there.
@@ -51,7 +52,8 @@ class TorchEncoder:
 
         self.model = model.eval().requires_grad_(False)
         self.model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
-        self.device, self.dtype, self.preprocess, self._info = device, dtype, preprocess, info
+        self.device, self.dtype, self.preprocess = device, dtype, preprocess
+        self._info = replace(info, dtype=str(dtype).removeprefix("torch.") + (", compiled" if compile else ""))
         self._forward = torch.compile(self.forward) if compile else self.forward
         self._scale = normalisation.scale
         self._mean = torch.tensor(normalisation.mean, device=device).view(-1, 1, 1)

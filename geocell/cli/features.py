@@ -24,10 +24,14 @@ def encode(
     encoder: str = "geolocal/StreetCLIP",
     revision: str | None = None,
     device: str = "auto",
+    dtype: str = "auto",
+    compile: bool = False,
     batch_size: int = 32,
-    workers: int = 2,
+    workers: int | None = None,
+    image_timeout: float = 60.0,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     retry: bool = False,
+    strict: bool = False,
     json: bool = False,
 ) -> None:
     """Run the frozen encoder over images once and keep their features; go on where a run was interrupted.
@@ -38,11 +42,15 @@ def encode(
         out: folder of the feature cache.
         encoder: Hub id or folder of a CLIP model, or efficientnet-lite0.
         revision: branch, tag or commit of the encoder on the Hub.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        dtype: arithmetic of the encoder: float32, bfloat16, or auto, which is bfloat16 on CUDA and float32 elsewhere.
+        compile: run the encoder through torch.compile: a slow start, then faster; rounds differently, and is recorded.
         batch_size: images per call of the encoder.
-        workers: threads that decode images.
+        workers: processes that decode images; 0 decodes in threads; left out, the table's size and the cores decide.
+        image_timeout: seconds that reading and decoding one image may take.
         columns: columns that are not spelled as usual.
         retry: encode again where images had problems and were repaired since.
+        strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
     from geocell.cache import require_cache_or_nothing
@@ -54,9 +62,16 @@ def encode(
     require_cache_or_nothing(out)
     note(f"loading the encoder {encoder}")
     cache = encode_views(
-        table, load_encoder(encoder, revision, device), out, batch_size=batch_size, workers=workers, retry=retry
+        table,
+        load_encoder(encoder, revision, device, dtype, compile),
+        out,
+        batch_size=batch_size,
+        workers=workers,
+        image_timeout=image_timeout,
+        retry=retry,
+        strict=strict,
     )
-    _emit_cache(cache, json)
+    emit_cache(cache, json)
 
 
 def cache_import(
@@ -98,7 +113,7 @@ def cache_import(
 
     views = None if table is None else read_views(table, columns, images_optional=True)
     info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)
-    _emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
+    emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
 
 
 def cache_info(cache: Path, /, *, json: bool = False) -> None:
@@ -110,10 +125,11 @@ def cache_info(cache: Path, /, *, json: bool = False) -> None:
     """
     from geocell.cache import FeatureCache
 
-    _emit_cache(FeatureCache.open(cache), json)
+    emit_cache(FeatureCache.open(cache), json)
 
 
-def _emit_cache(cache: FeatureCache, as_json: bool) -> None:
+def emit_cache(cache: FeatureCache, as_json: bool) -> None:
+    """Print what is in a cache."""
     problems = cache.views["status"][~cache.good].value_counts()
     locations = cache.views["location"][cache.good].nunique()
     good = int(cache.good.sum())

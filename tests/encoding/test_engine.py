@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from filelock import FileLock
 from PIL import Image
 
-from geocell import encoding
 from geocell.encoders import CLIPEncoder, load_encoder
-from geocell.encoding import encode, encode_images, import_features
+from geocell.encoding import encode, encode_images, images
 from geocell.locations import EncoderInfo
 from geocell.views import read_views, table_from_frame
 from tests.worlds import make_clip, make_image, make_photos
@@ -47,7 +45,7 @@ def test_broken_images_are_rows_with_reasons(
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not an image")
     make_image(tmp_path / "huge.jpg", size=300)
-    monkeypatch.setattr(encoding, "MAX_PIXELS", 10_000)
+    monkeypatch.setattr(images, "MAX_PIXELS", 10_000)
     names = ["cut.jpg", "good.jpg", "empty.jpg", "gone.jpg", "text.jpg", "huge.jpg", "good.jpg"]
     frame = pd.DataFrame({"image": names, "lat": range(7), "lon": 0})
     cache = encode(table_from_frame(frame, tmp_path), clip, tmp_path / "c", batch_size=4)
@@ -138,20 +136,12 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: CLIP
     assert folder_bytes(tmp_path / "c") == folder_bytes(tmp_path / "whole")
 
 
-def test_a_cache_being_filled_is_refused(tmp_path: Path, clip: CLIPEncoder) -> None:
-    table = make_photos(tmp_path, 3, 1)
-    (tmp_path / "c").mkdir()
-    with (
-        FileLock(tmp_path / "c" / ".lock"),
-        pytest.raises(FileExistsError, match="being filled by another process"),
-    ):
-        encode(table, clip, tmp_path / "c")
-
-
-@pytest.mark.parametrize("name", ["batch_size", "workers", "shard_rows"])
-def test_bad_sizes(tmp_path: Path, clip: CLIPEncoder, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
-        encode(make_photos(tmp_path, 2, 1), clip, tmp_path / "c", **{name: 0})
+@pytest.mark.parametrize(
+    ("name", "value"), [("batch_size", 0), ("shard_rows", 0), ("workers", -1), ("image_timeout", 0)]
+)
+def test_bad_sizes(tmp_path: Path, clip: CLIPEncoder, name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=rf"{name} .*{value}"):
+        encode(make_photos(tmp_path, 2, 1), clip, tmp_path / "c", **{name: value})
 
 
 def test_a_few_images_without_a_cache(tmp_path: Path, clip: CLIPEncoder) -> None:
@@ -161,56 +151,6 @@ def test_a_few_images_without_a_cache(tmp_path: Path, clip: CLIPEncoder) -> None
     (tmp_path / "b.jpg").write_text("x")
     with pytest.raises(ValueError, match=r"b\.jpg must be a readable image"):
         encode_images([tmp_path / "b.jpg"], clip)
-
-
-def test_importing_features(tmp_path: Path) -> None:
-    features = np.random.default_rng(0).normal(size=(10, 6)).astype(np.float32)
-    np.save(tmp_path / "f.npy", features)
-    table = table_from_frame(pd.DataFrame({"image": list("abcdefghij"), "lat": range(10), "lon": 0}))
-    cache = import_features(tmp_path / "f.npy", tmp_path / "c", table=table, encoder=IMPORTED, shard_rows=4)
-    np.testing.assert_array_equal(cache.features, features.astype(np.float16))
-    assert cache.encoder.dim == 6
-    with pytest.raises(ValueError, match="10 feature rows and 3 table rows"):
-        import_features(
-            tmp_path / "f.npy",
-            tmp_path / "d",
-            table=table_from_frame(table.frame.iloc[:3].drop(columns="problem")),
-            encoder=IMPORTED,
-        )
-    with pytest.raises(ValueError, match="needs a table"):
-        import_features(tmp_path / "f.npy", tmp_path / "d", encoder=IMPORTED)
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        import_features(tmp_path / "g.npy", tmp_path / "d", table=table, encoder=IMPORTED)
-    wide = EncoderInfo(**{**IMPORTED.to_dict(), "dim": 1024})
-    with pytest.raises(ValueError, match="must give 1024 features, got 6"):
-        import_features(tmp_path / "f.npy", tmp_path / "d", table=table, encoder=wide)
-
-
-def test_importing_what_clip_retrieval_writes(tmp_path: Path) -> None:
-    features = np.random.default_rng(0).normal(size=(23, 4)).astype(np.float16)
-    (tmp_path / "img_emb").mkdir()
-    (tmp_path / "metadata").mkdir()
-    for i in range(12):  # part 10 must come after part 9, not after part 1
-        rows = slice(2 * i, 2 * i + 2)
-        np.save(tmp_path / "img_emb" / f"img_emb_{i}.npy", features[rows])
-        part = pd.DataFrame({"image_path": [f"{r}.jpg" for r in range(23)[rows]]})
-        part["lat"], part["lon"] = range(23)[rows], 5.0
-        part.to_parquet(tmp_path / "metadata" / f"metadata_{i}.parquet")
-    cache = import_features(tmp_path, tmp_path / "c", encoder=IMPORTED, shard_rows=7)
-    np.testing.assert_array_equal(cache.features, features)
-    assert cache.views["lat"].tolist() == [float(i) for i in range(23)]
-    with pytest.raises(ValueError, match="img_emb_0"):
-        import_features(tmp_path / "metadata", tmp_path / "d", encoder=IMPORTED)
-
-
-def test_arrays_that_are_no_features(tmp_path: Path) -> None:
-    table = table_from_frame(pd.DataFrame({"image": ["a"], "lat": [1], "lon": [2]}))
-    np.save(tmp_path / "flat.npy", np.zeros(4))
-    with pytest.raises(ValueError, match=r"floats of shape \(N, D\)"):
-        import_features(tmp_path / "flat.npy", tmp_path / "c", table=table, encoder=IMPORTED)
-    np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"plain \.npy"):
-        import_features(tmp_path / "object.npy", tmp_path / "c", table=table, encoder=IMPORTED)
 
 
 def test_real_photographs_equal_the_plain_call(tmp_path: Path, shared_data: Path, clip: CLIPEncoder) -> None:
@@ -249,27 +189,6 @@ def test_real_photographs_with_the_pretrained_encoder(tmp_path: Path, shared_dat
             )
         a, b = plain[0].double().numpy(), cache.features[row].astype(np.float64)
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.99999
-
-
-def test_importing_again_never_keeps_the_old_features(tmp_path: Path) -> None:
-    table = table_from_frame(pd.DataFrame({"image": ["a", "b"], "lat": [1.0, 2], "lon": 0.0}))
-    for value in (0, 1):
-        np.save(tmp_path / f"{value}.npy", np.full((2, 3), value, np.float32))
-    import_features(tmp_path / "0.npy", tmp_path / "c", table=table, encoder=IMPORTED)
-    with pytest.raises(FileExistsError, match="--overwrite"):
-        import_features(tmp_path / "1.npy", tmp_path / "c", table=table, encoder=IMPORTED)
-    cache = import_features(tmp_path / "1.npy", tmp_path / "c", table=table, encoder=IMPORTED, overwrite=True)
-    assert cache.features.tolist() == [[1, 1, 1], [1, 1, 1]]
-
-
-def test_views_without_a_position_stay_bad_when_features_are_imported(tmp_path: Path) -> None:
-    make_image(tmp_path / "in" / "a.jpg", position=(1.0, 2.0))
-    make_image(tmp_path / "in" / "b.jpg")
-    np.save(tmp_path / "f.npy", np.ones((2, 3), np.float32))
-    cache = import_features(tmp_path / "f.npy", tmp_path / "c", table=read_views(tmp_path / "in"), encoder=IMPORTED)
-    assert cache.views["status"].tolist() == ["ok", "no EXIF GPS position"]
-    assert np.isnan(cache.features[1]).all()
-    assert cache.locations().latlon.tolist() == [[1.0, 2.0]]
 
 
 def test_repaired_images_are_encoded_on_retry(tmp_path: Path, clip: CLIPEncoder) -> None:

@@ -1,0 +1,67 @@
+"""Which process encodes which shard: processes that fill one cache share its shards, and never write the same one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from geocell.cache import require_cache_or_nothing, shard_path
+
+_PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock under which a cache is begun and finished, after waiting for whoever holds it.
+
+    Raises:
+        FileExistsError: when `folder` is something else than a cache, or another process keeps the lock.
+    """
+    require_cache_or_nothing(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
+            yield
+    except Timeout as error:
+        raise FileExistsError(
+            f"{folder} is being begun or finished by another process: wait for it, or name another --out."
+        ) from error
+
+
+class Claims:
+    """The shards that this process has taken for itself; others skip them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take nothing yet."""
+        self._folder, self._held = folder, dict[int, FileLock]()
+        (folder / ".claims").mkdir(exist_ok=True)
+
+    def take(self, index: int) -> bool:
+        """Take a shard unless another process has it, and remove what a killed one left of it."""
+        lock = FileLock(self._folder / ".claims" / f"{index:05d}", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            return False
+        self._held[index] = lock
+        path = shard_path(self._folder, index)
+        for leftover in self._folder.glob(f".{path.name}.*"):
+            leftover.unlink(missing_ok=True)
+        return True
+
+    def give_back(self, index: int) -> None:
+        """Let go of a shard."""
+        self._held.pop(index).release()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for index in list(self._held):
+            self.give_back(index)
+
+    def remove(self) -> None:
+        """Remove the files of the locks once the cache is complete."""
+        shutil.rmtree(self._folder / ".claims", ignore_errors=True)

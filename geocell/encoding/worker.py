@@ -1,0 +1,120 @@
+"""The program of a worker process: reads references, writes pixels into shared memory, answers with problems.
+
+It is started as a program of its own rather than by `multiprocessing`, so that a script that calls `encode` needs no
+`if __name__ == "__main__"`, and it ends with the process that started it, whatever either is doing then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from typing import IO, Any, cast
+
+import numpy as np
+
+from geocell.encoding.images import Loader
+
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
+READY = "ready"
+"""What a process answers when it can decode."""
+
+
+class WorkerProcess:
+    """A worker process, as the process that started it sees it."""
+
+    def __init__(self, loader: Loader, memory: int, size: int) -> None:
+        """Start it.
+
+        Args:
+            loader: what it makes references pixels with.
+            memory: descriptor of the file behind the shared slots.
+            size: bytes of it.
+        """
+        self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-c", _PROGRAM, *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where C libraries complain of images whose problems are recorded anyway
+            pass_fds=(memory,),
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        self._setup = {"loader": pickle.dumps(loader), "memory": memory, "bytes": size}
+
+    def greet(self) -> str:
+        """Wait until it can decode and return READY, or why it can't; raises as `ask` does."""
+        return self.ask(self._setup)
+
+    def ask(self, job: object) -> str:
+        """Send a job and return its problem.
+
+        Raises:
+            EOFError, OSError: when the process dies.
+        """
+        jobs, answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
+        _send(jobs, job)
+        answer: str = pickle.load(answers)  # noqa: S301 - our own worker
+        return answer
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+
+    def wait(self) -> int | None:
+        """Return its exit status; None while it is stuck in the kernel, where it writes no pixels either."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(1)
+        return None
+
+    def close(self) -> None:
+        """End it and let go of its pipes."""
+        self.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                cast("IO[bytes]", stream).close()
+        self.wait()
+
+
+def main() -> None:
+    """Serve jobs `(slot, reference)` from standard input until it closes."""
+    warnings.simplefilter("ignore")  # problems are answers here
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # nothing that a library prints may come between the answers
+    jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    setup = jobs.get()
+    try:
+        loader = pickle.loads(setup["loader"])  # noqa: S301 - made by the process that started this one
+    except Exception as error:
+        _send(answers, f"{type(error).__name__}: {error}")
+        return
+    memory = mmap.mmap(setup["memory"], setup["bytes"])
+    slots = np.frombuffer(memory, dtype=loader.dtype).reshape(-1, *loader.shape)
+    _send(answers, READY)
+    while True:
+        slot, reference = jobs.get()
+        pixels, problem = loader(reference)
+        if pixels is not None:
+            slots[slot] = pixels
+        _send(answers, problem)
+
+
+def _read(stream: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
+    """Queue what comes; end the process at once when the other end is gone, even while an image hangs."""
+    with contextlib.suppress(EOFError):
+        while True:
+            jobs.put(pickle.load(stream))  # noqa: S301 - as above
+    os._exit(0)
+
+
+def _send(stream: IO[bytes], value: object) -> None:
+    pickle.dump(value, stream)
+    stream.flush()

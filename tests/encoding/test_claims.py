@@ -1,0 +1,79 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from geocell.encoding import encode
+from geocell.encoding.claims import Claims, folder_lock
+from tests.encoding.tiny import TinyEncoder
+from tests.worlds import make_photos
+
+SCRIPT = """
+import sys
+from geocell.encoding import encode
+from tests.encoding.tiny import TinyEncoder
+cache = encode(sys.argv[1], TinyEncoder(pause=0.01), sys.argv[2], shard_rows=2, batch_size=2, workers=0)
+print(len(cache), cache.good.all())
+"""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
+
+
+def test_processes_share_a_cache_and_all_see_it_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_photos(tmp_path, 30, 2)
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    command = [sys.executable, "-c", SCRIPT, str(table), str(tmp_path / "c")]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [run.communicate()[0].split() for run in runs] == [["60", "True"]] * 3
+    encode(table, TinyEncoder(), tmp_path / "whole", shard_rows=2, batch_size=2)
+    assert files(tmp_path / "c") == files(tmp_path / "whole")
+    assert not (tmp_path / "c" / ".claims").exists()
+
+
+def test_a_shard_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 4, 1)
+    folder = tmp_path / "c"
+    with folder_lock(folder):
+        pass
+    theirs = Claims(folder)
+    assert theirs.take(1)
+    ours = Claims(folder)
+    assert not ours.take(1)
+    assert ours.take(0)
+    ours.close()
+    theirs.give_back(1)  # as a process that dies does
+    assert np.isfinite(encode(table, TinyEncoder(), folder, shard_rows=2).features).all()
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 4, 1)
+    (tmp_path / "c").mkdir()
+    left = tmp_path / "c" / ".features-00001.safetensors.4242"
+    left.write_bytes(b"half a shard")
+    encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2)
+    assert not left.exists()
+
+
+def test_a_cache_that_is_being_begun_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocell.encoding.claims._PATIENCE_SECONDS", 0.05)
+    table = make_photos(tmp_path, 3, 1)
+    (tmp_path / "c").mkdir()
+    with (
+        FileLock(tmp_path / "c" / ".lock"),
+        pytest.raises(FileExistsError, match="being begun or finished by another process"),
+    ):
+        encode(table, TinyEncoder(), tmp_path / "c")
+
+
+def test_another_arithmetic_does_not_go_on_with_a_cache(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 4, 1)
+    cache = encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2)
+    encode(table, TinyEncoder(dtype="bfloat16"), tmp_path / "c")  # nothing is left to compute
+    next(cache.folder.glob("features-*")).unlink()
+    with pytest.raises(ValueError, match="begun in float32, and this run computes in bfloat16: pass --dtype float32"):
+        encode(table, TinyEncoder(dtype="bfloat16"), tmp_path / "c")

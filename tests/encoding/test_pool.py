@@ -1,0 +1,124 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.encoding.images import FolderImages, Loader
+from geocell.encoding.pool import Batch, DecodePool
+from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
+
+N, SIZE = 23, 4
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for row in range(N):
+        noise(seed=row).save(tmp_path / f"{row}.png")
+    return tmp_path
+
+
+def plan(known: dict[int, str] | None = None) -> list[Batch]:
+    starts = range(0, N, SIZE)
+    names = [f"{row}.png" for row in range(N)]
+    problems = [
+        {row - start: text for row, text in (known or {}).items() if 0 <= row - start < SIZE} for start in starts
+    ]
+    return [Batch(0, s, names[s : s + SIZE], p, last=s + SIZE >= N) for s, p in zip(starts, problems, strict=True)]
+
+
+def run(folder: Path, workers: int, transform: object = SMALL, known: dict[int, str] | None = None) -> np.ndarray:
+    rows = []
+    loader = Loader.of(FolderImages(folder), transform)
+    with DecodePool(loader, workers=workers, batch_size=SIZE, image_timeout=30) as pool:
+        for batch, pixels in pool.batches(plan(known)):
+            assert len(pixels) == len(batch.good())
+            rows.append(pixels.copy())
+    return np.concatenate(rows)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_batches_come_in_order_whoever_decodes(folder: Path, workers: int) -> None:
+    np.testing.assert_array_equal(run(folder, workers), np.stack([SMALL(noise(seed=row)) for row in range(N)]))
+
+
+def test_rows_with_known_problems_are_not_read(folder: Path) -> None:
+    (folder / "5.png").unlink()
+    whole = np.stack([SMALL(noise(seed=row)) for row in range(N) if row not in (5, 22)])
+    np.testing.assert_array_equal(run(folder, 0, known={5: "no position", 22: "no position"}), whole)
+
+
+def test_a_process_that_somebody_ends_costs_no_image(folder: Path) -> None:
+    loader = Loader.of(FolderImages(folder), SMALL)
+    with DecodePool(loader, workers=2, batch_size=SIZE, image_timeout=30) as pool:
+        for batch, pixels in pool.batches(plan()):
+            assert batch.problems == {}
+            np.testing.assert_array_equal(pixels[0], SMALL(noise(seed=batch.first)))
+            for lane in pool._lanes:
+                if lane.process is not None and batch.first == SIZE:
+                    lane.process.kill()
+
+
+def test_a_transform_that_other_processes_can_not_load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Trapped, "__module__", "nowhere")
+    monkeypatch.setitem(sys.modules, "nowhere", sys.modules[run.__module__])
+    monkeypatch.setattr(sys.modules[run.__module__], "Trapped", Trapped)
+    with pytest.raises(ValueError, match=r"got: ModuleNotFoundError: .*nowhere.* pass workers=0"):
+        run(folder, 2, Trapped())
+
+
+def test_the_lanes_end_with_the_pool(folder: Path) -> None:
+    before = set(threading.enumerate())
+    run(folder, 2)
+    assert set(threading.enumerate()) <= before
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
+    """Even one that hangs in an image: its end of the pipe closes."""
+    os.mkfifo(tmp_path / "0.png")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from geocell.encoding.images import FolderImages, Loader\n"
+        "from geocell.encoding.pool import Batch, DecodePool\n"
+        "from tests.encoding.tiny import SMALL\n"
+        "loader = Loader.of(FolderImages(Path(sys.argv[1])), SMALL)\n"
+        "pool = DecodePool(loader, workers=1, batch_size=1, image_timeout=1e9)\n"
+        "pool._dispatch(Batch(0, 0, ['0.png'], {}, True))\n"
+        "while not (pool._lanes[0].job and pool._lanes[0].process): pass\n"
+        "print(pool._lanes[0].process._process.pid, flush=True); sys.stdin.read()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    reader = os.open(tmp_path / "0.png", os.O_RDWR)  # the worker has opened the pipe now, and waits for its bytes
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    ended = threading.Event()
+    threading.Thread(target=lambda: (_wait_gone(worker), ended.set()), daemon=True).start()
+    assert ended.wait(30)
+    os.close(reader)
+
+
+def _wait_gone(pid: int) -> None:
+    while True:
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        threading.Event().wait(0.02)
+
+
+def test_an_encoder_of_ones_own_needs_three_things() -> None:
+    from geocell.encoders import Encoder
+
+    assert isinstance(TinyEncoder(), Encoder)
