@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
     from geocell.prediction import Prediction as Prediction
     from geocell.prediction import predict as predict
+    from geocell.publish import pull_head as pull_head
+    from geocell.publish import push_head as push_head
     from geocell.recipe import FitConfig as FitConfig
     from geocell.splits import Splits as Splits
     from geocell.splits import make_splits as make_splits
@@ -76,6 +78,7 @@ _HOMES = {
     "partitioners.s2": ("S2Partitioner",),
     "partitioners.semantic": ("SemanticPartitioner",),
     "prediction": ("Prediction", "predict"),
+    "publish": ("pull_head", "push_head"),
     "recipe": ("FitConfig",),
     "splits": ("Splits", "make_splits", "split"),
     "views": ("ColumnNames", "ViewTable", "read_views"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +14,26 @@ import torch
 from torch import Tensor
 
 from geocell import __version__
-from geocell.card import head_card
+from geocell.card import head_card, own_text, settings_of
 from geocell.files import FORMAT, new_folder, read_json, write_json, write_text
 from geocell.head import GeoHead, HasJson, Head
+from geocell.hub import CARD_FILE, HubName, Snapshot, download, pickles
 from geocell.locations import EncoderInfo
-from geocell.partitioners.base import Partition
+from geocell.partitioners.base import PARTITION_FILE, Partition
+from geocell.partitioners.cells import INFO_FILE
+from geocell.partitioners.polygons import SHAPES_FILE
 from geocell.recipe import fit_config_from_dict
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 SCORES_FILE = "scores.json"
 HISTORY_FILE = "history.csv"
-CARD_FILE = "README.md"
+PICTURE_FILE = "partition.png"
+HEAD_FILES = (
+    CONFIG_FILE, WEIGHTS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json", HISTORY_FILE,
+    CARD_FILE, PICTURE_FILE,
+)  # fmt: skip
+"""Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
 _CONFIG_KEYS = {
     "format", "library", "version", "encoder", "dim", "n_cells", "partition_sha256", "fusion", "fit", "training",
@@ -75,6 +86,7 @@ def require_scores_of(head: Head, scores: Mapping[str, Any], what: str) -> None:
 
 
 def _config_json(head: Head) -> dict[str, Any]:
+    origin = "origin" in head.training  # the fit was somebody else's, and only its fusion is known
     return {
         "format": FORMAT,
         "library": "geocell",
@@ -84,7 +96,7 @@ def _config_json(head: Head) -> dict[str, Any]:
         "n_cells": len(head.partition),
         "partition_sha256": head.partition.sha256,
         "fusion": head.config.fusion,
-        "fit": head.config.to_dict(),
+        "fit": {"fusion": head.config.fusion} if origin else head.config.to_dict(),
         "training": dict(head.training),
     }
 
@@ -94,17 +106,103 @@ def _write_scores_and_card(head: Head, folder: Path, scores: HasJson | None) -> 
     if numbers is not None:
         require_scores_of(head, numbers, "scores beside a head")
         write_json(folder / SCORES_FILE, numbers)
-    write_text(folder / CARD_FILE, head_card(_config_json(head), head.partition.kind, numbers))
+    write_text(folder / CARD_FILE, _card_like(head, folder, numbers))
+
+
+def _card_like(head: Head, folder: Path, scores: Mapping[str, Any] | None) -> str:
+    """Return the card for a folder, with what a person wrote and set in the card that is there."""
+    before, picture = read_card(folder), PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
+    return card_of(head, scores, picture=picture, own=own_text(before), settings=settings_of(before))
+
+
+def read_card(folder: Path) -> str:
+    """Return the model card in a folder, "" when there is none."""
+    path = folder / CARD_FILE
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def card_of(head: Head, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
+    """Return the model card of a head; see `geocell.card.head_card` for the keywords."""
+    cells = head.partition
+    partition = {
+        "kind": cells.kind,
+        "parameters": cells.parameters,
+        "outside_rule": cells.outside_rule,
+        "centroids": cells.centroids,
+    }
+    return head_card(_config_json(head), partition, scores, **kw)
+
+
+@dataclass(frozen=True)
+class HeadPlace:
+    """Where a head lies.
+
+    Attributes:
+        folder: its files.
+        snapshot: what was fetched from the Hub, None for a folder that was there.
+        remark: what a user should hear about it, "" when there is nothing.
+    """
+
+    folder: Path
+    snapshot: Snapshot | None = None
+    remark: str = ""
+
+
+def find_head(name: str | Path) -> HeadPlace:
+    """Return where a head lies, fetching it when it is a repository on the Hub. Pickles are never fetched.
+
+    Args:
+        name: folder, or `user/repo@revision`.
+
+    Raises:
+        FileNotFoundError: for neither a folder nor a repository with a head.
+        PermissionError: when the repository is gated.
+        ConnectionError: when the Hub cannot be reached, or fails.
+    """
+    if Path(name).is_dir():
+        return HeadPlace(Path(name))
+    try:
+        remote = HubName.parse(os.fspath(name))
+    except ValueError:
+        raise FileNotFoundError(
+            f"a head is a folder or user/repo@revision on the Hub, and there is no folder {name}."
+        ) from None
+    try:
+        snapshot = _download_head(remote)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise type(error)(f"there is no folder {name} here, and {error}") from error
+    ignored = pickles(snapshot)
+    remark = f"{remote} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
+    return HeadPlace(snapshot.folder, snapshot, remark)
+
+
+def _download_head(name: HubName) -> Snapshot:
+    """Fetch the files of a head, the weights only when it is one: they may be somebody's large model."""
+    first = download(name, [CONFIG_FILE])
+    config = first.folder / CONFIG_FILE
+    if not config.is_file() or read_json(config, "a head", versioned=False).get("library") != "geocell":
+        raise FileNotFoundError(
+            f"{name} on the Hub is not a head of geocell: `geocell import` reads published checkpoints (best.pt)."
+        )
+    return replace(download(HubName(name.repo, first.commit), HEAD_FILES), name=name)
 
 
 def load_head(path: str | Path) -> Head:
-    """Read a head's folder strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
+    """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
+
+    Args:
+        path: folder, or `user/repo@revision` on the Hub.
 
     Raises:
-        FileNotFoundError: when a file is missing.
+        FileNotFoundError: when there is no such head, or a file is missing.
+        PermissionError: when its repository is gated.
+        ConnectionError: when the Hub cannot be reached, or fails.
         ValueError: when a file is of another format, damaged, or of another head.
     """
-    folder = Path(path)
+    place = find_head(path)
+    if place.remark:
+        warnings.warn(place.remark, stacklevel=2)
+    folder = place.folder
     config = read_json(folder / CONFIG_FILE, "a head")
     if set(config) != _CONFIG_KEYS:
         raise ValueError(

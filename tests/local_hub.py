@@ -279,8 +279,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, content, headers)
 
-    def preupload(self, repo_id: str, revision: str, _query: dict[str, str], body: bytes) -> None:
-        repo = self._repo(repo_id, write=True)
+    def preupload(self, repo_id: str, revision: str, query: dict[str, str], body: bytes) -> None:
+        repo = self._repo(repo_id, write="create_pr" not in query)
         tree = repo.commits[self._commit_of(repo, revision)]
         files = []
         for file in json.loads(body)["files"]:
@@ -293,7 +293,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json({"files": files})
 
     def lfs_batch(self, repo_id: str, _query: dict[str, str], body: bytes) -> None:
-        self._repo(repo_id, write=True)
+        self._repo(repo_id)
         objects = []
         for item in json.loads(body)["objects"]:
             entry = {"oid": item["oid"], "size": item["size"]}
@@ -314,14 +314,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200 if json.loads(body)["oid"] in self.hub.blobs else 404, b"{}")
 
     def commit(self, repo_id: str, revision: str, query: dict[str, str], body: bytes) -> None:
-        repo = self._repo(repo_id, write=True)
-        tree = dict(repo.commits[self._commit_of(repo, revision)])
+        repo = self._repo(repo_id, write="create_pr" not in query)
+        parent = self._commit_of(repo, revision)
+        tree = dict(repo.commits[parent])
         message = ""
         for line in body.splitlines():
             item = json.loads(line)
             value = item["value"]
             if item["key"] == "header":
                 message = value["summary"]
+                if value.get("parentCommit", parent) != parent:
+                    raise _Refused("", 412, "A commit has happened since. Please refresh and try again.")
             elif item["key"] == "file":
                 tree[value["path"]] = base64.b64decode(value["content"])
             elif item["key"] == "lfsFile":

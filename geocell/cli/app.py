@@ -16,7 +16,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from geocell import __version__
-from geocell.cli import experiments, features, heads, partitions
+from geocell.cli import experiments, features, heads, partitions, publish
 from geocell.cli.output import UsageError
 from geocell.partitioners import read_partition_recipe
 
@@ -24,7 +24,7 @@ USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
 
 _HELP = """Image geolocation by geocell classification.
 
-encode -> split -> partition -> fit-head -> score -> predict; `geocell COMMAND --help` explains each.
+encode -> split -> partition -> fit-head -> score -> predict -> push; `geocell COMMAND --help` explains each.
 `--verbose` before or after any command lets other libraries speak and shows tracebacks.
 """
 
@@ -85,6 +85,8 @@ def build_app() -> App:
     app.command(heads.score, name="score")
     app.command(experiments.compare, name="compare")
     app.command(heads.predict, name="predict")
+    app.command(publish.push, name="push")
+    app.command(publish.pull, name="pull")
     app.command(heads.quickstart, name="quickstart")
     return app
 

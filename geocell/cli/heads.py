@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note
+from geocell.cli.output import cache_locations, emit, note, open_head
 from geocell.recipe import FitConfig
 
 Flat = Parameter(name="*")
@@ -20,7 +20,7 @@ def fit_head(
     partition: Path,
     out: Path,
     recipe: Path | None = None,
-    init: Path | None = None,
+    init: str | None = None,
     config: Annotated[FitConfig, Flat] = FitConfig(),
     overwrite: bool = False,
     json: bool = False,
@@ -33,7 +33,7 @@ def fit_head(
         partition: folder of the partition.
         out: folder of the head.
         recipe: TOML file whose [fit] table gives the flags that are not typed.
-        init: head of the same partition to start from.
+        init: head of the same partition to start from: a folder, or user/repo@revision on the Hub.
         config: settings of the fit.
         overwrite: replace an existing head.
         json: print one JSON object.
@@ -41,13 +41,12 @@ def fit_head(
     del recipe  # read before, as the defaults of the flags
     from geocell.files import require_new
     from geocell.fit import fit_head as fit
-    from geocell.head_files import load_head
     from geocell.partitioners.base import Partition
     from geocell.splits import Splits
 
     require_new(out, overwrite)
     cells = Partition.load(partition)
-    start = None if init is None else load_head(init)
+    start = None if init is None else open_head(init)[0]
     train = cache_locations(cache, splits, "train")
     val = cache_locations(cache, splits, "val") if Splits.load(splits).ids.get("val") else None
     head = fit(train, val, cells, config, init=start)
@@ -71,7 +70,7 @@ def fit_head(
 
 
 def score(
-    head: Path,
+    head: str,
     /,
     *,
     cache: Path,
@@ -86,7 +85,7 @@ def score(
     Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json.
 
     Args:
-        head: folder of the head.
+        head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it.
@@ -95,23 +94,24 @@ def score(
         json: print one JSON object.
     """
     from geocell.files import write_json
-    from geocell.head_files import load_head
     from geocell.metrics import score as score_locations
     from geocell.report import score_table
 
-    loaded = load_head(head)
+    loaded, place = open_head(head)
     locations = cache_locations(cache, splits, split)
     scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all")
-    if out is None and scores.split == "test":
-        loaded.write_scores(head, scores)
-    else:
-        write_json(out or head / f"scores-{scores.split}.json", scores.to_dict())
-    row = {"head": head.name, "partition": loaded.partition.kind, **scores.to_dict()}
+    if out is not None:
+        write_json(out, scores.to_dict())
+    elif place.snapshot is None and scores.split == "test":
+        loaded.write_scores(place.folder, scores)
+    elif place.snapshot is None:
+        write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+    row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     emit(scores.to_dict(), score_table([row]), json)
 
 
 def predict(
-    head: Path,
+    head: str,
     images: list[Path],
     /,
     *,
@@ -125,7 +125,7 @@ def predict(
     """Say where images were taken.
 
     Args:
-        head: folder of the head.
+        head: folder of the head, or user/repo@revision on the Hub.
         images: image files.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
@@ -135,14 +135,13 @@ def predict(
         json: print one JSON object.
     """
     from geocell.encoders import encoder_for
-    from geocell.head_files import load_head
     from geocell.prediction import predict as predict_images
     from geocell.report import prediction_text
 
     missing = [str(image) for image in images if not image.is_file()]
     if missing:
         raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
-    loaded = load_head(head)
+    loaded, _ = open_head(head)
     note(f"loading the encoder {loaded.encoder.name}")
     used = encoder_for(loaded.encoder, device, encoder)
     answers = predict_images(loaded, images, used, one_location=one_location, top_k=top_k, decode=decode)

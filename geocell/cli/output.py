@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geocell.geodesy import Floats
+    from geocell.head import Head
+    from geocell.head_files import HeadPlace
     from geocell.locations import Locations
 
 
@@ -93,6 +95,16 @@ class Source:
             return Places(location_coordinates(table), location_column(table, COUNTRY))
         locations = cache_locations(Path(self.cache or ""), self.splits, self.split)
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
+
+
+def open_head(name: str) -> tuple[Head, HeadPlace]:
+    """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
+    from geocell.head_files import find_head, load_head
+
+    place = find_head(name)
+    if place.remark:
+        note(place.remark)
+    return load_head(place.folder), place
 
 
 def cache_locations(cache: Path, splits: Path | None, split: str) -> Locations:

@@ -6,7 +6,8 @@ of colour blindness, and the same input gives the same PNG bytes.
 
 from geocell.maps.audits import draw_audits
 from geocell.maps.cells import draw_cell_maps, draw_cells
+from geocell.maps.centroids import draw_centroids
 from geocell.maps.panel import MapPanel
 from geocell.maps.picture import draw_map, draw_maps
 
-__all__ = ["MapPanel", "draw_audits", "draw_cell_maps", "draw_cells", "draw_map", "draw_maps"]
+__all__ = ["MapPanel", "draw_audits", "draw_cell_maps", "draw_cells", "draw_centroids", "draw_map", "draw_maps"]

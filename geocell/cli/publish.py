@@ -1,0 +1,94 @@
+"""Commands between heads and the Hub: push, pull."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from geocell.card import CardSettings
+from geocell.cli.output import UsageError, emit, note
+
+if TYPE_CHECKING:
+    from geocell.publish import Publication
+
+Flat = Parameter(name="*")
+
+
+def push(
+    head: Path,
+    repo: str,
+    /,
+    *,
+    private: bool = False,
+    revision: str | None = None,
+    pr: bool = False,
+    dry_run: bool = False,
+    settings: Annotated[CardSettings, Flat] = CardSettings(),
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Publish a head on the Hub: one head, one repository, one commit, with its model card.
+
+    Log in once with `hf auth login`. The folder is checked first: weights, cells, shapes, and that the scores are its
+    own.
+
+    Args:
+        head: folder of the head.
+        repo: user/repo, made if need be.
+        private: make the repository private.
+        revision: branch to commit to, made if need be; main otherwise.
+        pr: open a pull request instead of a commit.
+        dry_run: say what would be sent, and print the card; without the network.
+        settings: what the card says beside what the folder knows.
+        overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
+        json: print one JSON object.
+    """
+    from geocell.publish import push_head
+
+    if revision is not None and "@" in repo:
+        raise UsageError(f"expected the branch once, got {repo} and --revision {revision}: leave one of them out.")
+    name = repo if revision is None else f"{repo}@{revision}"
+    done = push_head(head, name, private=private, pr=pr, dry_run=dry_run, overwrite=overwrite, settings=settings)
+    if done.left_out:
+        note(f"no part of a head, and not sent: {', '.join(done.left_out)}")
+    result = {
+        "repo": done.name.repo,
+        "revision": done.name.revision,
+        "files": dict(done.files),
+        "left_out": list(done.left_out),
+        "address": done.address or None,
+        "card": done.card,
+    }
+    emit(result, _text(done), json)
+
+
+def _text(done: Publication) -> str:
+    size = sum(done.files.values()) / 1e6
+    if done.address:
+        return f"{done.address}: {len(done.files)} files, {size:.1f} MB"
+    lines = [f"{size:>12,} {name}" for name, size in done.files.items()]
+    return "\n".join([f"{done.name} would get {len(lines)} files, {size:.1f} MB:", *lines, "", done.card])
+
+
+def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json: bool = False) -> None:
+    """Fetch a head from the Hub and check it.
+
+    Args:
+        repo: user/repo, or user/repo@revision with a branch, tag or commit.
+        out: folder to put it in; without it the head stays in huggingface_hub's cache, where every command finds it.
+        overwrite: replace an existing folder.
+        json: print one JSON object.
+    """
+    from geocell.files import require_new
+    from geocell.publish import pull_head
+
+    if out is not None:
+        require_new(out, overwrite)
+    place = pull_head(repo, out, overwrite=overwrite)
+    if place.remark:
+        note(place.remark)
+    commit = place.snapshot.commit if place.snapshot else None
+    result = {"head": str(place.folder), "repo": repo, "commit": commit}
+    emit(result, f"{place.folder}: {repo} at commit {commit}", json)

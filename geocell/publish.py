@@ -1,0 +1,173 @@
+"""Publishing: one head, one repository, one commit; and fetching one back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from geocell.card import CardSettings, eval_file, own_text, settings_of
+from geocell.files import new_folder, read_json
+from geocell.head import Head
+from geocell.head_files import (
+    HEAD_FILES,
+    PICTURE_FILE,
+    SCORES_FILE,
+    HeadPlace,
+    card_of,
+    find_head,
+    load_head,
+    read_card,
+    require_scores_of,
+)
+from geocell.hub import CARD_FILE, HubName, commit, open_repository
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a push puts on the Hub.
+
+    Attributes:
+        name: repository and branch.
+        files: name -> size in bytes.
+        left_out: files of the folder that are no part of a head, and stay here.
+        card: the model card.
+        address: of the commit or pull request; "" for a dry run.
+    """
+
+    name: HubName
+    files: Mapping[str, int]
+    left_out: tuple[str, ...]
+    card: str = field(repr=False)
+    address: str = ""
+
+
+def push_head(
+    path: str | Path,
+    repo: str,
+    *,
+    private: bool = False,
+    pr: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    settings: CardSettings = CardSettings(),
+) -> Publication:
+    """Publish the folder of a head as a repository on the Hub, in one commit.
+
+    The folder is checked first as `load_head` checks it, and its scores must be its own. Files of a head that the
+    repository has from before and this one has not are deleted there; other files are left alone. The picture of the
+    cells is drawn when matplotlib is installed.
+
+    Args:
+        path: folder of the head.
+        repo: `user/repo`, or `user/repo@branch`; repository and branch are made if need be.
+        private: make a new repository private, and refuse a public one.
+        pr: open a pull request instead of a commit.
+        dry_run: check and write nothing: without the network.
+        overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
+        settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
+
+    Raises:
+        FileNotFoundError: when `path` is not the folder of a head.
+        PermissionError: without a login or the right to write.
+        ConnectionError: when the Hub cannot be reached, or fails; what was half sent is not visible there.
+        ValueError: when the folder is damaged, or its scores are of another head, or the card has texts of two people.
+    """
+    folder, name = Path(path), HubName.parse(repo)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"a push needs the folder of a head, and there is none at {folder}.")
+    head = load_head(folder)
+    scores = _read_scores(folder, head)
+    with TemporaryDirectory() as scratch:
+        add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
+        if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
+            add[PICTURE_FILE] = picture
+        local = read_card(folder)
+        remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
+        there = "" if remote is None else remote.card
+        settings = settings.over(settings_of(there)).over(settings_of(local))
+        facts: dict[str, Any] = {
+            "address": str(name) if name.revision != "main" else name.repo,
+            "picture": PICTURE_FILE if PICTURE_FILE in add else "",
+            "own": _own_text(name, own_text(local), own_text(there), overwrite),
+            "settings": settings,
+        }
+        card = card_of(head, scores, **facts)
+        add[CARD_FILE] = card.encode()
+        if scores is not None and settings.benchmark:
+            file, content = eval_file(scores, settings)
+            add[file] = content.encode()
+        sizes = {file: len(v) if isinstance(v, bytes) else v.stat().st_size for file, v in add.items()}
+        result = Publication(name, dict(sorted(sizes.items())), left_out, card)
+        if remote is None:
+            return result
+        stale = [file for file in remote.files if _belongs(file) and file not in add]
+        message = f"Geocell head on {len(head.partition):,} cells"
+        return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
+
+
+def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadPlace:
+    """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
+
+    Args:
+        repo: `user/repo@revision`.
+        out: folder to make, complete or not at all; without it the head stays in huggingface_hub's cache.
+        overwrite: replace an existing folder.
+
+    Returns:
+        Where it lies, its commit, and what was ignored.
+
+    Raises:
+        FileExistsError: when `out` exists and `overwrite` is false.
+        FileNotFoundError: for no such repository, revision or head.
+        PermissionError: when it is gated.
+        ConnectionError: when the Hub cannot be reached, or fails.
+        ValueError: when it is damaged, or written by another major version.
+    """
+    HubName.parse(repo)
+    place = find_head(repo)
+    load_head(place.folder)
+    if out is None:
+        return place
+    with new_folder(Path(out), overwrite=overwrite) as folder:
+        for file in sorted(place.folder.iterdir()):
+            if _belongs(file.name):
+                shutil.copyfile(file, folder / file.name)
+    return replace(place, folder=Path(out))
+
+
+def _belongs(file: str) -> bool:
+    return any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
+
+
+def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
+    """Return the content of `scores.json`, if all scores in the folder are of this head."""
+    for path in sorted(folder.glob("scores*.json")):
+        require_scores_of(head, read_json(path, "scores"), str(path))
+    path = folder / SCORES_FILE
+    return read_json(path, "scores") if path.is_file() else None
+
+
+def _own_text(name: HubName, here: str, there: str, overwrite: bool) -> str:
+    """Return what a person wrote in one of two cards; both may not say different things."""
+    if here and there and here != there and not overwrite:
+        raise ValueError(
+            f"the card of {name} has text of its own that differs from that of the folder's card: make them the same, "
+            "empty one of them, or pass --overwrite to replace the one on the Hub."
+        )
+    return here or there
+
+
+def _draw_cells(head: Head, out: Path) -> Path | None:
+    """Draw the cells, or only their centroids; None without matplotlib."""
+    if find_spec("matplotlib") is None:
+        return None
+    from geocell.maps import draw_cells, draw_centroids
+
+    return draw_cells(out, head.partition) if head.partition.can_assign else draw_centroids(out, head.partition)
