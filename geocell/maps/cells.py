@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.cells_geometry import class_polygons
+from geocell.maps.grid import SIDE, Grid, height_per_width, is_world
 from geocell.maps.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
 from geocell.maps.paths import Box, extent, require_box
 from geocell.maps.style import new_figure, own_style, require_picture_name, save_figure
@@ -125,15 +125,15 @@ def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
-        layout = _Layout.of(box, len(panels))
-        figure = new_figure(*layout.size)
+        grid = _grid(box, len(panels))
+        figure = new_figure(*grid.size)
         colours = LinearSegmentedColormap.from_list("cells", COLOURS)
         shown = count_range(*counts)
         norm = LogNorm(shown.low, shown.high, clip=True)
         land = countries_and_sea(box)
         for i, (title, _) in enumerate(panels):
-            axes = figure.add_axes(layout.panel(i))
-            _draw_map(axes, polygons[i], colours(norm(counts[i])), box, layout.width, land)
+            axes = figure.add_axes(grid.panel(i))
+            _draw_map(axes, polygons[i], colours(norm(counts[i])), box, grid.width, land)
             size = 12 if len(panels) == 1 else 10
             axes.annotate(
                 title,
@@ -145,52 +145,23 @@ def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption:
                 fontweight="bold",
                 color="#111111",
             )
-        _draw_below(figure, layout, shown, ScalarMappable(norm, colours), caption)
+        _draw_below(figure, grid, shown, ScalarMappable(norm, colours), caption)
         return save_figure(figure, out)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where everything stands, in inches: a grid of maps above a scale of colours and a caption."""
-
-    columns: int
-    rows: int
-    width: float
-    height: float
-
-    SIDE, GAP, HEAD, BOTTOM = 0.25, 0.15, 0.4, 0.75
-
-    @classmethod
-    def of(cls, box: Box, n_panels: int) -> _Layout:
-        """Lay out `n_panels` maps of `box`."""
-        south, west, north, east = box
-        world = east - west > 180.0  # a map of the world is not stretched
-        stretch = 1.0 if world else 1.0 / max(0.1, float(np.cos(np.radians((south + north) / 2.0))))
-        ratio = stretch * (north - south) / (east - west)
-        columns = min(4, n_panels)
-        width = 10.0 if world else float(np.clip(8.0 / ratio, 5.0, 9.5))
-        if columns > 1:
-            width *= 0.75 if columns == 2 else 1.45 / columns
-        return cls(columns, -(-n_panels // columns), width, width * ratio)
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height of the whole picture."""
-        width = 2 * self.SIDE + self.columns * self.width + (self.columns - 1) * self.GAP
-        return width, self.rows * (self.HEAD + self.height) + self.BOTTOM
-
-    def panel(self, i: int) -> tuple[float, float, float, float]:
-        """Return left, bottom, width, height of map `i` as fractions of the figure."""
-        row, column = divmod(i, self.columns)
-        width, height = self.size
-        left = self.SIDE + column * (self.width + self.GAP)
-        bottom = height - (row + 1) * (self.HEAD + self.height)
-        return left / width, bottom / height, self.width / width, self.height / height
+def _grid(box: Box, n_panels: int) -> Grid:
+    """Lay out `n_panels` maps of `box` above a scale of colours and a caption."""
+    ratio = height_per_width(box)
+    columns = min(4, n_panels)
+    width = 10.0 if is_world(box) else float(np.clip(8.0 / ratio, 5.0, 9.5))
+    if columns > 1:
+        width *= 0.75 if columns == 2 else 1.45 / columns
+    return Grid(columns, -(-n_panels // columns), width, width * ratio, gap=0.15, head=0.4, top=0.0, bottom=0.75)
 
 
-def _draw_below(figure: Figure, layout: _Layout, shown: CountRange, colours: ScalarMappable, caption: str) -> None:
-    width, height = layout.size
-    left = layout.SIDE / width
+def _draw_below(figure: Figure, grid: Grid, shown: CountRange, colours: ScalarMappable, caption: str) -> None:
+    width, height = grid.size
+    left = SIDE / width
     bar = figure.add_axes((1 - left - 2.4 / width, 0.45 / height, 2.4 / width, 0.13 / height))
     _draw_bar(figure.colorbar(colours, cax=bar, orientation="horizontal").ax, shown)
     note = "training locations in a cell"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.maps.grid import SIDE, Grid, height_per_width, is_world
 from geocell.maps.panel import (
     CENTROID,
     ERROR_COLOURS,
@@ -87,78 +87,36 @@ def draw_maps(
     points = [panel.points() for panel in panels]
     box = extent(np.vstack([np.vstack(pair) for pair in points])) if bbox is None else require_box(bbox)
     with own_style():
-        layout = _Layout.of(box, len(panels), title)
-        figure = layout.figure()
-        land = find_land(box, layout.pixels)
+        grid = _grid(box, len(panels), title)
+        figure = new_figure(*grid.size)
+        land = find_land(box, (int(grid.height * DPI), int(grid.width * DPI)))
+        line = 0.3 if is_world(box) else 0.5
         pale = [
-            draw_panel(figure.add_axes(layout.panel(i)), panel, *points[i], box, land, layout.country_line)
+            draw_panel(figure.add_axes(grid.panel(i)), panel, *points[i], box, land, line)
             for i, panel in enumerate(panels)
         ]
         captions = [caption, "Pale: in no known cell, assigned by the partition's fallback rule." if any(pale) else ""]
-        _write_around(figure, layout, title, "  ".join(filter(None, captions)))
+        _write_around(figure, grid, title, "  ".join(filter(None, captions)))
         return save_figure(figure, out)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where everything stands, in inches: a grid of maps between a title and a legend with a caption."""
-
-    columns: int
-    rows: int
-    width: float
-    height: float
-    top: float
-    country_line: float
-
-    SIDE, GAP, HEAD, BOTTOM = 0.25, 0.3, 0.55, 0.68
-
-    @classmethod
-    def of(cls, box: Box, n_panels: int, title: str) -> _Layout:
-        """Lay out `n_panels` maps of `box`."""
-        south, west, north, east = box
-        world = east - west > 180.0
-        # one degree of latitude in degrees of longitude, at the middle latitude; a map of the world is not stretched
-        stretch = 1.0 if world else 1.0 / max(0.1, float(np.cos(np.radians((south + north) / 2.0))))
-        ratio = stretch * (north - south) / (east - west)
-        columns = min(2, n_panels)
-        widest, highest = (11.0, 6.0) if world else (8.0, 9.0)
-        width = min(widest, highest / ratio) if columns == 1 else min(widest * 0.65, highest * 0.65 / ratio)
-        width = max(width, 6.9 / columns)  # room for the legend below
-        line = 0.3 if world else 0.5
-        return cls(columns, -(-n_panels // columns), width, width * ratio, 0.5 if title else 0.1, line)
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height of the whole picture."""
-        return (
-            2 * self.SIDE + self.columns * self.width + (self.columns - 1) * self.GAP,
-            self.top + self.rows * (self.HEAD + self.height) + self.BOTTOM,
-        )
-
-    @property
-    def pixels(self) -> tuple[int, int]:
-        """Rows and columns of pixels of one map."""
-        return int(self.height * DPI), int(self.width * DPI)
-
-    def figure(self) -> Figure:
-        """Return an empty figure with its own canvas, outside pyplot."""
-        return new_figure(*self.size)
-
-    def panel(self, i: int) -> tuple[float, float, float, float]:
-        """Return left, bottom, width, height of panel `i` as fractions of the figure."""
-        row, column = divmod(i, self.columns)
-        total_width, total_height = self.size
-        left = self.SIDE + column * (self.width + self.GAP)
-        bottom = total_height - self.top - (row + 1) * (self.HEAD + self.height)
-        return left / total_width, bottom / total_height, self.width / total_width, self.height / total_height
+def _grid(box: Box, n_panels: int, title: str) -> Grid:
+    """Lay out `n_panels` maps of `box` between a title and a legend with a caption."""
+    ratio = height_per_width(box)
+    columns = min(2, n_panels)
+    widest, highest = (11.0, 6.0) if is_world(box) else (8.0, 9.0)
+    width = min(widest, highest / ratio) if columns == 1 else min(widest * 0.65, highest * 0.65 / ratio)
+    width = max(width, 6.9 / columns)  # room for the legend below
+    top = 0.5 if title else 0.1
+    return Grid(columns, -(-n_panels // columns), width, width * ratio, gap=0.3, head=0.55, top=top, bottom=0.68)
 
 
-def _write_around(figure: Figure, layout: _Layout, title: str, caption: str) -> None:
+def _write_around(figure: Figure, grid: Grid, title: str, caption: str) -> None:
     """Write title, legend and caption."""
     from matplotlib.lines import Line2D
 
-    width, height = layout.size
-    left = layout.SIDE / width
+    width, height = grid.size
+    left = SIDE / width
     figure.text(left, 1 - 0.33 / height, title, fontsize=14, fontweight="bold", color="#111111", va="baseline")
     no_line: dict[str, Any] = {"linestyle": "none", "color": "none"}
     handles: list[Artist] = [

@@ -19,7 +19,7 @@ from geocell.files import FORMAT, canonical_json, new_folder, read_json, write_j
 from geocell.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon
+from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -203,7 +203,8 @@ class Partition:
 
     def nearest(self, latlon: ArrayLike) -> Ints:
         """Return the (P,) int64 cell with the nearest centroid, whatever the rule says."""
-        return np.asarray(self._centroid_tree.query(unit_vectors(as_latlon(latlon)), workers=-1)[1], dtype=np.int64)
+        places = unit_vectors(as_latlon(latlon))
+        return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
     def audit(self, latlon: ArrayLike, countries: ArrayLike | None = None) -> Audit:
         """Return what a head on this partition could reach at best on (P, 2) degrees; see `geocell.audit`."""

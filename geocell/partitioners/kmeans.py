@@ -13,7 +13,7 @@ import numpy as np
 from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon
+from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon, workers_for
 from geocell.partitioners.s2ids import s2_ids
 from geocell.partitioners.voronoi import voronoi_polygons
 from geocell.shapes import Geometries
@@ -61,7 +61,9 @@ class KMeansRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees."""
-        nearest = np.asarray(self._tree.query(unit_vectors(latlon), workers=-1)[1], dtype=np.int64)
+        nearest = np.asarray(
+            self._tree.query(unit_vectors(latlon), workers=workers_for(len(latlon)))[1], dtype=np.int64
+        )
         return RawAssignment(nearest, np.zeros(len(latlon), dtype=np.bool_))
 
     def cell_polygons(self) -> Geometries:

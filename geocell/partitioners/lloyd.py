@@ -6,10 +6,17 @@ threads: queries do not depend on each other, and sums are added in the order of
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from geocell.geodesy import Floats
 from geocell.partitioners.merging import Ints
+from geocell.partitioners.rule import workers_for
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 _SAMPLE = 100  # points per cluster that k-means++ sees: its cost is their number times k
 _FEW, _MANY = 50_000, 200_000  # at least and, unless that is under 10 per cluster, at most
@@ -35,7 +42,7 @@ def kmeans_centres(vectors: Floats, weights: Ints, k: int, seed: int) -> Floats:
     centres = _first_centres(vectors, weights, k, seed)
     tolerance = _TOLERANCE * float(np.mean(np.var(vectors, axis=0)))
     for _ in range(_MAX_STEPS):
-        distance, nearest = cKDTree(centres).query(vectors, workers=-1)
+        distance, nearest = cKDTree(centres).query(vectors, workers=workers_for(len(vectors)))
         moved = _means(vectors, weights, np.asarray(nearest), centres)
         empty = np.flatnonzero(np.bincount(nearest, minlength=k) == 0)
         farthest = np.argsort(-np.asarray(distance), kind="stable")[: len(empty)]
@@ -49,15 +56,22 @@ def kmeans_centres(vectors: Floats, weights: Ints, k: int, seed: int) -> Floats:
 
 def _first_centres(vectors: Floats, weights: Ints, k: int, seed: int) -> Floats:
     from sklearn.cluster import kmeans_plusplus
-    from threadpoolctl import threadpool_limits
 
     rows = np.arange(len(vectors))
     size = min(max(_SAMPLE * k, _FEW), max(_MANY, 10 * k))
     if len(vectors) > size:
         rows = np.sort(np.random.default_rng(seed).choice(len(vectors), size, replace=False))
-    with threadpool_limits(limits=1):  # products of matrices may round differently on several threads
+    with _libraries().limit(limits=1):  # products of matrices may round differently on several threads
         centres, _ = kmeans_plusplus(vectors[rows], k, sample_weight=weights[rows].astype(float), random_state=seed)
     return np.asarray(centres, dtype=np.float64)
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the numerical libraries, all of which are loaded by then; finding them takes longer than a small fit."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _means(vectors: Floats, weights: Ints, nearest: Ints, centres: Floats) -> Floats:

@@ -34,8 +34,6 @@ class NUTSPartitioner(LayerPartitioner):
     Attributes:
         shapes: boundary file of GISCO: GeoJSON, GPKG or shapefile with columns NUTS_ID and LEVL_CODE.
         level: 0 countries to 3 small regions.
-        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
-            leave real places in the sea.
     """
 
     kind: ClassVar[str] = "nuts"

@@ -35,7 +35,7 @@ class Partitioner(ABC):
         small: what becomes of a small cell: "merge" gives it to its nearest neighbour, inside the same larger region
             where the kind has those; "drop" removes it, and its locations get what a place in no known cell gets.
         centroid: where a cell answers: "mean" is the spherical mean of its training locations, "medoid" the one with
-            the least sum of distances to the others, "cell" the middle of the cell.
+            the least sum of distances to the others, "cell" the middle of the cell, for kinds whose cells have one.
     """
 
     kind: ClassVar[str]

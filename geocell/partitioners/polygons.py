@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SHAPES_FILE = "cells.geojson"
 
 _BORDER_STEP = 0.02  # degrees between border vertices: the distance to a border is at most 0.01° (1.1 km) too long
-_CHUNK = 1 << 20  # locations held as point objects at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +87,7 @@ class PolygonRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees."""
-        parts = [self._containing(latlon[row : row + _CHUNK]) for row in range(0, len(latlon), _CHUNK)]
-        cells = np.concatenate([np.empty(0, dtype=np.int64), *parts])
+        cells = self._containing(latlon)
         fallback = np.zeros(len(latlon), dtype=np.bool_)
         missing = np.flatnonzero(cells == OUTSIDE)
         if len(missing) and self.snap_km > 0:
@@ -103,20 +101,28 @@ class PolygonRule(Rule):
         return RawAssignment(cells, fallback)
 
     def _containing(self, latlon: Floats) -> Ints:
+        """Return the (P,) lowest region that holds each of (P, 2) degrees, OUTSIDE where there is none.
+
+        Regions are prepared and asked in bulk about the locations in their boxes; none becomes an object in Python.
+        """
         import shapely
 
         # A place on the antimeridian is -180 here, and a region may end at +180.
-        twice = np.flatnonzero(latlon[:, 1] == -180.0)
-        row = np.concatenate((np.arange(len(latlon)), twice))
-        xy = swap_latlon_to_xy(latlon[row])
-        xy[len(latlon) :, 0] = 180.0
-        # The tree holds the points, so that every polygon is prepared once for all the points in its box.
-        points = np.asarray(shapely.points(xy), dtype=object)
-        region, point = shapely.STRtree(points).query(self.shapes, predicate="intersects")
-        nobody = len(self.codes)
-        cells = np.full(len(latlon), nobody, dtype=np.int64)
-        np.minimum.at(cells, row[point], region)
-        return np.where(cells == nobody, OUTSIDE, cells)
+        row = np.concatenate((np.arange(len(latlon)), np.flatnonzero(latlon[:, 1] == -180.0)))
+        lat, lon = latlon[row].T
+        lon[len(latlon) :] = 180.0
+        order = np.argsort(lat, kind="stable")
+        row, lat, lon = row[order], lat[order], lon[order]
+        shapely.prepare(self.shapes)
+        west, south, east, north = shapely.bounds(self.shapes).T
+        first, last = np.searchsorted(lat, south, "left"), np.searchsorted(lat, north, "right")
+        cells = np.full(len(latlon), OUTSIDE, dtype=np.int64)
+        for region in reversed(range(len(self.shapes))):  # so that the lowest has the last word
+            band = lon[first[region] : last[region]]
+            near = first[region] + np.flatnonzero((band >= west[region]) & (band <= east[region]))
+            if len(near):
+                cells[row[near[shapely.intersects_xy(self.shapes[region], lon[near], lat[near])]]] = region
+        return cells
 
     @cached_property
     def _border(self) -> "tuple[cKDTree, Ints]":
@@ -172,8 +178,9 @@ class LayerPartitioner(Partitioner):
     """What the kinds that read a polygon layer share.
 
     Attributes:
-        shapes: the layer.
-        snap_km: a location outside every region gets the nearest one within this distance.
+        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
+        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
+            leave real places in the sea.
     """
 
     advice: ClassVar[str] = "download one from Natural Earth, GADM or geoBoundaries."
@@ -261,13 +268,10 @@ class PolygonsPartitioner(LayerPartitioner):
     """Regions of a polygon layer that have training locations, in the order of their identifiers.
 
     Attributes:
-        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
         id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID").
         name_column: column with names for people; the identifiers without it.
         parent_column: column with the larger region that each belongs to ("adm0_a3", "GID_0", "shapeGroup"), within
             which small ones are merged first.
-        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
-            leave real places in the sea.
     """
 
     kind: ClassVar[str] = "polygons"

@@ -16,6 +16,8 @@ from geocell.shapes import Geometries, areas_km2
 
 Bools = NDArray[np.bool_]
 
+_FEW = 50_000
+
 OUTSIDE: int = int(np.iinfo(np.int64).min)
 """The cell of a location that is in none: indexing with it raises, where -1 would silently mean the last cell."""
 
@@ -116,6 +118,11 @@ class Rule(ABC):
 
     def write_files(self, folder: Path) -> None:  # noqa: B027 - most kinds need no files
         """Write what does not fit into JSON into an existing folder."""
+
+
+def workers_for(n: int) -> int:
+    """Return how many threads ask a tree about n places, -1 for all: with few, threads cost more than they save."""
+    return 1 if n < _FEW else -1
 
 
 def canonical_latlon(latlon: Floats) -> Floats:

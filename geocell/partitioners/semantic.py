@@ -14,7 +14,7 @@ from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.polygons import PolygonRule, PolygonsPartitioner
-from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
+from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, workers_for
 from geocell.partitioners.voronoi import voronoi_polygons
 from geocell.shapes import Geometries
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 _MAX_CLUSTERED = 10_000  # locations of one cell that density clustering sees; its cost grows with their square
-
+_MAX_NEIGHBOURS = 30  # that a density is estimated from, where clusters are larger; the cost grows with them
 _MAX_ROUNDS = 64  # each splits all crowded cells, so that even halves are done after a few dozen
 
 
@@ -110,7 +110,7 @@ class SemanticRule(Rule):
         if len(rows):
             tree, split_cells = self._centre_tree
             places = _apart(unit_vectors(latlon[rows]), found.cells[rows])
-            cells[rows] = split_cells[np.asarray(tree.query(places, workers=-1)[1])]
+            cells[rows] = split_cells[np.asarray(tree.query(places, workers=workers_for(len(places)))[1])]
         return RawAssignment(cells, found.fallback)
 
     @cached_property
@@ -153,18 +153,13 @@ class SemanticPartitioner(PolygonsPartitioner):
 
     A region with more than `max_count` locations is split into the Voronoi cells of its density clusters (HDBSCAN on
     unit vectors), and these again while they have more; where there is no structure, into halves by K-Means. Cells with
-    fewer than `min_count` are merged inside their region, else inside its larger region. PIGEON (Haas et al. 2023) has
-    30 and 60 for street view, 1000 and 2000 for the world.
+    fewer than `min_count` are merged inside their region, else inside its larger region. So `max_count` says what is
+    split and bounds nothing: a cell that takes in small ones may have more, and so do coinciding locations. PIGEON
+    (Haas et al. 2023) has 30 and 60 for street view, 1000 and 2000 for the world.
 
     Attributes:
-        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
-        id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID").
-        name_column: column with names for people; the identifiers without it.
-        parent_column: column with the larger region that each belongs to ("adm0_a3", "GID_0", "shapeGroup"), within
-            which small ones are merged first.
-        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
-            leave real places in the sea.
-        max_count: a region or cell with more training locations is split.
+        max_count: a region or cell with more training locations is split; it may end up with more by taking in
+            small ones.
         min_count: cells with fewer training locations are small; also the least size of a cluster.
     """
 
@@ -250,7 +245,8 @@ def _density_clusters(vectors: Floats, min_size: int) -> Ints:
 
     if len(vectors) <= min_size:
         return np.full(len(vectors), -1)
-    return np.asarray(HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(vectors), dtype=np.int64)
+    clustering = HDBSCAN(min_cluster_size=min_size, min_samples=min(min_size, _MAX_NEIGHBOURS), copy=True)
+    return np.asarray(clustering.fit_predict(vectors), dtype=np.int64)
 
 
 def _apart(vectors: Floats, regions: Ints) -> Floats:
