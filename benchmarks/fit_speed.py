@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -24,17 +25,17 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
 from benchmarks.common import conditions, finish, parse_flags
+from geocell.batches import Batches
 from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
 from geocell.head import GeoHead, Inputs
 from geocell.losses import LossTerms, class_weights
 from geocell.recipe import FitConfig, Precision
-from geocell.step import Batches, Stepper, compute_dtype
+from geocell.step import Stepper
 
 LOCATIONS, DIM = 63_000, 1024
 CELLS = (487, 1898, 5444)
 BATCHES = (256, 1024, 4096, 8192)
 CONFIG = FitConfig(dropout=0.3, label_smoothing=0.1, haversine=0.05, device="cpu")
-CPU = torch.device("cpu")
 
 
 class World:
@@ -69,8 +70,7 @@ def ours(world: World, size: int, precision: Precision) -> Callable[[], object]:
         Inputs(world.features, None, None),
         torch.from_numpy(world.cells),
         torch.from_numpy(unit_vectors(world.latlon).astype(np.float32)),
-        CONFIG.dropout,
-        compute_dtype(precision, CPU),
+        replace(CONFIG, precision=precision),
     )
     step = Stepper(GeoHead(DIM, len(world.centroids)), batches, terms, CONFIG)
     indices = world.batches(size)

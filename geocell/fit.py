@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from tqdm import tqdm
 
+from geocell.batches import Batches, pooled_once
 from geocell.decoders import decode
 from geocell.devices import choose_device
+from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head, Inputs
 from geocell.locations import Locations
 from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
 from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.progress import Progress, read_checkpoint, same_tensors, write_checkpoint
 from geocell.recipe import FitConfig
-from geocell.step import Batches, Stepper, compute_dtype, learning_rate
+from geocell.step import Stepper, learning_rate
 
 MIN_STEPS = 8
 """Steps of an epoch at least: with the batches of a large set, a few hundred locations would see too few steps."""
 
 _EVALUATION_BATCH = 4096
 _NO_SCORE = math.nan
-
-
-@dataclass
-class _Best:
-    """The best weights so far: highest balscore, then lowest mean distance."""
-
-    epoch: int = -1
-    rank: tuple[float, float] = (-math.inf, -math.inf)
-    row: Mapping[str, float] = field(default_factory=dict)
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-    def offer(self, row: Mapping[str, float], module: GeoHead) -> None:
-        """Keep the weights of this epoch if they are better, or if there is no validation score to tell."""
-        rank = (row["val_balscore"], -row["val_mean_km"])
-        if rank > self.rank or math.isnan(rank[0]):
-            weights = {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
-            self.epoch, self.rank, self.row, self.weights = int(row["epoch"]), rank, row, weights
-
-    def scores(self) -> dict[str, float]:
-        """Return the validation scores of the best epoch, without the names' prefix; nothing when there are none."""
-        scores = {name.removeprefix("val_"): value for name, value in self.row.items() if name.startswith("val_")}
-        return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +52,7 @@ def fit_head(
     partition: Partition,
     config: FitConfig = FitConfig(),
     init: Head | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Head:
     """Fit a head on the features of training locations and keep its best epoch.
 
@@ -76,7 +60,8 @@ def fit_head(
     many epochs tie); without validation locations it is the last one. With `init`, the given weights compete as
     epoch 0. Training locations outside every cell are left out and counted. Cells without a training location get
     class weight 0 and are counted. On a CPU the same seed gives the same bytes; the global random state is untouched.
-    An interrupt (Ctrl-C) after the first epoch returns the best head so far, with `training["interrupted"]`.
+    An interrupt (Ctrl-C) after the first epoch returns the best head so far, with `training["interrupted"]`. With a
+    `checkpoint` a fit that was killed goes on after its last whole epoch, to the same bytes as an unbroken one.
 
     Args:
         train: training locations.
@@ -84,12 +69,15 @@ def fit_head(
         partition: the cells; it must be able to assign.
         config: the settings.
         init: a head on the same partition and encoder to start from.
+        checkpoint: file that holds the state after the last epoch. If it is there the fit goes on from it; the caller
+            removes it once the head is safe.
 
     Returns:
         The head.
 
     Raises:
-        ValueError: when the parts do not belong together, no training location is in a cell, or a loss is not finite.
+        ValueError: when the parts do not belong together, no training location is in a cell, a loss is not finite, or
+            the checkpoint is of another fit.
     """
     _require_fitting_parts(train, val, partition, init)
     cells = partition.assign(train.latlon)
@@ -101,29 +89,41 @@ def fit_head(
         )
     counts = np.bincount(cells[inside], minlength=len(partition))
     weights = class_weights(counts, config.weight_exponent, config.weight_cap)
-    module = GeoHead(train.dim, len(partition), config.dropout).eval()
-    if init is not None:
-        module.load_state_dict(init.module.state_dict(), strict=True)
     device = torch.device(choose_device(config.device))
-    terms = _loss_terms(partition, weights, config, device)
-    batches = _batches(train.take(inside), cells[inside], config, device)
-    validation = _validation(val, partition, config, device)
-    best, history, interrupted = _run(module.to(device), batches, terms, validation, config, start=init is not None)
-    module.cpu().load_state_dict(best.weights, strict=True)
+    module = _start(train.dim, len(partition), config, init).to(device)
+    run = _Run(
+        module,
+        _batches(train.take(inside), cells[inside], config, device),
+        _loss_terms(partition, weights, config, device),
+        _validation(val, partition, config, device),
+        config,
+    )
+    progress, interrupted = run(
+        None if checkpoint is None else Path(checkpoint),
+        {
+            "fit": config.to_dict(),
+            "partition": partition.sha256,
+            "start": same_tensors(module.state_dict()),
+            "training locations": _fingerprint(train),
+            "validation locations": None if val is None else _fingerprint(val),
+        },
+        scored_start=init is not None,
+    )
+    module.cpu().load_state_dict(progress.best_weights, strict=True)
     training = {
         "n_train": len(inside),
         "n_train_outside": len(train) - len(inside),
         "n_val": 0 if val is None else len(val),
         "cells_without_training_location": int((counts == 0).sum()),
         "class_weight_range": [float(weights[counts > 0].min()), float(weights.max())],
-        "epochs_run": int(history[-1]["epoch"]),
-        "best_epoch": best.epoch,
-        "val": best.scores(),
+        "epochs_run": progress.epochs,
+        "best_epoch": progress.best_epoch,
+        "val": progress.best_scores(),
         "seed": config.seed,
         "init": None if init is None else {"fit": init.config.to_dict(), "training": dict(init.training)},
         "interrupted": interrupted,
     }
-    return Head(module, partition, train.encoder, config, training, tuple(history))
+    return Head(module, partition, train.encoder, config, training, tuple(progress.history))
 
 
 def _require_fitting_parts(train: Locations, val: Locations | None, partition: Partition, init: Head | None) -> None:
@@ -146,6 +146,26 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
             )
 
 
+def _start(dim: int, n_cells: int, config: FitConfig, init: Head | None) -> GeoHead:
+    """Return the module a fit starts from; a head without attention gives all views the same weight."""
+    module = GeoHead(dim, n_cells, config.dropout, attention=config.fusion == "attention").eval()
+    if init is not None:
+        if init.module.attention is not None and module.attention is None:
+            raise ValueError(
+                f"a warm start from a head with fusion attention needs fusion attention, got {config.fusion!r}."
+            )
+        module.load_state_dict({**module.state_dict(), **init.module.state_dict()}, strict=True)
+    return module
+
+
+def _fingerprint(locations: Locations) -> str:
+    """Return a hash of the locations, their coordinates and which features are theirs."""
+    digest = hashlib.sha256(canonical_json([locations.ids.tolist(), asdict(locations.encoder)]).encode())
+    for array in (locations.latlon, locations.rows, locations.offsets):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 def _loss_terms(
     partition: Partition, weights: NDArray[np.float32], config: FitConfig, device: torch.device
 ) -> LossTerms:
@@ -166,11 +186,10 @@ def _loss_terms(
 def _batches(train: Locations, cells: NDArray[np.int64], config: FitConfig, device: torch.device) -> Batches:
     """Put the training locations on the device."""
     return Batches.of(
-        Inputs.of(train, config.fusion, device),
+        Inputs.of(train, config.fusion if pooled_once(config) else "logit", device),
         target=torch.from_numpy(cells).to(device),
         truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(device),
-        dropout=config.dropout,
-        dtype=compute_dtype(config.precision, device),
+        config=config,
     )
 
 
@@ -181,47 +200,64 @@ def _validation(val: Locations | None, partition: Partition, config: FitConfig, 
     return _Validation(inputs, latlon, partition.centroids, config.decode)
 
 
-def _run(
-    module: GeoHead, batches: Batches, terms: LossTerms, validation: _Validation, config: FitConfig, start: bool
-) -> tuple[_Best, list[Mapping[str, float]], bool]:
-    """Train, epoch by epoch, until the end, the patience or an interrupt.
+class _Run:
+    """The epochs of one fit."""
 
-    Returns:
-        The best epoch, one history row per epoch, and whether an interrupt ended it.
-    """
-    best = _Best()
-    history: list[Mapping[str, float]] = []
-    take_step = Stepper(module, batches, terms, config)
-    order = torch.Generator().manual_seed(config.seed)
-    n = len(batches)
-    size = min(config.batch_size, math.ceil(n / MIN_STEPS))
-    steps = math.ceil(n / size)
-    if start:
-        row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(module, validation)}
-        best.offer(row, module)
-        history.append(row)
-    # A bar that is not a terminal's would only fill a log.
-    with tqdm(total=config.epochs * n, unit="loc", unit_scale=True, file=sys.stderr, disable=None, leave=False) as bar:
-        try:
-            for epoch in range(1, config.epochs + 1):
-                total = 0.0
-                shuffled = torch.randperm(n, generator=order).to(batches.target.device)
-                for step, index in enumerate(torch.split(shuffled, size)):
-                    lr = learning_rate(config, (epoch - 1) * steps + step, steps)
-                    total += take_step(index, lr, f"epoch {epoch}, batch {step + 1}") * len(index)
-                    bar.update(len(index))
-                take_step.weights.write_into(module)
-                row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(module, validation)}
-                best.offer(row, module)
-                history.append(row)
-                bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
-                if epoch - best.epoch >= config.patience:
-                    break
-        except KeyboardInterrupt:
-            if not any(row["epoch"] for row in history):
-                raise
-            return best, history, True
-    return best, history, False
+    def __init__(
+        self, module: GeoHead, batches: Batches, terms: LossTerms, validation: _Validation, config: FitConfig
+    ) -> None:
+        self._module, self._batches, self._validation, self._config = module, batches, validation, config
+        self._step = Stepper(module, batches, terms, config)
+        self._order = torch.Generator().manual_seed(config.seed)
+        self._size = min(config.batch_size, math.ceil(len(batches) / MIN_STEPS))
+
+    def __call__(self, checkpoint: Path | None, facts: Mapping[str, Any], scored_start: bool) -> tuple[Progress, bool]:
+        """Train, epoch by epoch, until the end, the patience or an interrupt.
+
+        Returns:
+            How far it came, and whether an interrupt ended it.
+        """
+        progress, config = Progress(), self._config
+        if checkpoint is not None and checkpoint.is_file():
+            progress, state = read_checkpoint(checkpoint, facts)
+            self._order.set_state(state.pop("order"))
+            self._step.load_state(state)
+        elif scored_start:
+            row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(self._module, self._validation)}
+            progress.add(row, self._module)
+        first, n = progress.epochs + 1, len(self._batches)
+        # A bar that is not a terminal's would only fill a log.
+        with tqdm(
+            total=config.epochs * n, initial=(first - 1) * n, unit="loc", unit_scale=True, file=sys.stderr,
+            disable=None, leave=False,
+        ) as bar:  # fmt: skip
+            try:
+                for epoch in range(first, config.epochs + 1):
+                    if progress.epochs - progress.best_epoch >= config.patience:
+                        break
+                    progress.add(self._epoch(epoch, bar), self._module)
+                    if checkpoint is not None:
+                        state = {**self._step.state(), "order": self._order.get_state()}
+                        write_checkpoint(checkpoint, progress, state, facts)
+            except KeyboardInterrupt:
+                if not progress.epochs:
+                    raise
+                return progress, True
+        return progress, False
+
+    def _epoch(self, epoch: int, bar: tqdm[Any]) -> dict[str, float]:
+        """Train for one epoch and score it; return its row of the history."""
+        total, n = 0.0, len(self._batches)
+        shuffled = torch.randperm(n, generator=self._order).to(self._batches.target.device)
+        batches = torch.split(shuffled, self._size)
+        for number, index in enumerate(batches):
+            lr = learning_rate(self._config, (epoch - 1) * len(batches) + number, len(batches))
+            total += self._step(index, lr, f"epoch {epoch}, batch {number + 1}") * len(index)
+            bar.update(len(index))
+        self._step.write_into(self._module)
+        row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(self._module, self._validation)}
+        bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
+        return row
 
 
 def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from geocell.devices import choose_device
 from geocell.locations import EncoderInfo, Locations
@@ -31,25 +32,44 @@ class HasJson(Protocol):
         ...
 
 
+def segment_softmax(scores: Tensor, location: Tensor, n: int) -> Tensor:
+    """Return the softmax of (N,) scores over the views of each location.
+
+    Args:
+        scores: (N,), minus infinity for a view that is left out.
+        location: (N,) int64 location of every view, below `n`; each has a finite score.
+        n: P.
+    """
+    top = scores.new_full((n,), -torch.inf).scatter_reduce(0, location, scores.detach(), "amax")
+    raised = (scores - top[location]).exp()
+    return raised / scores.new_zeros(n).index_add(0, location, raised)[location]
+
+
 class GeoHead(nn.Module):
     """The module of a head. Its state dict has the four keys of the published checkpoints of this kind.
 
     It starts as a LayerNorm of ones and a Linear of zeros: the loss is convex in the Linear, so zeros are a fair start,
-    and random numbers would be noise that a small set of locations does not train away.
+    and random numbers would be noise that a small set of locations does not train away. With `attention` there is a
+    fifth, `attention.weight`, of zeros too: every view weighs the same.
 
     Args:
         dim: D.
         n_cells: C.
         dropout: share of the normalised features set to 0 while training.
+        attention: whether views are joined by a learned weight.
     """
 
-    def __init__(self, dim: int, n_cells: int, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, n_cells: int, dropout: float = 0.0, attention: bool = False) -> None:
         """Make the layers, drawing nothing from the global random state."""
         super().__init__()
         linear = nn.utils.skip_init(nn.Linear, dim, n_cells)  # type: ignore[no-untyped-call]
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
         self.head = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), linear)
+        self.attention: nn.Linear | None = None
+        if attention:
+            self.attention = nn.utils.skip_init(nn.Linear, dim, 1, bias=False)  # type: ignore[no-untyped-call]
+            nn.init.zeros_(self.attention.weight)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,9 +80,10 @@ class GeoHead(nn.Module):
     def forward(self, features: Tensor, views: Tensor | None = None) -> Tensor:
         """Return the logits of locations.
 
-        With `views` each view passes the head on its own and the logits of a location are averaged (`logit` fusion).
-        The Linear commutes with that mean, so the mean is taken before it: the same numbers from one product per
-        location instead of one per view.
+        With `views` each view passes the head on its own and the logits of a location are averaged (`logit` fusion),
+        or weighted by a softmax over its views of ``q · norm(view)`` (`attention` fusion; Ilse, Tomczak and Welling
+        2018, without the hidden layer). The Linear commutes with a weighted mean, so the mean is taken before it: the
+        same numbers from one product per location instead of one per view.
 
         Args:
             features: (P, D), one row per location; or (N, D), one row per view, grouped by location.
@@ -74,9 +95,27 @@ class GeoHead(nn.Module):
         if views is None:
             return self.head(features)  # type: ignore[no-any-return]
         norm, dropout, linear = self.head
+        normalised = norm(features)
         location = torch.repeat_interleave(views, output_size=len(features))
-        sums = features.new_zeros(len(views), features.shape[1]).index_add(0, location, dropout(norm(features)))
-        return linear(sums / views[:, None])  # type: ignore[no-any-return]
+        if self.attention is None:
+            weights = (1.0 / views).to(features.dtype)[location]
+        else:
+            weights = segment_softmax(self.attention(normalised)[:, 0], location, len(views))
+        return linear(dropout(weighted_sums(normalised, views, weights)))  # type: ignore[no-any-return]
+
+
+def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Return the (P, D) weighted sum over the views of each location.
+
+    Args:
+        features: (N, D).
+        views: (P,) number of views of each location.
+        weights: (N',) weight of every view, grouped by location.
+        rows: (N',) int64 row of `features` of every view; all of them in order when omitted.
+    """
+    rows = torch.arange(len(features), device=features.device) if rows is None else rows
+    starts = views.cumsum(0) - views
+    return functional.embedding_bag(rows, features, starts, mode="sum", per_sample_weights=weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +123,7 @@ class Inputs:
     """What a head sees of P locations, on one device: one contiguous tensor, from which batches are selected.
 
     Attributes:
-        features: (P, D) float32 means over views (`feature` fusion), or (N, D) of all views (`logit` fusion).
+        features: (P, D) float32 means over views (`feature` fusion), or (N, D) of all views (other fusions).
         starts: (P,) first row of each location; None for `feature` fusion.
         views: (P,) number of rows of each location; None for `feature` fusion.
     """
@@ -119,11 +158,16 @@ class Inputs:
         """Return what `GeoHead.forward` takes, for the locations at `index` (P',)."""
         if self.starts is None or self.views is None:
             return self.features.index_select(0, index), None
-        views = self.views.index_select(0, index)
-        before = self.starts.index_select(0, index) - (views.cumsum(0) - views)
-        rows = torch.repeat_interleave(before, views)
-        rows = rows + torch.arange(len(rows), device=rows.device)
+        rows, views = rows_of(self.starts, self.views, index)
         return self.features.index_select(0, rows), views
+
+
+def rows_of(starts: Tensor, views: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the (N',) rows of the views of the locations at `index` (P',), and the (P',) number of them."""
+    views = views.index_select(0, index)
+    before = starts.index_select(0, index) - (views.cumsum(0) - views)
+    rows = torch.repeat_interleave(before, views)
+    return rows + torch.arange(len(rows), device=rows.device), views
 
 
 @dataclass(frozen=True, eq=False)

@@ -223,7 +223,7 @@ def load_head(path: str | Path) -> Head:
             f"{folder / CONFIG_FILE} must agree with its encoder, partition and fit on (dim, n_cells, fusion), "
             f"{(encoder.dim, len(partition), fit.fusion)}, got {stated}: write the head again."
         )
-    module = GeoHead(encoder.dim, len(partition), fit.dropout)
+    module = GeoHead(encoder.dim, len(partition), fit.dropout, attention=fit.fusion == "attention")
     module.load_state_dict(_read_weights(folder / WEIGHTS_FILE, module), strict=True)
     return Head(module, partition, encoder, fit, config["training"], _read_history(folder / HISTORY_FILE))
 

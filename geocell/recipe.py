@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from geocell.decoders import require_decoder
 from geocell.files import read_recipe_tables
 
-Fusion = Literal["feature", "logit"]
-"""How the views of a location become one: mean of their features, or mean of their logits."""
+Fusion = Literal["feature", "logit", "attention"]
+"""How the views of a location become one: mean of their features, mean of their logits, or a learned weighted mean."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of the matrix products of a fit; everything else is float32."""
@@ -42,7 +42,10 @@ class FitConfig:
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
         patience: epochs without a better validation score before the fit stops.
-        fusion: how views of a location are joined, feature (mean of features) or logit (mean of logits).
+        fusion: how views of a location are joined, feature (mean of features), logit (mean of logits) or attention
+            (mean of logits with learned weights).
+        view_dropout: share of the views left out of a batch, at random; of every location one stays.
+        ema: decay per step of a running mean of the weights, which is what is scored and kept; 0 for none.
         decode: decoder of the validation score that selects the epoch.
         seed: seed of initialisation, order and dropout.
         device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
@@ -65,6 +68,8 @@ class FitConfig:
     warmup_epochs: int = 1
     patience: int = 15
     fusion: Fusion = "feature"
+    view_dropout: float = 0.0
+    ema: float = 0.0
     decode: str = "centroid"
     seed: int = 0
     device: str = "auto"
@@ -98,6 +103,8 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "lr": (1e-12, _LARGEST, "a positive number"),
     "weight_decay": (0.0, _LARGEST, "a number of at least 0"),
     "dropout": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
+    "view_dropout": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
+    "ema": (0.0, 1.0 - 1e-9, "a number from 0 (no running mean) to below 1"),
     "label_smoothing": (0.0, 1.0 - 1e-9, "a number from 0 to below 1"),
     "haversine": (0.0, _LARGEST, "a number per km of at least 0"),
     "expected_distance": (0.0, _LARGEST, "a number per km of at least 0"),

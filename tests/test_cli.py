@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import geocell.fit
 from geocell.cache import FeatureCache
 from geocell.cli import main
 from geocell.head_files import load_head
@@ -400,3 +402,26 @@ def test_a_split_of_which_locations_are_missing_is_said(
         main(f"score {road}/head --cache {road}/cache --splits {tmp_path}/s.json --out {tmp_path}/o.json".split()) == 0
     )
     assert "6 of the 7 locations of split test are in" in capsys.readouterr().err
+
+
+def test_an_interrupted_fit_is_resumed(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --device cpu --epochs 4"
+    fails(capsys, f"{base} --out {tmp_path}/h --resume", 1, "--resume needs the state of a fit")
+    answer(capsys, f"{base} --out {tmp_path}/whole")
+    validate, calls = geocell.fit._validate, []
+
+    def interrupted(*args: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return validate(*args)
+
+    monkeypatch.setattr(geocell.fit, "_validate", interrupted)
+    assert answer(capsys, f"{base} --out {tmp_path}/h")["training"]["interrupted"] is True
+    assert (tmp_path / "h.fit").is_file()
+    assert main(f"{base} --out {tmp_path}/h --resume".split()) == 0
+    for file in (tmp_path / "whole").iterdir():
+        assert file.read_bytes() == (tmp_path / "h" / file.name).read_bytes(), file.name
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h", "whole"]

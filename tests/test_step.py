@@ -1,44 +1,30 @@
 """One step of a fit: the folded head is the head, its dropout one, and the step is autograd's on the plain loss."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from geocell.geodesy import unit_vectors
-from geocell.head import GeoHead, Inputs
+from geocell.head import GeoHead
 from geocell.losses import LossTerms, fit_loss
 from geocell.recipe import FitConfig
-from geocell.step import Batches, FoldedHead, Stepper, compute_dtype, dropout_mask, learning_rate
-from tests.worlds import make_locations
+from geocell.step import FoldedHead, Stepper, learning_rate
+from tests.test_batches import C, D, P, batches, inputs
 
 CONFIG = FitConfig(dropout=0.0, weight_decay=0.0, device="cpu", precision="float32")
-CPU = torch.device("cpu")
-P, D, C = 50, 16, 7
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def random_head(seed: int = 0) -> GeoHead:
-    module = GeoHead(D, C, 0.3)
+def random_head(seed: int = 0, attention: bool = False) -> GeoHead:
+    module = GeoHead(D, C, 0.3, attention)
     generator = torch.Generator().manual_seed(seed)
     for value in module.parameters():
         value.data = torch.randn(value.shape, generator=generator)
     return module.eval()
-
-
-def inputs(fusion: str) -> Inputs:
-    rng = np.random.default_rng(1)
-    views = rng.integers(1, 5, P)
-    locations = make_locations(np.zeros((P, 2)), rng.normal(3, 2, (views.sum(), D)).astype(np.float32), views)
-    return Inputs.of(locations, fusion, CPU)
-
-
-def batches(fusion: str = "feature", dropout: float = 0.0, dtype: torch.dtype = torch.float32) -> Batches:
-    rng = np.random.default_rng(2)
-    truth = torch.from_numpy(unit_vectors(rng.uniform(-60, 60, (P, 2)))).float()
-    return Batches.of(inputs(fusion), torch.from_numpy(rng.integers(0, C, P)), truth, dropout, dtype)
 
 
 def terms() -> LossTerms:
@@ -48,14 +34,14 @@ def terms() -> LossTerms:
     )
 
 
-@pytest.mark.parametrize("fusion", ["feature", "logit"])
+@pytest.mark.parametrize("fusion", ["feature", "logit", "attention"])
 def test_the_folded_head_is_the_head(fusion: str) -> None:
-    module, pooled = random_head(), inputs(fusion)
+    module, pooled = random_head(attention=fusion == "attention"), inputs(fusion)
     expected = module(*pooled.select(torch.arange(P)))
-    features = batches(fusion).select(torch.arange(P), torch.Generator())
     folded = FoldedHead(module)
-    torch.testing.assert_close(folded(features), expected, atol=1e-4, rtol=1e-4)
-    written = GeoHead(D, C).eval()
+    logits = folded(batches(fusion), torch.arange(P), torch.Generator())
+    torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
+    written = GeoHead(D, C, attention=fusion == "attention").eval()
     folded.write_into(written)
     torch.testing.assert_close(written(*pooled.select(torch.arange(P))), expected, atol=1e-4, rtol=1e-4)
     assert torch.equal(written.head[0].weight, torch.ones(D))
@@ -86,31 +72,12 @@ def test_a_step_is_adamw_on_the_plain_loss() -> None:
 def test_bfloat16_products_keep_float32_weights() -> None:
     module, index = random_head(), torch.arange(P)
     losses = []
-    for dtype in (torch.float32, torch.bfloat16):
-        stepper = Stepper(module, batches(dtype=dtype), terms(), CONFIG)
+    for precision in ("float32", "bfloat16"):
+        stepper = Stepper(module, batches(precision=precision), terms(), CONFIG)
         losses.append([stepper(index, 0.05, "a test") for _ in range(20)])
         assert {p.dtype for p in stepper.weights.parameters()} == {torch.float32}
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[0][-1] < losses[0][0] * 0.7
-
-
-@pytest.mark.parametrize("share", [0.001, 0.3, 0.9])
-def test_the_dropout_drops_its_share(share: float) -> None:
-    mask = dropout_mask((500, 999), share, torch.Generator().manual_seed(0))
-    assert mask.shape == (500, 999)
-    spread = (share * (1 - share) / mask.numel()) ** 0.5
-    assert 1 - mask.float().mean().item() == pytest.approx(share, abs=5 * spread)
-    assert mask[0].float().std() > 0  # not one number for a row
-    assert not torch.equal(mask[0], mask[1])
-
-
-def test_dropout_keeps_the_expectation() -> None:
-    data, still = batches(dropout=0.4), batches()
-    generator = torch.Generator().manual_seed(0)
-    draws = torch.stack([data.select(torch.arange(P), generator) for _ in range(2000)])
-    expected = still.select(torch.arange(P), generator)
-    assert ((draws == 0) | torch.isclose(draws, expected / 0.6)).all()
-    torch.testing.assert_close(draws.mean(0), expected, atol=0.25, rtol=0.0)
 
 
 def test_learning_rate_warms_up_and_falls_to_zero() -> None:
@@ -124,14 +91,33 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert learning_rate(replace(config, epochs=1), 4, 5) == 1.0  # warm-up as long as the fit
 
 
-def test_the_dtype_of_the_products() -> None:
-    assert compute_dtype("float32", CPU) == torch.float32
-    assert compute_dtype("bfloat16", CPU) == torch.bfloat16
-    assert compute_dtype("auto", CPU) in {torch.float32, torch.bfloat16}
-    assert compute_dtype("auto", torch.device("mps")) == torch.float32
+def test_the_running_mean_follows_the_weights() -> None:
+    config, index = replace(CONFIG, ema=0.9), torch.arange(P)
+    stepper, mean = Stepper(random_head(), batches(), terms(), config), None
+    for step in range(1, 6):
+        stepper(index, 0.05, "a test")
+        weight = stepper.weights.weight.detach().clone()
+        decay = min(0.9, (1 + step) / (10 + step))
+        start = random_head().head[2].weight.detach() * random_head().head[0].weight.detach()
+        mean = (start if mean is None else mean) * decay + weight * (1 - decay)
+    written = GeoHead(D, C)
+    stepper.write_into(written)
+    torch.testing.assert_close(written.head[2].weight.detach(), mean)
 
 
-def test_the_normalised_features_are_those_of_a_layer_norm() -> None:
-    expected = torch.nn.functional.layer_norm(inputs("feature").features, (D,))
-    torch.testing.assert_close(batches().features, expected)
-    assert replace(batches(), dropout=0.0).features.shape == (P, D)
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}, {"fusion": "attention", "view_dropout": 0.3}])
+def test_the_state_is_all_that_the_next_step_depends_on(changes: dict[str, Any]) -> None:
+    config, index = replace(CONFIG, dropout=0.3, **changes), torch.arange(P)
+    module = random_head(attention=config.fusion == "attention")
+    data = batches(**{key: getattr(config, key) for key in ("fusion", "dropout", "view_dropout")})
+    one, other = (Stepper(module, data, terms(), config) for _ in range(2))
+    for _ in range(3):
+        one(index, 0.05, "a test")
+    state = {name: value.clone() for name, value in one.state().items()}
+    expected = [one(index, 0.05, "a test") for _ in range(3)]
+    other.load_state(state)
+    assert [other(index, 0.05, "a test") for _ in range(3)] == expected
+    heads = [GeoHead(D, C, attention=config.fusion == "attention") for _ in range(2)]
+    for stepper, head in zip((one, other), heads, strict=True):
+        stepper.write_into(head)
+    assert all(torch.equal(a, b) for a, b in zip(heads[0].parameters(), heads[1].parameters(), strict=True))

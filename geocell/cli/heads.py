@@ -22,10 +22,13 @@ def fit_head(
     recipe: Path | None = None,
     init: str | None = None,
     config: Annotated[FitConfig, Flat] = FitConfig(),
+    resume: bool = False,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
+
+    The state after every epoch is in OUT.fit beside the head, until that is written: `--resume` goes on from there.
 
     Args:
         cache: feature cache.
@@ -35,6 +38,7 @@ def fit_head(
         recipe: TOML file whose [fit] table gives the flags that are not typed.
         init: head of the same partition to start from: a folder, or user/repo@revision on the Hub.
         config: settings of the fit.
+        resume: go on with a fit that was interrupted, to the same head as an unbroken one.
         overwrite: replace an existing head.
         json: print one JSON object.
     """
@@ -44,14 +48,22 @@ def fit_head(
     from geocell.partitioners.base import Partition
     from geocell.splits import Splits
 
+    overwrite = overwrite or resume  # an interrupt leaves the best head so far
     require_new(out, overwrite)
+    checkpoint = out.absolute().with_name(f"{out.name}.fit")
+    if resume and not checkpoint.is_file():
+        raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     train = cache_locations(cache, splits, "train")
     val = cache_locations(cache, splits, "val") if Splits.load(splits).ids.get("val") else None
-    head = fit(train, val, cells, config, init=start)
+    head = fit(train, val, cells, config, init=start, checkpoint=checkpoint)
     head.save(out, overwrite=overwrite)
     training = head.training
+    if not training["interrupted"]:
+        checkpoint.unlink()
     text = (
         f"{out}: {len(cells)} {cells.kind} cells, {training['n_train']} training and {training['n_val']} validation "
         f"locations\n  epoch {training['best_epoch']} of {training['epochs_run']} kept"
@@ -65,7 +77,7 @@ def fit_head(
     if training["cells_without_training_location"]:
         text += f"\n  {training['cells_without_training_location']} cells have no training location in this split"
     if training["interrupted"]:
-        text += "\n  interrupted: this is the best epoch so far"
+        text += "\n  interrupted: this is the best epoch so far; the same command with --resume goes on"
     emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
 
 
