@@ -113,7 +113,7 @@ def draw(rows: list[dict[str, Any]], partitions: dict[str, Partition], n_train: 
     caption = f"Fitted on {n_train:,} street-view locations in Europe"
     images = ROOT / "docs" / "images"
     unnamed = [{**row, "partition": ""} for row in rows]  # so many labels would hide each other
-    draw_audits(images / "ceilings.png", unnamed, "What an oracle reaches", f"{caption}, audited on {n_test:,} others.")
+    draw_audits(images / "ceilings.png", unnamed, caption=f"{caption}, audited on {n_test:,} others.")
     maps = images / "partitions.png"
     drawn = [row for row in one_of_each_kind(rows) if row["kind"] != "polygons"]  # eight maps in two rows
     panels = [(f"{row['kind']}: {row['n_cells']:,} cells", partitions[row["partition"]]) for row in drawn]

@@ -70,13 +70,34 @@ def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, "Shares in percent; fewest, median and most: training locations in a cell."])
 
 
+def _speeds() -> str:
+    rows = read_results("partition_speed")
+    lines = ["| beside | points | here s | other s | times faster |", "|---|---:|---:|---:|---:|"]
+    for row in rows:
+        if row["times_faster"]:
+            seconds = " | ".join(f"{float(row[key]):.3g}" for key in ("ours_s", "other_s", "times_faster"))
+            lines.append(f"| {row['case']} | {int(row['n']):,} | {seconds} |")
+    header = ["kind", "points", "cells", "fit s", "assign s", "assign in H3 loops", "peak GiB", "of it the points"]
+    lines += ["", "| " + " | ".join(header) + " |", "|---|" + "---:|" * 7]
+    for row in rows:
+        if row["fit_s"]:
+            keys = ("fit_s", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
+            texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *(f"{float(row[key]):.2g}" for key in keys)]
+            lines.append(f"| `{row['case']}` | " + " | ".join(texts) + " |")
+    where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
+    return "\n".join([*lines, "", f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "real_features": _real_features,
     },
-    "benchmarks/README.md": {"partition_audit": lambda: _audits(read_results("partition_audit"))},
+    "benchmarks/README.md": {
+        "partition_audit": lambda: _audits(read_results("partition_audit")),
+        "partition_speed": _speeds,
+    },
     "partitions/README.md": {"recipes": _recipes},
 }
 """File -> its generated parts."""

@@ -15,11 +15,13 @@ KIND_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
 KIND_MARKERS = "osD^vPX*h"
 """Okabe and Ito's colours and a shape, so that kinds are told apart without colour too."""
 
+TITLE = "What an oracle reaches that knows the true cell"
+
 _PLACES = ((7, 0, "left"), (-7, 0, "right"), (0, 9, "center"), (0, -9, "center"), (7, 9, "left"), (7, -9, "left"))
 """Where a label may stand, in points from its mark, the preferred place first."""
 
 
-def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = "", caption: str = "") -> Path:
+def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE, caption: str = "") -> Path:
     """Draw the oracle's balscore of partitions against their number of cells.
 
     Args:
@@ -41,10 +43,12 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = "", c
         raise ValueError("a picture of audits needs at least one row, got none: pass Audit.to_dict().")
     rows = sorted(rows, key=lambda row: (row["n_cells"], str(row["partition"])))
     with own_style():
+        from matplotlib.ticker import LogLocator, NullLocator
+
         figure = new_figure(8.0, 5.0)
         axes = figure.add_axes((0.085, 0.16 if caption else 0.12, 0.75, 0.75))
         axes.set(xscale="log", xlabel="number of cells", ylabel="balscore of the oracle, %")
-        axes.grid(True, which="both", color="#e6e6e6", linewidth=0.6)
+        axes.grid(True, color="#e6e6e6", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
         for i, kind in enumerate(sorted({str(row["kind"]) for row in rows})):
             mine = sorted((row["n_cells"], 100 * row["balscore"]) for row in rows if row["kind"] == kind)
@@ -56,7 +60,9 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = "", c
                 *zip(*mine, strict=True), linewidth=1.0, markersize=6.5, mec="white", mew=0.6, label=kind, **style
             )
         axes.margins(0.08, 0.08)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
         figure.text(0.085, 0.03, caption, fontsize=8, color="#555555")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DPI = 160
 
 
-def require_picture_name(out: Path, expected: str = "a map must be written to a .png or .svg file") -> None:
+def require_picture_name(out: Path, expected: str = "a picture must be written to a .png or .svg file") -> None:
     """Raise ValueError unless a file is called .png or .svg."""
     if out.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{expected}, got {out.name!r}: name it so.")
