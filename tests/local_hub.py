@@ -242,6 +242,18 @@ class _Handler(BaseHTTPRequestHandler):
         repo.branches[name] = repo.branches["main"]
         self._json({})
 
+    def paths_info(self, repo_id: str, revision: str, _query: dict[str, str], body: bytes) -> None:
+        repo = self._repo(repo_id)
+        files = repo.commits[self._commit_of(repo, revision)]
+        entries: list[dict[str, Any]] = []
+        for path in json.loads(body)["paths"]:
+            if path in files:
+                oid = _git_oid(files[path])
+                entries.append({"type": "file", "path": path, "size": len(files[path]), "oid": oid})
+            elif any(name.startswith(f"{path}/") for name in files):
+                entries.append({"type": "directory", "path": path, "oid": _git_oid(path.encode())})
+        self._json(entries)
+
     def tree(self, repo_id: str, revision: str, _query: dict[str, str], _body: bytes) -> None:
         repo = self._repo(repo_id)
         if repo.gated:
@@ -269,11 +281,11 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": sha, "ETag": f'"{etag}"', "Content-Type": "application/octet-stream"}
         if lfs:
             headers |= {"X-Linked-ETag": f'"{etag}"', "X-Linked-Size": str(len(content))}
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked:
-            start = int(asked[1])
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self._send(206, content[start:], headers)
+            start, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+            headers["Content-Range"] = f"bytes {start}-{last}/{len(content)}"
+            self._send(206, content[start : last + 1], headers)
         elif self.command == "HEAD":
             self._send(200, b"", {**headers, "Content-Length": str(len(content))})
         else:
@@ -350,16 +362,17 @@ _ID = r"([\w.-]+/[\w.-]+)"
 _ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", r"/api/repos/create", _Handler.create_repo),
     ("POST", r"/api/validate-yaml", _Handler.validate_card),
-    ("GET", rf"/api/models/{_ID}(?:/revision/(.+))?", _Handler.model_info),
+    ("GET", rf"/api/(?:models|datasets)/{_ID}(?:/revision/(.+))?", _Handler.model_info),
+    ("POST", rf"/api/datasets/{_ID}/paths-info/([^/]+)", _Handler.paths_info),
     ("GET", rf"/api/models/{_ID}/refs", _Handler.refs),
     ("POST", rf"/api/models/{_ID}/branch/(.+)", _Handler.branch),
-    ("GET", rf"/api/models/{_ID}/tree/([^/]+)", _Handler.tree),
+    ("GET", rf"/api/(?:models|datasets)/{_ID}/tree/([^/]+)", _Handler.tree),
     ("POST", rf"/api/models/{_ID}/preupload/(.+)", _Handler.preupload),
     ("POST", rf"/api/models/{_ID}/commit/(.+)", _Handler.commit),
     ("POST", rf"/{_ID}\.git/info/lfs/objects/batch", _Handler.lfs_batch),
     ("PUT", r"/lfs/(\w+)", _Handler.lfs_upload),
     ("POST", r"/lfs-verify", _Handler.lfs_verify),
-    ("GET HEAD", rf"/{_ID}/resolve/([^/]+)/(.+)", _Handler.resolve),
+    ("GET HEAD", rf"(?:/datasets)?/{_ID}/resolve/([^/]+)/(.+)", _Handler.resolve),
 ]
 
 

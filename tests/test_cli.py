@@ -286,6 +286,29 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
     fails(capsys, "nonsense", 2, "nonsense")
 
 
+@pytest.mark.parametrize(
+    "flags",
+    ["--batch-size 0", "--device tpu", "--preset nonsense", "--downloads 0", "--download-timeout-s 0"],
+)
+def test_flags_that_cannot_be_are_wrong_usage_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str
+) -> None:
+    fails(capsys, f"encode {tmp_path}/none.csv --out {tmp_path}/c {flags}", 2, flags.rsplit(maxsplit=1)[-1])
+
+
+def test_inputs_that_are_no_table_of_paths(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text(
+        "IMG_ID,AUTHOR,LON,LAT\n000_0.jpg,a,-16.66,145.56\nTown_00001_001_0.jpg,a,42.3,-71.1\ngone.jpg,a,1,2\n"
+    )
+    command = f"encode {tmp_path}/t.csv --root {road} --preset im2gps --encoder {road}/clip --device cpu"
+    assert main(f"{command} --out {tmp_path}/c --json".split()) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["problems"] == {"no such file": 1}
+    assert "headings of latitude and longitude are exchanged" in captured.err
+    assert FeatureCache.open(tmp_path / "c").views["image"].tolist() == ["img/000_0.jpg", "img/001_0.jpg", "gone.jpg"]
+    assert FeatureCache.open(tmp_path / "c").views["lat"].tolist() == [-16.66, 42.3, 1.0]
+
+
 def test_one_location_cannot_be_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.csv").write_text("image,lat,lon\na.jpg,1,2\n")
     fails(capsys, f"split {tmp_path}/t.csv --out {tmp_path}/s.json", 1, "at least 3 separate places, got 1")

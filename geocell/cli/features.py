@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import emit, note
+from geocell.cli.output import emit, note, read_table, usage_errors
+from geocell.downloads import Downloads
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ Flat = Parameter(name="*")
 
 
 def encode(
-    images: Path,
+    images: str,
     /,
     *,
     out: Path,
+    root: Path | None = None,
     encoder: str = "geolocal/StreetCLIP",
     revision: str | None = None,
     device: str = "auto",
@@ -30,6 +32,7 @@ def encode(
     workers: int | None = None,
     image_timeout: float = 60.0,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    downloads: Annotated[Downloads, Flat] = Downloads(),
     retry: bool = False,
     strict: bool = False,
     json: bool = False,
@@ -37,9 +40,11 @@ def encode(
     """Run the frozen encoder over images once and keep their features; go on where a run was interrupted.
 
     Args:
-        images: CSV, TSV or Parquet table with image paths and coordinates; or a folder with a metadata.csv, or with
-            EXIF GPS positions.
+        images: CSV, TSV, JSON lines or Parquet table with image paths or URLs and coordinates; folder with a
+            metadata.csv, with EXIF GPS positions, or saved by the library datasets; WebDataset shards or Parquet files
+            as a file, folder or pattern ('{00..99}.tar'); or hf://datasets/user/name.
         out: folder of the feature cache.
+        root: folder that image paths are relative to; usually that of the table.
         encoder: Hub id or folder of a CLIP model, or efficientnet-lite0.
         revision: branch, tag or commit of the encoder on the Hub.
         device: auto, cpu, cuda, cuda:1 or mps.
@@ -49,16 +54,21 @@ def encode(
         workers: processes that decode images; 0 decodes in threads; left out, the table's size and the cores decide.
         image_timeout: seconds that reading and decoding one image may take.
         columns: columns that are not spelled as usual.
+        downloads: how images at URLs are read.
         retry: encode again where images had problems and were repaired since.
         strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
     from geocell.cache import require_cache_or_nothing
+    from geocell.devices import choose_device, choose_dtype
     from geocell.encoders import load_encoder
     from geocell.encoding import encode as encode_views
-    from geocell.views import read_views
+    from geocell.encoding import require_settings
 
-    table = read_views(images, columns)
+    with usage_errors():
+        require_settings(batch_size=batch_size, workers=workers, image_timeout=image_timeout)
+        choose_dtype(dtype, choose_device(device))
+    table = read_table(images, columns, root=root, downloads=downloads)
     require_cache_or_nothing(out)
     note(f"loading the encoder {encoder}")
     cache = encode_views(
@@ -109,9 +119,8 @@ def cache_import(
     """
     from geocell.encoding import import_features
     from geocell.locations import EncoderInfo
-    from geocell.views import read_views
 
-    views = None if table is None else read_views(table, columns, images_optional=True)
+    views = None if table is None else read_table(table, columns, images_optional=True)
     info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)
     emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
 
@@ -187,13 +196,12 @@ def split(
     """
     from geocell.cache import FeatureCache
     from geocell.splits import leak_report, make_splits, splits_from_column
-    from geocell.views import read_views
 
     if (source / "cache.json").is_file():
         cache = FeatureCache.open(source)
         frame = cache.views[cache.good]
     else:
-        frame = read_views(source, columns, images_optional=True).frame
+        frame = read_table(source, columns, images_optional=True).frame
         frame = frame[frame["problem"] == ""]
     ids, latlon = frame["location"].to_numpy(object), frame[["lat", "lon"]].to_numpy(float)
     if from_column:

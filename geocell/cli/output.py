@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,12 @@ from geocell.views import ColumnNames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from geocell.downloads import Downloads
     from geocell.geodesy import Floats
     from geocell.head import Head
     from geocell.head_files import HeadPlace
     from geocell.locations import Locations
+    from geocell.views import ViewTable
 
 
 COUNTRY = "country"
@@ -36,6 +39,32 @@ def emit(result: Mapping[str, Any], text: str, as_json: bool) -> None:
 def note(text: str) -> None:
     """Say something beside the result, on standard error."""
     print(text, file=sys.stderr)
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Make a ValueError of the block one of usage: a flag was given a value that it cannot have."""
+    try:
+        yield
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def read_table(
+    path: Path | str,
+    columns: ColumnNames,
+    *,
+    root: Path | None = None,
+    downloads: Downloads | None = None,
+    images_optional: bool = False,
+) -> ViewTable:
+    """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""
+    from geocell.views import read_views
+
+    table = read_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
+    for remark in table.remarks:
+        note(remark)
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +118,9 @@ class Source:
         if self.table is not None:
             if self.splits is not None:
                 raise UsageError("--splits names locations of a cache: pass --cache instead of --table.")
-            from geocell.views import location_column, location_coordinates, read_views
+            from geocell.views import location_column, location_coordinates
 
-            table = read_views(self.table, columns, images_optional=True)
+            table = read_table(self.table, columns, images_optional=True)
             return Places(location_coordinates(table), location_column(table, COUNTRY))
         locations = cache_locations(Path(self.cache or ""), self.splits, self.split)
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)

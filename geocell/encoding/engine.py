@@ -15,7 +15,7 @@ from tqdm import tqdm
 from geocell import cache as cache_format
 from geocell.cache import SHARD_ROWS, FeatureCache, Manifest
 from geocell.encoding.claims import Claims, folder_lock
-from geocell.encoding.images import FolderImages, Loader, load_pixels
+from geocell.encoding.images import Loader, load_pixels
 from geocell.encoding.pool import Batch, DecodePool, default_workers
 from geocell.views import ViewTable, read_views
 
@@ -66,11 +66,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         FileExistsError: when `out` holds something else.
         OSError: when the disk is full; what was finished is kept.
     """
-    for name, value in (("batch_size", batch_size), ("shard_rows", shard_rows)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}.")
-    if image_timeout <= 0 or (workers is not None and workers < 0):
-        raise ValueError(f"workers must be at least 0 and image_timeout positive, got {workers} and {image_timeout}.")
+    require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
     views = table if isinstance(table, ViewTable) else read_views(table)
     folder = Path(out)
     with folder_lock(folder):
@@ -82,11 +78,11 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     if todo:
         _require_same_arithmetic(manifest, encoder, folder)
         rows = sum(last - first for first, last in map(manifest.shard_range, todo))
-        loader = Loader.of(FolderImages(views.root), encoder.preprocess)
+        loader = Loader.of(views.images, encoder.preprocess)
         with (
             DecodePool(
                 loader,
-                workers=default_workers(rows) if workers is None else workers,
+                workers=default_workers(rows, views.images) if workers is None else workers,
                 batch_size=batch_size,
                 image_timeout=image_timeout,
             ) as pool,
@@ -98,6 +94,21 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     if strict:
         _require_all_good(cache)
     return cache
+
+
+def require_settings(
+    *, batch_size: int = 1, workers: int | None = None, shard_rows: int = 1, image_timeout: float = IMAGE_TIMEOUT
+) -> None:
+    """Refuse settings of `encode` that are out of range, before anything slow happens.
+
+    Raises:
+        ValueError: for the first that is.
+    """
+    for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("shard_rows", shard_rows, 1)):
+        if value is not None and value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}.")
+    if image_timeout <= 0:
+        raise ValueError(f"image_timeout must be more than 0, got {image_timeout}.")
 
 
 def encode_images(

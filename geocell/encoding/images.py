@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.image_sources import ImageSource
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -37,13 +39,13 @@ class Loader:
         dtype: of the same.
     """
 
-    source: FolderImages
+    source: ImageSource
     transform: Transform
     shape: tuple[int, ...]
     dtype: str
 
     @classmethod
-    def of(cls, source: FolderImages, transform: Transform) -> Loader:
+    def of(cls, source: ImageSource, transform: Transform) -> Loader:
         """Return a loader whose shape and dtype are those of a probe."""
         from PIL import Image
 
@@ -56,8 +58,8 @@ class Loader:
             data = self.source.read(reference)
         except FileNotFoundError:
             return None, "no such file"
-        except Exception as error:
-            return None, _one_line(error)
+        except OSError as error:  # the source's own sentence
+            return None, str(error)
         pixels, problem = load_pixels(io.BytesIO(data), self.transform)
         if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
             return (
@@ -67,24 +69,9 @@ class Loader:
         return pixels, problem
 
 
-@dataclass(frozen=True)
-class FolderImages:
-    """Images whose references are paths, relative to a folder.
-
-    Attributes:
-        root: the folder.
-    """
-
-    root: Path
-
-    def read(self, reference: str) -> bytes:
-        """Return the bytes of an image file."""
-        return (self.root / reference).read_bytes()
-
-
 def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transform) -> tuple[NDArray[Any] | None, str]:
     """Return the pixels of an image and an empty problem, or None and why it has none."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with nullcontext(image) if isinstance(image, Image.Image) else Image.open(image) as opened:
@@ -95,6 +82,8 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
         return transform(upright), ""
     except FileNotFoundError:
         return None, "no such file"
+    except UnidentifiedImageError:  # its own text has the address of an object, another one in every run
+        return None, "cannot identify image file"
     except Exception as error:
         return None, _one_line(error)
 

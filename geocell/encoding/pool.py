@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from geocell.devices import usable_cores
 from geocell.encoding.images import Loader
 from geocell.encoding.worker import READY, WorkerProcess
+from geocell.image_sources import ImageSource
 
 AHEAD = 3
 """Batch buffers: one that the encoder reads, and those that are filled meanwhile."""
@@ -107,7 +108,7 @@ class DecodePool:
         self._free = deque(range(AHEAD))
         self._target = self._serve_by_process if workers else self._serve_by_thread
         self._lanes: list[_Lane] = []
-        for _ in range(workers or min(THREADS, usable_cores())):
+        for _ in range(workers or max(min(THREADS, usable_cores()), loader.source.at_once)):
             self._add_lane()
 
     def __enter__(self) -> DecodePool:
@@ -264,9 +265,12 @@ class DecodePool:
             self._changed.notify_all()
 
 
-def default_workers(rows: int) -> int:
-    """Return how many worker processes decode a table: none for a small one, whose run would end as they are ready."""
-    return usable_cores() if rows >= PROCESS_ROWS and hasattr(os, "fork") else 0
+def default_workers(rows: int, source: ImageSource) -> int:
+    """Return how many worker processes decode a table.
+
+    None for a small one, whose run would end as they are ready, and none where threads wait for downloads.
+    """
+    return usable_cores() if rows >= PROCESS_ROWS and source.at_once == 1 and hasattr(os, "fork") else 0
 
 
 def _shared_file(size: int) -> IO[bytes]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.encoding.images import FolderImages, Loader
+from geocell.encoding.images import Loader
 from geocell.encoding.pool import Batch, DecodePool
+from geocell.image_sources import FileImages
 from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
 
 N, SIZE = 23, 4
@@ -33,7 +34,7 @@ def plan(known: dict[int, str] | None = None) -> list[Batch]:
 
 def run(folder: Path, workers: int, transform: object = SMALL, known: dict[int, str] | None = None) -> np.ndarray:
     rows = []
-    loader = Loader.of(FolderImages(folder), transform)
+    loader = Loader.of(FileImages(str(folder)), transform)
     with DecodePool(loader, workers=workers, batch_size=SIZE, image_timeout=30) as pool:
         for batch, pixels in pool.batches(plan(known)):
             assert len(pixels) == len(batch.good())
@@ -53,7 +54,7 @@ def test_rows_with_known_problems_are_not_read(folder: Path) -> None:
 
 
 def test_a_process_that_somebody_ends_costs_no_image(folder: Path) -> None:
-    loader = Loader.of(FolderImages(folder), SMALL)
+    loader = Loader.of(FileImages(str(folder)), SMALL)
     with DecodePool(loader, workers=2, batch_size=SIZE, image_timeout=30) as pool:
         for batch, pixels in pool.batches(plan()):
             assert batch.problems == {}
@@ -81,11 +82,12 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
     """Even one that hangs in an image: its end of the pipe closes."""
     os.mkfifo(tmp_path / "0.png")
     script = (
-        "import sys; from pathlib import Path\n"
-        "from geocell.encoding.images import FolderImages, Loader\n"
+        "import sys\n"
+        "from geocell.encoding.images import Loader\n"
+        "from geocell.image_sources import FileImages\n"
         "from geocell.encoding.pool import Batch, DecodePool\n"
         "from tests.encoding.tiny import SMALL\n"
-        "loader = Loader.of(FolderImages(Path(sys.argv[1])), SMALL)\n"
+        "loader = Loader.of(FileImages(sys.argv[1]), SMALL)\n"
         "pool = DecodePool(loader, workers=1, batch_size=1, image_timeout=1e9)\n"
         "pool._dispatch(Batch(0, 0, ['0.png'], {}, True))\n"
         "while not (pool._lanes[0].job and pool._lanes[0].process): pass\n"

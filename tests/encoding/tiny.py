@@ -84,7 +84,7 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "animated: 2 frames ": lambda p: _animated(p, "WEBP"),
     "DecompressionBomb": _bomb,
     "too narrow: 900 x 10": lambda p: noise(900, 10).save(p, "PNG"),
-    "IsADirectory": lambda p: p.mkdir(),
+    "Is a directory": lambda p: p.mkdir(),
     "no such file": lambda p: p.with_suffix(".gone").symlink_to("nowhere"),
     "mode F has no known range|mode F have": lambda p: Image.fromarray(np.zeros((9, 9), np.float32)).save(p, "TIFF"),
     "took longer than": os.mkfifo,  # opening it waits for a writer that never comes

@@ -3,12 +3,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from geocell.downloads import Downloads
+from geocell.image_sources import FileImages
 from geocell.views import ColumnNames, latlon_keys, location_coordinates, read_views, table_from_frame
+from geocell.views.table import make_table
 from tests.worlds import make_image
 
 
 def write_csv(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
 
@@ -27,7 +33,7 @@ def test_usual_spellings_are_found(tmp_path: Path, header: str) -> None:
         "problem": "",
         "note": "hello",
     }
-    assert table.root == tmp_path
+    assert table.images == FileImages(str(tmp_path))
 
 
 def test_explicit_columns_win(tmp_path: Path) -> None:
@@ -107,7 +113,8 @@ def test_features_need_no_images(tmp_path: Path) -> None:
 def test_a_folder_with_metadata(tmp_path: Path) -> None:
     write_csv(tmp_path / "metadata.csv", "file_name,latitude,longitude\nx/a.jpg,1,2\n")
     table = read_views(tmp_path)
-    assert (table.root / table.frame["image"].iloc[0]) == tmp_path / "x/a.jpg"
+    make_image(tmp_path / "x" / "a.jpg")
+    assert table.images.read(table.frame["image"].iloc[0]) == (tmp_path / "x" / "a.jpg").read_bytes()
 
 
 def test_a_folder_with_exif(tmp_path: Path) -> None:
@@ -141,7 +148,7 @@ def test_keys_have_no_negative_zero() -> None:
 def test_real_photographs_have_their_table(shared_data: Path) -> None:
     table = read_views(shared_data / "photos" / "photos.csv")
     assert len(table) == 57
-    assert all((table.root / image).is_file() for image in table.frame["image"])
+    assert all(isinstance(data, bytes) for data in map(table.images.read, table.frame["image"].tolist()))
 
 
 def test_ids_stay_text(tmp_path: Path) -> None:
@@ -164,3 +171,67 @@ def test_one_place_has_one_key() -> None:
     keys = latlon_keys(np.array([[10.0, 180.0], [10.0, -180.0], [90.0, 5.0], [90.0, -77.0]]))
     assert keys[0] == keys[1]
     assert keys[2] == keys[3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image;lat;lon\na.jpg;1,5;2,25\nb.jpg;-3,0;4\n",
+        "image;lat;lon\na.jpg;1.5;2.25\nb.jpg;-3;4\n",
+        "image\tlat\tlon\na.jpg\t1.5\t2.25\nb.jpg\t-3\t4\n",
+        "\ufeffimage,lat,lon\na.jpg,1.5,2.25\nb.jpg,-3,4\n",
+        'image,lat,lon\na.jpg,"1,5","2,25"\nb.jpg,"-3,0","4"\n',
+    ],
+)
+def test_separators_of_spreadsheets(tmp_path: Path, text: str) -> None:
+    frame = read_views(write_csv(tmp_path / "t.csv", text)).frame
+    assert frame[["image", "lat", "lon"]].to_numpy().tolist() == [["a.jpg", 1.5, 2.25], ["b.jpg", -3.0, 4.0]]
+
+
+def test_a_separator_is_never_guessed_between_two(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a column for image .*got \['image;lat\|lon'\]"):
+        read_views(write_csv(tmp_path / "t.csv", "image;lat|lon\na.jpg;1|2\n"))
+    with pytest.raises(ValueError, match="lat must be degrees, got '1,5'"):
+        read_views(write_csv(tmp_path / "t.csv", "image;lat;lon\na.jpg;1,5;2\nb.jpg;north;2\n"))
+
+
+def test_json_lines_keep_text_and_name_bad_lines(tmp_path: Path) -> None:
+    text = '{"image": "007", "lat": 1, "lon": 2, "captured_at": "2020-01-01"}\n\n{"image": 8, "lat": 3, "lon": 4}\n'
+    frame = read_views(write_csv(tmp_path / "t.jsonl", text)).frame
+    assert frame["image"].tolist() == ["007", "8"]
+    assert frame["captured_at"].tolist()[0] == "2020-01-01"
+    for bad in ("{", "[1]"):
+        with pytest.raises(ValueError, match="readable jsonl table, got: line 2 is no JSON"):
+            read_views(write_csv(tmp_path / "t.jsonl", f'{{"image": "a", "lat": 1, "lon": 2}}\n{bad}\n'))
+
+
+def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
+    image = make_image(tmp_path / "photos" / "a.jpg")
+    path = write_csv(tmp_path / "tables" / "t.csv", f"image,lat,lon\na.jpg,1,2\n{image},1,2\nhttps://host/a.jpg,1,2\n")
+    table = read_views(path, root=tmp_path / "photos", downloads=Downloads(downloads=2))
+    assert table.images == FileImages(str(tmp_path / "photos"), Downloads(downloads=2))
+    references = table.frame["image"].tolist()
+    assert [table.images.read(reference) for reference in references[:2]] == [image.read_bytes()] * 2
+
+
+def test_folders_of_several_kinds_are_not_guessed(tmp_path: Path) -> None:
+    make_image(tmp_path / "a.jpg", position=(1.0, 2.0))
+    (tmp_path / "b.tar").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"files of one kind, got \.tar, image"):
+        read_views(tmp_path)
+    with pytest.raises(ValueError, match="a pattern must mean shards"):
+        read_views(f"{tmp_path}/*.jpg")
+
+
+@given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=20), st.data())
+def test_rows_with_problems_are_kept_and_never_looked_at(
+    latlon: list[tuple[float, float]], data: st.DataObject
+) -> None:
+    bad = data.draw(st.lists(st.booleans(), min_size=len(latlon), max_size=len(latlon)).filter(lambda b: not all(b)))
+    frame = pd.DataFrame({"image": [str(i) for i in range(len(latlon))], "lat": 0.0, "lon": 0.0})
+    frame[["lat", "lon"]] = np.where(np.array(bad)[:, None], np.nan, np.array(latlon))
+    table = make_table(frame, FileImages(), "t", ColumnNames(), problems=["lost" if b else "" for b in bad])
+    assert table.frame["image"].tolist() == frame["image"].tolist()
+    assert (table.frame["problem"] == "lost").tolist() == bad
+    np.testing.assert_array_equal(table.frame.loc[~np.array(bad), ["lat", "lon"]], np.array(latlon)[~np.array(bad)])
+    assert (table.frame["location"] == "").tolist() == bad

@@ -1,0 +1,292 @@
+"""Where the image files of views come from: paths, URLs, members of tar files, rows of Parquet files and datasets.
+
+The column `image` of a table holds one text per view, its *reference*; an `ImageSource` turns references into the
+bytes of image files. Sources are small and picklable, hold no open file and look at nothing before they are asked: a
+table of a million views costs nothing here, and a worker process gets the source once and references from then on.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from geocell.downloads import Downloads, is_http
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_FILE_BYTES = 1 << 30
+"""Files of more bytes are no photographs; they are not read."""
+MEMBER = "::"
+"""What stands between the name of a container and what is meant inside it, as in fsspec's chained URLs."""
+
+
+class ImageSource(Protocol):
+    """What turns references into image files."""
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once: threads that wait for a network cost nothing."""
+        ...
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one image file.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            OSError: when it cannot be had; its text is one line that says why.
+        """
+        ...
+
+
+class _Local:
+    """What is as fast one file after another."""
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once."""
+        return 1
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Paths and URLs.
+
+    A reference is a path below `root`, an absolute path, an `http(s)` URL, or any other URL that fsspec opens.
+
+    Attributes:
+        root: folder, or fsspec URL of one (`s3://bucket/photos`), that relative paths are below.
+        downloads: how `http(s)` URLs are read; None where there are none.
+    """
+
+    root: str = "."
+    downloads: Downloads | None = None
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once."""
+        return self.downloads.downloads if self.downloads else 1
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one image file."""
+        if is_http(reference):
+            return (self.downloads or Downloads()).read(reference)
+        return read_part(join(self.root, reference))
+
+
+@dataclass(frozen=True)
+class TarImages(_Local):
+    """Members of tar files: a reference is `shard.tar::member.jpg@offset+size`, so nothing is searched for.
+
+    Attributes:
+        root: folder or fsspec URL that the tar files are below.
+    """
+
+    root: str = "."
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one member."""
+        shard, _, member = reference.partition(MEMBER)
+        offset, _, size = member.rpartition("@")[2].partition("+")
+        data = read_part(join(self.root, shard), int(offset), int(size))
+        if len(data) != int(size):
+            raise OSError(f"the tar file ends after {len(data)} of {size} bytes of this image")
+        return data
+
+
+@dataclass(frozen=True)
+class ParquetImages(_Local):
+    """Rows of Parquet files: a reference is `part.parquet::row`.
+
+    Rows are read in small batches, each thread going on from where it was: ask for them in order.
+
+    Attributes:
+        root: folder or fsspec URL that the Parquet files are below.
+        column: column of image files: binary, or a struct with `bytes` and `path` as Hugging Face's `Image` is stored.
+    """
+
+    root: str
+    column: str
+
+    def read(self, reference: str) -> bytes:
+        """Return the image file of one row."""
+        part, _, row = reference.rpartition(MEMBER)
+        path, key = join(self.root, part), (os.getpid(), self.root, part, self.column)
+        reader: _RowReader | None = getattr(_LOCAL, "reader", None)
+        if reader is None or reader.key != key or int(row) < reader.first:
+            reader = _LOCAL.reader = _RowReader(path, self.column, key)
+        return image_bytes(reader.value(int(row)), self.root)
+
+
+@dataclass(frozen=True)
+class DatasetImages(_Local):
+    """Rows of a dataset that the library `datasets` saved with `save_to_disk`: a reference is `split::row`.
+
+    Attributes:
+        path: the folder.
+        column: column of the feature type `Image`.
+    """
+
+    path: str
+    column: str
+
+    def read(self, reference: str) -> bytes:
+        """Return the image file of one row."""
+        split, _, row = reference.rpartition(MEMBER)
+        dataset = _undecoded(os.getpid(), self.path, self.column)[split]
+        return image_bytes(dataset[int(row)][self.column], self.path)
+
+
+def load_saved_dataset(path: Path | str) -> dict[str, Any]:
+    """Return split -> dataset of a folder that `save_to_disk` wrote; one without splits is the split "".
+
+    Raises:
+        ImportError: when the library `datasets` is not installed.
+        ValueError: when the folder is damaged.
+    """
+    try:
+        from datasets import DatasetDict, load_from_disk
+    except ImportError as error:
+        raise ImportError(
+            f'{path} was saved by the library datasets: run `pip install "geocell-heads[datasets]"`.'
+        ) from error
+    try:
+        loaded: Any = load_from_disk(str(path))
+    except Exception as error:  # the library raises many kinds for a damaged folder
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"{path} must be a folder that `save_to_disk` wrote, got: {first}") from error
+    return dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+
+
+@lru_cache(maxsize=4)
+def _undecoded(_process: int, path: str, column: str) -> Mapping[str, Any]:
+    from datasets import Image
+
+    splits = load_saved_dataset(path)
+    return {
+        name: split.select_columns([column]).cast_column(column, Image(decode=False)) for name, split in splits.items()
+    }
+
+
+def image_bytes(value: object, root: str) -> bytes:
+    """Return the image file that a cell of a table holds: bytes, or a mapping with `bytes` or else `path`."""
+    if isinstance(value, dict):
+        if value.get("bytes") is None and value.get("path"):
+            return read_part(join(root, str(value["path"])))
+        value = value.get("bytes")
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise OSError("no image in this row")
+    return bytes(value)
+
+
+def join(root: str, name: str) -> str:
+    """Return the path or URL of `name` below a folder or URL; an absolute one stays as it is."""
+    if "://" in name or os.path.isabs(name):  # noqa: PTH117 - text in, text out, a million times
+        return name
+    return f"{root.rstrip('/')}/{name}" if "://" in root else os.path.join(root, name)  # noqa: PTH118
+
+
+def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
+    """Return a file's bytes, or `size` of them from `offset`; `path` may be any URL that fsspec opens.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        OSError: when it cannot be read, is a folder, or has more than `MAX_FILE_BYTES`; its text says so in a line.
+    """
+    if "://" in path:
+        return _read_remote(path, offset, size)
+    try:
+        with Path(path).open("rb") as file:
+            length = os.fstat(file.fileno()).st_size if size is None else size
+            file.seek(offset)
+            return file.read(_allowed(length))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OSError(error.strerror or str(error)) from error  # without the path, which is beside it in the table
+    except ValueError as error:  # a name with a null character
+        raise OSError(f"no name of a file: {error}") from error
+
+
+def _allowed(length: int) -> int:
+    if length > MAX_FILE_BYTES:
+        raise OSError(f"too large: {length} bytes")
+    return length
+
+
+def _read_remote(path: str, offset: int, size: int | None) -> bytes:
+    import fsspec
+
+    try:
+        files, name = fsspec.core.url_to_fs(path)
+        length = files.info(name).get("size") if size is None else size
+        end = None if length is None else offset + _allowed(length)
+        return cast("bytes", files.cat_file(name, start=offset, end=end))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(path) from error
+    except OSError:
+        raise
+    except Exception as error:  # every store has its own kinds
+        raise OSError(f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]) from error
+
+
+_LOCAL = threading.local()
+
+
+class _RowReader:
+    """A position in one column of one Parquet file, which moves forward in batches of `_ROWS`."""
+
+    _ROWS = 16
+
+    def __init__(self, path: str, column: str, key: tuple[Any, ...]) -> None:
+        from pyarrow import parquet
+
+        self.key, self.column, self.first = key, column, 0
+        self._values: list[object] = []
+        remote = "://" in path
+        self._file = parquet.ParquetFile(
+            open_remote(path) if remote else path,
+            memory_map=not remote,
+            buffer_size=1 << 20 if remote else 0,
+            pre_buffer=False,
+        )
+        self._batches: Iterator[Any] = iter(())
+        self._end_of_group = 0  # row after the last of the row group that `_batches` reads
+        self._next_group = 0
+
+    def value(self, row: int) -> object:
+        """Return the cell of a row that is not before `first`."""
+        try:
+            while row >= self.first + len(self._values):
+                self._advance(row)
+        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+        return self._values[row - self.first]
+
+    def _advance(self, row: int) -> None:
+        batch = next(self._batches, None)
+        if batch is not None:
+            self.first += len(self._values)
+            self._values = batch.column(0).to_pylist()
+            return
+        metadata, group = self._file.metadata, self._next_group
+        while group < metadata.num_row_groups and self._end_of_group + metadata.row_group(group).num_rows <= row:
+            self._end_of_group += metadata.row_group(group).num_rows
+            group += 1
+        if group == metadata.num_row_groups:
+            raise OSError(f"the file has {metadata.num_rows} rows")
+        self.first, self._values, self._next_group = self._end_of_group, [], group + 1
+        self._end_of_group += metadata.row_group(group).num_rows
+        self._batches = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self.column])
+
+
+def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store
+    """Open a URL for reading by range, through fsspec."""
+    import fsspec
+
+    return fsspec.open(path, "rb").open()

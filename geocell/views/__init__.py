@@ -1,0 +1,15 @@
+"""Views: reading tables, folders, shards and data sets of geotagged images."""
+
+from geocell.views.columns import ColumnNames
+from geocell.views.reading import read_views
+from geocell.views.table import ViewTable, latlon_keys, location_column, location_coordinates, table_from_frame
+
+__all__ = [
+    "ColumnNames",
+    "ViewTable",
+    "latlon_keys",
+    "location_column",
+    "location_coordinates",
+    "read_views",
+    "table_from_frame",
+]

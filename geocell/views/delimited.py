@@ -1,0 +1,90 @@
+"""CSV, TSV and JSON lines: text that becomes a DataFrame without ids turning into numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geocell.views.columns import ALIASES, ColumnNames
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"]
+
+
+def is_delimited(name: str) -> bool:
+    """Return whether a file's name says that it is a delimited table."""
+    return Path(name).suffix.lower() in _SEPARATORS
+
+
+def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """Read CSV or TSV; ids stay text, so that `007` is not `7` and the country `NA` is not missing.
+
+    The separator is the one of the suffix, unless the first line has none of those and has another: a header of
+    several names with semicolons in between is no single name.
+
+    Args:
+        path: the file.
+        columns: columns that are not spelled as usual.
+        header: names of the columns of a file without a header.
+
+    Raises:
+        ValueError: for rows with more fields than the header.
+    """
+    import pandas as pd
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first = file.readline()
+    separator = _separator(first, _SEPARATORS[path.suffix.lower()])
+    names = list(header) if header else [str(n) for n in pd.read_csv(path, sep=separator, nrows=0).columns]
+    text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
+    given = {columns.image_column, columns.location_column, columns.split_column}
+    ids = [name for name in names if name.strip().lower() in text or name in given]
+    frame = pd.read_csv(
+        path,
+        sep=separator,
+        names=names if header else None,
+        dtype=dict.fromkeys(ids, str),
+        keep_default_na=False,
+        na_values={name: _MISSING for name in names if name not in ids},
+        quoting=csv.QUOTE_NONE if header else csv.QUOTE_MINIMAL,
+    )
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(  # noqa: TRY004 - the table is wrong, not a type
+            f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
+        )
+    return frame
+
+
+def _separator(first_line: str, expected: str) -> str:
+    if expected in first_line:
+        return expected
+    others = [other for other in (";", "\t", ",", "|") if other in first_line]
+    return others[0] if len(others) == 1 else expected
+
+
+def read_json_lines(path: Path) -> pd.DataFrame:
+    """Read one JSON object per line; text stays text.
+
+    Raises:
+        ValueError: for a line that is no JSON object.
+    """
+    import pandas as pd
+
+    records: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"line {number} is no JSON: {error}") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - the file is wrong, not a type
+            records.append(record)
+    return pd.DataFrame.from_records(records)

@@ -1,0 +1,101 @@
+"""Parquet files, with paths of images or with the images themselves, and folders saved by the library `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geocell.image_sources import (
+    MEMBER,
+    DatasetImages,
+    FileImages,
+    ImageSource,
+    ParquetImages,
+    join,
+    load_saved_dataset,
+    open_remote,
+)
+from geocell.views.columns import ColumnNames
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow
+
+
+def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
+    """Read every column but those that hold images, and say where the images are.
+
+    A column of images is binary, or a struct with `bytes` as Hugging Face's `Image` is stored. Images in such columns
+    are left where they are: only their rows are noted.
+
+    Args:
+        root: folder or URL that the files are below.
+        names: the files, one table in this order.
+        columns: columns that are not spelled as usual.
+    """
+    import pandas as pd
+    from pyarrow import parquet
+
+    frames: list[pd.DataFrame] = []
+    images: str = ""
+    for name in names:
+        path = join(root, name)
+        with parquet.ParquetFile(open_remote(path) if "://" in path else path) as file:
+            held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
+            frame = file.read([c for c in file.schema_arrow.names if c not in held]).to_pandas()
+        if held:
+            images = str(columns.image_column if columns.image_column in held else held[0])
+            frame = _with_references(frame, [f"{name}{MEMBER}{row}" for row in range(len(frame))], columns)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True), ParquetImages(root, images) if images else FileImages(root)
+
+
+def _holds_images(kind: pyarrow.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _holds_images(field.type) for field in kind)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _with_references(frame: pd.DataFrame, references: list[str], columns: ColumnNames) -> pd.DataFrame:
+    """Return the frame with references as the image column, whatever other column has a usual spelling of it."""
+    name = columns.image_column or "image"
+    frame = frame.rename(columns={name: f"input_{name}"})
+    frame[name] = references
+    return frame
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Return whether a folder is one that `save_to_disk` of the library `datasets` wrote."""
+    return (folder / "dataset_dict.json").is_file() or (
+        (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+    )
+
+
+def read_saved_dataset(folder: Path, columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
+    """Read every column of a saved dataset but its images, and say where those are.
+
+    Raises:
+        ImportError: when the library `datasets` is not installed.
+        ValueError: when it has no column of the feature type `Image`.
+    """
+    import pandas as pd
+
+    splits = load_saved_dataset(folder)
+    from datasets import Image
+
+    frames: list[pd.DataFrame] = []
+    images: str = ""
+    for split, dataset in splits.items():
+        held = [name for name, feature in dataset.features.items() if isinstance(feature, Image)]
+        if not held:
+            raise ValueError(f"{folder} must have a column of the feature type Image, got {dict(dataset.features)}.")
+        images = str(columns.image_column if columns.image_column in held else held[0])
+        frame: Any = dataset.remove_columns(held).to_pandas()
+        frame = _with_references(frame, [f"{split}{MEMBER}{row}" for row in range(len(dataset))], columns)
+        if split and "split" not in frame:
+            frame["split"] = split
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True), DatasetImages(str(folder), images)

@@ -1,0 +1,220 @@
+"""The table of views: validation of columns and coordinates, locations of views."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.geodesy import (
+    Floats,
+    as_latlon,
+    grouped_coordinates,
+    grouped_spherical_means,
+    unit_distance_km,
+    unit_vectors,
+)
+from geocell.image_sources import FileImages, ImageSource
+from geocell.views.columns import ColumnNames, find_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_SPREAD_KM = 1.0
+"""Views of one location further apart than this are not views of one location."""
+
+
+@dataclass(frozen=True, eq=False)
+class ViewTable:
+    """N views: where their images are and where they were taken.
+
+    Attributes:
+        frame: columns `image`, `location`, `lat`, `lon`, `problem` (empty, or why the view is unusable) and every
+            other column of the input, row i being view i.
+        images: what turns a text of the column `image` into the bytes of an image file.
+        source: what was read, for manifests.
+        remarks: what a person should know about the input: one sentence each.
+    """
+
+    frame: pd.DataFrame
+    images: ImageSource
+    source: str
+    remarks: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.frame)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of every column: two tables with one hash get the same cache."""
+        digest = hashlib.sha256()
+        for name in map(str, self.frame.columns):
+            values = self.frame[name]
+            digest.update(f"\x1e{name}\x1e".encode())
+            if values.dtype.kind in "fiub":
+                digest.update(np.ascontiguousarray(values.to_numpy(), dtype="<f8").tobytes())
+            else:
+                digest.update("\x1f".join(map(str, values.tolist())).encode())
+        return digest.hexdigest()
+
+
+def latlon_keys(latlon: Floats) -> list[str]:
+    """Return a text key of every coordinate, to 1e-6 degrees (11 cm)."""
+    rounded = np.round(latlon, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
+    rounded[rounded[:, 1] == -180.0, 1] = 180.0
+    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # a pole has one longitude
+    return [f"{lat:.6f},{lon:.6f}" for lat, lon in rounded.tolist()]
+
+
+def table_from_frame(
+    frame: pd.DataFrame,
+    root: Path | str = ".",
+    columns: ColumnNames = ColumnNames(),
+    source: str = "a DataFrame",
+) -> ViewTable:
+    """Return the views of a DataFrame whose images are paths below `root` or URLs.
+
+    Raises:
+        ValueError: for a missing column, an empty table, or unusable coordinates.
+    """
+    return make_table(frame, FileImages(str(root)), source, columns)
+
+
+def make_table(
+    frame: pd.DataFrame,
+    images: ImageSource,
+    source: str,
+    columns: ColumnNames = ColumnNames(),
+    *,
+    problems: Sequence[str] | None = None,
+    images_optional: bool = False,
+) -> ViewTable:
+    """Return the views of a DataFrame.
+
+    Args:
+        frame: one row per view.
+        images: what the texts of the image column refer to.
+        source: what was read, for messages and manifests.
+        columns: columns that are not spelled as usual.
+        problems: (N,) empty, or why a view has no position or image; such a row needs neither.
+        images_optional: accept a table without images: rows are numbered instead.
+
+    Raises:
+        ValueError: for a missing column, an empty table, or unusable coordinates.
+    """
+    if frame.empty:
+        raise ValueError(f"{source} must have at least one row, got an empty table.")
+    found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
+    frame = _with_our_names(frame, found, source)
+    frame["problem"] = [""] * len(frame) if problems is None else list(problems)
+    good = np.flatnonzero((frame["problem"] == "").to_numpy())
+    if not len(good):
+        raise ValueError(
+            f"{source} must hold a view with a position, got {len(frame)} without "
+            f"(the first: {frame['problem'].iloc[0]})."
+        )
+    latlon = np.column_stack([_degrees(frame[role], role, source, good) for role in ("lat", "lon")])
+    _refuse_swapped(latlon[good], found, source)
+    latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
+    frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
+    frame["image"] = _text(frame["image"], "image", source) if "image" in frame else _numbered(len(frame))
+    location = np.full(len(frame), "", dtype=object)
+    location[good] = (
+        _text(frame["location"].iloc[good], "location", source) if "location" in frame else latlon_keys(latlon[good])
+    )
+    frame["location"] = location.tolist()
+    _require_tight_locations(frame.iloc[good], latlon[good], source)
+    return ViewTable(_ordered(frame), images, source)
+
+
+def _numbered(count: int) -> list[str]:
+    return [f"row {i}" for i in range(count)]
+
+
+def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> pd.DataFrame:
+    """Return the frame with the columns found under our names; one that stands in their place is kept as `input_…`."""
+    ours = {new for new, old in found.items() if new != old} | {"problem", "status"}
+    renamed = {name: f"input_{name}" for name in frame.columns if name in ours}
+    renamed |= {old: new for new, old in found.items() if new != old}
+    frame = frame.reset_index(drop=True).rename(columns=renamed)
+    duplicated = frame.columns[frame.columns.duplicated()]
+    if len(duplicated):
+        raise ValueError(f"{source} must have one column for {duplicated[0]}, got several: rename or drop one.")
+    return frame
+
+
+def _degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.int64]) -> Floats:
+    """Return numbers; `48,137` with a decimal comma is one, because no degree has a thousands separator."""
+    import pandas as pd
+
+    if values.dtype.kind not in "fiub":
+        values = values.astype(str).where(values.notna(), None).str.strip()
+        comma = values.str.fullmatch(r"[-+]?\d{1,3}(?:,\d+)?")
+        if comma.iloc[good].fillna(True).astype(bool).all():
+            values = values.str.replace(",", ".")
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, copy=True)
+    bad = good[np.isnan(numbers[good]) & values.iloc[good].notna().to_numpy()]
+    if len(bad):
+        raise ValueError(f"{source}: {role} must be degrees, got {values.iloc[bad[0]]!r} in row {bad[0]}.")
+    return numbers
+
+
+def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
+    beyond = np.flatnonzero(np.abs(latlon[:, 0]) > 90)
+    if len(beyond) and np.nanmax(np.abs(latlon[:, 0])) <= 180 and np.nanmax(np.abs(latlon[:, 1])) <= 90:
+        raise ValueError(
+            f"{source}: latitude and longitude look swapped: {found['lat']!r} and {found['lon']!r} are "
+            f"{latlon[beyond[0]].tolist()} in row {beyond[0]}; if the headings are wrong, pass "
+            f"--lat-column {found['lon']} --lon-column {found['lat']}."
+        )
+
+
+def _text(values: pd.Series[Any], role: str, source: str) -> list[str]:
+    """Return ids as text; a whole number that a missing value made a float is written without its point."""
+    missing = np.asarray(values.isna() | (values == ""))
+    if missing.any():
+        row = int(values.index[np.flatnonzero(missing)[0]])
+        raise ValueError(f"{source}: {role} must be given in every row, got nothing in row {row}.")
+    if values.dtype.kind == "f" and (values == values.round()).all():
+        values = values.astype("int64")
+    return [str(value) for value in values.tolist()]
+
+
+def _require_tight_locations(frame: pd.DataFrame, latlon: Floats, source: str) -> None:
+    codes, names = frame["location"].factorize()
+    groups = codes.astype(np.int64)
+    means, _ = grouped_spherical_means(latlon, groups, len(names))
+    spread = unit_distance_km(unit_vectors(latlon), unit_vectors(means)[groups])
+    worst = int(np.argmax(spread))
+    if spread[worst] > MAX_SPREAD_KM:
+        raise ValueError(
+            f"{source}: views of one location must lie within {MAX_SPREAD_KM:g} km, got {spread[worst]:.1f} km from "
+            f"the middle of location {frame['location'].iloc[worst]!r} in row {frame.index[worst]}: check the location "
+            "column."
+        )
+
+
+def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    first = ["image", "location", "lat", "lon", "problem"]
+    return frame[first + [name for name in frame.columns if name not in first]]
+
+
+def location_coordinates(table: ViewTable) -> Floats:
+    """Return (P, 2) degrees, one row per location: the spherical mean of its views, or their common coordinate."""
+    frame = table.frame[table.frame["problem"] == ""]
+    codes, names = frame["location"].factorize()
+    return grouped_coordinates(frame[["lat", "lon"]].to_numpy(np.float64), codes.astype(np.int64), len(names))
+
+
+def location_column(table: ViewTable, name: str) -> NDArray[Any] | None:
+    """Return a further column for the same (P,) locations, from the first view of each; None when there is none."""
+    if name not in table.frame.columns:
+        return None
+    frame = table.frame[table.frame["problem"] == ""]
+    return np.asarray(frame.loc[~frame["location"].duplicated(), name].to_numpy())

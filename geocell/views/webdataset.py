@@ -1,0 +1,106 @@
+"""WebDataset shards: tar files in which the members of one sample share a key and differ in their extension."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geocell.image_sources import MEMBER, TarImages, join, open_remote
+from geocell.views.columns import ColumnNames
+from geocell.views.table import ViewTable, make_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TEXT = frozenset({".cls", ".txt", ".cls2", ".caption", ".index"})
+
+
+def read_shards(root: str, names: Sequence[str], suffixes: frozenset[str], columns: ColumnNames) -> ViewTable:
+    """Read the samples of tar files: `key.jpg` is the image, `key.json` its columns, `key.cls` and `key.txt` more.
+
+    Only headers and metadata are read; images are found again by their offset. A sample without an image or without
+    a position is a view with a problem.
+
+    Args:
+        root: folder or URL of the shards.
+        names: the shards, relative to `root`.
+        suffixes: extensions of images.
+        columns: columns of the JSON that are not spelled as usual.
+
+    Raises:
+        ValueError: when a shard is no plain tar file, or no sample has a position.
+    """
+    import pandas as pd
+
+    samples = [sample for name in names for sample in _samples(root, name, suffixes)]
+    source = f"{root}: {len(names)} shards" if len(names) > 1 else join(root, names[0])
+    if not any("image" in sample for sample in samples):
+        raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")
+    frame = pd.DataFrame.from_records(samples)
+    problems = _problems(frame, columns)
+    frame["image"] = frame["image"].fillna(frame["key"])
+    return make_table(frame, TarImages(root), source, columns, problems=problems)
+
+
+def _problems(frame: pd.DataFrame, columns: ColumnNames) -> list[str]:
+    from geocell.views.columns import find_columns
+
+    found = find_columns(frame, columns, "the JSON of the samples", ("lat", "lon"))
+    lost = frame[found["lat"]].isna() | frame[found["lon"]].isna()
+    return [
+        "no image" if bare else "no position" if no else ""
+        for bare, no in zip(frame["image"].isna(), lost, strict=True)
+    ]
+
+
+def _samples(root: str, name: str, suffixes: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Yield the columns of one shard's samples; members of a sample stand together, as WebDataset's own reader asks."""
+    path = join(root, name)
+    sample: dict[str, Any] = {}
+    try:
+        with (
+            open_remote(path) if "://" in path else Path(path).open("rb") as file,
+            tarfile.open(fileobj=file, mode="r:") as shard,
+        ):
+            for member in shard:
+                if not member.isfile() or Path(member.name).name.startswith("."):
+                    continue
+                stem, dot, extension = Path(member.name).name.partition(".")
+                key = str(Path(member.name).with_name(stem))
+                if sample and sample["key"] != key:
+                    yield sample
+                    sample = {}
+                sample["key"] = key
+                _add(sample, f"{dot}{extension}".lower(), name, member, shard, suffixes)
+    except tarfile.TarError as error:
+        raise ValueError(f"{path} must be a plain tar file, got: {error}: unpack a compressed one first.") from error
+    if sample:
+        yield sample
+
+
+def _add(
+    sample: dict[str, Any],
+    extension: str,
+    shard_name: str,
+    member: tarfile.TarInfo,
+    shard: tarfile.TarFile,
+    suffixes: frozenset[str],
+) -> None:
+    if Path(f"x{extension}").suffix in suffixes:
+        sample.setdefault("image", f"{shard_name}{MEMBER}{member.name}@{member.offset_data}+{member.size}")
+    elif extension in _TEXT or extension == ".json":
+        file = shard.extractfile(member)
+        text = "" if file is None else file.read().decode("utf-8", errors="replace").strip()
+        if extension != ".json":
+            sample.setdefault(extension[1:], text)
+            return
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return  # the sample has no position then, and says so
+        if isinstance(value, dict):
+            kept = {k: v if isinstance(v, str | int | float | bool | None) else json.dumps(v) for k, v in value.items()}
+            sample |= {k: v for k, v in kept.items() if k not in {"key", "image"}}

@@ -1,0 +1,82 @@
+"""WebDataset shards as img2dataset and others write them."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from geocell.views import ColumnNames, read_views
+
+JPEG = b"\xff\xd8 not decoded here"
+
+
+def write_shard(path: Path, members: dict[str, bytes | dict[str, object]], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, value in members.items():
+            data = json.dumps(value).encode() if isinstance(value, dict) else value
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def sample(key: str, lat: float, **more: object) -> dict[str, bytes | dict[str, object]]:
+    return {f"{key}.jpg": JPEG + key.encode(), f"{key}.json": {"lat": lat, "lon": 5.0, **more}}
+
+
+def test_one_shard(tmp_path: Path) -> None:
+    members = sample("000", 1.0, country="NA", exif={"a": 1}) | sample("001", 2.0) | {"001.cls": b"7\n"}
+    table = read_views(write_shard(tmp_path / "a.tar", {"__meta__.txt": b"x"} | members))
+    frame = table.frame[table.frame["problem"] == ""]
+    assert frame["lat"].tolist() == [1.0, 2.0]
+    assert frame["key"].tolist() == ["000", "001"]
+    assert frame["country"].tolist()[0] == "NA"
+    assert frame["exif"].tolist()[0] == '{"a": 1}'
+    assert frame["cls"].tolist()[1] == "7"
+    assert [table.images.read(image) for image in frame["image"].tolist()] == [JPEG + b"000", JPEG + b"001"]
+    assert frame["image"].tolist()[0].startswith("a.tar::000.jpg@")
+
+
+@pytest.mark.parametrize(
+    "what", ["{folder}", "{folder}/*.tar", "{folder}/s-{{00..02}}.tar", "{folder}/s-0{{0,1,2}}.tar"]
+)
+def test_many_shards_are_one_table(tmp_path: Path, what: str) -> None:
+    for i in range(3):
+        write_shard(tmp_path / f"s-{i:02d}.tar", sample(f"{i}/x", float(i)))
+    table = read_views(what.format(folder=tmp_path))
+    assert table.frame["lat"].tolist() == [0.0, 1.0, 2.0]
+    assert [table.images.read(image) for image in table.frame["image"].tolist()] == [
+        JPEG + f"{i}/x".encode() for i in range(3)
+    ]
+
+
+def test_samples_that_lack_something_are_rows(tmp_path: Path) -> None:
+    members: dict[str, bytes | dict[str, object]] = {
+        "a.jpg": JPEG, "a.json": b"{broken", "b.json": {"lat": 3, "lon": 4}, "c.png": b"png",
+        **sample("d", 1.0), "e.json": {"lat": 1}, "e.webp": b"w",
+    }  # fmt: skip
+    frame = read_views(write_shard(tmp_path / "a.tar", members)).frame
+    assert frame["problem"].tolist() == ["no position", "no image", "no position", "", "no position"]
+    assert frame["image"].tolist()[1] == "b"
+
+
+def test_names_of_coordinates(tmp_path: Path) -> None:
+    members = {"a.jpg": JPEG, "a.json": {"y": 1.5, "x": 2.5}}
+    path = write_shard(tmp_path / "a.tar", members)
+    assert read_views(path, ColumnNames(lat_column="y", lon_column="x")).frame["lon"].tolist() == [2.5]
+    with pytest.raises(ValueError, match=r"column for lat .*--lat-column"):
+        read_views(path)
+
+
+def test_what_is_no_shard(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be a plain tar file"):
+        read_views(write_shard(tmp_path / "packed.tar", sample("a", 1.0), "w:gz"))
+    with pytest.raises(ValueError, match="must hold images"):
+        read_views(write_shard(tmp_path / "text.tar", {"a.txt": b"x"}))
+    with pytest.raises(FileNotFoundError, match=r"s-01\.tar, which does not exist: check the pattern"):
+        write_shard(tmp_path / "s-00.tar", sample("a", 1.0))
+        read_views(f"{tmp_path}/s-{{00..01}}.tar")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        read_views(tmp_path / "*.nothing")
