@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import read_results
+from geocell.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -88,6 +89,22 @@ def _speeds() -> str:
     return "\n".join([*lines, "", f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."])
 
 
+def _heads() -> str:
+    header = ["head", "partition", "starts from", "settings", "cells", "top-1", "balscore"]
+    recipes = {path.parent.name: read_recipe(path) for path in (ROOT / "heads").glob("*/recipe.toml")}
+    rows = sorted(recipes.items(), key=lambda item: (-item[1]["published"]["balscore"], item[0]))
+    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---|---:|---:|---:|"]
+    for name, recipe in rows:
+        head, published = recipe["head"], recipe["published"]
+        settings = ", ".join(f"{key} {value}" for key, value in recipe.get("fit", {}).items()) or "–"
+        numbers = f"{published['cells']:,} | {published['top1']:.1f} | {published['balscore']:.1f}"
+        lines.append(f"| {name} | {head['partition']} | {head.get('init', '–')} | {settings} | {numbers} |")
+    note = (
+        "Published by their authors on their own test split, top-1 and balscore in percent; reproduced by nobody here."
+    )
+    return "\n".join([*lines, "", note])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quickstart": _quickstart,
@@ -99,6 +116,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "partition_speed": _speeds,
     },
     "partitions/README.md": {"recipes": _recipes},
+    "heads/README.md": {"heads": _heads},
 }
 """File -> its generated parts."""
 

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from geocell.splits import Splits as Splits
     from geocell.splits import make_splits as make_splits
     from geocell.splits import split as split
+    from geocell.sweeps.plan import SweepConfig as SweepConfig
+    from geocell.sweeps.run import sweep as sweep
     from geocell.views import ColumnNames as ColumnNames
     from geocell.views import ViewTable as ViewTable
     from geocell.views import read_views as read_views
@@ -81,6 +83,8 @@ _HOMES = {
     "publish": ("pull_head", "push_head"),
     "recipe": ("FitConfig",),
     "splits": ("Splits", "make_splits", "split"),
+    "sweeps.plan": ("SweepConfig",),
+    "sweeps.run": ("sweep",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

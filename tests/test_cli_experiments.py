@@ -70,3 +70,26 @@ def test_compare_refuses_what_is_no_head(heads: Path, capsys: pytest.CaptureFixt
     assert main(f"compare {heads}/long {heads}/short {base(heads)} --split dev".split()) == 1
     assert "split must be one of" in capsys.readouterr().err
     assert main(f"compare {heads}/long {base(heads)}".split()) == 2
+
+
+def test_sweep_prints_a_table_and_reports_what_failed(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, k in (("eight", 8), ("many", 800)):
+        (road / "partitions" / name).mkdir(parents=True)
+        (road / "partitions" / name / "recipe.toml").write_text(f'[partition]\nkind = "kmeans"\nk = {k}\n')
+    recipe = road / "sweep.toml"
+    recipe.write_text('[sweep]\npartitions = ["eight"]\n[fit]\nepochs = 2\n')
+    command = f"sweep {recipe} {base(road)} --out {road}/sweep --seeds 0 3 --jobs 1 --device cpu"
+    assert main(command.split()) == 0
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[2].split()[:4] == ["eight", "eight", "8", "2"]
+    assert captured.err == ""
+    assert main([*command.split(), "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert [line["seed"] for line in value["results"]] == [0, 3]
+    recipe.write_text('[sweep]\npartitions = ["eight", "many"]\n[fit]\nepochs = 2\n')
+    assert main(command.split()) == 1
+    captured = capsys.readouterr()
+    assert "many was not fitted: KMeansPartitioner: k must be at most" in captured.out
+    assert captured.err == "geocell: 1 of 2 rows were not fitted: many.\n"
+    assert main(f"sweep {road}/nowhere.toml {base(road)} --out {road}/other".split()) == 1
+    assert "there is none at" in capsys.readouterr().err

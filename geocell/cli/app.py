@@ -84,6 +84,7 @@ def build_app() -> App:
     app.command(heads.fit_head, name="fit-head")
     app.command(heads.score, name="score")
     app.command(experiments.compare, name="compare")
+    app.command(experiments.sweep, name="sweep")
     app.command(heads.predict, name="predict")
     app.command(publish.push, name="push")
     app.command(publish.pull, name="pull")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from geocell.cli.output import cache_locations, emit
+from cyclopts import Parameter
+
+from geocell.cli.output import cache_locations, emit, note
 
 
 def compare(
@@ -38,3 +41,52 @@ def compare(
     names = (str(head_a), str(head_b))
     result = {"head_a": names[0], "head_b": names[1], **comparison.to_dict(), "sentence": comparison.sentence(*names)}
     emit(result, comparison.text(*names), json)
+
+
+def sweep(
+    recipes: list[Path],
+    /,
+    *,
+    cache: Path,
+    splits: Path,
+    out: Path,
+    seeds: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
+    jobs: int = 0,
+    split: str = "test",
+    decode: str = "centroid",
+    shapes: Path | None = None,
+    device: str | None = None,
+    json: bool = False,
+) -> None:
+    """Fit and score every row of some recipes with every seed, and print the table beside the published numbers.
+
+    Run again, it goes on where it stopped. A row that cannot be fitted is reported, and does not stop the others.
+
+    Args:
+        recipes: recipes of heads, and sweep files: partitions x configs x seeds.
+        cache: feature cache.
+        splits: splits.json with train and the split to score; val selects the epochs.
+        out: folder of the sweep: partitions/, heads/, results.csv, summary.csv, summary.png.
+        seeds: seeds for every row, instead of its own.
+        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        split: which split is scored.
+        decode: decoder of the scores, centroid or mean.
+        shapes: boundary file, for partitions of regions whose recipe names none.
+        device: device of every fit, instead of its own.
+        json: print one JSON object.
+    """
+    from geocell.sweeps.plan import SweepConfig
+    from geocell.sweeps.run import sweep as run_sweep
+
+    config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
+    result = run_sweep(recipes, cache, splits, out, config)
+    if result.finished:
+        try:
+            result.draw()
+        except ImportError as error:
+            note(f"no picture was drawn: {error}")
+    emit(result.to_dict(), result.text(), json)
+    if result.failed:
+        raise ValueError(
+            f"{len(result.failed)} of {len(result.rows)} rows were not fitted: {', '.join(result.failed)}."
+        )

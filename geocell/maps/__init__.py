@@ -9,5 +9,15 @@ from geocell.maps.cells import draw_cell_maps, draw_cells
 from geocell.maps.centroids import draw_centroids
 from geocell.maps.panel import MapPanel
 from geocell.maps.picture import draw_map, draw_maps
+from geocell.maps.sweeps import draw_sweep
 
-__all__ = ["MapPanel", "draw_audits", "draw_cell_maps", "draw_cells", "draw_centroids", "draw_map", "draw_maps"]
+__all__ = [
+    "MapPanel",
+    "draw_audits",
+    "draw_cell_maps",
+    "draw_cells",
+    "draw_centroids",
+    "draw_map",
+    "draw_maps",
+    "draw_sweep",
+]

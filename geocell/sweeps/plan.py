@@ -1,0 +1,236 @@
+"""What a sweep fits: the rows of recipes and sweep files, each a partition, the settings of a fit and a start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from geocell.decoders import require_decoder
+from geocell.files import read_recipe_tables
+from geocell.recipe import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+
+RECIPE_FILE = "recipe.toml"
+SWEEP_KEYS = ("partitions", "seeds")
+"""Keys of `[sweep]`: folders of partitions, every config on each; seeds, every config with each."""
+
+_SWEEP_TABLES = ("sweep", "fit", "configs")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """How a sweep is run.
+
+    Attributes:
+        seeds: seeds for every row, instead of its own.
+        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        split: which split is scored.
+        decode: decoder of the scores.
+        shapes: boundary file, for partitions of regions whose recipe names none.
+        device: device of every fit, instead of its own.
+    """
+
+    seeds: tuple[int, ...] = ()
+    jobs: int = 0
+    split: str = "test"
+    decode: str = "centroid"
+    shapes: Path | None = None
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what does not need the data."""
+        if self.jobs < 0:
+            raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must be different from each other, got {list(self.seeds)}.")
+        require_decoder(self.decode)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a sweep's table: what is fitted, once per seed.
+
+    Attributes:
+        name: what the table calls it; a folder's name.
+        partition: folder with the recipe of its partition, or with the partition.
+        config: the settings, with the seed of a lone fit.
+        init: name of the row it starts from.
+        seeds: the seeds its file asks for; none for the one of `config`.
+        published: numbers copied from the authors of the recipe, in percent and km as they print them.
+    """
+
+    name: str
+    partition: Path
+    config: FitConfig
+    init: str | None = None
+    seeds: tuple[int, ...] = ()
+    published: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of a sweep.
+
+    Attributes:
+        row: its row.
+        config: the settings, with its own seed.
+        init: the fit it starts from.
+    """
+
+    row: Row
+    config: FitConfig
+    init: Fit | None = None
+
+    @property
+    def name(self) -> str:
+        """Row and seed: the name of its folder."""
+        return f"{self.row.name}-seed{self.config.seed}"
+
+
+def read_rows(sources: Sequence[Path]) -> list[Row]:
+    """Read the rows of recipes of heads, and of sweep files, which have a table `[sweep]`.
+
+    A row that another starts from (`init`) joins the list before it, from the folder beside its own, when it was not
+    named.
+
+    Raises:
+        FileNotFoundError: when a file, or the folder of a partition, is missing.
+        ValueError: for a file that is neither, an unknown key, two rows of one name, or starts in a circle.
+    """
+    if not sources:
+        raise ValueError("a sweep needs at least one recipe or sweep file, got none: name one.")
+    rows: dict[str, Row] = {}
+    for source in sources:
+        for row in _rows_of(Path(source)):
+            if row.name in rows:
+                raise ValueError(f"every row of a sweep needs its own name, got {row.name!r} twice: rename a recipe.")
+            rows[row.name] = row
+    homes = {row_of(path).name: path for path in map(Path, sources) if not _is_sweep(path)}
+    waiting = list(homes.items())
+    while waiting:
+        name, path = waiting.pop()
+        start = rows[name].init
+        if start is not None and start not in rows:
+            beside = path.parent.parent / start / RECIPE_FILE
+            rows[start] = row_of(beside)
+            waiting.append((start, beside))
+    return _starts_first(rows)
+
+
+def _starts_first(rows: Mapping[str, Row]) -> list[Row]:
+    """Return the rows in their order, each after the one it starts from."""
+    ordered: dict[str, Row] = {}
+
+    def add(name: str, before: tuple[str, ...]) -> None:
+        if name in before:
+            raise ValueError(f"a row must not start from itself, got {' <- '.join((*before, name))}: change an init.")
+        if name not in rows:
+            known = ", ".join(rows)
+            raise ValueError(f"init must name a row of the sweep ({known}), got {name!r} in {before[-1]!r}.")
+        start = rows[name].init
+        if start is not None:
+            add(start, (*before, name))
+        ordered[name] = rows[name]
+
+    for name in rows:
+        add(name, ())
+    return list(ordered.values())
+
+
+def _is_sweep(path: Path) -> bool:
+    return "sweep" in read_recipe_tables(path, (*SECTIONS, *_SWEEP_TABLES))
+
+
+def _rows_of(path: Path) -> list[Row]:
+    return _rows_of_sweep(path) if _is_sweep(path) else [row_of(path)]
+
+
+def row_of(path: Path) -> Row:
+    """Return the row of a head's recipe, called like its folder when the file is called recipe.toml.
+
+    Raises:
+        FileNotFoundError: when there is no such file, or no folder of its partition.
+        ValueError: when it is not a recipe, or names no partition.
+    """
+    recipe = read_recipe(path)
+    head = recipe.get("head", {})
+    if "partition" not in head:
+        raise ValueError(f'{path} [head] must name the partition of its fit: add partition = "FOLDER".')
+    config = fit_config_from_dict(recipe.get("fit", {}), f"{path} [fit]")
+    name = path.resolve().parent.name if path.name == RECIPE_FILE else path.stem
+    return Row(
+        name, partition_folder(str(head["partition"]), path), config, head.get("init"), (), recipe.get("published", {})
+    )
+
+
+def _rows_of_sweep(path: Path) -> list[Row]:
+    """Return the rows of a sweep file: every config on every partition."""
+    tables = read_recipe_tables(path, _SWEEP_TABLES)
+    strangers = sorted(set(tables["sweep"]) - set(SWEEP_KEYS))
+    if strangers:
+        raise ValueError(f"{path} [sweep] must have keys among {', '.join(SWEEP_KEYS)}, got {', '.join(strangers)}.")
+    partitions, seeds = tables["sweep"].get("partitions", []), tables["sweep"].get("seeds", [])
+    if not isinstance(partitions, list) or not partitions or not all(isinstance(name, str) for name in partitions):
+        raise ValueError(f"{path} [sweep] partitions must be a list of folders of partitions, got {partitions!r}.")
+    if not isinstance(seeds, list) or any(isinstance(seed, bool) or not isinstance(seed, int) for seed in seeds):
+        raise ValueError(f"{path} [sweep] seeds must be a list of whole numbers, got {seeds!r}.")
+    configs = tables.get("configs") or {"": {}}
+    rows = []
+    for partition in partitions:
+        folder = partition_folder(partition, path)
+        for config_name, changes in configs.items():
+            if not isinstance(changes, dict):
+                raise ValueError(  # noqa: TRY004 - every mistake in a recipe is one kind of error
+                    f"{path} [configs] must have a table for every config, got {config_name} = {changes!r}."
+                )
+            stated = {**tables.get("fit", {}), **changes}
+            init = stated.pop("init", None)
+            config = fit_config_from_dict(stated, f"{path} [configs.{config_name}]")
+            start = None if init is None else _joined(folder.name, str(init))
+            rows.append(Row(_joined(folder.name, config_name), folder, config, start, tuple(seeds)))
+    return rows
+
+
+def _joined(partition: str, config: str) -> str:
+    return f"{partition}-{config}" if config else partition
+
+
+def partition_folder(name: str, path: Path) -> Path:
+    """Return the folder that a recipe calls `name`: a path from the recipe, or one in a folder `partitions` near it.
+
+    Raises:
+        FileNotFoundError: when no such folder has a recipe or a partition.
+    """
+    here = path.resolve().parent
+    places = [
+        here / name,
+        *(base / "partitions" / name for base in (here, here.parent, here.parent.parent, Path.cwd())),
+    ]
+    for place in places:
+        if (place / RECIPE_FILE).is_file() or (place / "partition.json").is_file():
+            return place
+    raise FileNotFoundError(
+        f"{path} is fitted on the partition {name!r}, and no folder of that name beside it or in partitions/ has a "
+        f"{RECIPE_FILE} or a partition.json: write one, or name the folder by its path."
+    )
+
+
+def fits_of(rows: Sequence[Row], config: SweepConfig = SweepConfig()) -> list[Fit]:
+    """Return the fits of rows, each after the one it starts from.
+
+    A fit starts from the one of the same seed, and from the first of that row where it has no such seed.
+
+    Args:
+        rows: what `read_rows` returned.
+        config: whose seeds and device win over those of the rows.
+    """
+    fits: dict[str, dict[int, Fit]] = {}
+    for row in rows:
+        own = fits.setdefault(row.name, {})
+        starts = {} if row.init is None else fits[row.init]
+        for seed in config.seeds or row.seeds or (row.config.seed,):
+            start = starts.get(seed) or next(iter(starts.values()), None)
+            settings = replace(row.config, seed=seed, device=config.device or row.config.device)
+            own[seed] = Fit(row, settings, start)
+    return [fit for by_seed in fits.values() for fit in by_seed.values()]

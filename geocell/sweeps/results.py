@@ -1,0 +1,191 @@
+"""What a sweep reached: one line per fit, one per row with its interval over seeds, as files, table and picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from geocell.files import FORMAT, read_json, write_text
+from geocell.head_files import CONFIG_FILE, SCORES_FILE
+from geocell.intervals import INTERVAL
+from geocell.metrics import RADII_KM, Scores
+from geocell.report import ABSENT, percent, text_table
+from geocell.sweeps.plan import Fit, Row
+
+RESULTS_FILE = "results.csv"
+SUMMARY_FILE = "summary.csv"
+PLOT_FILE = "summary.png"
+
+SCORES = ("balscore", "top1", "top5", *(f"within_{radius}" for radius in RADII_KM), "median_km", "mean_km")
+PUBLISHED = ("cells", "top1", "balscore")
+"""What the table shows of the published numbers, if they are there."""
+
+Values = Mapping[str, Any]
+
+
+def read_fit(folder: Path) -> dict[str, Any]:
+    """Return the line of a finished fit, from the folder of its head; shares are fractions."""
+    config = read_json(folder / CONFIG_FILE, "a head")
+    scores = Scores.from_dict(read_json(folder / SCORES_FILE, "a fit of a sweep"), str(folder / SCORES_FILE))
+    training = config["training"]
+    values: dict[str, Any] = {
+        "n_cells": scores.n_cells,
+        "epochs_run": training["epochs_run"],
+        "best_epoch": training["best_epoch"],
+        "val_balscore": training["val"].get("balscore"),
+        "decoder": scores.decoder,
+        "split": scores.split,
+        "n_locations": scores.n_locations,
+        "n_outside": scores.n_outside,
+        "median_km": scores.median_km,
+        "mean_km": scores.mean_km,
+        "top1": scores.top1,
+        "top5": scores.top5,
+        **{f"within_{radius}": share for radius, share in scores.within.items()},
+        "balscore": scores.balscore,
+    }
+    low, high = scores.intervals["balscore"]
+    return {**values, "balscore_low": low, "balscore_high": high}
+
+
+def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Return the 95 % t interval of a mean over seeds, None for one seed."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    half = t.ppf((1 + INTERVAL) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """A sweep and what it reached so far.
+
+    Attributes:
+        out: its folder.
+        fits: every fit that it is made of.
+        finished: name of a fit -> its values.
+        failed: name of a row -> why it could not be fitted.
+    """
+
+    out: Path
+    fits: Sequence[Fit]
+    finished: dict[str, Values]
+    failed: dict[str, str]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, in their order."""
+        return list({fit.row.name: fit.row for fit in self.fits}.values())
+
+    def results(self) -> list[dict[str, Any]]:
+        """Return one mapping per finished fit, in the order of the rows."""
+        return [
+            {"head": fit.row.name, "partition": fit.row.partition.name, "seed": fit.config.seed, **values}
+            for fit in self.fits
+            if (values := self.finished.get(fit.name)) is not None
+        ]
+
+    def summary(self) -> list[dict[str, Any]]:
+        """Return one mapping per row: means over seeds, their 95 % intervals, and the published numbers.
+
+        `balscore_low` and `_high` are the ends of the interval over locations, averaged over seeds; `…_seeds_low` and
+        `_high` those of the mean over seeds, None for one seed. Shares are fractions, the published ones too.
+        """
+        lines = []
+        for row in self.rows:
+            done = [line for line in self.results() if line["head"] == row.name]
+            line: dict[str, Any] = {"head": row.name, "partition": row.partition.name, "seeds": len(done)}
+            line["n_cells"] = done[0]["n_cells"] if done else None
+            for name in (*SCORES, "balscore_low", "balscore_high"):
+                known = [float(fit[name]) for fit in done if fit[name] is not None]
+                line[name] = float(np.mean(known)) if known else None
+                if name in SCORES:
+                    line[f"{name}_seeds_low"], line[f"{name}_seeds_high"] = seed_interval(known) or (None, None)
+            for name in PUBLISHED:
+                value = row.published.get(name)
+                line[f"published_{name}"] = value if value is None or name == "cells" else round(value / 100, 6)
+            lines.append({**line, "failed": self.failed.get(row.name)})
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"format": FORMAT, "out": str(self.out), "summary": self.summary(), "results": self.results()}
+
+    def write(self) -> None:
+        """Write `results.csv` and `summary.csv` as far as the sweep is."""
+        write_text(self.out / SUMMARY_FILE, _csv(self.summary()))
+        if self.finished:
+            write_text(self.out / RESULTS_FILE, _csv(self.results()))
+
+    def draw(self) -> Path:
+        """Draw `summary.png`.
+
+        Raises:
+            ImportError: when matplotlib is not installed.
+        """
+        from geocell.maps import draw_sweep
+
+        return draw_sweep(self.out / PLOT_FILE, self.summary(), self.results(), caption=self.note())
+
+    def note(self) -> str:
+        """Return what a reader must know about the numbers."""
+        done = self.results()
+        if not done:
+            return "no fit has ended"
+        first = done[0]
+        return f"decoder {first['decoder']} · split {first['split']} · {first['n_locations']:,} locations"
+
+    def text(self) -> str:
+        """Return the table for the terminal, and what could not be fitted."""
+        summary = self.summary()
+        published = [name for name in PUBLISHED if any(line[f"published_{name}"] is not None for line in summary)]
+        several = any(line["seeds"] > 1 for line in summary)
+        header = ["head", "partition", "cells", "seeds", "top-1", "median km", "balscore", "95 %"]
+        header += ["± seeds"] if several else []
+        header += [f"published {name}".replace("top1", "top-1") for name in published]
+        table = text_table(header, [_cells(line, published, several) for line in summary], left=2)
+        note = f"{self.note()} · top-1 and balscore in % · 95 %: interval over locations"
+        note += " · ± seeds: half the 95 % interval of the mean over seeds" if several else ""
+        note += " · published: by their authors, on their own locations" if published else ""
+        reasons = [f"{name} was not fitted: {reason}" for name, reason in self.failed.items()]
+        return "\n".join([table, note, *reasons])
+
+
+def _cells(line: Values, published: Sequence[str], several: bool) -> list[str]:
+    """Return the texts of one line of the table."""
+    interval = ABSENT
+    if line["balscore_low"] is not None:
+        interval = f"[{percent(line['balscore_low'])}, {percent(line['balscore_high'])}]"
+    spread = None if line["balscore_seeds_low"] is None else line["balscore"] - line["balscore_seeds_low"]
+    median = ABSENT if line["median_km"] is None else f"{line['median_km']:,.1f}"
+    texts = [line["head"], line["partition"], _count(line["n_cells"]), str(line["seeds"]), _share(line["top1"])]
+    texts += [median, _share(line["balscore"]), interval]
+    texts += [_share(spread)] if several else []
+    numbers = {name: line[f"published_{name}"] for name in published}
+    return texts + [_count(value) if name == "cells" else _share(value) for name, value in numbers.items()]
+
+
+def _share(value: float | None) -> str:
+    return ABSENT if value is None else percent(value)
+
+
+def _count(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:,.0f}"
+
+
+def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Return mappings of the same keys as CSV; numbers have six digits, and nothing is an empty field."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in line.items()})
+    return buffer.getvalue()

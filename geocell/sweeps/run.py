@@ -1,0 +1,140 @@
+"""A sweep: partitions first, then the fits, keeping every one that ends, and the table of what they reach."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from geocell.devices import choose_device
+from geocell.files import FORMAT, read_json, write_json
+from geocell.head_files import CONFIG_FILE
+from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
+from geocell.partitioners.base import PARTITION_FILE, Partition
+from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows
+from geocell.sweeps.pool import Data, Setup, run_here, run_in_processes
+from geocell.sweeps.results import SweepResult, read_fit
+
+MANIFEST_FILE = "sweep.json"
+
+
+def sweep(
+    sources: Sequence[str | Path],
+    cache: str | Path,
+    splits: str | Path,
+    out: str | Path,
+    config: SweepConfig = SweepConfig(),
+) -> SweepResult:
+    """Fit and score every row of some recipes with every seed, and write the table of what they reach.
+
+    `out` gets `partitions/`, fitted on the training locations; `heads/`, one folder per fit, with its scores;
+    `results.csv`, one line per fit; and `summary.csv`, one line per row. Run again, a sweep goes on where it stopped: a
+    finished fit is not repeated. A row that cannot be fitted is reported and does not stop the others.
+
+    Args:
+        sources: recipes of heads and sweep files; see `plan.read_rows`.
+        cache: feature cache.
+        splits: splits.json with train, val and the split to score.
+        out: folder of the sweep.
+        config: how it is run.
+
+    Raises:
+        FileNotFoundError: when something named is not there.
+        ValueError: for bad recipes, or when `out` holds another sweep.
+        RuntimeError: when a process is killed.
+    """
+    fits = fits_of(read_rows([Path(source) for source in sources]), config)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
+    jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
+    setup = Setup(Path(cache), Path(splits), Path(out), config, threads=max(1, cores // jobs))
+    data = Data.of(setup)
+    _claim(setup, data)
+    failed = _make_partitions(fits, setup, data)
+    finished = {fit.name: values for fit in fits if (values := _finished(fit, setup)) is not None}
+    result = SweepResult(setup.out, tuple(fits), finished, failed)
+    result.write()
+    waiting = [fit for fit in fits if fit.name not in finished and fit.row.name not in failed]
+    running = run_here(waiting, setup, data) if jobs == 1 else run_in_processes(waiting, setup, jobs)
+    with tqdm(total=len(fits), initial=len(finished), unit="fit", file=sys.stderr, disable=None) as bar:
+        for fit, error in running:
+            if error is None:
+                finished[fit.name] = read_fit(setup.folder(fit))
+                result.write()
+            else:
+                failed[fit.row.name] = error
+            bar.update()
+            bar.set_postfix_str(fit.name)
+    return result
+
+
+def _claim(setup: Setup, data: Data) -> None:
+    """Write what the sweep is of, or refuse a folder that holds another one."""
+    scored = {"split": setup.config.split, "decode": setup.config.decode}
+    manifest = {"format": FORMAT, **scored, "locations_sha256": data.fingerprint()}
+    path = setup.out / MANIFEST_FILE
+    if path.exists():
+        found = read_json(path, "a sweep")
+        other = [key for key, value in manifest.items() if found.get(key) != value]
+        if other:
+            raise ValueError(f"{setup.out} holds a sweep that differs in {', '.join(other)}: name another --out.")
+    elif setup.out.exists() and any(setup.out.iterdir()):
+        raise FileExistsError(f"{setup.out} exists and is not the folder of a sweep: name another --out.")
+    else:
+        write_json(path, manifest)
+
+
+def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str, str]:
+    """Fit the partitions that are not there yet; return the rows whose partition cannot be, with the reason."""
+    failed: dict[str, str] = {}
+    for fit in fits:
+        if fit.row.name in failed:
+            continue
+        try:
+            _make_partition(fit.row.partition, setup.partition(fit), data, setup.config.shapes)
+        except (ValueError, OSError) as error:
+            failed[fit.row.name] = str(error)
+    return failed
+
+
+def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None) -> None:
+    recipe = source / RECIPE_FILE
+    if not recipe.is_file():
+        if not folder.exists():
+            Partition.load(source).save(folder)
+        return
+    kind, stated = read_partition_recipe(recipe)
+    takes_shapes = kind in PARTITIONERS and "shapes" in PARTITIONERS[kind].__dataclass_fields__
+    given = {"shapes": shapes} if shapes is not None and takes_shapes and "shapes" not in stated else {}
+    partitioner = partitioner_from_recipe(recipe, **given)
+    if not folder.exists():
+        partitioner.fit(data.train.latlon, "training locations of the sweep").save(folder)
+    elif read_json(folder / PARTITION_FILE, "a partition").get("parameters") != partitioner.parameters:
+        raise ValueError(f"{folder} has other parameters than {recipe}: name another --out, or remove that folder.")
+
+
+def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
+    """Return the results of a fit that is there, None for one that is not.
+
+    Raises:
+        ValueError: when another fit has its folder.
+    """
+    folder = setup.folder(fit)
+    if not folder.exists():
+        return None
+    found = read_json(folder / CONFIG_FILE, "a head")
+    init = None if fit.init is None else {**fit.init.config.to_dict(), "device": ""}
+    started = found["training"].get("init")
+    same = (
+        {**found["fit"], "device": ""} == {**fit.config.to_dict(), "device": ""},
+        (started and {**started["fit"], "device": ""}) == init,
+        found["partition_sha256"] == Partition.load(setup.partition(fit)).sha256,
+    )
+    if not all(same):
+        wrong = [what for what, ok in zip(("settings", "start", "partition"), same, strict=True) if not ok]
+        raise ValueError(f"{folder} was fitted with another {' and '.join(wrong)}: name another --out, or remove it.")
+    return read_fit(folder)

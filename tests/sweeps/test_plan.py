@@ -1,0 +1,102 @@
+"""What a sweep fits: rows from recipes and sweep files, their starts, partitions and seeds, and every refusal."""
+
+from pathlib import Path
+
+import pytest
+
+from geocell.recipe import FitConfig
+from geocell.sweeps.plan import SweepConfig, fits_of, read_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def recipe(folder: Path, name: str, text: str) -> Path:
+    path = folder / "heads" / name / "recipe.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A folder with two partitions and a two-stage recipe."""
+    for name in ("one", "two"):
+        (tmp_path / "partitions" / name).mkdir(parents=True)
+        (tmp_path / "partitions" / name / "recipe.toml").write_text('[partition]\nkind = "h3"\n')
+    recipe(tmp_path, "first", '[head]\npartition = "one"\n[fit]\nseed = 44\n[published]\nbalscore = 62.1\n')
+    recipe(tmp_path, "second", '[head]\npartition = "one"\ninit = "first"\n[fit]\nhaversine = 0.05\n')
+    return tmp_path
+
+
+def test_the_published_rows_are_read_with_their_starts_first() -> None:
+    rows = read_rows(sorted((ROOT / "heads").glob("*/recipe.toml")))
+    names = [row.name for row in rows]
+    assert len(rows) == 13
+    assert names.index("v12_seed_44") < names.index("v13_lambda_0.05")
+    assert {row.partition.parent for row in rows} == {ROOT / "partitions"}
+    fits = {fit.name: fit for fit in fits_of(rows)}
+    assert fits["v13_lambda_0.05-seed0"].init is fits["v12_seed_44-seed44"]
+    assert fits["v13_lambda_0.05-seed0"].row.published["balscore"] == 63.1
+
+
+def test_a_start_joins_from_the_folder_beside(world: Path) -> None:
+    rows = read_rows([world / "heads/second/recipe.toml"])
+    assert [row.name for row in rows] == ["first", "second"]
+    fits = fits_of(rows, SweepConfig(seeds=(3, 5), device="cpu"))
+    assert [fit.name for fit in fits] == ["first-seed3", "first-seed5", "second-seed3", "second-seed5"]
+    assert fits[3].init is fits[1]
+    assert fits[3].config == FitConfig(haversine=0.05, seed=5, device="cpu")
+
+
+def test_a_sweep_file_is_every_config_on_every_partition(world: Path) -> None:
+    file = world / "sweep.toml"
+    file.write_text(
+        '[sweep]\npartitions = ["one", "partitions/two"]\nseeds = [1, 2]\n[fit]\nepochs = 5\n'
+        '[configs.ce]\n[configs.late]\ninit = "ce"\nepochs = 2\n'
+    )
+    rows = {row.name: row for row in read_rows([file])}
+    assert list(rows) == ["one-ce", "one-late", "two-ce", "two-late"]
+    assert (rows["two-late"].init, rows["two-late"].config.epochs, rows["two-ce"].config.epochs) == ("two-ce", 2, 5)
+    assert [fit.name for fit in fits_of(list(rows.values()))][:2] == ["one-ce-seed1", "one-ce-seed2"]
+    file.write_text('[sweep]\npartitions = ["one"]\n')
+    assert [fit.name for fit in fits_of(read_rows([file]))] == ["one-seed0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[sweep]\n", r"partitions must be a list of folders of partitions, got \[\]"),
+        ('[sweep]\npartitions = ["one"]\nseed = 1\n', r"must have keys among partitions, seeds, got seed\."),
+        ('[sweep]\npartitions = ["one"]\nseeds = [1.5]\n', r"seeds must be a list of whole numbers, got \[1\.5\]"),
+        ('[sweep]\npartitions = ["one"]\n[configs.a]\nepoch = 1\n', r"\[configs\.a\] must have keys among .*got epoch"),
+        ('[sweep]\npartitions = ["one"]\n[configs]\na = 1\n', r"must have a table for every config, got a = 1"),
+        ('[sweep]\npartitions = ["one"]\n[configs.a]\ninit = "b"\n', r"init must name a row of the sweep .*'one-b'"),
+        ('[sweep]\npartitions = ["one"]\n[configs.a]\ninit = "a"\n', r"start from itself, got one-a <- one-a"),
+        ('[sweep]\npartitions = ["one"]\n[published]\nx = 1\n', r"must have tables among sweep, fit, configs"),
+        ("[fit]\nepochs = 2\n", r"\[head\] must name the partition of its fit"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_refused(world: Path, text: str, message: str) -> None:
+    (world / "sweep.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_rows([world / "sweep.toml"])
+
+
+def test_what_is_missing_is_named(world: Path) -> None:
+    with pytest.raises(ValueError, match="a sweep needs at least one recipe"):
+        read_rows([])
+    with pytest.raises(FileNotFoundError, match=r"there is none at .*nowhere"):
+        read_rows([world / "nowhere.toml"])
+    with pytest.raises(FileNotFoundError, match="fitted on the partition 'three', and no folder of that name"):
+        read_rows([recipe(world, "third", '[head]\npartition = "three"\n')])
+    with pytest.raises(ValueError, match="every row of a sweep needs its own name, got 'first' twice"):
+        read_rows([world / "heads/first/recipe.toml"] * 2)
+
+
+def test_the_way_it_is_run_is_checked() -> None:
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 0, got -1"):
+        SweepConfig(jobs=-1)
+    with pytest.raises(ValueError, match=r"seeds must be different from each other, got \[1, 1\]"):
+        SweepConfig(seeds=(1, 1))
+    with pytest.raises(ValueError, match="decode must be one of"):
+        SweepConfig(decode="best")

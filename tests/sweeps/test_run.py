@@ -1,0 +1,216 @@
+"""Running sweeps: every fit once, what stops and what does not, in one process and in two, and what is written."""
+
+import csv
+import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.encoding import import_features
+from geocell.fit import fit_head
+from geocell.head_files import load_head
+from geocell.splits import Splits
+from geocell.sweeps import pool
+from geocell.sweeps.plan import SweepConfig
+from geocell.sweeps.results import SweepResult, seed_interval
+from geocell.sweeps.run import sweep
+from geocell.views import read_views
+from tests.worlds import INFO
+
+ONE = SweepConfig(jobs=1, device="cpu")
+SWEEP = """
+[sweep]
+partitions = ["coarse", "fine"]
+seeds = [0, 1]
+[fit]
+epochs = 3
+[configs.ce]
+[configs.distance]
+init = "ce"
+epochs = 2
+haversine = 0.01
+"""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a cache, splits, two partitions and a sweep file."""
+    folder = tmp_path_factory.mktemp("world")
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), axis=1)
+    features = np.concatenate((latlon / 5, rng.normal(size=(90, INFO.dim - 2))), axis=1).astype(np.float32)
+    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
+    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
+    np.save(folder / "features.npy", features)
+    table = read_views(folder / "photos.csv", images_optional=True)
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
+    ids = [f"loc{i:03d}" for i in range(90)]
+    Splits({"train": tuple(ids[:50]), "val": tuple(ids[50:65]), "test": tuple(ids[65:])}).save(folder / "splits.json")
+    for name, k in (("coarse", 4), ("fine", 9), ("impossible", 900)):
+        (folder / "partitions" / name).mkdir(parents=True)
+        (folder / "partitions" / name / "recipe.toml").write_text(f'[partition]\nkind = "kmeans"\nk = {k}\n')
+    (folder / "sweep.toml").write_text(SWEEP)
+    return folder
+
+
+def run(world: Path, out: Path, config: SweepConfig = ONE, recipe: str = "sweep.toml") -> SweepResult:
+    return sweep([world / recipe], world / "cache", world / "splits.json", out, config)
+
+
+@pytest.fixture(scope="module")
+def done(world: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
+    return run(world, tmp_path_factory.mktemp("sweep") / "out")
+
+
+def weights(out: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in sorted(out.glob("heads/*/model.safetensors"))}
+
+
+def test_every_config_on_every_partition_with_every_seed(done: SweepResult) -> None:
+    assert len(done.finished) == len(weights(done.out)) == 8
+    head = load_head(done.out / "heads" / "fine-distance-seed1")
+    assert (len(head.partition), head.config.haversine, head.config.seed) == (9, 0.01, 1)
+    assert head.training["init"]["fit"]["seed"] == 1
+    assert head.partition.fitted_on["n_locations"] == 50
+
+
+def test_the_files_say_what_the_heads_do(done: SweepResult) -> None:
+    with (done.out / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["head"] for line in lines[::2]] == ["coarse-ce", "coarse-distance", "fine-ce", "fine-distance"]
+    scores = json.loads((done.out / "heads" / "fine-ce-seed1" / "scores.json").read_text())
+    assert float(lines[5]["balscore"]) == pytest.approx(scores["balscore"], rel=1e-5)
+    assert float(lines[5]["balscore_high"]) == pytest.approx(scores["intervals"]["balscore"][1], rel=1e-5)
+    with (done.out / "summary.csv").open(newline="") as file:
+        summary = {line["head"]: line for line in csv.DictReader(file)}
+    means = [float(line["median_km"]) for line in lines if line["head"] == "fine-ce"]
+    assert float(summary["fine-ce"]["median_km"]) == pytest.approx(np.mean(means), rel=1e-5)
+    assert summary["fine-ce"]["seeds"] == "2"
+    assert float(summary["fine-ce"]["median_km_seeds_low"]) < np.mean(means)
+
+
+def test_the_picture_has_every_row(done: SweepResult) -> None:
+    pytest.importorskip("matplotlib")
+    assert done.draw().read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_finished_fit_is_not_repeated(
+    world: Path, done: SweepResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return fit_head(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pool, "fit_head", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "out")
+    assert len(weights(tmp_path / "out")) == 3
+    assert len((tmp_path / "out" / "results.csv").read_text().splitlines()) == 4
+    run(world, tmp_path / "out")
+    assert len(calls) == 4 + 5
+    assert weights(tmp_path / "out") == weights(done.out)
+    assert (tmp_path / "out" / "summary.csv").read_bytes() == (done.out / "summary.csv").read_bytes()
+    run(world, tmp_path / "out")
+    assert len(calls) == 4 + 5
+
+
+def test_a_fit_that_was_cut_short_is_not_kept(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dataclasses import replace
+
+    def cut(*args: object, **kwargs: object) -> object:
+        head = fit_head(*args, **kwargs)  # type: ignore[arg-type]
+        return replace(head, training={**head.training, "interrupted": True})
+
+    monkeypatch.setattr(pool, "fit_head", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run(world, tmp_path / "out")
+    assert weights(tmp_path / "out") == {}
+
+
+PARTLY = """
+[sweep]
+partitions = ["impossible", "coarse"]
+[fit]
+epochs = 2
+[configs.ce]
+[configs.late]
+init = "ce"
+[configs.wild]
+lr = 1e9
+haversine = 1e9
+[configs.after]
+init = "wild"
+"""
+
+
+def test_what_cannot_be_fitted_does_not_stop_the_others(world: Path, tmp_path: Path) -> None:
+    (world / "partly.toml").write_text(PARTLY)
+    result = run(world, tmp_path / "here", recipe="partly.toml")
+    assert set(result.finished) == {"coarse-ce-seed0", "coarse-late-seed0"}
+    assert "k must be at most the number of distinct locations, 50, got 900" in result.failed["impossible-ce"]
+    assert "must be finite" in result.failed["coarse-wild"]
+    assert result.failed["coarse-after"] == "the fit it starts from failed: coarse-wild-seed0"
+    assert "impossible-ce was not fitted: KMeansPartitioner" in result.text()
+    assert [line["seeds"] for line in result.summary()[-4:]] == [1, 1, 0, 0]
+    there = run(world, tmp_path / "there", SweepConfig(jobs=2, device="cpu"), "partly.toml")
+    assert weights(tmp_path / "there") == weights(tmp_path / "here")
+    assert there.failed == result.failed
+
+
+def test_a_killed_process_is_said_and_loses_nothing(
+    world: Path, done: SweepResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def __init__(self, *_args: object, **_kwargs: object) -> None: ...
+
+        def submit(self, *_args: object) -> Future[None]:
+            future: Future[None] = Future()
+            future.set_exception(BrokenProcessPool("gone"))
+            return future
+
+        def shutdown(self, **_kwargs: object) -> None: ...
+
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", Broken)
+    (world / "more.toml").write_text(SWEEP.replace("seeds = [0, 1]", "seeds = [0, 1, 2]"))
+    with pytest.raises(
+        RuntimeError, match=r"a process of the sweep was killed.*fewer --jobs; the finished fits are kept"
+    ):
+        run(world, done.out, SweepConfig(jobs=2, device="cpu"), "more.toml")
+    assert len(weights(done.out)) == 8
+
+
+def test_a_folder_of_something_else_is_refused(world: Path, done: SweepResult, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds a sweep that differs in decode: name another --out"):
+        run(world, done.out, SweepConfig(jobs=1, decode="mean"))
+    (world / "other.toml").write_text(SWEEP.replace("epochs = 3", "epochs = 4"))
+    with pytest.raises(ValueError, match="coarse-ce-seed0 was fitted with another settings"):
+        run(world, done.out, recipe="other.toml")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not the folder of a sweep"):
+        run(world, tmp_path)
+
+
+def test_the_table_shows_published_numbers_as_published(world: Path, tmp_path: Path) -> None:
+    path = world / "heads" / "known" / "recipe.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('[head]\npartition = "coarse"\n[fit]\nepochs = 1\n[published]\ncells = 5\nbalscore = 61.5\n')
+    result = run(world, tmp_path / "out", recipe="heads/known/recipe.toml")
+    header, _, line, note = result.text().splitlines()
+    assert header.endswith("published cells  published balscore")
+    assert line.split()[-2:] == ["5", "61.5"]
+    assert "published: by their authors" in note
+    assert result.summary()[0]["published_balscore"] == pytest.approx(0.615)
+    assert "seeds_low" in str(result.to_dict()["summary"])
+
+
+def test_intervals_over_seeds_are_those_of_t() -> None:
+    assert seed_interval([0.5]) is None
+    low, high = seed_interval([0.50, 0.52, 0.54]) or (0, 0)
+    assert (low, high) == pytest.approx((0.52 - 4.303 * 0.02 / 3**0.5, 0.52 + 4.303 * 0.02 / 3**0.5), abs=1e-5)
