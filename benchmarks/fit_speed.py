@@ -168,7 +168,7 @@ def main() -> None:
     for n_cells, size in cases:
         if len(world.centroids) != n_cells:
             world = World(n_cells, locations)
-        times = measure(world, size, 10.0 if flags.quick else 25.0)
+        times = measure(world, size, 10.0 if flags.quick else 12.0)
         rows.append(
             {
                 **row_of(n_cells, size, locations, times),

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from geocell.encoders import load_encoder as load_encoder
     from geocell.encoding import encode as encode
     from geocell.encoding import import_features as import_features
+    from geocell.ensemble import Ensemble as Ensemble
+    from geocell.ensemble import average_heads as average_heads
+    from geocell.ensemble import load_ensemble as load_ensemble
     from geocell.fit import fit_head as fit_head
     from geocell.geodesy import distance_km as distance_km
     from geocell.head import Head as Head
@@ -63,6 +66,7 @@ _HOMES = {
     "decoders": ("decode",),
     "encoding": ("encode", "import_features"),
     "encoders": ("CLIPEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
+    "ensemble": ("Ensemble", "average_heads", "load_ensemble"),
     "fit": ("fit_head",),
     "geodesy": ("distance_km",),
     "head": ("Head",),

@@ -16,6 +16,7 @@ from geocell.geodesy import as_latlon, distance_km
 from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
 
 if TYPE_CHECKING:
+    from geocell.ensemble import Ensemble
     from geocell.head import Head
     from geocell.locations import Locations
     from geocell.partitioners.base import Partition
@@ -212,11 +213,11 @@ def outcomes_of(
     return Outcomes(distance_km(points, true_points), first, five, n_outside)
 
 
-def outcomes(head: Head, locations: Locations, decode: str = "centroid", split: str = "") -> Outcomes:
+def outcomes(head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "") -> Outcomes:
     """Return what a head makes of locations, without ever holding the whole posterior.
 
     Args:
-        head: the head.
+        head: the head, or an ensemble of them.
         locations: P locations with features of the head's encoder.
         decode: name of the decoder.
         split: name of the split that the locations are, for messages.
@@ -265,11 +266,11 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
     )
 
 
-def score(head: Head, locations: Locations, decode: str = "centroid", split: str = "") -> Scores:
+def score(head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "") -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
 
     Args:
-        head: the head.
+        head: the head, or an ensemble of them.
         locations: P locations with features of the head's encoder.
         decode: name of the decoder.
         split: name of the split that the locations are, for the record.

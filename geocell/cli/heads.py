@@ -81,6 +81,25 @@ def fit_head(
     emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
 
 
+def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+    """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
+
+    Args:
+        heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
+        out: folder of the head.
+        overwrite: replace an existing head.
+        json: print one JSON object.
+    """
+    from geocell.ensemble import average_heads
+    from geocell.files import require_new
+
+    require_new(out, overwrite)
+    head = average_heads([open_head(name)[0] for name in heads])
+    head.save(out, overwrite=overwrite)
+    text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
+    emit({"head": str(out), "averaged": heads}, text, json)
+
+
 def score(
     head: str,
     /,
