@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 FORMAT = 1
 """The major format number of everything this version writes."""
@@ -19,6 +21,58 @@ FORMAT = 1
 def canonical_json(value: object) -> str:
     """Return JSON text that depends on the value alone: sorted by nothing but insertion, exact floats, no NaN."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def as_place(path: Path | str) -> Path:
+    """Return a path; for a URL such as `s3://bucket/folder` one of universal_pathlib, which is used the same way.
+
+    Raises:
+        ImportError: when universal_pathlib or the library of the URL's scheme is not installed.
+    """
+    scheme = re.match(r"([a-z][a-z0-9+.-]+):/+(.*)", str(path))  # a Path has made one slash of two
+    if scheme is None:
+        return Path(path)
+    if scheme[1] == "file":
+        return Path("/", scheme[2])
+    try:
+        from upath import UPath
+    except ImportError as error:
+        raise ImportError(f'{path} needs universal_pathlib: run `pip install "geocell-heads[remote]"`.') from error
+    place: Any = UPath(f"{scheme[1]}://{scheme[2]}")
+    return cast("Path", place)
+
+
+def is_local(path: Path) -> bool:
+    """Return whether a path is one of this machine's file system."""
+    return isinstance(path, Path)
+
+
+def write_bytes(path: Path, parts: Sequence[bytes | memoryview]) -> None:
+    """Write a file that appears complete or not at all: by atomic rename, or as one object of an object store.
+
+    Raises:
+        OSError: when the disk is full; nothing is left behind then.
+    """
+    if not is_local(path):
+        path.write_bytes(b"".join(parts))
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OSError(
+                f"the disk of {path.parent} is full: make room and run the same command again; what was finished is "
+                "kept, and nothing is half written."
+            ) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -30,16 +84,7 @@ def write_text(path: Path, text: str) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"expected a file to write, got the folder {path}: name a file in it.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes(path, [text.encode()])
 
 
 def write_json(path: Path, value: object) -> None:

@@ -70,9 +70,11 @@ def build_app() -> App:
     )
     app.command(features.encode, name="encode")
     app.command(features.split, name="split")
-    cache = App(name="cache", help="Make or look at feature caches.")
+    cache = App(name="cache", help="Make, check, join or look at feature caches.")
     cache.command(features.cache_import, name="import")
     cache.command(features.cache_info, name="info")
+    cache.command(features.cache_verify, name="verify")
+    cache.command(features.cache_merge, name="merge")
     app.command(cache)
     partition = App(name="partition", help="Cut the earth into cells: geocell_info.json and partition.json.")
     for kind, command in partitions.COMMANDS.items():

@@ -81,6 +81,7 @@ def encode(
         retry=retry,
         strict=strict,
     )
+    require_good_views(cache)
     emit_cache(cache, json)
 
 
@@ -125,11 +126,11 @@ def cache_import(
     emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
 
 
-def cache_info(cache: Path, /, *, json: bool = False) -> None:
-    """Say what is in a feature cache.
+def cache_info(cache: str, /, *, json: bool = False) -> None:
+    """Say what is in a feature cache: encoder, views, locations, problems, size.
 
     Args:
-        cache: its folder.
+        cache: its folder, or a URL that fsspec knows (s3://…).
         json: print one JSON object.
     """
     from geocell.cache import FeatureCache
@@ -137,34 +138,73 @@ def cache_info(cache: Path, /, *, json: bool = False) -> None:
     emit_cache(FeatureCache.open(cache), json)
 
 
+def cache_verify(cache: str, /, *, json: bool = False) -> None:
+    """Read a whole feature cache and compare it with its checksums; fail when it is damaged.
+
+    Args:
+        cache: its folder, or a URL that fsspec knows (s3://…).
+        json: print one JSON object.
+    """
+    from geocell.cache import verify_cache
+
+    damages = verify_cache(cache)
+    text = "\n".join(damages) or f"{cache}: every shard has its checksum, and every view its status"
+    emit({"cache": cache, "intact": not damages, "damages": damages}, text, json)
+    if damages:
+        raise ValueError(f"{cache} must be intact, got {len(damages)} damages: encode what is damaged again.")
+
+
+def cache_merge(caches: tuple[Path, ...], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+    """Join feature caches of one encoder into a new one: their rows one after the other.
+
+    Args:
+        caches: their folders.
+        out: folder of the new cache.
+        overwrite: replace an existing cache.
+        json: print one JSON object.
+    """
+    from geocell.cache import merge_caches
+
+    emit_cache(merge_caches(caches, out, overwrite=overwrite), json)
+
+
+def require_good_views(cache: FeatureCache) -> None:
+    """Refuse to end well when no view at all has features."""
+    if not cache.good.any():
+        problem = cache.views["status"].mode().iloc[0]
+        raise ValueError(
+            f"{cache.folder} must have at least one good view, got {len(cache)} bad ones, most of them "
+            f"{problem!r}: repair the images and run again with --retry."
+        )
+
+
 def emit_cache(cache: FeatureCache, as_json: bool) -> None:
     """Print what is in a cache."""
     problems = cache.views["status"][~cache.good].value_counts()
-    locations = cache.views["location"][cache.good].nunique()
     good = int(cache.good.sum())
-    if not good:
-        raise ValueError(
-            f"{cache.folder} must have at least one good view, got {len(cache)} bad ones, most of them "
-            f"{str(problems.index[0])!r}: repair the images and run again with --retry."
-        )
     result: dict[str, Any] = {
         "cache": str(cache.folder),
         "encoder": cache.encoder.to_dict(),
+        "source": cache.manifest.source,
         "views": len(cache),
         "good": good,
         "bad": len(cache) - good,
-        "locations": int(locations),
+        "locations": int(cache.views["location"][cache.good].nunique()),
+        "shards": cache.manifest.n_shards,
+        "bytes": cache.n_bytes,
+        "versions": cache.manifest.versions,
         "problems": {str(k): int(v) for k, v in problems.items()},
     }
+    encoder = cache.encoder
     lines = [
-        f"{cache.folder}: {len(cache)} views of {locations} locations, {good} good, {len(cache) - good} bad; "
-        f"{cache.encoder.name}, {cache.encoder.dim} features"
+        f"{cache.folder}: {len(cache)} views of {result['locations']} locations, {good} good, {result['bad']} bad; "
+        f"{encoder.name}, {encoder.dim} features",
+        f"  {encoder.pooling} of revision {encoder.revision[:19]}, {encoder.image_size} pixels, {encoder.dtype}; "
+        f"{result['shards']} shards, {cache.n_bytes / 1e6:.1f} MB",
     ]
     lines += [f"  {count} x {problem}" for problem, count in list(result["problems"].items())[:10]]
-    if len(result["problems"]) > 10:
-        lines.append(
-            f"  and {len(result['problems']) - 10} more kinds: the status column of views.parquet has them all"
-        )
+    if len(problems) > 10:
+        lines.append(f"  and {len(problems) - 10} more kinds: the status column of views.parquet has them all")
     emit(result, "\n".join(lines), as_json)
 
 

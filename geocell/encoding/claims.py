@@ -25,6 +25,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
+            for leftover in [*folder.glob(".cache.json.*"), *folder.glob(".views.parquet.*")]:
+                leftover.unlink(missing_ok=True)  # of a process that was killed as it wrote
             yield
     except Timeout as error:
         raise FileExistsError(

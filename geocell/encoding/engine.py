@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell import cache as cache_format
-from geocell.cache import SHARD_ROWS, FeatureCache, Manifest
+from geocell.cache import SHARD_ROWS, FeatureCache, Manifest, begin, finish, shard_path, shard_problems, write_shard
 from geocell.encoding.claims import Claims, folder_lock
 from geocell.encoding.images import Loader, load_pixels
 from geocell.encoding.pool import Batch, DecodePool, default_workers
@@ -70,11 +69,11 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     views = table if isinstance(table, ViewTable) else read_views(table)
     folder = Path(out)
     with folder_lock(folder):
-        manifest = cache_format.begin(folder, views, encoder.info, shard_rows)
+        manifest = begin(folder, views, encoder.info, shard_rows)
     todo = manifest.missing(folder)
     if retry:
         there = sorted(set(range(manifest.n_shards)) - set(todo))
-        todo += [i for i in there if cache_format.shard_problems(cache_format.shard_path(folder, i))]
+        todo += [i for i in there if shard_problems(shard_path(folder, i))]
     if todo:
         _require_same_arithmetic(manifest, encoder, folder)
         rows = sum(last - first for first, last in map(manifest.shard_range, todo))
@@ -90,7 +89,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         ):
             _Run(folder, manifest, views, encoder, pool, batch_size, bar).complete(todo)
     with folder_lock(folder):
-        cache = cache_format.finish(folder)
+        cache = finish(folder)
     if strict:
         _require_all_good(cache)
     return cache
@@ -156,7 +155,7 @@ class _Run:
 
     def complete(self, todo: Sequence[int]) -> None:
         """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
-        again = {index for index in todo if cache_format.shard_path(self._folder, index).exists()}
+        again = {index for index in todo if shard_path(self._folder, index).exists()}
         left = list(todo)
         try:
             while left:
@@ -170,7 +169,7 @@ class _Run:
         self._claims.remove()
 
     def _is_done(self, index: int, again: set[int]) -> bool:
-        return index not in again and cache_format.shard_path(self._folder, index).exists()
+        return index not in again and shard_path(self._folder, index).exists()
 
     def _encode_shards(self, indices: Sequence[int], again: set[int]) -> set[int]:
         """Encode those of the shards that no other process has, and return them."""
@@ -211,7 +210,7 @@ class _Run:
         self._problems |= {batch.first + row: text for row, text in batch.problems.items()}
         self._bar.update(len(batch.references))
         if batch.last:
-            cache_format.write_shard(self._folder, batch.shard, self._features, self._problems)
+            write_shard(self._folder, batch.shard, self._features, self._problems)
             self._claims.give_back(batch.shard)
             done.add(batch.shard)
 

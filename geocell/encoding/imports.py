@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell import cache as cache_format
-from geocell.cache import SHARD_ROWS, FeatureCache
+from geocell.cache import SHARD_ROWS, FeatureCache, begin, finish, write_shard
 from geocell.files import new_folder
 from geocell.locations import EncoderInfo
 from geocell.views import ViewTable
@@ -57,15 +56,15 @@ def import_features(
     starts = np.concatenate(([0], np.cumsum([len(a) for a in arrays])))
     known = table.frame["problem"].tolist()
     with new_folder(Path(out), overwrite=overwrite) as folder:
-        manifest = cache_format.begin(folder, table, info, shard_rows)
+        manifest = begin(folder, table, info, shard_rows)
         for index in range(manifest.n_shards):
             first, last = manifest.shard_range(index)
             parts = [a[max(first - s, 0) : max(last - s, 0)] for a, s in zip(arrays, starts, strict=False)]
             part = np.concatenate(parts).astype(np.float32)
             problems = {row: text for row, text in enumerate(known[first:last]) if text}
             part[list(problems)] = np.nan
-            cache_format.write_shard(folder, index, part, problems)
-        cache_format.finish(folder)
+            write_shard(folder, index, part, problems)
+        finish(folder)
     return FeatureCache.open(out)
 
 
