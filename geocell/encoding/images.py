@@ -6,6 +6,7 @@ This is what worker processes run: it loads Pillow and numpy, and nothing heavie
 from __future__ import annotations
 
 import io
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,4 +115,5 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"  # without the path, which is in the row already
-    return f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+    text = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+    return re.sub(r" <[^>]+ at 0x[0-9a-f]+>", "", text)  # addresses differ from run to run, and bytes must not

@@ -78,7 +78,7 @@ def _bomb(path: Path) -> None:
 BROKEN: dict[str, Callable[[Path], object]] = {
     "truncated": lambda p: _cut(p, "JPEG"),
     "broken data stream|truncated": lambda p: _cut(p, "PNG"),
-    "cannot identify": lambda p: p.write_bytes(b""),
+    "cannot identify image file$": lambda p: p.write_bytes(b""),
     "cannot identify ": lambda p: p.write_text("<html>404</html>"),
     "animated: 2 frames": lambda p: _animated(p, "GIF"),
     "animated: 2 frames ": lambda p: _animated(p, "WEBP"),
