@@ -381,7 +381,7 @@ def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path)
         [*command, "--encoder", str(road / "clip")], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stderr == f"loading the encoder {road}/clip\n"
-    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_scores_of_other_splits_stay_out_of_the_card(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
