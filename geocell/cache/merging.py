@@ -14,7 +14,7 @@ from geocell.cache.opened import FeatureCache
 from geocell.cache.shards import write_shard
 from geocell.files import new_folder
 from geocell.geodesy import grouped_spherical_means, unit_distance_km, unit_vectors
-from geocell.views import MAX_SPREAD_KM
+from geocell.views.table import MAX_SPREAD_KM
 
 if TYPE_CHECKING:
     import pandas as pd
