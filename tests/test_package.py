@@ -17,7 +17,7 @@ LEVELS = {
     "geodesy": 0, "files": 0, "intervals": 0, "downloads": 0, "_version": 0,
     "locations": 1, "decoders": 1, "paths": 1, "losses": 1, "views": 2, "outlines": 1, "devices": 0, "shapes": 1,
     "transforms": 1, "image_sources": 1, "hub": 1,
-    "cache": 2, "torch_encoder": 2, "partitioners": 2, "recipe": 2, "encoders": 3, "splits": 3, "encoding": 4,
+    "cache": 2.5, "torch_encoder": 2, "partitioners": 2, "recipe": 2, "encoders": 3, "splits": 3, "encoding": 4,
     "cells_geometry": 3, "card": 3, "head": 4, "head_files": 5, "metrics": 5,
     "gradients": 2, "batches": 5, "progress": 5, "step": 5.5, "ensemble": 5.5,
     "fit": 6, "audit": 6, "prediction": 6, "rasters": 6, "report": 7, "maps": 7,
