@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from geocell.cells_geometry import class_areas_km2
 from geocell.geodesy import Floats, as_latlon, distance_km
 from geocell.partitioners.base import OUTSIDE
+from geocell.partitioners.partitioner import places_sha256
 
 if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
@@ -71,6 +72,7 @@ class Audit:
         kind: kind of the partition.
         n_cells: C.
         ceiling: what the oracle reaches.
+        seen: whether the locations are those that the partition was fitted on.
         fallback: share whose cell is only the nearest by the partition's rule.
         outside: share in no cell.
         count_min: fewest training locations in a cell.
@@ -95,6 +97,7 @@ class Audit:
     kind: str
     n_cells: int
     ceiling: Ceiling
+    seen: bool
     fallback: float
     outside: float
     count_min: int
@@ -198,6 +201,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
         kind=partition.kind,
         n_cells=len(partition),
         ceiling=Ceiling.of(distances),
+        seen=partition.fitted_on.get("sha256") == places_sha256(places),
         fallback=float(assignment.fallback.mean()),
         outside=float(outside.mean()),
         count_min=int(counts.min()),
@@ -252,6 +256,8 @@ def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:
 
 
 def _advice(audit: Audit) -> Iterator[str]:
+    if audit.seen:
+        yield "These are the locations that the partition was fitted on, which lie in known cells: audit others too."
     cells = f"{audit.n_cells:,} cells"
     if audit.n_single > _SINGLE_SHARE * audit.n_cells:
         have = "has" if audit.n_single == 1 else "have"

@@ -122,21 +122,21 @@ def test_ceilings_by_country() -> None:
 def test_advice_says_what_is_off_and_nothing_else(tmp_path: Path) -> None:
     grid = np.stack(np.meshgrid(np.arange(40, 60), np.arange(0, 20)), axis=-1).reshape(-1, 2) + 0.5
     dense = np.repeat(grid, 6, axis=0)
-    fine = KDTreePartitioner(max_count=6).fit(dense).audit(dense)
+    fine = KDTreePartitioner(max_count=6).fit(dense).audit(dense[1:])
     assert fine.advice == ()
     assert str(fine).endswith(f"has {fine.n_parameters:,} parameters")
-    single = KDTreePartitioner(max_count=1).fit(grid).audit(grid)
+    single = KDTreePartitioner(max_count=1).fit(grid).audit(grid[1:])
     assert single.advice == ("400 of 400 cells have one training location: raise --min-count.",)
     few = KDTreePartitioner(max_count=6).fit(np.repeat(grid, 3, axis=0)).audit(grid)
     assert few.advice[0].startswith("Half of the 200 cells have at most 6") or few.count_median >= 5
-    large = KDTreePartitioner(max_count=600).fit(dense).audit(dense)
+    large = KDTreePartitioner(max_count=600).fit(dense).audit(dense[1:])
     assert large.advice == (
         "Even the oracle is within 25 km for 0.0% of the locations only: take smaller cells; "
         f"half of them reach {large.radius_km_median:.0f} km or farther from their centroid.",
     )
     assert large.advice[0] in str(large)
     uneven = np.concatenate((dense, np.repeat(grid[:1], 2000, axis=0)))
-    assert [text.split(":")[0] for text in KDTreePartitioner(max_count=6).fit(uneven).audit(uneven).advice] == [
+    assert [text.split(":")[0] for text in KDTreePartitioner(max_count=6).fit(uneven).audit(uneven[1:]).advice] == [
         "One of 400 cells has 46% of the training locations",
         "Inverse-frequency class weights run from 0.0055 to 1.83",
     ]
@@ -144,11 +144,21 @@ def test_advice_says_what_is_off_and_nothing_else(tmp_path: Path) -> None:
     feature = {"type": "Feature", "properties": {"NUTS_ID": "XA1", "LEVL_CODE": 3}, "geometry": square}
     shapes = tmp_path / "one.geojson"
     shapes.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
-    lost = NUTSPartitioner(shapes, snap_km=70).fit(dense).audit(dense)
+    lost = NUTSPartitioner(shapes, snap_km=70).fit(dense).audit(np.concatenate((dense, dense)))
     assert [text.split(":")[0] for text in lost.advice][:2] == [
         "75.0% of the locations are outside every cell",
         "5.0% of the locations get a cell only by the fallback rule",
     ]
+
+
+def test_it_says_when_it_saw_the_locations_before(tmp_path: Path) -> None:
+    partition = KDTreePartitioner(max_count=2).fit(TRAIN)
+    partition.save(tmp_path / "cells")
+    again = Partition.load(tmp_path / "cells").audit(TRAIN[::-1])
+    assert again.seen
+    assert again.advice[0].startswith("These are the locations that the partition was fitted on")
+    assert json.loads(json.dumps(again.to_dict()))["seen"] is True
+    assert not partition.audit(TRAIN[1:]).seen
 
 
 def test_nothing_to_audit(tmp_path: Path) -> None:

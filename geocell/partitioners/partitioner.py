@@ -98,7 +98,7 @@ class Partitioner(ABC):
             "n_outside": int((~inside).sum()),
             "n_dropped": 0,
             "source": source,
-            "sha256": hashlib.sha256(places.astype("<f8").tobytes()).hexdigest(),
+            "sha256": places_sha256(places),
             **self.notes(len(places)),
         }
         return self._partition(rule, places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside]), fitted_on)
@@ -167,3 +167,9 @@ class Partitioner(ABC):
 def sorted_places(latlon: Floats) -> Floats:
     """Return (P, 2) degrees sorted by latitude, then longitude: as complex numbers, whose order that is, in one go."""
     return np.sort(np.ascontiguousarray(latlon).view(np.complex128), axis=0).view(np.float64)
+
+
+def places_sha256(latlon: Floats) -> str:
+    """Return the hash of (P, 2) validated degrees by which `fitted_on` knows them again, in whatever order."""
+    places = sorted_places(canonical_latlon(latlon))
+    return hashlib.sha256(places.astype("<f8").tobytes()).hexdigest()
