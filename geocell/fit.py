@@ -17,13 +17,13 @@ from tqdm import tqdm
 
 from geocell.batches import Batches, pooled_once
 from geocell.decoders import decode
-from geocell.devices import choose_device
 from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head, Inputs
 from geocell.locations import Locations
 from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
+from geocell.parallel import agreed, processes, rank
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.progress import Progress, read_checkpoint, same_tensors, write_checkpoint
 from geocell.recipe import FitConfig
@@ -61,7 +61,8 @@ def fit_head(
     epoch 0. Training locations outside every cell are left out and counted. Cells without a training location get
     class weight 0 and are counted. On a CPU the same seed gives the same bytes; the global random state is untouched.
     An interrupt (Ctrl-C) after the first epoch returns the best head so far, with `training["interrupted"]`. With a
-    `checkpoint` a fit that was killed goes on after its last whole epoch, to the same bytes as an unbroken one.
+    `checkpoint` a fit that was killed goes on after its last whole epoch, to the same bytes as an unbroken one. Under
+    `torchrun` every process takes a share of each batch, and all return the same head.
 
     Args:
         train: training locations.
@@ -89,26 +90,26 @@ def fit_head(
         )
     counts = np.bincount(cells[inside], minlength=len(partition))
     weights = class_weights(counts, config.weight_exponent, config.weight_cap)
-    device = torch.device(choose_device(config.device))
-    module = _start(train.dim, len(partition), config, init).to(device)
-    run = _Run(
-        module,
-        _batches(train.take(inside), cells[inside], config, device),
-        _loss_terms(partition, weights, config, device),
-        _validation(val, partition, config, device),
-        config,
-    )
-    progress, interrupted = run(
-        None if checkpoint is None else Path(checkpoint),
-        {
-            "fit": config.to_dict(),
-            "partition": partition.sha256,
-            "start": same_tensors(module.state_dict()),
-            "training locations": _fingerprint(train),
-            "validation locations": None if val is None else _fingerprint(val),
-        },
-        scored_start=init is not None,
-    )
+    with processes(config.device) as device:
+        module = _start(train.dim, len(partition), config, init).to(device)
+        run = _Run(
+            module,
+            _batches(train.take(inside), cells[inside], config, device),
+            _loss_terms(partition, weights, config, device),
+            _validation(val, partition, config, device),
+            config,
+        )
+        progress, interrupted = run(
+            None if checkpoint is None else Path(checkpoint),
+            {
+                "fit": config.to_dict(),
+                "partition": partition.sha256,
+                "start": same_tensors(module.state_dict()),
+                "training locations": _fingerprint(train),
+                "validation locations": None if val is None else _fingerprint(val),
+            },
+            scored_start=init is not None,
+        )
     module.cpu().load_state_dict(progress.best_weights, strict=True)
     training = {
         "n_train": len(inside),
@@ -224,19 +225,19 @@ class _Run:
             self._step.load_state(state)
         elif scored_start:
             row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(self._module, self._validation)}
-            progress.add(row, self._module)
+            progress.add(agreed(row), self._module)
         first, n = progress.epochs + 1, len(self._batches)
         # A bar that is not a terminal's would only fill a log.
         with tqdm(
             total=config.epochs * n, initial=(first - 1) * n, unit="loc", unit_scale=True, file=sys.stderr,
-            disable=None, leave=False,
+            disable=True if rank() else None, leave=False,
         ) as bar:  # fmt: skip
             try:
                 for epoch in range(first, config.epochs + 1):
                     if progress.epochs - progress.best_epoch >= config.patience:
                         break
                     progress.add(self._epoch(epoch, bar), self._module)
-                    if checkpoint is not None:
+                    if checkpoint is not None and rank() == 0:
                         state = {**self._step.state(), "order": self._order.get_state()}
                         write_checkpoint(checkpoint, progress, state, facts)
             except KeyboardInterrupt:
@@ -257,7 +258,7 @@ class _Run:
         self._step.write_into(self._module)
         row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(self._module, self._validation)}
         bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
-        return row
+        return agreed(row)
 
 
 def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:

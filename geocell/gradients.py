@@ -26,7 +26,9 @@ _DEVICE_BLOCK = 2**26
 """Numbers per block elsewhere, where blocks only bound the memory."""
 
 
-def value_and_gradient(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> tuple[Tensor, Tensor]:
+def value_and_gradient(
+    logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms, batch: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the loss and its gradient with respect to the logits, which take the memory of the logits.
 
     Args:
@@ -34,20 +36,22 @@ def value_and_gradient(logits: Tensor, target: Tensor, truth: Tensor, terms: Los
         target: (P,) int64 cells.
         truth: (P, 3) unit vectors of the true points.
         terms: the cells and the weights of the terms.
+        batch: int64 cells of the whole batch, when these rows are a share of it: the value is then their part in the
+            loss of the batch.
 
     Returns:
         () the loss, and (P, C) the gradient in the dtype of the logits.
     """
     n, c = logits.shape
+    batch = target if batch is None else batch
     rows = max(1, (_CPU_BLOCK if logits.device.type == "cpu" else _DEVICE_BLOCK) // c)
-    location = terms.weights.index_select(0, target)
-    total = location.sum()
-    share = (1.0 - terms.label_smoothing) * location / total
+    total = terms.weights.index_select(0, batch).sum()
+    share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
     even = terms.label_smoothing / (c * total) * terms.weights
-    values = []
+    values = [total.new_zeros(())]
     for start in range(0, n, rows):
         part = slice(start, start + rows)
-        value, gradient = _block(logits[part], target[part], truth[part], share[part], even, terms, 1.0 / n)
+        value, gradient = _block(logits[part], target[part], truth[part], share[part], even, terms, 1.0 / len(batch))
         values.append(value)
         logits[part] = gradient
     return torch.stack(values).sum(), logits

@@ -15,11 +15,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from geocell.batches import Batches
 from geocell.gradients import value_and_gradient
 from geocell.head import GeoHead
 from geocell.losses import LossTerms
+from geocell.parallel import n_processes, rank, summed
 from geocell.recipe import FitConfig
 
 
@@ -36,6 +38,9 @@ def learning_rate(config: FitConfig, step: int, steps_per_epoch: int) -> float:
     if step < warmup:
         return config.lr * (step + 1) / warmup
     return 0.5 * config.lr * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+ALL = slice(None)
 
 
 class FoldedHead(nn.Module):
@@ -58,9 +63,12 @@ class FoldedHead(nn.Module):
             # what the shift adds to the scores is the same for every view, and no part of their softmax
             self.attention = nn.Parameter(module.attention.weight.detach()[0] * norm["weight"])
 
-    def forward(self, batches: Batches, index: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the (P', C) logits of the locations at `index` in the dtype of the products, with dropout."""
-        features = batches.select(index, generator, self.attention)
+    def forward(self, batches: Batches, index: Tensor, generator: torch.Generator, share: slice = ALL) -> Tensor:
+        """Return the logits of the locations at `index` (P',), or a share of them, in the dtype of the products.
+
+        Dropout is drawn for all of them, so that it does not depend on how they are shared out.
+        """
+        features = batches.select(index, generator, self.attention)[share]
         return functional.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
 
     def write_into(self, module: GeoHead) -> None:
@@ -85,6 +93,8 @@ class Stepper:
         self._batches, self._terms, self._config = batches, terms, config
         device = batches.target.device
         self.weights = FoldedHead(module).to(device)
+        self._share = slice(rank(), None, n_processes())
+        self._forward = self.weights if n_processes() == 1 else DistributedDataParallel(self.weights)
         self._mean = deepcopy(self.weights) if config.ema else None
         self._optimizer = _optimizer(self.weights, config, device)
         self._generator = torch.Generator(device).manual_seed(config.seed)
@@ -104,11 +114,14 @@ class Stepper:
         Raises:
             ValueError: when the loss or its gradient is not finite; the weights are then as they were.
         """
-        logits = self.weights(self._batches, index, self._generator)
+        logits = self._forward(self._batches, index, self._generator, self._share)
         target, truth = (x.index_select(0, index) for x in (self._batches.target, self._batches.truth))
-        loss, gradient = value_and_gradient(logits.detach(), target, truth, self._terms)
+        loss, gradient = value_and_gradient(
+            logits.detach(), target[self._share], truth[self._share], self._terms, batch=target
+        )
+        loss = summed(loss)
         self._optimizer.zero_grad(set_to_none=True)
-        logits.backward(gradient)
+        logits.backward(gradient * n_processes() if n_processes() > 1 else gradient)  # the processes' mean is taken
         total = torch.stack([p.grad.sum() for p in self.weights.parameters() if p.grad is not None]).sum()
         value, slope = torch.stack((loss, total)).tolist()
         if not math.isfinite(value) or not math.isfinite(slope):

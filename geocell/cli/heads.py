@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,7 @@ def fit_head(
     """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
 
     The state after every epoch is in OUT.fit beside the head, until that is written: `--resume` goes on from there.
+    Under `torchrun -m geocell fit-head …` the processes share every batch.
 
     Args:
         cache: feature cache.
@@ -53,13 +55,16 @@ def fit_head(
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     if resume and not checkpoint.is_file():
         raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
-    if not resume:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
+    if not resume and first:
         checkpoint.unlink(missing_ok=True)
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     train = cache_locations(cache, splits, "train")
     val = cache_locations(cache, splits, "val") if Splits.load(splits).ids.get("val") else None
-    head = fit(train, val, cells, config, init=start, checkpoint=checkpoint)
+    head = fit(train, val, cells, config, init=start, checkpoint=checkpoint if first or resume else None)
+    if not first:
+        return
     head.save(out, overwrite=overwrite)
     training = head.training
     if not training["interrupted"]:
