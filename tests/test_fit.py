@@ -274,7 +274,10 @@ class TestBadInput:
         monkeypatch.setattr(
             geocell.step,
             "value_and_gradient",
-            lambda logits, *_: (torch.tensor(next(losses)), torch.full_like(logits, slope if len(steps) == 2 else 1.0)),
+            lambda logits, *_, **__: (
+                torch.tensor(next(losses)),
+                torch.full_like(logits, slope if len(steps) == 2 else 1.0),
+            ),
         )
         with pytest.raises(ValueError, match=rf"the {what} must be finite, got nan in epoch 1, batch 3: lower lr"):
             fit_head(train, val, cells, QUICK)
