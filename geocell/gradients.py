@@ -7,6 +7,11 @@ is the same number by autograd.
 
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -20,8 +25,8 @@ from geocell.losses import (
     near_targets,
 )
 
-_CPU_BLOCK = 2**20
-"""Numbers per block on a CPU: with the few temporaries of a block, what its caches hold."""
+_CPU_BLOCK = 2**19
+"""Numbers per block on a CPU: with the few temporaries of a block, what the caches of a core hold."""
 _DEVICE_BLOCK = 2**26
 """Numbers per block elsewhere, where blocks only bound the memory."""
 
@@ -48,13 +53,38 @@ def value_and_gradient(
     total = terms.weights.index_select(0, batch).sum()
     share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
     even = terms.label_smoothing / (c * total) * terms.weights
-    values = [total.new_zeros(())]
-    for start in range(0, n, rows):
+
+    def block(start: int) -> Tensor:
         part = slice(start, start + rows)
         value, gradient = _block(logits[part], target[part], truth[part], share[part], even, terms, 1.0 / len(batch))
-        values.append(value)
         logits[part] = gradient
-    return torch.stack(values).sum(), logits
+        return value
+
+    starts, threads = range(0, n, rows), torch.get_num_threads()
+    spread = logits.device.type == "cpu" and threads > 1 and len(starts) > 1
+    values = _workers(threads, os.getpid()).map(block, starts) if spread else map(block, starts)
+    return torch.stack([total.new_zeros(()), *values]).sum(), logits
+
+
+@cache
+def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has none of the threads
+    """Return threads in which torch computes on one core each.
+
+    A block is a few dozen small operations. Whole blocks side by side meet once per batch; one operation after the
+    other, each spread over all cores, they would meet after every one, and wait for the slowest core each time.
+    """
+    started = threading.Barrier(threads + 1)
+
+    def start() -> None:
+        torch.set_num_threads(1)
+        started.wait()
+
+    pool = ThreadPoolExecutor(threads, "geocell", initializer=start)
+    for _ in range(threads):
+        pool.submit(int)  # a thread starts with its first task
+    started.wait()
+    torch.set_num_threads(threads)  # the last call counts for threads to come
+    return pool
 
 
 def _block(
