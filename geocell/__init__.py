@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from geocell.ensemble import load_ensemble as load_ensemble
     from geocell.fit import fit_head as fit_head
     from geocell.geodesy import distance_km as distance_km
+    from geocell.geolocator import Geolocator as Geolocator
     from geocell.head import Head as Head
     from geocell.head_files import load_head as load_head
     from geocell.locations import EncoderInfo as EncoderInfo
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
     from geocell.prediction import Prediction as Prediction
-    from geocell.prediction import predict as predict
+    from geocell.prediction import Predictions as Predictions
     from geocell.publish import pull_head as pull_head
     from geocell.publish import push_head as push_head
     from geocell.recipe import FitConfig as FitConfig
@@ -69,6 +70,7 @@ _HOMES = {
     "ensemble": ("Ensemble", "average_heads", "load_ensemble"),
     "fit": ("fit_head",),
     "geodesy": ("distance_km",),
+    "geolocator": ("Geolocator",),
     "head": ("Head",),
     "head_files": ("load_head",),
     "locations": ("EncoderInfo", "Locations"),
@@ -83,7 +85,7 @@ _HOMES = {
     "partitioners.quadtree": ("QuadtreePartitioner",),
     "partitioners.s2": ("S2Partitioner",),
     "partitioners.semantic": ("SemanticPartitioner",),
-    "prediction": ("Prediction", "predict"),
+    "prediction": ("Prediction", "Predictions"),
     "publish": ("pull_head", "push_head"),
     "recipe": ("FitConfig",),
     "splits": ("Splits", "make_splits", "split"),

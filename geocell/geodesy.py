@@ -150,6 +150,28 @@ def chord_from_km(km: float) -> float:
     return float(2.0 * np.sin(min(km / EARTH_RADIUS_KM, np.pi) / 2.0))
 
 
+def circle(latlon: ArrayLike, radius_km: float, n: int = 90) -> Floats:
+    """Return points on the circle around a place.
+
+    Args:
+        latlon: (2,) degrees, the middle.
+        radius_km: their distance from it.
+        n: how many.
+
+    Returns:
+        (n, 2) degrees, evenly spaced, clockwise from the north.
+    """
+    up = unit_vectors(as_latlon(latlon))
+    east = np.cross([0.0, 0.0, 1.0], up)
+    length = float(np.linalg.norm(east))
+    east = east / length if length > 0.0 else np.array([0.0, 1.0, 0.0])  # at a pole every direction is as good
+    north = np.cross(up, east)
+    bearing = np.arange(n)[:, None] * (2.0 * np.pi / n)
+    around = np.cos(bearing) * north + np.sin(bearing) * east
+    angle = radius_km / EARTH_RADIUS_KM
+    return latlon_from_unit(np.cos(angle) * up + np.sin(angle) * around)
+
+
 def spherical_mean(latlon: ArrayLike, weights: ArrayLike | None = None) -> Floats:
     """Return the direction of the mean unit vector of coordinates.
 

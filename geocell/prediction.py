@@ -1,24 +1,25 @@
-"""Prediction: from images, or cached features, to the cells and the point that a head answers."""
+"""Prediction: from a posterior to a point, the most probable cells, and how far around the point they reach."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders import decode as decode_posterior
+from geocell.geodesy import Floats, distance_km
 from geocell.locations import Locations
+from geocell.partitioners.base import OUTSIDE, Partition
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from geocell.encoders import Encoder
     from geocell.head import Head
+
+DOUBT_KM = 750.0
+"""Where half of the probability lies in cells farther away than this, the size of a country, an answer is doubted."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Prediction:
         lat: decoded latitude in degrees.
         lon: decoded longitude in degrees.
         decoder: which decoder turned the posterior into the point.
+        radius_50_km: how far from the point the smallest set of cells reaches that holds half of the probability.
+        radius_90_km: the same for 90 %.
+        doubt: why the image may not show a place in the head's region, "" when nothing says so. That is a reason to
+            disbelieve the answer; an empty one is none to believe it.
         cells: the K most probable cells, most probable first.
     """
 
@@ -56,6 +61,9 @@ class Prediction:
     lat: float
     lon: float
     decoder: str
+    radius_50_km: float
+    radius_90_km: float
+    doubt: str
     cells: tuple[CellGuess, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,64 +71,116 @@ class Prediction:
         return asdict(self)
 
 
-def predict(
-    head: Head,
-    images: Sequence[Path | str | Image.Image],
-    encoder: Encoder,
-    *,
-    one_location: bool = False,
-    top_k: int = 5,
-    decode: str = "centroid",
-) -> list[Prediction]:
-    """Answer where images were taken.
+@dataclass(frozen=True, eq=False)
+class Predictions(Sequence[Prediction]):
+    """The predictions of P locations by one head, in their order.
+
+    Attributes:
+        items: one per location.
+        partition: the cells that were answered with.
+    """
+
+    items: tuple[Prediction, ...]
+    partition: Partition = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Predictions: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Predictions:
+        """Return one prediction, or several."""
+        return Predictions(self.items[index], self.partition) if isinstance(index, slice) else self.items[index]
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Iterate over the predictions."""
+        return iter(self.items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"predictions": [item.to_dict() for item in self.items]}
+
+    def save(self, path: str | Path) -> Path:
+        """Write the answers as a table, as points for a GIS program, or as a map; an existing file is replaced.
+
+        Args:
+            path: `.csv`; `.geojson`; or `.html`, one file that needs no network.
+
+        Raises:
+            ValueError: for another suffix.
+        """
+        from geocell.prediction_files import save_predictions
+
+        return save_predictions(self, Path(path))
+
+
+def predict_locations(head: Head, locations: Locations, *, top_k: int = 5, decode: str = "centroid") -> Predictions:
+    """Answer where locations are, from the features of their views.
 
     Args:
         head: the head.
-        images: paths or Pillow images.
-        encoder: the encoder the head was fitted on; another is refused.
-        one_location: whether all images are views of one location, or each is a location of its own.
-        top_k: K, at most the number of cells.
+        locations: P locations with features of the head's encoder.
+        top_k: K, how many cells to name.
         decode: name of the decoder.
 
-    Returns:
-        One prediction per location.
-
     Raises:
-        ValueError: for another encoder, an unreadable image, or a bad `top_k`.
+        ValueError: for another encoder, an unknown decoder, or a bad `top_k`.
     """
-    from geocell.encoding import encode_images
-
-    head.encoder.require_same(encoder.info, "the head", "the encoder")
-    if not images:
-        raise ValueError("predict needs at least one image, got none.")
-    features = encode_images(images, encoder)
-    counts = [len(images)] if one_location else [1] * len(images)
-    offsets = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    names = [str(image) if isinstance(image, Path | str) else f"image {i}" for i, image in enumerate(images)]
-    ids = [", ".join(names[first:last]) for first, last in pairwise(offsets)]
-    unknown = np.full((len(counts), 2), np.nan)
-    rows = np.arange(len(images))
-    locations = Locations(np.asarray(ids, dtype=object), unknown, features, rows, offsets, encoder.info, {})
-    return predict_locations(head, locations, top_k=top_k, decode=decode)
-
-
-def predict_locations(
-    head: Head, locations: Locations, *, top_k: int = 5, decode: str = "centroid"
-) -> list[Prediction]:
-    """Answer for locations whose features are there; see `predict`."""
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}.")
-    posterior = head.posterior(locations)
-    points = decode_posterior(decode, posterior, head.partition.centroids)
-    best = np.argsort(-posterior, axis=1, kind="stable")[:, :top_k]
-    return [
-        Prediction(str(location), float(point[0]), float(point[1]), decode, _guesses(head, row, cells))
-        for location, point, row, cells in zip(locations.ids, points, posterior, best, strict=True)
-    ]
-
-
-def _guesses(head: Head, row: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[CellGuess, ...]:
     partition = head.partition
-    return tuple(
-        CellGuess(int(c), partition.names[c], float(row[c]), *(float(x) for x in partition.centroids[c])) for c in cells
-    )
+    items: list[Prediction] = []
+    for rows, posterior in head.posterior_chunks(locations):
+        points = decode_posterior(decode, posterior, partition.centroids)
+        order = np.argsort(-posterior, axis=1, kind="stable")
+        outside = _outside(partition, points)
+        for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
+            half, most = (mass_radius_km(partition, point, row, best, mass) for mass in (0.5, 0.9))
+            guesses = tuple(_guess(partition, row, int(c)) for c in best[:top_k])
+            name, (lat, lon) = str(locations.ids[rows.start + i]), point.tolist()
+            items.append(Prediction(name, lat, lon, decode, half, most, _doubt(half, bool(outside[i])), guesses))
+    return Predictions(tuple(items), partition)
+
+
+def mass_radius_km(
+    partition: Partition, point: Floats, row: NDArray[np.float32], order: NDArray[np.int64], mass: float
+) -> float:
+    """Return how far from a point the smallest set of cells reaches that holds a share of the probability.
+
+    A cell reaches as far as its centroid is away, and its own radius beyond that where the partition knows it: its
+    farthest training location.
+
+    Args:
+        partition: the C cells.
+        point: (2,) degrees.
+        row: (C,) probabilities.
+        order: (C,) cells, most probable first.
+        mass: the share, below 1.
+    """
+    total = np.cumsum(row[order], dtype=np.float64)
+    cells = order[: int(np.searchsorted(total, mass * total[-1])) + 1]
+    reach = distance_km(point, partition.centroids[cells]) + np.nan_to_num(partition.radius_km[cells], nan=0.0)
+    return float(reach.max())
+
+
+def _outside(partition: Partition, points: Floats) -> NDArray[np.bool_]:
+    if not partition.can_assign:
+        return np.zeros(len(points), dtype=np.bool_)
+    return np.asarray(partition.assign(points) == OUTSIDE)
+
+
+def _doubt(radius_50_km: float, outside: bool) -> str:
+    reasons = []
+    if radius_50_km > DOUBT_KM:
+        reasons.append(f"half of the probability is spread over {radius_50_km:,.0f} km around the point")
+    if outside:
+        reasons.append("the point lies in none of the head's cells")
+    return " and ".join(reasons)
+
+
+def _guess(partition: Partition, row: NDArray[np.float32], cell: int) -> CellGuess:
+    lat, lon = partition.centroids[cell].tolist()
+    return CellGuess(cell, partition.names[cell], float(row[cell]), lat, lon)

@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from geocell.card import CardSettings, eval_file, own_text, settings_of
-from geocell.files import new_folder, read_json
+from geocell.files import json_text, new_folder, read_json
 from geocell.head import Head
 from geocell.head_files import (
+    CONFIG_FILE,
     HEAD_FILES,
     PICTURE_FILE,
     SCORES_FILE,
@@ -85,6 +86,7 @@ def push_head(
     scores = _read_scores(folder, head)
     with TemporaryDirectory() as scratch:
         add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        add[CONFIG_FILE] = _public_config(folder)
         left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
             add[PICTURE_FILE] = picture
@@ -144,6 +146,14 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
 
 def _belongs(file: str) -> bool:
     return any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
+
+
+def _public_config(folder: Path) -> bytes:
+    """Return `config.json` without the path at which this machine has the encoder."""
+    config = read_json(folder / CONFIG_FILE, "a head")
+    if Path(config["encoder"]["source"]).is_absolute():
+        config["encoder"]["source"] = ""
+    return json_text(config).encode()
 
 
 def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:

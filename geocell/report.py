@@ -321,7 +321,8 @@ def prediction_text(prediction: Row) -> str:
 
     Args:
         prediction: `location`, `lat`, `lon`, `decoder`, `cells` (most probable first, each with `name`,
-            `probability`, `lat`, `lon` of its centroid) and, when it is known, `truth` with `lat`, `lon`.
+            `probability`, `lat`, `lon` of its centroid) and, when they are known, `radius_50_km`, `radius_90_km`,
+            `doubt`, and `truth` with `lat`, `lon`.
 
     Returns:
         A heading and one line per cell, without a final newline. Degrees have four decimals (11 m),
@@ -334,9 +335,13 @@ def prediction_text(prediction: Row) -> str:
     heading = f"{prediction.get('location', 'location')}: {lat:.4f}, {lon:.4f}"
     if prediction.get("decoder"):
         heading += f"  (decoder {prediction['decoder']})"
+    reach = [(share, _number(prediction, f"radius_{share}_km")) for share in (50, 90)]
+    known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
     truth = prediction.get("truth")
     origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
-    lines = [heading]
+    lines = [heading, *([f"  {', '.join(known)}"] if known else [])]
+    if prediction.get("doubt"):
+        lines.append(f"  doubtful: {prediction['doubt']}")
     if origin is not None:
         away = float(distance_km(origin, (lat, lon)))
         lines.append(f"  truth {origin[0]:.4f}, {origin[1]:.4f}, {_km(away)} km away")

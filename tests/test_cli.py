@@ -18,6 +18,7 @@ from geocell.cli import main
 from geocell.head_files import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits import Splits
+from tests.local_hub import Hub
 from tests.worlds import make_clip, make_image, make_photos
 
 N_LOCATIONS = 30
@@ -122,6 +123,52 @@ def test_prediction_of_files_is_that_of_the_cache(road: Path, capsys: pytest.Cap
     assert (one[0]["lat"], one[0]["lon"]) == tuple(head.partition.centroids[best["cell"]])
     assert main(f"predict {road}/head {images} --one-location --device cpu".split()) == 0
     assert best["name"] in capsys.readouterr().out
+
+
+def test_answers_are_written(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"predict {road}/head {road}/img/000_0.jpg {road}/img/001_0.jpg --device cpu"
+    for suffix in ("csv", "geojson", "html"):
+        assert main(f"{command} --out {tmp_path}/a.{suffix}".split()) == 0
+        assert f"wrote {tmp_path}/a.{suffix}" in capsys.readouterr().err
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
+    assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == 2
+    assert "<h1>Where was it taken? 2 locations</h1>" in (tmp_path / "a.html").read_text()
+    fails(capsys, f"{command} --out {tmp_path}/a.csv", 1, "--overwrite")
+    fails(capsys, f"{command} --out {tmp_path}/a.txt", 1, ".csv, .geojson, .html")
+    assert main(f"{command} --out {tmp_path}/a.csv --overwrite".split()) == 0
+
+
+@pytest.mark.loopback
+def test_a_head_is_pushed_pulled_and_named_by_its_repository(
+    hub: Hub, road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry = answer(capsys, f"push {road}/head me/head --dry-run --license cc-by-4.0")
+    assert hub.requests == []
+    assert dry["address"] is None
+    assert "license: cc-by-4.0" in str(dry["card"])
+    assert main(f"push {road}/head me/head --dry-run".split()) == 0
+    assert "me/head@main would get" in capsys.readouterr().out
+    pushed = answer(capsys, f"push {road}/head me/head --private --revision v1")
+    assert (pushed["repo"], pushed["revision"]) == ("me/head", "v1")
+    assert set(dict(pushed["files"])) == set(hub.files("me/head", "v1"))  # type: ignore[call-overload]
+    assert not any(str(road).encode() in content for content in hub.files("me/head", "v1").values())
+    hub.put("me/head", {"best.pt": b"x"}, branch="v1")
+    assert main(f"pull me/head@v1 --out {tmp_path}/copy".split()) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "me/head@v1 also holds best.pt: pickles, not downloaded and not read.\n"
+    assert captured.out.startswith(f"{tmp_path}/copy: me/head@v1 at commit ")
+    base = f"--cache {road}/cache --splits {road}/splits.json"
+    there, here = (answer(capsys, f"score {name} {base}") for name in ("me/head@v1", f"{tmp_path}/copy"))
+    assert there == here
+    image = f"{road}/img/000_0.jpg --device cpu --encoder {road}/clip"
+    assert answer(capsys, f"predict me/head@v1 {image}") == answer(capsys, f"predict {road}/head {image}")
+    fit = f"fit-head {base} --partition {road}/cells --epochs 1 --device cpu --out {tmp_path}/second"
+    assert answer(capsys, f"{fit} --init me/head@v1")["training"]["init"] is not None  # type: ignore[index]
+    fails(capsys, f"pull me/head@v1 --out {tmp_path}/copy", 1, "--overwrite")
+    fails(capsys, "pull me/head@v9", 1, "has no revision 'v9'")
+    fails(capsys, f"push {road}/head me/head@v1 --revision v2", 2, "expected the branch once")
+    fails(capsys, f"push {road}/head you/head", 1, "may not write to you/head")
+    fails(capsys, f"push {road}/cells me/cells", 1, "a head needs the file config.json")
 
 
 def test_looking_at_caches_and_partitions(road: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,41 +148,52 @@ def score(
 
 def predict(
     head: str,
-    images: list[Path],
+    images: list[str],
     /,
     *,
     one_location: bool = False,
     top_k: int = 5,
     decode: str = "centroid",
+    out: Path | None = None,
     encoder: str | None = None,
     device: str = "auto",
+    overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Say where images were taken.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.
-        images: image files.
+        images: image files, or http(s) addresses of images.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
         decode: decoder, centroid or mean.
+        out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
         device: auto, cpu, cuda or mps.
+        overwrite: replace an existing file.
         json: print one JSON object.
     """
     from geocell.encoders import encoder_for
-    from geocell.prediction import predict as predict_images
+    from geocell.files import require_new
+    from geocell.geolocator import Geolocator, is_address
+    from geocell.prediction_files import require_prediction_file
     from geocell.report import prediction_text
 
-    missing = [str(image) for image in images if not image.is_file()]
+    missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
     if missing:
         raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
+    if out is not None:
+        require_prediction_file(out)
+        require_new(out, overwrite)
     loaded, _ = open_head(head)
     note(f"loading the encoder {loaded.encoder.name}")
-    used = encoder_for(loaded.encoder, device, encoder)
-    answers = predict_images(loaded, images, used, one_location=one_location, top_k=top_k, decode=decode)
-    rows = [answer.to_dict() for answer in answers]
-    emit({"predictions": rows}, "\n\n".join(prediction_text(row) for row in rows), json)
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder))
+    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)
+    if out is not None:
+        note(f"wrote {answers.save(out)}")
+    value = answers.to_dict()
+    emit(value, "\n\n".join(prediction_text(row) for row in value["predictions"]), json)
 
 
 def quickstart(

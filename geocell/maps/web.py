@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
     from geocell.partitioners.base import Partition
 
-_UNITS = 1e4  # whole numbers per degree: 11 m
-_FINEST, _COARSEST = 2.0 / _UNITS, 0.02  # degrees that an outline may lose
+UNITS = 1e4  # whole numbers per degree: 11 m
+_FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
 
 
 def write_page(out: Path, partition: Partition, title: str, box: Box, caption: str = "") -> Path:
@@ -45,14 +46,8 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     polygons = class_polygons(partition)
     sizes = np.sqrt(shapely.area(polygons))
     tolerance = float(np.clip(0.01 * np.median(sizes), _FINEST, _COARSEST))
-    countries, _ = countries_and_sea((-90.0, -180.0, 90.0, 180.0))
-    south, west, north, east = box
-    near = shapely.intersects(countries, shapely.box(west, south, east, north))
-    fine = 0.02 if east - west > 180.0 else 0.005
-    countries = np.where(near, shapely.simplify(countries, fine), shapely.simplify(countries, 0.05))
-    data: dict[str, Any] = {
-        "units": _UNITS,
-        "box": box,
+    data = {
+        **ground(box),
         "colours": COLOURS,
         "range": count_range(np.maximum(partition.counts, 1)),
         "names": partition.names,
@@ -60,24 +55,51 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
         "counts": partition.counts.tolist(),
         "centroids": np.round(partition.centroids, 4).tolist(),
         "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)],
-        "cells": [_rings(shape) for shape in shapely.simplify(polygons, tolerance)],
-        "countries": [_rings(shape) for shape in countries],
-        "land": _rings(shapely.union_all(shapely.make_valid(countries))),
+        "cells": [rings(shape) for shape in shapely.simplify(polygons, tolerance)],
     }
-    text = files("geocell.maps").joinpath("page.html").read_text(encoding="utf-8")
-    packed = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    for key, value in {"TITLE": html.escape(title), "CAPTION": html.escape(caption), "DATA": packed}.items():
+    return fill_template(out, "cells.html", title, caption, data)
+
+
+def ground(box: Box) -> dict[str, Any]:
+    """Return what every map page has: the box it begins with, countries and land as whole numbers."""
+    import shapely
+
+    countries, _ = countries_and_sea((-90.0, -180.0, 90.0, 180.0))
+    south, west, north, east = box
+    near = shapely.intersects(countries, shapely.box(west, south, east, north))
+    fine = 0.02 if east - west > 180.0 else 0.005
+    countries = np.where(near, shapely.simplify(countries, fine), shapely.simplify(countries, 0.05))
+    return {
+        "units": UNITS,
+        "box": box,
+        "countries": [rings(shape) for shape in countries],
+        "land": rings(shapely.union_all(shapely.make_valid(countries))),
+    }
+
+
+def fill_template(out: Path, template: str, title: str, caption: str, data: Mapping[str, Any]) -> Path:
+    """Write a page of one file: a template beside this module, with its style, its script and its data inside."""
+    folder = files("geocell.maps")
+    text = folder.joinpath(template).read_text(encoding="utf-8")
+    parts = {
+        "STYLE": folder.joinpath("page.css").read_text(encoding="utf-8").rstrip("\n"),
+        "SCRIPT": folder.joinpath("page.js").read_text(encoding="utf-8").rstrip("\n"),
+        "TITLE": html.escape(title),
+        "CAPTION": html.escape(caption),
+        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+    }
+    for key, value in parts.items():
         text = text.replace(f"{{{{{key}}}}}", value)
     write_text(out, text)
     return out
 
 
-def _rings(shape: BaseGeometry) -> list[list[int]]:
+def rings(shape: BaseGeometry) -> list[list[int]]:
     """Return the rings of polygons as x, y of the first corner and then steps, in whole numbers."""
     import shapely
 
-    rings = []
+    corners_of = []
     for ring in shapely.get_rings(shapely.get_parts(shape)):
-        corners = np.round(shapely.get_coordinates(ring)[:-1] * _UNITS).astype(np.int64)
-        rings.append(np.diff(corners, axis=0, prepend=0).ravel().tolist())
-    return rings
+        corners = np.round(shapely.get_coordinates(ring)[:-1] * UNITS).astype(np.int64)
+        corners_of.append(np.diff(corners, axis=0, prepend=0).ravel().tolist())
+    return corners_of

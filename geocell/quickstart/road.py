@@ -244,13 +244,13 @@ class _Run:
 
         from geocell.decoders import decode
         from geocell.geodesy import distance_km
-        from geocell.prediction import predict
+        from geocell.geolocator import Geolocator
 
         errors = distance_km(decode("centroid", head.posterior(test), head.partition.centroids), test.latlon)
         middle = int(errors.argsort(kind="stable")[len(errors) // 2])
         views = cache.views.iloc[test.rows[test.offsets[middle] : test.offsets[middle + 1]]]
         images = tuple(self.out / "world" / name for name in views["image"])
-        (answer,) = predict(head, list(images), encoder, one_location=True)
+        (answer,) = Geolocator(head, encoder).locate([list(images)])
         place = str(views["place"].iloc[0]) if "place" in views else str(test.ids[middle])
         lat, lon = (float(x) for x in test.latlon[middle])
         return Road(

@@ -1,50 +1,6 @@
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{TITLE}}</title>
-<style>
-  * { box-sizing: border-box; }
-  html, body { margin: 0; height: 100%; overflow: hidden; background: #e3ebf1; color: #222;
-    font: 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-  canvas { position: absolute; inset: 0; width: 100%; height: 100%; cursor: grab; touch-action: none; outline: none; }
-  canvas.moving { cursor: grabbing; }
-  .card { position: absolute; background: rgba(255, 255, 255, .93); border: 1px solid #c9c5bc; border-radius: 6px;
-    padding: 8px 12px; box-shadow: 0 1px 4px rgba(0, 0, 0, .12); }
-  #head { left: 12px; top: 12px; max-width: min(560px, calc(100% - 84px)); }
-  h1 { font-size: 16px; margin: 0; }
-  #head p { margin: 2px 0 0; font-size: 12.5px; color: #555; }
-  #head p:empty { display: none; }
-  #buttons { right: 12px; top: 12px; padding: 0; overflow: hidden; display: flex; flex-direction: column; }
-  button { all: unset; width: 34px; height: 32px; text-align: center; font-size: 18px; cursor: pointer; color: #333; }
-  button + button { border-top: 1px solid #ddd9d0; }
-  button:hover { background: #eef1f3; }
-  button:focus-visible { background: #dfe7ee; }
-  #legend { left: 12px; bottom: 12px; font-size: 12.5px; }
-  #bar { width: 220px; height: 12px; margin: 4px 0 2px; border: 1px solid #9a958b; }
-  #ticks { position: relative; height: 16px; font-variant-numeric: tabular-nums; }
-  #ticks span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
-  #ticks span:first-child { transform: none; }
-  #ticks span:last-child { transform: translateX(-100%); }
-  #tip { pointer-events: none; display: none; z-index: 2; font-size: 13px; max-width: 320px; }
-  #tip b { display: block; overflow-wrap: anywhere; }
-  #tip small { color: #555; font-size: 12px; }
-</style>
-</head>
-<body>
-<canvas id="map" tabindex="0" aria-label="Map of the cells: drag to move, scroll to zoom, point at a cell for its name"></canvas>
-<div id="head" class="card"><h1>{{TITLE}}</h1><p>{{CAPTION}}</p></div>
-<div id="buttons" class="card">
-  <button id="in" title="Zoom in (+)" aria-label="Zoom in">+</button>
-  <button id="out" title="Zoom out (-)" aria-label="Zoom out">−</button>
-  <button id="home" title="Show everything (0)" aria-label="Show everything">⌂</button>
-</div>
-<div id="legend" class="card">training locations in a cell<div id="bar"></div><div id="ticks"></div></div>
-<div id="tip" class="card" role="status"></div>
-<script type="application/json" id="data">{{DATA}}</script>
-<script>
 "use strict";
+// What every map page shares. The page itself defines cells, paintCells(seen, pixel), paintMarks(pixel) and
+// describe(cell) -> elements, and calls home() at its end.
 const data = JSON.parse(document.getElementById("data").textContent);
 const canvas = document.getElementById("map"), pen = canvas.getContext("2d"), tip = document.getElementById("tip");
 const SEA = "227, 235, 241", LAND = "#f7f5f0", COUNTRY = "#8d867a", EDGE = "#5b5f66";
@@ -69,13 +25,11 @@ function outline(rings) {  // one path in map coordinates: x = longitude, y = -l
 }
 
 const ramp = data.colours.map(c => [1, 3, 5].map(i => parseInt(c.slice(i, i + 2), 16)));
-const [low, high] = data.range.slice(0, 2).map(Math.log);
-function colour(count) {
-  const at = Math.min(1, Math.max(0, (Math.log(Math.max(count, 1)) - low) / (high - low))) * (ramp.length - 1);
+function mix(share) {  // 0 … 1 -> a colour of the ramp
+  const at = Math.min(1, Math.max(0, share)) * (ramp.length - 1);
   const i = Math.min(ramp.length - 2, Math.floor(at)), t = at - i;
   return "rgb(" + ramp[i].map((v, k) => Math.round(v + t * (ramp[i + 1][k] - v))).join(",") + ")";
 }
-const cells = data.cells.map((rings, i) => ({...outline(rings), fill: colour(data.counts[i])}));
 const countries = data.countries.map(outline);
 const sea = outline(data.land).path;
 {
@@ -84,10 +38,6 @@ const sea = outline(data.land).path;
   frame.addPath(sea);
   sea.frame = frame;
 }
-const typical = (() => {  // side of a typical cell in map units, for the width of borders
-  const sides = cells.map(c => Math.sqrt(Math.max(0, (c.box[2] - c.box[0]) * (c.box[3] - c.box[1])))).sort((a, b) => a - b);
-  return sides[sides.length >> 1] || 1;
-})();
 
 let scale = 1, left = 0, top_ = 0, hovered = -1, waiting = false;  // pixel = (map - corner) * scale
 const LEAST = () => 0.5 * Math.min(canvas.clientWidth / 360, canvas.clientHeight / 180);
@@ -120,25 +70,18 @@ function paint() {
   pen.lineJoin = "round";
   const seen = shape => shape.box[2] > left && shape.box[0] < left + width / scale
     && shape.box[3] > top_ && shape.box[1] < top_ + height / scale;
-  const shownCells = cells.filter(seen), shownCountries = countries.filter(seen);
+  const shownCountries = countries.filter(seen);
   pen.fillStyle = LAND;
   for (const c of shownCountries) pen.fill(c.path, "evenodd");
-  const line = Math.min(0.8, 0.03 * typical * scale);
-  pen.strokeStyle = EDGE; pen.lineWidth = Math.max(0.05, line) * pixel;
-  for (const c of shownCells) {
-    pen.fillStyle = c.fill; pen.fill(c.path, "evenodd");
-    if (line > 0.05) pen.stroke(c.path);
-  }
+  paintCells(seen, pixel);
   pen.fillStyle = "rgba(" + SEA + ", .82)"; pen.fill(sea.frame, "evenodd");
   pen.strokeStyle = COUNTRY; pen.lineWidth = 0.8 * pixel;
   for (const c of shownCountries) pen.stroke(c.path);
-  if (hovered >= 0) {
-    pen.strokeStyle = "#fff"; pen.lineWidth = 4 * pixel; pen.stroke(cells[hovered].path);
-    pen.strokeStyle = "#c2185b"; pen.lineWidth = 2 * pixel; pen.stroke(cells[hovered].path);
-    const [lat, lon] = data.centroids[hovered];
-    pen.beginPath(); pen.arc(lon, -lat * stretch, 3.5 * pixel, 0, 7);
-    pen.fillStyle = "#c2185b"; pen.fill(); pen.strokeStyle = "#fff"; pen.lineWidth = 1.2 * pixel; pen.stroke();
-  }
+  paintMarks(pixel);
+}
+function dot(lat, lon, radius, fill, pixel) {
+  pen.beginPath(); pen.arc(lon, -lat * stretch, radius * pixel, 0, 7);
+  pen.fillStyle = fill; pen.fill(); pen.strokeStyle = "#fff"; pen.lineWidth = 1.2 * pixel; pen.stroke();
 }
 
 function cellAt(x, y) {
@@ -158,15 +101,7 @@ function show(x, y) {
   const found = cellAt(x, y);
   if (found !== hovered) { hovered = found; draw(); }
   if (found < 0) { tip.style.display = "none"; return; }
-  const [lat, lon] = data.centroids[found], n = data.counts[found];
-  tip.replaceChildren(
-    text("b", data.labels.length ? data.labels[found] : data.names[found]),
-    text("span", n.toLocaleString("en") + (n === 1 ? " training location" : " training locations")),
-    document.createElement("br"),
-    text("small", "cell " + found + (data.labels.length ? " · " + data.names[found] : "") + " · "
-      + data.areas[found].toLocaleString("en") + " km²"),
-    document.createElement("br"),
-    text("small", "centroid " + degrees(lat, "N", "S") + " " + degrees(lon, "E", "W")));
+  tip.replaceChildren(...describe(found));
   tip.style.display = "block";
   const right = x + 16 + tip.offsetWidth > canvas.clientWidth, low_ = y + 16 + tip.offsetHeight > canvas.clientHeight;
   tip.style.left = Math.max(4, right ? x - 16 - tip.offsetWidth : x + 16) + "px";
@@ -210,16 +145,3 @@ window.addEventListener("keydown", e => {
 new ResizeObserver(draw).observe(canvas);
 
 document.getElementById("bar").style.background = "linear-gradient(to right, " + data.colours.join(",") + ")";
-{
-  const [least, most, exceeded] = data.range, ticks = [least], span = high - low;
-  for (let p = 1; p < most; p *= 10) if (Math.log(p) > low + 0.17 * span && Math.log(p) < high - 0.28 * span) ticks.push(p);
-  for (const value of [...ticks, most]) {
-    const mark = text("span", (value === most && exceeded ? "≥ " : "") + value.toLocaleString("en"));
-    mark.style.left = 100 * (Math.log(value) - low) / (high - low) + "%";
-    document.getElementById("ticks").append(mark);
-  }
-}
-home();
-</script>
-</body>
-</html>

@@ -1,0 +1,204 @@
+"""Images in, places out: every form of input, the encoder at its revision through the local Hub, answers as files."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from geocell.cache import FeatureCache
+from geocell.card import OWN_START
+from geocell.encoders import load_encoder
+from geocell.encoding import encode
+from geocell.fit import fit_head
+from geocell.geolocator import Geolocator
+from geocell.head import Head
+from geocell.head_files import load_head
+from geocell.partitioners import KMeansPartitioner
+from geocell.publish import push_head
+from geocell.recipe import FitConfig
+from geocell.views import read_views
+from tests.local_hub import Hub
+from tests.worlds import make_clip, make_photos
+
+CELLS = 4
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of 12 locations with two views each, a tiny CLIP, a cache, and a head fitted on it."""
+    folder = tmp_path_factory.mktemp("road")
+    make_photos(folder, 12, 2)
+    encoder = load_encoder(str(make_clip(folder / "clip")), device="cpu")
+    locations = encode(read_views(folder / "photos.csv"), encoder, folder / "cache", workers=0).locations()
+    cells = KMeansPartitioner(k=CELLS, seed=0).fit(locations.latlon, "a test")
+    fit_head(locations, None, cells, FitConfig(epochs=3, device="cpu")).save(folder / "head")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def locator(road: Path) -> Geolocator:
+    return Geolocator.load(road / "head", device="cpu")
+
+
+def views(road: Path, i: int) -> list[str]:
+    return [f"{road}/img/{i:03d}_{v}.jpg" for v in range(2)]
+
+
+def test_an_image_gets_the_answer_of_the_cache(road: Path, locator: Geolocator) -> None:
+    head, locations = locator.head, FeatureCache.open(road / "cache").locations()
+    posterior = head.posterior(locations)
+    answers = locator.locate([views(road, i) for i in range(12)], top_k=CELLS)
+    assert len(answers) == 12
+    for answer, row in zip(answers, posterior, strict=True):
+        assert [cell.cell for cell in answer.cells] == np.argsort(-row, kind="stable").tolist()
+        assert [cell.probability for cell in answer.cells] == pytest.approx(np.sort(row)[::-1].tolist(), abs=1e-6)
+        best = answer.cells[0]
+        assert (answer.lat, answer.lon) == tuple(head.partition.centroids[best.cell])
+        assert best.name == head.partition.names[best.cell]
+    assert answers[3].location == ", ".join(views(road, 3))
+    assert answers[1:3].items == answers.items[1:3]
+
+
+def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:
+    path = road / "img" / "000_0.jpg"
+    expected = locator.locate(str(path))
+    with Image.open(path) as opened:
+        image = opened.copy()
+    pixels = np.asarray(image)
+    for one in (path, image, pixels):
+        answer = locator.locate(one)
+        assert answer.cells == expected.cells
+        assert (answer.lat, answer.lon) == (expected.lat, expected.lon)
+    several = locator.locate([path, image, pixels, [path, path]])
+    assert [a.location for a in several] == [str(path), "image 1", "image 2", f"{path}, {path}"]
+    assert {a.cells[0].cell for a in several} == {expected.cells[0].cell}
+    stack = locator.locate(np.stack([pixels, pixels]))  # type: ignore[call-overload]
+    for one in stack:
+        assert [c.cell for c in one.cells] == [c.cell for c in expected.cells]
+        assert one.cells[0].probability == pytest.approx(expected.cells[0].probability, abs=1e-6)
+    grey = locator.locate(pixels[:, :, 0])
+    assert grey.cells[0].probability > 0
+
+
+@pytest.mark.loopback
+def test_an_image_from_an_address(hub: Hub, road: Path, locator: Geolocator) -> None:
+    hub.put("you/photos", {"a.jpg": (road / "img" / "000_0.jpg").read_bytes(), "b.jpg": b"broken"})
+    address = f"{hub.url}/you/photos/resolve/main"
+    answer = locator.locate(f"{address}/a.jpg")
+    assert answer.cells == locator.locate(road / "img" / "000_0.jpg").cells
+    assert answer.location == f"{address}/a.jpg"
+    with pytest.raises(ValueError, match=r"b\.jpg must be a readable image"):
+        locator.locate(f"{address}/b.jpg")
+    with pytest.raises(ValueError, match=r"none\.jpg must be a readable image, got .*404"):
+        locator.locate(f"{address}/none.jpg")
+
+
+def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
+    with pytest.raises(ValueError, match="needs at least one image, got none"):
+        locator.locate([])
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got an empty list"):
+        locator.locate([[]])
+    with pytest.raises(ValueError, match=r"none\.jpg must be a readable image, got no such file"):
+        locator.locate("none.jpg")
+    with pytest.raises(ValueError, match=r"an array must be an image of bytes, .* got float64 \(8, 8, 3\) as view 1"):
+        locator.locate([views(road, 0)[0], np.zeros((8, 8, 3))])
+    with pytest.raises(ValueError, match="top_k must be at least 1"):
+        locator.locate(views(road, 0), top_k=0)
+    with pytest.raises(ValueError, match="decode must be one of"):
+        locator.locate(views(road, 0), decode="best")
+
+
+def test_another_encoder_is_refused(road: Path, locator: Geolocator, tmp_path: Path) -> None:
+    other = make_clip(tmp_path / "clip", seed=9)
+    with pytest.raises(ValueError, match="must share one encoder"):
+        Geolocator.load(road / "head", encoder=str(other), device="cpu")
+    with pytest.raises(ValueError, match="the head and the encoder must share one encoder"):
+        Geolocator(locator.head, load_encoder(str(other), device="cpu"))
+
+
+@pytest.mark.loopback
+def test_fit_push_and_locate_in_another_process(hub: Hub, road: Path, tmp_path: Path) -> None:
+    """The head and the encoder come from the Hub, the encoder at the revision that the head was fitted on."""
+    commit = hub.put("you/encoder", road / "clip")
+    fitted = load_head(road / "head")
+    on_hub = replace(fitted.encoder, name="you/encoder", revision=commit, source="you/encoder")
+    Head(fitted.module, fitted.partition, on_hub, fitted.config, fitted.training).save(tmp_path / "head")
+    card = push_head(tmp_path / "head", "me/head").card
+    hub.put("you/encoder", {"model.safetensors": b"another one"})
+    lines = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert lines is not None
+    assert len([line for line in lines[1].splitlines() if line]) < 6
+    photo, locations = tmp_path / "photo.jpg", FeatureCache.open(road / "cache").locations()
+    photo.write_bytes((road / "img" / "000_0.jpg").read_bytes())
+    everything = [views(road, i) for i in range(12)]
+    program = f"""{lines[1]}
+import json
+answers = locator.locate({everything!r}, top_k={CELLS})
+print(json.dumps([[c.probability for c in sorted(a.cells, key=lambda c: c.cell)] for a in answers]))
+"""
+    run = [sys.executable, "-c", program]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        run, check=False, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.strip().split("\n")
+    answer = Geolocator.load(road / "head", device="cpu").locate(photo)
+    assert first == f"{answer.lat} {answer.lon} 50 % within {answer.radius_50_km:.0f} km"
+    assert np.array(json.loads(last)) == pytest.approx(fitted.posterior(locations), abs=1e-6)
+    assert hub.asked(rf"you/encoder/resolve/{commit}/model\.safetensors")
+    assert not hub.asked(r"you/encoder/resolve/main/model")
+    assert OWN_START in card
+
+
+class TestFiles:
+    def test_a_table(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
+        answers = locator.locate([views(road, 0), views(road, 1)], top_k=2)
+        with answers.save(tmp_path / "a.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["location"] for row in rows] == [answer.location for answer in answers]
+        assert float(rows[1]["lat"]) == answers[1].lat
+        assert (rows[0]["cell_2"], float(rows[0]["probability_2"])) == (
+            answers[0].cells[1].name,
+            answers[0].cells[1].probability,
+        )
+        assert float(rows[0]["radius_90_km"]) == answers[0].radius_90_km
+
+    def test_points(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
+        answers = locator.locate([views(road, 0)])
+        value = json.loads(answers.save(tmp_path / "a.geojson").read_text())
+        (feature,) = value["features"]
+        assert feature["geometry"] == {"type": "Point", "coordinates": [answers[0].lon, answers[0].lat]}
+        assert feature["properties"]["cells"][0]["name"] == answers[0].cells[0].name
+
+    def test_a_map_is_one_file(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
+        page = locator.locate([views(road, 0), views(road, 1)]).save(tmp_path / "a.html").read_text()
+        assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
+        packed = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+        assert packed is not None
+        data = json.loads(packed[1])
+        assert [a["location"] for a in data["answers"]] == [", ".join(views(road, i)) for i in (0, 1)]
+        assert len(data["cells"]) == len(data["centroids"]) == CELLS
+        assert all(data["cells"])
+        circle = np.cumsum(np.reshape(data["answers"][0]["circles"][0], (-1, 2)), axis=0) / data["units"]
+        assert circle[:, 1].max() - data["answers"][0]["lat"] == pytest.approx(
+            data["answers"][0]["radius"] / 111.195, abs=0.01
+        )
+
+    def test_a_map_of_centroids_alone(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
+        head = locator.head
+        bare = replace(head.partition, kind="centroids", rule=None)
+        answers = Geolocator(replace(head, partition=bare), locator.encoder).locate([views(road, 0)])
+        assert '"cells":[[],[],[],[]]' in answers.save(tmp_path / "a.html").read_text()
+
+    def test_other_files_are_refused(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"are written to a \.csv, \.geojson, \.html file, got .*a\.kml"):
+            locator.locate([views(road, 0)]).save(tmp_path / "a.kml")
