@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from geocell.comparison import Comparison as Comparison
     from geocell.comparison import compare as compare
     from geocell.decoders import decode as decode
-    from geocell.encoders import CLIPEncoder as CLIPEncoder
+    from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
     from geocell.encoders import Encoder as Encoder
     from geocell.encoders import StreetCLIP as StreetCLIP
+    from geocell.encoders import TowerEncoder as TowerEncoder
     from geocell.encoders import load_encoder as load_encoder
     from geocell.encoding import encode as encode
     from geocell.encoding import import_features as import_features
@@ -66,7 +67,7 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "decoders": ("decode",),
     "encoding": ("encode", "import_features"),
-    "encoders": ("CLIPEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
+    "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "ensemble": ("Ensemble", "average_heads", "load_ensemble"),
     "fit": ("fit_head",),
     "geodesy": ("distance_km",),

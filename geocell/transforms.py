@@ -30,19 +30,22 @@ class PillowTransform:
         crop: (height, width) of the centre that is kept; None keeps all of it.
         resample: Pillow's number of the filter.
         long_side: how the length of the long side becomes a whole number.
+        centre: how the margin before the centre does; `round` is to the even number, as torchvision's.
     """
 
     size: int | tuple[int, int]
     crop: tuple[int, int] | None
     resample: int
     long_side: Literal["floor", "round"] = "floor"
+    centre: Literal["floor", "round"] = "floor"
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return (H, W, 3) bytes."""
         resized = image.resize(self._resized(image.width, image.height), self.resample)
         if self.crop is not None:
             height, width = self.crop
-            left, top = (resized.width - width) // 2, (resized.height - height) // 2
+            left, top = (resized.width - width) / 2, (resized.height - height) / 2
+            left, top = (round(left), round(top)) if self.centre == "round" else (int(left // 1), int(top // 1))
             resized = resized.crop((left, top, left + width, top + height))
         return np.asarray(resized)
 
@@ -94,18 +97,23 @@ def transform_of(processor: Any) -> Transform:  # noqa: ANN401 - a class of tran
     It is a `PillowTransform` where that gives the processor's own bytes on probe images, and the processor otherwise.
     """
     whole = ProcessorTransform(processor)
+    light = pillow_transform(processor)
+    return light if light is not None and all(_same_bytes(light, whole, probe) for probe in _probes()) else whole
+
+
+def pillow_transform(processor: Any) -> PillowTransform | None:  # noqa: ANN401 - a class of transformers
+    """Return what the settings of an image processor say, done by Pillow; None where it cannot be."""
     settings = processor.to_dict()
     size = settings.get("size") or {}
     short_side = size.get("shortest_edge")
     crop = settings.get("crop_size") or {}
     if not settings.get("do_resize") or (short_side is None and "height" not in size) or settings.get("do_pad"):
-        return whole
-    light = PillowTransform(
+        return None
+    return PillowTransform(
         size=int(short_side) if short_side else (int(size["height"]), int(size["width"])),
         crop=(int(crop["height"]), int(crop["width"])) if settings.get("do_center_crop") else None,
         resample=int(settings.get("resample") or 0),
     )
-    return light if all(_same_bytes(light, whole, probe) for probe in _probes()) else whole
 
 
 def normalisation_of(processor: Any) -> Normalisation:  # noqa: ANN401 - a class of transformers

@@ -335,7 +335,19 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
 
 @pytest.mark.parametrize(
     "flags",
-    ["--batch-size 0", "--device tpu", "--preset nonsense", "--downloads 0", "--download-timeout-s 0"],
+    [
+        "--batch-size 0",
+        "--device tpu",
+        "--preset nonsense",
+        "--downloads 0",
+        "--download-timeout-s 0",
+        "--pooling max",
+        "--views crop9",
+        "--backend cv",
+        "--dtype int8",
+        "--image-timeout 0",
+        "--workers -1",
+    ],
 )
 def test_flags_that_cannot_be_are_wrong_usage_before_anything_is_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: str
@@ -354,6 +366,20 @@ def test_inputs_that_are_no_table_of_paths(road: Path, tmp_path: Path, capsys: p
     assert "headings of latitude and longitude are exchanged" in captured.err
     assert FeatureCache.open(tmp_path / "c").views["image"].tolist() == ["img/000_0.jpg", "img/001_0.jpg", "gone.jpg"]
     assert FeatureCache.open(tmp_path / "c").views["lat"].tolist() == [-16.66, 42.3, 1.0]
+
+
+@pytest.mark.loopback
+def test_a_branch_that_moves_does_not_change_a_cache_that_was_begun(
+    road: Path, tmp_path: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = hub.put("someone/clip", road / "clip")
+    command = f"encode {road}/photos.csv --encoder someone/clip --device cpu --views flip --out {tmp_path}/c"
+    begun = answer(capsys, command)["encoder"]
+    assert (begun["revision"], begun["pooling"]) == (first, "pooler_output, mean of flip")
+    hub.put("someone/clip", make_clip(tmp_path / "moved", seed=5))
+    assert answer(capsys, command)["encoder"] == begun
+    assert answer(capsys, command.replace(f"{tmp_path}/c", f"{tmp_path}/d"))["encoder"]["revision"] != first
+    fails(capsys, command.replace("--views flip", ""), 1, "must share one encoder", "mean of flip")
 
 
 def test_one_location_cannot_be_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

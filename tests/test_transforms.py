@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geocell.encoders import CLIPEncoder
+from geocell.encoders import TowerEncoder
 from geocell.transforms import PillowTransform, ProcessorTransform, normalisation_of, transform_of
 from tests.worlds import make_clip
 
@@ -48,7 +48,7 @@ def test_a_processor_that_does_something_else_is_used_itself() -> None:
 
 
 def test_a_transform_travels_without_the_model(tmp_path: Path) -> None:
-    encoder = CLIPEncoder(str(make_clip(tmp_path / "clip")), device="cpu")
+    encoder = TowerEncoder(str(make_clip(tmp_path / "clip")), device="cpu")
     sent = pickle.dumps(encoder.preprocess)
     assert len(sent) < 1000
     np.testing.assert_array_equal(pickle.loads(sent)(noise(99, 77)), encoder.preprocess(noise(99, 77)))  # noqa: S301

@@ -28,6 +28,9 @@ def encode(
     device: str = "auto",
     dtype: str = "auto",
     compile: bool = False,
+    pooling: str | None = None,
+    views: str = "single",
+    backend: str = "pil",
     batch_size: int = 32,
     workers: int | None = None,
     image_timeout: float = 60.0,
@@ -45,11 +48,16 @@ def encode(
             as a file, folder or pattern ('{00..99}.tar'); or hf://datasets/user/name.
         out: folder of the feature cache.
         root: folder that image paths are relative to; usually that of the table.
-        encoder: Hub id or folder of a CLIP model, or efficientnet-lite0.
-        revision: branch, tag or commit of the encoder on the Hub.
+        encoder: Hub id or folder of a vision model (CLIP, SigLIP, DINO, …), timm:NAME, efficientnet-lite0, or
+            module:attribute for your own.
+        revision: branch, tag or commit of the encoder on the Hub; a cache that was begun keeps its commit.
         device: auto, cpu, cuda, cuda:1 or mps.
         dtype: arithmetic of the encoder: float32, bfloat16, or auto, which is bfloat16 on CUDA and float32 elsewhere.
         compile: run the encoder through torch.compile: a slow start, then faster; rounds differently, and is recorded.
+        pooling: tensor that becomes the feature: pooler_output, cls, mean, patch_mean or projection; left out, the
+            first of pooler_output, cls and mean that the model has.
+        views: single; or the mean over several looks at every image: flip (two) or crop5 (five).
+        backend: what resizes, pil or torchvision.
         batch_size: images per call of the encoder.
         workers: processes that decode images; 0 decodes in threads; left out, the table's size and the cores decide.
         image_timeout: seconds that reading and decoding one image may take.
@@ -61,19 +69,21 @@ def encode(
     """
     from geocell.cache import require_cache_or_nothing
     from geocell.devices import choose_device, choose_dtype
-    from geocell.encoders import load_encoder
+    from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings
 
     with usage_errors():
         require_settings(batch_size=batch_size, workers=workers, image_timeout=image_timeout)
+        check_encoder_settings(encoder, revision, pooling, views, backend)
         choose_dtype(dtype, choose_device(device))
     table = read_table(images, columns, root=root, downloads=downloads)
     require_cache_or_nothing(out)
+    revision = revision or _pinned_revision(out, encoder)
     note(f"loading the encoder {encoder}")
     cache = encode_views(
         table,
-        load_encoder(encoder, revision, device, dtype, compile),
+        load_encoder(encoder, revision, device, dtype, compile, pooling=pooling, views=views, backend=backend),
         out,
         batch_size=batch_size,
         workers=workers,
@@ -83,6 +93,17 @@ def encode(
     )
     require_good_views(cache)
     emit_cache(cache, json)
+
+
+def _pinned_revision(out: Path, encoder: str) -> str | None:
+    """Return the commit with which a cache of this encoder was begun, so that a branch that moved changes nothing."""
+    from geocell.cache import Manifest
+    from geocell.encoders import hub_id
+
+    if not (out / "cache.json").is_file():
+        return None
+    begun = Manifest.read(out).encoder
+    return begun.revision if begun.name == hub_id(encoder) else None
 
 
 def cache_import(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from geocell.encoders import CLIPEncoder, load_encoder
+from geocell.encoders import TowerEncoder, load_encoder
 from geocell.encoding import encode, encode_images, images
 from geocell.locations import EncoderInfo
 from geocell.views import read_views, table_from_frame
@@ -20,15 +20,15 @@ IMPORTED = EncoderInfo("theirs", "1", "cls", 0, 224, "?")
 
 
 @pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> CLIPEncoder:
-    return CLIPEncoder(str(make_clip(tmp_path_factory.mktemp("clip"))), device="cpu")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> TowerEncoder:
+    return TowerEncoder(str(make_clip(tmp_path_factory.mktemp("clip"))), device="cpu")
 
 
 def folder_bytes(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
 
 
-def test_batches_workers_and_shards_change_nothing(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_batches_workers_and_shards_change_nothing(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 7, 3)
     one = encode(table, clip, tmp_path / "one", batch_size=1, workers=1)
     many = encode(table, clip, tmp_path / "many", batch_size=8, workers=4, shard_rows=5)
@@ -38,7 +38,7 @@ def test_batches_workers_and_shards_change_nothing(tmp_path: Path, clip: CLIPEnc
 
 
 def test_broken_images_are_rows_with_reasons(
-    tmp_path: Path, clip: CLIPEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clip: TowerEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = make_image(tmp_path / "good.jpg", 1)
     (tmp_path / "cut.jpg").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
@@ -59,7 +59,7 @@ def test_broken_images_are_rows_with_reasons(
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16", "1"])
-def test_every_colour_mode_is_encoded(tmp_path: Path, clip: CLIPEncoder, mode: str) -> None:
+def test_every_colour_mode_is_encoded(tmp_path: Path, clip: TowerEncoder, mode: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (40, 50), dtype=np.uint8)
     image = Image.fromarray(pixels.astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
@@ -68,7 +68,7 @@ def test_every_colour_mode_is_encoded(tmp_path: Path, clip: CLIPEncoder, mode: s
     assert np.isfinite(features).all()
 
 
-def test_exif_rotation_is_applied(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_exif_rotation_is_applied(tmp_path: Path, clip: TowerEncoder) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8))
     image.save(tmp_path / "upright.png")
     exif = Image.Exif()
@@ -78,7 +78,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, clip: CLIPEncoder) -> None:
     np.testing.assert_allclose(upright, turned, atol=1e-6)
 
 
-def test_a_folder_with_exif_keeps_images_without_position_as_rows(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_a_folder_with_exif_keeps_images_without_position_as_rows(tmp_path: Path, clip: TowerEncoder) -> None:
     make_image(tmp_path / "in" / "a.jpg", position=(1.0, 2.0))
     make_image(tmp_path / "in" / "b.jpg")
     cache = encode(tmp_path / "in", clip, tmp_path / "c")
@@ -86,31 +86,31 @@ def test_a_folder_with_exif_keeps_images_without_position_as_rows(tmp_path: Path
 
 
 def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
-    tmp_path: Path, clip: CLIPEncoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clip: TowerEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = read_views(make_photos(tmp_path, 8, 2))
     encode(table, clip, tmp_path / "whole", shard_rows=4)
     calls: list[int] = []
-    real = CLIPEncoder.__call__
+    real = TowerEncoder.__call__
 
-    def dies(self: CLIPEncoder, pixels: np.ndarray) -> np.ndarray:
+    def dies(self: TowerEncoder, pixels: np.ndarray) -> np.ndarray:
         calls.append(len(pixels))
         if len(calls) == 3:
             raise KeyboardInterrupt
         return real(self, pixels)
 
-    monkeypatch.setattr(CLIPEncoder, "__call__", dies)
+    monkeypatch.setattr(TowerEncoder, "__call__", dies)
     with pytest.raises(KeyboardInterrupt):
         encode(table, clip, tmp_path / "cut", shard_rows=4)
     kept = (tmp_path / "cut" / "features-00000.safetensors").stat().st_mtime_ns
     assert not (tmp_path / "cut" / "features-00002.safetensors").exists()
-    monkeypatch.setattr(CLIPEncoder, "__call__", real)
+    monkeypatch.setattr(TowerEncoder, "__call__", real)
     encode(table, clip, tmp_path / "cut", shard_rows=4)
     assert (tmp_path / "cut" / "features-00000.safetensors").stat().st_mtime_ns == kept
     assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
 
 
-def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 40, 2)
     encoder = clip.info.source
     command = [
@@ -139,12 +139,12 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: CLIP
 @pytest.mark.parametrize(
     ("name", "value"), [("batch_size", 0), ("shard_rows", 0), ("workers", -1), ("image_timeout", 0)]
 )
-def test_bad_sizes(tmp_path: Path, clip: CLIPEncoder, name: str, value: int) -> None:
+def test_bad_sizes(tmp_path: Path, clip: TowerEncoder, name: str, value: int) -> None:
     with pytest.raises(ValueError, match=rf"{name} .*{value}"):
         encode(make_photos(tmp_path, 2, 1), clip, tmp_path / "c", **{name: value})
 
 
-def test_a_few_images_without_a_cache(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_a_few_images_without_a_cache(tmp_path: Path, clip: TowerEncoder) -> None:
     path = make_image(tmp_path / "a.jpg", 1)
     features = encode_images([path, Image.open(path)], clip, batch_size=1)
     np.testing.assert_allclose(features[0], features[1], atol=1e-6)
@@ -153,7 +153,7 @@ def test_a_few_images_without_a_cache(tmp_path: Path, clip: CLIPEncoder) -> None
         encode_images([tmp_path / "b.jpg"], clip)
 
 
-def test_real_photographs_equal_the_plain_call(tmp_path: Path, shared_data: Path, clip: CLIPEncoder) -> None:
+def test_real_photographs_equal_the_plain_call(tmp_path: Path, shared_data: Path, clip: TowerEncoder) -> None:
     import torch
     from transformers import AutoImageProcessor, CLIPVisionModel
     from transformers.image_utils import load_image
@@ -191,7 +191,7 @@ def test_real_photographs_with_the_pretrained_encoder(tmp_path: Path, shared_dat
         assert a @ b / np.linalg.norm(a) / np.linalg.norm(b) > 0.99999
 
 
-def test_repaired_images_are_encoded_on_retry(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_repaired_images_are_encoded_on_retry(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 6, 1)
     image = tmp_path / "img" / "002_0.jpg"
     kept = image.read_bytes()
@@ -204,7 +204,7 @@ def test_repaired_images_are_encoded_on_retry(tmp_path: Path, clip: CLIPEncoder)
     assert folder_bytes(tmp_path / "c") == folder_bytes(tmp_path / "whole")
 
 
-def test_ribbons_and_deep_pixels(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_ribbons_and_deep_pixels(tmp_path: Path, clip: TowerEncoder) -> None:
     Image.new("RGB", (900, 10)).save(tmp_path / "ribbon.png")
     grey = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png")
@@ -220,7 +220,7 @@ def test_ribbons_and_deep_pixels(tmp_path: Path, clip: CLIPEncoder) -> None:
     np.testing.assert_array_equal(cache.features[1], cache.features[2])
 
 
-def test_a_place_that_is_no_cache_is_left_as_it_was(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_a_place_that_is_no_cache_is_left_as_it_was(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 2, 1)
     before = sorted(tmp_path.rglob("*"))
     for out in (tmp_path, table, table / "below"):
@@ -229,7 +229,7 @@ def test_a_place_that_is_no_cache_is_left_as_it_was(tmp_path: Path, clip: CLIPEn
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_run_killed_as_it_began_goes_on(tmp_path: Path, clip: CLIPEncoder) -> None:
+def test_a_run_killed_as_it_began_goes_on(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 2, 1)
     encode(table, clip, tmp_path / "c")
     (tmp_path / "c" / "cache.json").unlink()

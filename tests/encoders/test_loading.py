@@ -1,18 +1,20 @@
 import builtins
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from geocell.encoders import CLIPEncoder, EfficientNetLite0, Encoder, encoder_for, load_encoder
+from geocell.encoders import EfficientNetLite0, Encoder, TowerEncoder, encoder_for, load_encoder
+from geocell.encoding import encode
 from geocell.locations import EncoderInfo
-from tests.worlds import make_clip
+from tests.worlds import make_clip, make_photos
 
 
 def test_a_local_clip_is_known_by_its_weights(tmp_path: Path) -> None:
-    first = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu")
-    moved = CLIPEncoder(str((tmp_path / "a").rename(tmp_path / "b")), device="cpu")
-    other = CLIPEncoder(str(make_clip(tmp_path / "c", seed=1)), device="cpu")
+    first = TowerEncoder(str(make_clip(tmp_path / "a")), device="cpu")
+    moved = TowerEncoder(str((tmp_path / "a").rename(tmp_path / "b")), device="cpu")
+    other = TowerEncoder(str(make_clip(tmp_path / "c", seed=1)), device="cpu")
     assert isinstance(first, Encoder)
     assert first.info.revision == moved.info.revision != other.info.revision
     assert (first.info.dim, first.info.image_size, first.info.pooling) == (32, 56, "pooler_output")
@@ -21,7 +23,7 @@ def test_a_local_clip_is_known_by_its_weights(tmp_path: Path) -> None:
 
 
 def test_the_encoder_of_a_record_is_found_or_refused(tmp_path: Path) -> None:
-    info = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
+    info = TowerEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
     assert encoder_for(info, "cpu").info == info
     make_clip(tmp_path / "other" / "a", seed=1)
     with pytest.raises(ValueError, match="must share one encoder; the head: revision='sha256"):
@@ -57,7 +59,7 @@ def test_a_folder_without_weights(tmp_path: Path) -> None:
 
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="device must be"):
-        CLIPEncoder(str(make_clip(tmp_path / "a")), device="tpu")
+        TowerEncoder(str(make_clip(tmp_path / "a")), device="tpu")
 
 
 def test_the_packaged_encoder() -> None:
@@ -97,10 +99,54 @@ def test_streetclip_has_its_published_shape() -> None:
 def test_another_crop_is_another_encoder_and_another_folder_name_is_not(tmp_path: Path) -> None:
     from transformers import CLIPImageProcessorPil
 
-    first = CLIPEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
-    renamed = CLIPEncoder(str(make_clip(tmp_path / "renamed")), device="cpu").info
+    first = TowerEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
+    renamed = TowerEncoder(str(make_clip(tmp_path / "renamed")), device="cpu").info
     first.require_same(renamed, "the head", "the cache")
     other = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
     other.save_pretrained(make_clip(tmp_path / "b"))
     with pytest.raises(ValueError, match="processor='CLIPImageProcessorPil"):
-        first.require_same(CLIPEncoder(str(tmp_path / "b"), device="cpu").info, "the head", "the cache")
+        first.require_same(TowerEncoder(str(tmp_path / "b"), device="cpu").info, "the head", "the cache")
+
+
+def test_the_example_of_the_documentation_is_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text()
+    code = page.split("```python\n", 1)[1].split("```", 1)[0]
+    (tmp_path / "histogram.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    encoder = load_encoder("histogram:ColourHistogram")
+    assert isinstance(encoder, Encoder)
+    cache = encode(make_photos(tmp_path, 3, 1), encoder, tmp_path / "cache")
+    np.testing.assert_allclose(cache.features.sum(1), 3, atol=1e-2)  # the shares of three channels
+    assert cache.encoder.name == "colour-histogram"
+    info = replace(encoder.info, source="histogram:ColourHistogram")
+    with pytest.raises(ValueError, match="pass --encoder histogram:ColourHistogram if you trust that module"):
+        encoder_for(info)
+    assert encoder_for(info, source="histogram:ColourHistogram").info == encoder.info
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("no_such_module:Encoder", ImportError, "expected an encoder at no_such_module:Encoder"),
+        ("json:nothing", ImportError, "has no attribute 'nothing'"),
+        ("builtins:dict", ValueError, "must make an encoder with info, preprocess and a call, got dict"),
+    ],
+)
+def test_names_that_make_no_encoder(name: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        load_encoder(name)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"pooling": "max"}, "pooling must be one of pooler_output, cls, mean, patch_mean, projection, got 'max'"),
+        ({"views": "crop9"}, "views must be one of single, flip, crop5"),
+        ({"backend": "opencv"}, "backend must be one of pil, torchvision"),
+        ({"name": "efficientnet-lite0", "pooling": "cls"}, "efficientnet-lite0 has one pooling of its own"),
+        ({"name": "a:b", "pooling": "cls"}, "a:b has one pooling of its own"),
+    ],
+)
+def test_settings_are_refused_before_anything_is_loaded(settings: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        load_encoder(**settings)

@@ -1,0 +1,123 @@
+"""Loading encoders by name, and the encoder that a head or cache recorded."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from geocell.encoders.averaged import AveragedEncoder, check_views, split_pooling
+from geocell.encoders.lite0 import LITE0, EfficientNetLite0
+from geocell.encoders.pooling import POOLINGS, check_pooling
+from geocell.encoders.processors import backend_of, check_backend
+from geocell.encoders.protocol import Encoder
+from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder
+from geocell.locations import EncoderInfo
+
+
+def load_encoder(
+    name: str = STREETCLIP,
+    revision: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    compile: bool = False,
+    *,
+    pooling: str | None = None,
+    views: str = "single",
+    backend: str = "pil",
+) -> Encoder:
+    """Load a frozen encoder by name.
+
+    Args:
+        name: Hub id or local folder of a model whose vision tower transformers knows; `timm:NAME` for a model of timm;
+            `efficientnet-lite0`; or `module:attribute` for your own: what makes an `Encoder` when it is called.
+        revision: branch, tag or commit on the Hub; the commit it means is what is recorded.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest there is.
+        dtype: `float32`, `bfloat16`, or `auto`, which is bfloat16 on CUDA and float32 elsewhere.
+        compile: run the model through `torch.compile`.
+        pooling: which tensor becomes the feature: `pooler_output`, `cls`, `mean`, `patch_mean` or `projection`; the
+            first of `pooler_output`, `cls`, `mean` that the model has, when none is named.
+        views: `flip` or `crop5` for the mean over several looks at every image.
+        backend: `pil` or `torchvision`, which does the resizing.
+
+    Raises:
+        ValueError: for a device that is not there, or a model without a vision tower or without that pooling.
+        OSError: when the weights can't be had.
+        ImportError: when an extra is not installed.
+    """
+    check_encoder_settings(name, revision, pooling, views, backend)
+    if name == LITE0:
+        encoder: Encoder = EfficientNetLite0(device=device, dtype=dtype, compile=compile)
+    elif _is_own(name):
+        encoder = _own(name)
+    else:
+        encoder = TowerEncoder(name, revision, device, dtype, compile, pooling, backend)
+    return encoder if views == "single" else AveragedEncoder(encoder, views)
+
+
+def check_encoder_settings(name: str, revision: str | None, pooling: str | None, views: str, backend: str) -> None:
+    """Refuse settings that no encoder, or not this one, can have, before anything is loaded.
+
+    Raises:
+        ValueError: for the first of them.
+    """
+    check_pooling(pooling)
+    check_views(views)
+    check_backend(backend)
+    if name == LITE0 and revision is not None:
+        raise ValueError(f"{LITE0} comes with its package and has no revisions, got {revision!r}: leave it out.")
+    if (name == LITE0 or _is_own(name)) and pooling is not None:
+        raise ValueError(f"{name} has one pooling of its own, got {pooling!r}: leave it out.")
+
+
+def _is_own(name: str) -> bool:
+    return ":" in name and not name.startswith(TIMM) and not Path(name).expanduser().is_dir()
+
+
+def _own(name: str) -> Encoder:
+    """Return what `attribute` of `module` makes when it is called."""
+    module, _, attribute = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"expected an encoder at {name} (module:attribute), got: {error}.") from error
+    if not isinstance(made, Encoder):
+        raise ValueError(  # noqa: TRY004 - the name is wrong, not a type
+            f"{name} must make an encoder with info, preprocess and a call, got {type(made).__name__}."
+        )
+    return made
+
+
+def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = None) -> Encoder:
+    """Load the encoder that features were made with, and refuse another.
+
+    Args:
+        info: what a head or a cache recorded.
+        device: see `load_encoder`.
+        source: where to load it from instead of the recorded place (a local folder that moved, say).
+
+    Raises:
+        ValueError: when what is found there makes other features.
+    """
+    where = source or info.source or info.name
+    if source is None and _is_own(where):
+        raise ValueError(  # what a file says must not decide which code runs
+            f"the encoder {info.name} is somebody's own ({where}): pass --encoder {where} if you trust that module."
+        )
+    pooling, views = split_pooling(info.pooling)
+    local = Path(where).is_dir() or info.revision.startswith("sha256:")
+    fixed = where == LITE0 or _is_own(where)
+    try:
+        encoder = load_encoder(
+            where,
+            None if local or fixed else info.revision,
+            device,
+            pooling=pooling if pooling in POOLINGS and not fixed else None,
+            views=views if views in {"flip", "crop5"} else "single",
+            backend=backend_of(info.processor),
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"expected the encoder {info.name} at {where}, and it is not there: say where it is with --encoder."
+        ) from error
+    info.require_same(encoder.info, "the head", f"the encoder {where}")
+    return encoder

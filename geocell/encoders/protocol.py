@@ -1,0 +1,34 @@
+"""What the feature stage needs of an encoder."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.locations import EncoderInfo
+from geocell.transforms import Transform
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """What `encode` needs of a frozen encoder; any object with these three will do."""
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Which encoder this is."""
+        ...
+
+    @property
+    def preprocess(self) -> Transform:
+        """What makes one upright RGB image the pixels that a batch is stacked from.
+
+        It is sent to other processes: a picklable callable that does not carry the model. Its results have one shape
+        and dtype.
+        """
+        ...
+
+    def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the (B, D) features of B stacked results of `preprocess`."""
+        ...
