@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.batches import Batches, pooled_once
+from geocell.blocks import Blocks
 from geocell.decoders import decode
 from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
@@ -29,18 +29,17 @@ from geocell.progress import Progress, read_checkpoint, same_tensors, write_chec
 from geocell.recipe import FitConfig
 from geocell.step import Stepper, learning_rate
 
-MIN_STEPS = 8
-"""Steps of an epoch at least: with the batches of a large set, a few hundred locations would see too few steps."""
-
-_EVALUATION_BATCH = 4096
+_PART = 4096  # validation locations at a time
 _NO_SCORE = math.nan
 
 
 @dataclass(frozen=True, eq=False)
 class _Validation:
-    """What an epoch is scored on; `inputs` is None without validation locations."""
+    """What an epoch is scored on: `parts` has the inputs of up to so many locations each, or the locations to read."""
 
-    inputs: Inputs | None
+    parts: tuple[Inputs | Locations, ...]
+    fusion: str
+    device: torch.device
     latlon: NDArray[np.float64]
     centroids: NDArray[np.float64]
     decoder: str
@@ -94,7 +93,7 @@ def fit_head(
         module = _start(train.dim, len(partition), config, init).to(device)
         run = _Run(
             module,
-            _batches(train.take(inside), cells[inside], config, device),
+            Blocks(train.take(inside), cells[inside], config, device),
             _loss_terms(partition, weights, config, device),
             _validation(val, partition, config, device),
             config,
@@ -184,33 +183,24 @@ def _loss_terms(
     )
 
 
-def _batches(train: Locations, cells: NDArray[np.int64], config: FitConfig, device: torch.device) -> Batches:
-    """Put the training locations on the device."""
-    return Batches.of(
-        Inputs.of(train, config.fusion if pooled_once(config) else "logit", device),
-        target=torch.from_numpy(cells).to(device),
-        truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(device),
-        config=config,
-    )
-
-
 def _validation(val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> _Validation:
     """Put the validation locations on the device."""
-    inputs = Inputs.of(val, config.fusion, device) if val is not None and len(val) else None
-    latlon = np.empty((0, 2)) if val is None else val.latlon
-    return _Validation(inputs, latlon, partition.centroids, config.decode)
+    if val is None or len(val) == 0:
+        return _Validation((), config.fusion, device, np.empty((0, 2)), partition.centroids, config.decode)
+    parts = [val.take(index) for index in np.split(np.arange(len(val)), range(_PART, len(val), _PART))]
+    read = parts if config.stream else [Inputs.of(part, config.fusion, device) for part in parts]
+    return _Validation(tuple(read), config.fusion, device, val.latlon, partition.centroids, config.decode)
 
 
 class _Run:
     """The epochs of one fit."""
 
     def __init__(
-        self, module: GeoHead, batches: Batches, terms: LossTerms, validation: _Validation, config: FitConfig
+        self, module: GeoHead, blocks: Blocks, terms: LossTerms, validation: _Validation, config: FitConfig
     ) -> None:
-        self._module, self._batches, self._validation, self._config = module, batches, validation, config
-        self._step = Stepper(module, batches, terms, config)
+        self._module, self._blocks, self._validation, self._config = module, blocks, validation, config
+        self._step = Stepper(module, terms, config)
         self._order = torch.Generator().manual_seed(config.seed)
-        self._size = min(config.batch_size, math.ceil(len(batches) / MIN_STEPS))
 
     def __call__(self, checkpoint: Path | None, facts: Mapping[str, Any], scored_start: bool) -> tuple[Progress, bool]:
         """Train, epoch by epoch, until the end, the patience or an interrupt.
@@ -226,7 +216,7 @@ class _Run:
         elif scored_start:
             row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(self._module, self._validation)}
             progress.add(agreed(row), self._module)
-        first, n = progress.epochs + 1, len(self._batches)
+        first, n = progress.epochs + 1, len(self._blocks)
         # A bar that is not a terminal's would only fill a log.
         with tqdm(
             total=config.epochs * n, initial=(first - 1) * n, unit="loc", unit_scale=True, file=sys.stderr,
@@ -248,12 +238,12 @@ class _Run:
 
     def _epoch(self, epoch: int, bar: tqdm[Any]) -> dict[str, float]:
         """Train for one epoch and score it; return its row of the history."""
-        total, n = 0.0, len(self._batches)
-        shuffled = torch.randperm(n, generator=self._order).to(self._batches.target.device)
-        batches = torch.split(shuffled, self._size)
-        for number, index in enumerate(batches):
-            lr = learning_rate(self._config, (epoch - 1) * len(batches) + number, len(batches))
-            total += self._step(index, lr, f"epoch {epoch}, batch {number + 1}") * len(index)
+        total, n = 0.0, len(self._blocks)
+        plan = self._blocks.plan(self._order)
+        steps = self._blocks.n_batches(plan)
+        for number, (block, index) in enumerate(self._blocks.batches(plan, self._order)):
+            lr = learning_rate(self._config, (epoch - 1) * steps + number, steps)
+            total += self._step(block, index, lr, f"epoch {epoch}, batch {number + 1}") * len(index)
             bar.update(len(index))
         self._step.write_into(self._module)
         row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(self._module, self._validation)}
@@ -263,12 +253,13 @@ class _Run:
 
 def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:
     """Return balscore, median and mean distance on the validation locations, NaN when there are none."""
-    if data.inputs is None:
+    if not data.parts:
         return {"val_balscore": _NO_SCORE, "val_median_km": _NO_SCORE, "val_mean_km": _NO_SCORE}
     points = []
     with torch.inference_mode():
-        for index in torch.split(torch.arange(len(data.latlon), device=data.inputs.features.device), _EVALUATION_BATCH):
-            posterior = torch.softmax(module(*data.inputs.select(index)), dim=1).cpu().numpy()
+        for part in data.parts:
+            inputs = part if isinstance(part, Inputs) else Inputs.of(part, data.fusion, data.device)
+            posterior = torch.softmax(module(inputs.features, inputs.views), dim=1).cpu().numpy()
             points.append(decode(data.decoder, posterior, data.centroids))
     distances = distance_km(np.concatenate(points), data.latlon)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,19 @@ class EncoderInfo:
         return cls(**value)
 
 
+class Rows(Protocol):
+    """(N, D) numbers that rows are taken from: an array, or the features of a cache that stay on the disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
+        ...
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
+        """Return the (k, D) numbers of some rows."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Locations:
     """P locations with 1..V views each, and the features of those views.
@@ -76,7 +89,7 @@ class Locations:
     Attributes:
         ids: (P,) location ids, str.
         latlon: (P, 2) float64 degrees.
-        features: (N, D) float array, one row per view; views of a location are `rows[offsets[i]:offsets[i+1]]`.
+        features: (N, D) floats, one row per view; views of a location are `rows[offsets[i]:offsets[i+1]]`.
         rows: (N',) int64 rows of `features`, grouped by location.
         offsets: (P+1,) int64.
         encoder: which encoder made the features.
@@ -85,7 +98,7 @@ class Locations:
 
     ids: NDArray[np.object_]
     latlon: NDArray[np.float64]
-    features: NDArray[Any]
+    features: Rows
     rows: NDArray[np.int64]
     offsets: NDArray[np.int64]
     encoder: EncoderInfo

@@ -47,6 +47,7 @@ class FitConfig:
         view_dropout: share of the views left out of a batch, at random; of every location one stays.
         ema: decay per step of a running mean of the weights, which is what is scored and kept; 0 for none.
         decode: decoder of the validation score that selects the epoch.
+        stream: training locations in memory at a time, read from the cache in shuffled blocks; 0 for all at once.
         seed: seed of initialisation, order and dropout.
         device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
         precision: of the matrix products, auto, float32 or bfloat16; auto takes bfloat16 where it is faster.
@@ -71,13 +72,21 @@ class FitConfig:
     view_dropout: float = 0.0
     ema: float = 0.0
     decode: str = "centroid"
+    stream: int = 0
     seed: int = 0
     device: str = "auto"
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         """Check every field; whole numbers given for a float field become floats."""
-        for name, least in {"epochs": 1, "batch_size": 1, "warmup_epochs": 0, "patience": 1, "seed": 0}.items():
+        for name, least in {
+            "epochs": 1,
+            "batch_size": 1,
+            "warmup_epochs": 0,
+            "patience": 1,
+            "stream": 0,
+            "seed": 0,
+        }.items():
             _require_integer(name, getattr(self, name), least)
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))

@@ -88,10 +88,10 @@ class Stepper:
         weights: the weights, float32.
     """
 
-    def __init__(self, module: GeoHead, batches: Batches, terms: LossTerms, config: FitConfig) -> None:
-        """Start at the weights of `module`."""
-        self._batches, self._terms, self._config = batches, terms, config
-        device = batches.target.device
+    def __init__(self, module: GeoHead, terms: LossTerms, config: FitConfig) -> None:
+        """Start at the weights of `module`, where the terms are."""
+        self._terms, self._config = terms, config
+        device = terms.weights.device
         self.weights = FoldedHead(module).to(device)
         self._share = slice(rank(), None, n_processes())
         self._forward = self.weights if n_processes() == 1 else DistributedDataParallel(self.weights)
@@ -100,11 +100,12 @@ class Stepper:
         self._generator = torch.Generator(device).manual_seed(config.seed)
         self._steps = 0
 
-    def __call__(self, index: Tensor, lr: float, where: str) -> float:
+    def __call__(self, batches: Batches, index: Tensor, lr: float, where: str) -> float:
         """Take a step on the locations at `index` (P',).
 
         Args:
-            index: int64 locations.
+            batches: training locations.
+            index: int64 locations among them.
             lr: learning rate.
             where: which epoch and batch, for the error.
 
@@ -114,8 +115,8 @@ class Stepper:
         Raises:
             ValueError: when the loss or its gradient is not finite; the weights are then as they were.
         """
-        logits = self._forward(self._batches, index, self._generator, self._share)
-        target, truth = (x.index_select(0, index) for x in (self._batches.target, self._batches.truth))
+        logits = self._forward(batches, index, self._generator, self._share)
+        target, truth = (x.index_select(0, index) for x in (batches.target, batches.truth))
         loss, gradient = value_and_gradient(
             logits.detach(), target[self._share], truth[self._share], self._terms, batch=target
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import geocell.blocks
 import geocell.fit
 import geocell.step
 from geocell.fit import fit_head
@@ -111,7 +112,7 @@ class TestLearning:
         """One step of Adam moves every weight by lr against the sign of its gradient."""
         config = replace(QUICK, epochs=1, batch_size=10**6, dropout=0.0, weight_decay=0.0, warmup_epochs=0, lr=0.01)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(geocell.fit, "MIN_STEPS", 1)
+            patch.setattr(geocell.blocks, "MIN_STEPS", 1)
             head = fit_head(train, None, cells, config)
         target = cells.assign(train.latlon)
         counts = np.bincount(target, minlength=12)
@@ -339,6 +340,6 @@ class TestOutsideAndUnseen:
 
 def test_small_sets_still_see_some_steps(train: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, step = [], Stepper.__call__
-    monkeypatch.setattr(Stepper, "__call__", lambda *args: (sizes.append(len(args[1])), step(*args))[1])
+    monkeypatch.setattr(Stepper, "__call__", lambda *args: (sizes.append(len(args[2])), step(*args))[1])
     fit_head(train, None, cells, FitConfig(epochs=1, device="cpu"))
     assert sizes == [30] * 8

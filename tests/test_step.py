@@ -52,7 +52,7 @@ def test_a_step_is_adamw_on_the_plain_loss() -> None:
     module = random_head()
     module.head[0].reset_parameters()
     data, index = batches(), torch.arange(0, P, 2)
-    stepper = Stepper(module, data, terms(), CONFIG)
+    stepper = Stepper(module, terms(), CONFIG)
     plain = GeoHead(D, C)
     plain.load_state_dict(module.state_dict())
     plain.head[0].requires_grad_(False)
@@ -64,7 +64,7 @@ def test_a_step_is_adamw_on_the_plain_loss() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        assert stepper(index, lr, "a test") == pytest.approx(loss.item(), rel=1e-5)
+        assert stepper(data, index, lr, "a test") == pytest.approx(loss.item(), rel=1e-5)
     torch.testing.assert_close(stepper.weights.weight, plain.head[2].weight, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(stepper.weights.bias, plain.head[2].bias, atol=1e-4, rtol=1e-4)
 
@@ -73,8 +73,8 @@ def test_bfloat16_products_keep_float32_weights() -> None:
     module, index = random_head(), torch.arange(P)
     losses = []
     for precision in ("float32", "bfloat16"):
-        stepper = Stepper(module, batches(precision=precision), terms(), CONFIG)
-        losses.append([stepper(index, 0.05, "a test") for _ in range(20)])
+        stepper = Stepper(module, terms(), CONFIG)
+        losses.append([stepper(batches(precision=precision), index, 0.05, "a test") for _ in range(20)])
         assert {p.dtype for p in stepper.weights.parameters()} == {torch.float32}
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
     assert losses[0][-1] < losses[0][0] * 0.7
@@ -93,9 +93,9 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
 
 def test_the_running_mean_follows_the_weights() -> None:
     config, index = replace(CONFIG, ema=0.9), torch.arange(P)
-    stepper, mean = Stepper(random_head(), batches(), terms(), config), None
+    stepper, mean = Stepper(random_head(), terms(), config), None
     for step in range(1, 6):
-        stepper(index, 0.05, "a test")
+        stepper(batches(), index, 0.05, "a test")
         weight = stepper.weights.weight.detach().clone()
         decay = min(0.9, (1 + step) / (10 + step))
         start = random_head().head[2].weight.detach() * random_head().head[0].weight.detach()
@@ -110,13 +110,13 @@ def test_the_state_is_all_that_the_next_step_depends_on(changes: dict[str, Any])
     config, index = replace(CONFIG, dropout=0.3, **changes), torch.arange(P)
     module = random_head(attention=config.fusion == "attention")
     data = batches(**{key: getattr(config, key) for key in ("fusion", "dropout", "view_dropout")})
-    one, other = (Stepper(module, data, terms(), config) for _ in range(2))
+    one, other = (Stepper(module, terms(), config) for _ in range(2))
     for _ in range(3):
-        one(index, 0.05, "a test")
+        one(data, index, 0.05, "a test")
     state = {name: value.clone() for name, value in one.state().items()}
-    expected = [one(index, 0.05, "a test") for _ in range(3)]
+    expected = [one(data, index, 0.05, "a test") for _ in range(3)]
     other.load_state(state)
-    assert [other(index, 0.05, "a test") for _ in range(3)] == expected
+    assert [other(data, index, 0.05, "a test") for _ in range(3)] == expected
     heads = [GeoHead(D, C, attention=config.fusion == "attention") for _ in range(2)]
     for stepper, head in zip((one, other), heads, strict=True):
         stepper.write_into(head)

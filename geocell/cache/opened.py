@@ -143,11 +143,14 @@ class FeatureCache:
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
         return out
 
-    def locations(self) -> Locations:
+    def locations(self, *, in_memory: bool = True) -> Locations:
         """Return the locations that have at least one good view, in the order of their first view.
 
         The coordinates of a location are the spherical mean of its good views; further columns of the table are
         taken from its first good view.
+
+        Args:
+            in_memory: whether the features are loaded now, or stay on the disk until rows are asked for.
         """
         rows = np.flatnonzero(self.good)
         if not len(rows):
@@ -162,9 +165,25 @@ class FeatureCache:
         return Locations(
             ids=np.asarray(names, dtype=object),
             latlon=grouped_coordinates(latlon, codes.astype(np.int64), len(names)),
-            features=self.features,
+            features=self.features if in_memory else StoredFeatures(self),
             rows=rows[order],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
             columns={str(c): views[c].to_numpy()[first] for c in views.columns if c not in skip},
         )
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFeatures:
+    """(N, D) features of a cache that stay on the disk: rows are read when they are taken."""
+
+    cache: FeatureCache
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, D)."""
+        return len(self.cache), self.cache.encoder.dim
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float16]:
+        """Return the (k, D) features of some rows."""
+        return self.cache.take(rows)

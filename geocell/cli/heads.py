@@ -60,8 +60,9 @@ def fit_head(
         checkpoint.unlink(missing_ok=True)
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
-    train = cache_locations(cache, splits, "train")
-    val = cache_locations(cache, splits, "val") if Splits.load(splits).ids.get("val") else None
+    in_memory = config.stream == 0
+    train = cache_locations(cache, splits, "train", in_memory=in_memory)
+    val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
     head = fit(train, val, cells, config, init=start, checkpoint=checkpoint if first or resume else None)
     if not first:
         return

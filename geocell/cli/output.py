@@ -136,12 +136,12 @@ def open_head(name: str) -> tuple[Head, HeadPlace]:
     return load_head(place.folder), place
 
 
-def cache_locations(cache: Path, splits: Path | None, split: str) -> Locations:
-    """Return the locations of a cache, or of one of its splits."""
+def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: bool = True) -> Locations:
+    """Return the locations of a cache, or of one of its splits, with their features in memory or on the disk."""
     from geocell.cache import FeatureCache
     from geocell.splits import Splits
 
-    locations = FeatureCache.open(cache).locations()
+    locations = FeatureCache.open(cache).locations(in_memory=in_memory)
     if splits is None:
         return locations
     loaded = Splits.load(splits)
