@@ -34,10 +34,12 @@ class Geolocator:
     Attributes:
         head: the head.
         encoder: the encoder that its features come from; another is refused.
+        device: where the head computes.
     """
 
     head: Head
     encoder: Encoder
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         """Check that the two belong together."""
@@ -59,7 +61,7 @@ class Geolocator:
             ValueError: when the head is damaged, or the encoder is another one.
         """
         head = load_head(name)
-        return cls(head, encoder_for(head.encoder, device, encoder))
+        return cls(head, encoder_for(head.encoder, device, encoder), device)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
@@ -108,7 +110,7 @@ class Geolocator:
         ids = np.array([", ".join(islice(names, len(place))) for place in places], dtype=object)
         unknown = np.full((len(places), 2), np.nan)
         locations = Locations(ids, unknown, features, np.arange(len(views)), offsets, self.encoder.info, {})
-        answers = predict_locations(self.head, locations, top_k=top_k, decode=decode)
+        answers = predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device)
         return answers[0] if one else answers
 
 

@@ -213,7 +213,9 @@ def outcomes_of(
     return Outcomes(distance_km(points, true_points), first, five, n_outside)
 
 
-def outcomes(head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "") -> Outcomes:
+def outcomes(
+    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Outcomes:
     """Return what a head makes of locations, without ever holding the whole posterior.
 
     Args:
@@ -221,6 +223,7 @@ def outcomes(head: Head | Ensemble, locations: Locations, decode: str = "centroi
         locations: P locations with features of the head's encoder.
         decode: name of the decoder.
         split: name of the split that the locations are, for messages.
+        device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
@@ -230,7 +233,7 @@ def outcomes(head: Head | Ensemble, locations: Locations, decode: str = "centroi
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
     points = np.empty((len(locations), 2))
     hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
-    for rows, posterior in head.posterior_chunks(locations):
+    for rows, posterior in head.posterior_chunks(locations, device):
         points[rows] = decode_posterior(decode, posterior, partition.centroids)
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
@@ -266,7 +269,9 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
     )
 
 
-def score(head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "") -> Scores:
+def score(
+    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
 
     Args:
@@ -274,9 +279,10 @@ def score(head: Head | Ensemble, locations: Locations, decode: str = "centroid",
         locations: P locations with features of the head's encoder.
         decode: name of the decoder.
         split: name of the split that the locations are, for the record.
+        device: where the head computes; see `outcomes`.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
-    scores = scores_of(outcomes(head, locations, decode, split), head.partition, decode, split)
+    scores = scores_of(outcomes(head, locations, decode, split, device), head.partition, decode, split)
     return replace(scores, head_sha256=head.sha256)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders import decode as decode_posterior
+from geocell.decoders import require_decoder
 from geocell.geodesy import Floats, distance_km
 from geocell.locations import Locations
 from geocell.partitioners.base import OUTSIDE, Partition
@@ -117,7 +118,20 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self, Path(path))
 
 
-def predict_locations(head: Head, locations: Locations, *, top_k: int = 5, decode: str = "centroid") -> Predictions:
+def require_answer(top_k: int, decode: str) -> None:
+    """Refuse an answer that cannot be given, before anything slow happens.
+
+    Raises:
+        ValueError: for an unknown decoder, or a bad `top_k`.
+    """
+    if top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got {top_k}.")
+    require_decoder(decode)
+
+
+def predict_locations(
+    head: Head, locations: Locations, *, top_k: int = 5, decode: str = "centroid", device: str = "auto"
+) -> Predictions:
     """Answer where locations are, from the features of their views.
 
     Args:
@@ -125,15 +139,15 @@ def predict_locations(head: Head, locations: Locations, *, top_k: int = 5, decod
         locations: P locations with features of the head's encoder.
         top_k: K, how many cells to name.
         decode: name of the decoder.
+        device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
 
     Raises:
         ValueError: for another encoder, an unknown decoder, or a bad `top_k`.
     """
-    if top_k < 1:
-        raise ValueError(f"top_k must be at least 1, got {top_k}.")
+    require_answer(top_k, decode)
     partition = head.partition
     items: list[Prediction] = []
-    for rows, posterior in head.posterior_chunks(locations):
+    for rows, posterior in head.posterior_chunks(locations, device):
         points = decode_posterior(decode, posterior, partition.centroids)
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(partition, points)

@@ -321,9 +321,11 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
     fails(capsys, f"partition kmeans --cache {road}/cache --out {tmp_path}/p", 2, "--k")
     fails(capsys, f"score {road}/cells --cache {road}/cache", 1, "a head needs the file config.json")
     fails(capsys, f"score {road}/head --cache {road}/cache --splits {road}/splits.json --split dev", 1, "'dev'")
-    fails(capsys, f"score {road}/head --cache {road}/cache --decode best", 1, "decode must be one of")
+    fails(capsys, f"score {road}/head --cache {road}/cache --decode best", 2, "decode must be one of")
+    fails(capsys, f"score {road}/head --cache {road}/cache --device tpu", 2, "device must be auto or one of")
+    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --device tpu", 2, "device must be auto or one of")
     fails(capsys, f"predict {road}/head {tmp_path}/none.jpg", 1, "none.jpg")
-    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --top-k 0 --device cpu", 1, "top_k must be at least 1")
+    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --top-k 0 --device cpu", 2, "top_k must be at least 1")
     fails(capsys, "fit-head", 2, "--cache")
     everything = (
         f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --out {tmp_path}/h"

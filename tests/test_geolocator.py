@@ -116,6 +116,11 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
         locator.locate(views(road, 0), decode="best")
 
 
+def test_the_head_computes_where_it_is_told_to(road: Path, locator: Geolocator) -> None:
+    with pytest.raises(ValueError, match="device must be auto"):
+        replace(locator, device="tpu").locate(views(road, 0))
+
+
 def test_another_encoder_is_refused(road: Path, locator: Geolocator, tmp_path: Path) -> None:
     other = make_clip(tmp_path / "clip", seed=9)
     with pytest.raises(ValueError, match="must share one encoder"):

@@ -218,5 +218,7 @@ def test_score_refuses_other_features_and_unknown_decoders(world: tuple[np.ndarr
         score(head, replace(locations, encoder=replace(locations.encoder, revision="2")))
     with pytest.raises(ValueError, match=r"decode must be one of"):
         score(head, locations, "best")
+    with pytest.raises(ValueError, match="device must be auto"):
+        score(head, locations, device="tpu")
     with pytest.raises(ValueError, match=r"scores need at least one location"):
         score(head, locations.take(np.empty(0, np.int64)))

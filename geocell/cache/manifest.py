@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,10 +146,13 @@ def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions that features may depend on."""
-    from importlib.metadata import version
+    """Return the versions that features may depend on, of what is installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
     from geocell import __version__
 
-    names = ("numpy", "pillow", "torch", "transformers")
-    return {"geocell": __version__, **{name: version(name) for name in names}}
+    versions = {"geocell": __version__}
+    for name in ("numpy", "pillow", "torch", "torchvision", "transformers", "timm"):
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions

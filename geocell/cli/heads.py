@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head
+from geocell.cli.output import cache_locations, emit, note, open_head, usage_errors
 from geocell.recipe import FitConfig
 
 Flat = Parameter(name="*")
@@ -114,6 +114,7 @@ def score(
     splits: Path | None = None,
     split: str = "test",
     decode: str = "centroid",
+    device: str = "auto",
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -127,16 +128,22 @@ def score(
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it.
         decode: decoder, centroid or mean.
+        device: where the head computes: auto, cpu, cuda or mps.
         out: file to write instead.
         json: print one JSON object.
     """
+    from geocell.decoders import require_decoder
+    from geocell.devices import choose_device
     from geocell.files import write_json
     from geocell.metrics import score as score_locations
     from geocell.report import score_table
 
+    with usage_errors():
+        require_decoder(decode)
+        choose_device(device)
     loaded, place = open_head(head)
     locations = cache_locations(cache, splits, split)
-    scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all")
+    scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all", device=device)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":
@@ -171,16 +178,21 @@ def predict(
         decode: decoder, centroid or mean.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
-        device: auto, cpu, cuda or mps.
+        device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
         json: print one JSON object.
     """
+    from geocell.devices import choose_device
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.geolocator import Geolocator, is_address
+    from geocell.prediction import require_answer
     from geocell.prediction_files import require_prediction_file
     from geocell.report import prediction_text
 
+    with usage_errors():
+        require_answer(top_k, decode)
+        choose_device(device)
     missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
     if missing:
         raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
@@ -189,7 +201,7 @@ def predict(
         require_new(out, overwrite)
     loaded, _ = open_head(head)
     note(f"loading the encoder {loaded.encoder.name}")
-    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder))
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
     answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)
     if out is not None:
         note(f"wrote {answers.save(out)}")
