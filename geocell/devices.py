@@ -22,7 +22,9 @@ def choose_device(device: str) -> str:
 
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
-        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
+        if available["cuda"]:  # of the processes that torchrun starts, each has its own
+            return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"
+        return "mps" if available["mps"] else "cpu"
     if not available.get(device.split(":", maxsplit=1)[0], False):
         there = [name for name, there in available.items() if there]
         raise ValueError(f"device must be auto or one of {there} on this machine, got {device!r}.")
@@ -42,6 +44,11 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     if dtype == "auto":
         dtype = "bfloat16" if device.startswith("cuda") else "float32"
     return torch.bfloat16 if dtype == "bfloat16" else torch.float32
+
+
+def process_rank() -> int:
+    """Return which of the processes that torchrun started this is; 0 when it is the only one."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def usable_cores() -> int:

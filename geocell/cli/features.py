@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -26,6 +27,9 @@ def encode(
     encoder: str = "geolocal/StreetCLIP",
     revision: str | None = None,
     device: str = "auto",
+    devices: str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    actors: int | None = None,
     dtype: str = "auto",
     compile: bool = False,
     pooling: str | None = None,
@@ -52,6 +56,9 @@ def encode(
             module:attribute for your own.
         revision: branch, tag or commit of the encoder on the Hub; a cache that was begun keeps its commit.
         device: auto, cpu, cuda, cuda:1 or mps.
+        devices: one process for each of several devices: 0,1,2,3 are CUDA's. torchrun does the same.
+        engine: local, or ray for the machines of a Ray cluster, all of which must reach images and cache.
+        actors: encoders at work with --engine ray; left out, one per GPU, or per two cores where there is none.
         dtype: arithmetic of the encoder: float32, bfloat16, or auto, which is bfloat16 on CUDA and float32 elsewhere.
         compile: run the encoder through torch.compile: a slow start, then faster; rounds differently, and is recorded.
         pooling: tensor that becomes the feature: pooler_output, cls, mean, patch_mean or projection; left out, the
@@ -68,29 +75,44 @@ def encode(
         json: print one JSON object.
     """
     from geocell.cache import require_cache_or_nothing
-    from geocell.devices import choose_device, choose_dtype
+    from geocell.devices import choose_device, choose_dtype, process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings
+    from geocell.encoding.processes import encode_on_devices, parse_devices
+    from geocell.encoding.ray_engine import encode_with_ray
+    from geocell.files import as_place
 
     with usage_errors():
         require_settings(batch_size=batch_size, workers=workers, image_timeout=image_timeout)
         check_encoder_settings(encoder, revision, pooling, views, backend)
         choose_dtype(dtype, choose_device(device))
+        if devices is not None:
+            for name in parse_devices(devices):
+                choose_device(name)
     table = read_table(images, columns, root=root, downloads=downloads)
-    require_cache_or_nothing(out)
-    revision = revision or _pinned_revision(out, encoder)
-    note(f"loading the encoder {encoder}")
-    cache = encode_views(
-        table,
-        load_encoder(encoder, revision, device, dtype, compile, pooling=pooling, views=views, backend=backend),
-        out,
-        batch_size=batch_size,
-        workers=workers,
-        image_timeout=image_timeout,
-        retry=retry,
-        strict=strict,
-    )
+    place = as_place(out)
+    require_cache_or_nothing(place)
+    loading: dict[str, Any] = {
+        "name": encoder,
+        "revision": revision or _pinned_revision(place, encoder),
+        "dtype": dtype,
+    }
+    loading |= {"compile": compile, "pooling": pooling, "views": views, "backend": backend}
+    options: dict[str, Any] = {"batch_size": batch_size, "image_timeout": image_timeout, "retry": retry}
+    if workers is not None:
+        options["workers"] = workers
+    if process_rank() == 0:
+        note(f"loading the encoder {encoder}")
+    if engine == "ray":
+        load = partial(load_encoder, **loading, device=device)
+        cache = encode_with_ray(table, load, out, actors=actors, strict=strict, **options)
+    elif devices is not None:
+        cache = encode_on_devices(table, loading, parse_devices(devices), out, options, strict)
+    else:
+        cache = encode_views(table, load_encoder(**loading, device=device), out, strict=strict, **options)
+    if process_rank() > 0:
+        return  # the first process that torchrun started says how it went
     require_good_views(cache)
     emit_cache(cache, json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from geocell.cache import require_cache_or_nothing, shard_path
+from geocell.devices import process_rank
+from geocell.files import is_local
 
 _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time
 
@@ -23,6 +26,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     require_cache_or_nothing(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if not is_local(folder):  # an object store has no locks
+        yield
+        return
     try:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
             for leftover in [*folder.glob(".cache.json.*"), *folder.glob(".views.parquet.*")]:
@@ -35,7 +41,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 class Claims:
-    """The shards that this process has taken for itself; others skip them."""
+    """The shards that this process has taken for itself; others skip them, because it holds the lock of each."""
 
     def __init__(self, folder: Path) -> None:
         """Take nothing yet."""
@@ -67,3 +73,29 @@ class Claims:
     def remove(self) -> None:
         """Remove the files of the locks once the cache is complete."""
         shutil.rmtree(self._folder / ".claims", ignore_errors=True)
+
+
+class RankClaims(Claims):
+    """Shards by the number of the process, where there are no locks: each that torchrun started has its own."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self._rank, self._world = process_rank(), int(os.environ.get("WORLD_SIZE", "1"))
+
+    def take(self, index: int) -> bool:
+        """Return whether a shard is this process's."""
+        return index % self._world == self._rank
+
+    def give_back(self, index: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def remove(self) -> None:
+        """Do nothing."""
+
+
+def claims_of(folder: Path) -> Claims:
+    """Return what decides which shards of a cache are this process's."""
+    return Claims(folder) if is_local(folder) else RankClaims()

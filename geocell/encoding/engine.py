@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geocell.cache import SHARD_ROWS, FeatureCache, Manifest, begin, finish, shard_path, shard_problems, write_shard
-from geocell.encoding.claims import Claims, folder_lock
+from geocell.devices import process_rank
+from geocell.encoding.claims import claims_of, folder_lock
 from geocell.encoding.images import Loader, load_pixels
-from geocell.encoding.pool import Batch, DecodePool, default_workers
+from geocell.encoding.pool import DecodePool, default_workers
+from geocell.encoding.shards import Shard, ShardEncoder
+from geocell.files import as_place
+from geocell.locations import EncoderInfo
 from geocell.views import ViewTable, read_views
 
 if TYPE_CHECKING:
@@ -67,31 +70,59 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     """
     require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
     views = table if isinstance(table, ViewTable) else read_views(table)
-    folder = Path(out)
+    folder = as_place(out)
+    manifest, todo = begin_or_go_on(folder, views, encoder.info, shard_rows, retry)
+    if todo:
+        rows = sum(last - first for first, last in map(manifest.shard_range, todo))
+        workers = default_workers(rows, views.images) if workers is None else workers
+        loader = Loader.of(views.images, encoder.preprocess)
+        silent = process_rank() > 0 or None  # of several processes, one shows the progress
+        with (
+            DecodePool(loader, workers=workers, batch_size=batch_size, image_timeout=image_timeout) as pool,
+            tqdm(total=len(views), initial=len(views) - rows, desc="encode", unit="img", disable=silent) as bar,
+        ):
+            _fill(folder, manifest, views, ShardEncoder(encoder, pool, batch_size, bar.update), todo, bar)
+    return end(folder, strict)
+
+
+def begin_or_go_on(
+    folder: Path, views: ViewTable, encoder: EncoderInfo, shard_rows: int, retry: bool
+) -> tuple[Manifest, list[int]]:
+    """Begin a cache or take up one that was begun, and return its manifest and the shards that are to be encoded.
+
+    Raises:
+        ValueError: when it is one of another table, encoder or arithmetic.
+    """
     with folder_lock(folder):
-        manifest = begin(folder, views, encoder.info, shard_rows)
+        manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
     if retry:
         there = sorted(set(range(manifest.n_shards)) - set(todo))
         todo += [i for i in there if shard_problems(shard_path(folder, i))]
-    if todo:
-        _require_same_arithmetic(manifest, encoder, folder)
-        rows = sum(last - first for first, last in map(manifest.shard_range, todo))
-        loader = Loader.of(views.images, encoder.preprocess)
-        with (
-            DecodePool(
-                loader,
-                workers=default_workers(rows, views.images) if workers is None else workers,
-                batch_size=batch_size,
-                image_timeout=image_timeout,
-            ) as pool,
-            tqdm(total=len(views), initial=len(views) - rows, desc="encode", unit="img", disable=None) as bar,
-        ):
-            _Run(folder, manifest, views, encoder, pool, batch_size, bar).complete(todo)
+    if todo and manifest.encoder.dtype != encoder.dtype:
+        raise ValueError(
+            f"one cache must be encoded in one arithmetic; {folder} was begun in {manifest.encoder.dtype}, and this "
+            f"run computes in {encoder.dtype}: pass --dtype {manifest.encoder.dtype.split(',')[0]}, or name another "
+            "--out."
+        )
+    return manifest, todo
+
+
+def end(folder: Path, strict: bool) -> FeatureCache:
+    """Write the statuses of a cache whose shards are all there, and open it.
+
+    Raises:
+        ValueError: with `strict`, when a view has a problem.
+    """
     with folder_lock(folder):
         cache = finish(folder)
-    if strict:
-        _require_all_good(cache)
+    bad = cache.views["status"][~cache.good]
+    if strict and len(bad):
+        raise ValueError(
+            f"every view must have features with --strict, got {len(bad)} of {len(cache)} without, the first in row "
+            f"{bad.index[0]} ({cache.views['image'].iloc[bad.index[0]]}: {bad.iloc[0]}): repair the images and run "
+            "again with --retry. The cache is complete and keeps the others."
+        )
     return cache
 
 
@@ -132,124 +163,39 @@ def encode_images(
     return out
 
 
-class _Run:
-    """One process's work on a cache."""
+def _fill(
+    folder: Path, manifest: Manifest, views: ViewTable, encoder: ShardEncoder, todo: Sequence[int], bar: tqdm[Any]
+) -> None:
+    """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
+    claims = claims_of(folder)
+    again = {index for index in todo if shard_path(folder, index).exists()}
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        views: ViewTable,
-        encoder: Encoder,
-        pool: DecodePool,
-        batch_size: int,
-        bar: tqdm[Any],
-    ) -> None:
-        self._folder, self._manifest, self._pool, self._bar = folder, manifest, pool, bar
-        self._images, self._known = views.frame["image"], views.frame["problem"]
-        self._begin_batch = _starter(encoder)
-        self._dim, self._batch_size = encoder.info.dim, batch_size
-        self._claims = Claims(folder)
-        self._features = np.empty((0, 0), np.float32)
-        self._problems: dict[int, str] = {}
+    def there(index: int) -> bool:
+        return index not in again and shard_path(folder, index).exists()
 
-    def complete(self, todo: Sequence[int]) -> None:
-        """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
-        again = {index for index in todo if shard_path(self._folder, index).exists()}
-        left = list(todo)
-        try:
-            while left:
-                done = self._encode_shards(left, again)
-                again -= done
-                left = [i for i in left if i not in done and not self._is_done(i, again)]
-                if left and not done:
-                    time.sleep(_POLL_SECONDS)  # others have what is left: wait, and take what a dead one leaves
-        finally:
-            self._claims.close()
-        self._claims.remove()
-
-    def _is_done(self, index: int, again: set[int]) -> bool:
-        return index not in again and shard_path(self._folder, index).exists()
-
-    def _encode_shards(self, indices: Sequence[int], again: set[int]) -> set[int]:
-        """Encode those of the shards that no other process has, and return them."""
-        done: set[int] = set()
-        waiting: deque[tuple[Batch, Callable[[], NDArray[np.float32]]]] = deque()
-        for batch, pixels in self._pool.batches(self._plan(indices, again)):
-            waiting.append((batch, self._begin_batch(pixels) if len(pixels) else _nothing))
-            if len(waiting) > 1:
-                self._collect(*waiting.popleft(), done)
-        while waiting:
-            self._collect(*waiting.popleft(), done)
-        return done
-
-    def _plan(self, indices: Sequence[int], again: set[int]) -> Iterator[Batch]:
-        """Yield the batches of every shard that can be claimed."""
+    def unclaimed(indices: Sequence[int]) -> Iterator[Shard]:
         for index in indices:
-            if self._is_done(index, again) or not self._claims.take(index):
+            if there(index) or not claims.take(index):
                 continue
-            if self._is_done(index, again):  # by another process, a moment ago
-                self._claims.give_back(index)
-                continue
-            first, last = self._manifest.shard_range(index)
-            images, known = self._images.iloc[first:last].tolist(), self._known.iloc[first:last].tolist()
-            for start in range(0, last - first, self._batch_size):
-                stop = min(start + self._batch_size, last - first)
-                problems = {row: text for row, text in enumerate(known[start:stop]) if text}
-                yield Batch(index, start, images[start:stop], problems, last=stop == last - first)
+            if there(index):  # made by another process, a moment ago
+                claims.give_back(index)
+            else:
+                yield Shard.of(index, manifest, views)
 
-    def _collect(self, batch: Batch, wait: Callable[[], NDArray[np.float32]], done: set[int]) -> None:
-        """Put the features of a batch into its shard, and write the shard when it is complete."""
-        if batch.first == 0:
-            first, last = self._manifest.shard_range(batch.shard)
-            self._features = np.full((last - first, self._dim), np.nan, dtype=np.float32)
-            self._problems = {}
-        good = [batch.first + row for row in batch.good()]
-        if good:
-            self._features[good] = wait()
-        self._problems |= {batch.first + row: text for row, text in batch.problems.items()}
-        self._bar.update(len(batch.references))
-        if batch.last:
-            write_shard(self._folder, batch.shard, self._features, self._problems)
-            self._claims.give_back(batch.shard)
-            done.add(batch.shard)
-
-
-def _starter(encoder: Encoder) -> Callable[[NDArray[Any]], Callable[[], NDArray[np.float32]]]:
-    """Return what begins a batch: the encoder's own `start`, which may return before it is done, or its call.
-
-    The `start` of a class whose `__call__` was overridden further down is not what that call computes.
-    """
-    owners = [name for cls in type(encoder).__mro__ for name in ("start", "__call__") if name in vars(cls)]
-    if owners[0] == "start":
-        start: Callable[[NDArray[Any]], Callable[[], NDArray[np.float32]]] = encoder.start  # type: ignore[attr-defined]
-        return start
-
-    def call(pixels: NDArray[Any]) -> Callable[[], NDArray[np.float32]]:
-        features = encoder(pixels)
-        return lambda: features
-
-    return call
-
-
-def _nothing() -> NDArray[np.float32]:
-    return np.empty((0, 0), np.float32)
-
-
-def _require_same_arithmetic(manifest: Manifest, encoder: Encoder, folder: Path) -> None:
-    theirs, ours = manifest.encoder.dtype, encoder.info.dtype
-    if theirs != ours:
-        raise ValueError(
-            f"one cache must be encoded in one arithmetic; {folder} was begun in {theirs}, and this run computes in "
-            f"{ours}: pass --dtype {theirs.split(',')[0]}, or name another --out."
-        )
-
-
-def _require_all_good(cache: FeatureCache) -> None:
-    bad = cache.views["status"][~cache.good]
-    if len(bad):
-        raise ValueError(
-            f"every view must have features with --strict, got {len(bad)} of {len(cache)} without, the first in row "
-            f"{bad.index[0]} ({cache.views['image'].iloc[bad.index[0]]}: {bad.iloc[0]}): repair the images and run "
-            "again with --retry. The cache is complete and keeps the others."
-        )
+    left = list(todo)
+    try:
+        while left:
+            done = set()
+            for shard in encoder.encode(unclaimed(left)):
+                write_shard(folder, shard.index, shard.features, shard.problems)
+                claims.give_back(shard.index)
+                done.add(shard.index)
+                again.discard(shard.index)
+            theirs = [index for index in left if index not in done and there(index)]
+            bar.update(sum(stop - start for start, stop in map(manifest.shard_range, theirs)))
+            left = [index for index in left if not there(index)]
+            if left and not done:
+                time.sleep(_POLL_SECONDS)  # others have what is left: wait, and take what a dead one leaves
+    finally:
+        claims.close()
+    claims.remove()

@@ -61,6 +61,8 @@ class Loader:
             return None, "no such file"
         except OSError as error:  # the source's own sentence
             return None, str(error)
+        except Exception as error:  # whatever else a source of one's own raises is about this image alone
+            return None, _one_line(error)
         pixels, problem = load_pixels(io.BytesIO(data), self.transform)
         if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
             return (

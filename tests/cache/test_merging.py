@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from geocell.cache import FeatureCache, begin, finish, merge_caches, verify_cache, write_shard
+from geocell.encoding import encode
 from geocell.views import table_from_frame
-from tests.worlds import INFO
+from tests.encoding.tiny import TinyEncoder
+from tests.worlds import INFO, make_photos
 
 
 def fill(folder: Path, first: int, n: int, lat: float = 1.0, info: object = INFO) -> FeatureCache:
@@ -86,3 +88,20 @@ def test_a_cache_is_read_from_another_file_system(tmp_path: Path) -> None:
         assert cache.n_bytes == local.n_bytes
         assert verify_cache(place) == []
         assert cache.locations().ids.tolist() == local.locations().ids.tolist()
+
+
+def test_a_cache_is_encoded_onto_another_file_system(tmp_path: Path) -> None:
+    pytest.importorskip("upath")
+    table = make_photos(tmp_path, 5, 2)
+    local = encode(table, TinyEncoder(), tmp_path / "c", batch_size=3, shard_rows=3)
+    place = "memory://encoded/c"
+    remote = encode(table, TinyEncoder(), place, batch_size=3, shard_rows=3)
+    np.testing.assert_array_equal(remote.features, local.features)
+    damaged = remote.folder / "features-00001.safetensors"
+    kept = damaged.read_bytes()
+    damaged.write_bytes(kept[:-1] + b"z")
+    assert "must have the checksum" in verify_cache(place)[0]
+    damaged.unlink()
+    encode(table, TinyEncoder(), place, batch_size=3, shard_rows=3)
+    assert damaged.read_bytes() == kept
+    assert verify_cache(place) == []

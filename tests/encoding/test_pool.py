@@ -29,7 +29,7 @@ def plan(known: dict[int, str] | None = None) -> list[Batch]:
     problems = [
         {row - start: text for row, text in (known or {}).items() if 0 <= row - start < SIZE} for start in starts
     ]
-    return [Batch(0, s, names[s : s + SIZE], p, last=s + SIZE >= N) for s, p in zip(starts, problems, strict=True)]
+    return [Batch(0, s, names[s : s + SIZE], p, N) for s, p in zip(starts, problems, strict=True)]
 
 
 def run(folder: Path, workers: int, transform: object = SMALL, known: dict[int, str] | None = None) -> np.ndarray:
@@ -89,7 +89,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
         "from tests.encoding.tiny import SMALL\n"
         "loader = Loader.of(FileImages(sys.argv[1]), SMALL)\n"
         "pool = DecodePool(loader, workers=1, batch_size=1, image_timeout=1e9)\n"
-        "pool._dispatch(Batch(0, 0, ['0.png'], {}, True))\n"
+        "pool._dispatch(Batch(0, 0, ['0.png'], {}, 1))\n"
         "while not (pool._lanes[0].job and pool._lanes[0].process): pass\n"
         "print(pool._lanes[0].process._process.pid, flush=True); sys.stdin.read()"
     )

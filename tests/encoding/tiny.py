@@ -1,11 +1,12 @@
 """An encoder of a few lines that needs no torch, and images that are broken in every way."""
 
 import os
+import signal
 import struct
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,18 @@ ODD: list[Callable[[Path], object]] = [
     lambda p: noise().save(p, "WEBP"),
 ]
 """Unusual images that are no worse than others."""
+
+
+@dataclass(frozen=True)
+class SelfKilling(TinyEncoder):
+    """A TinyEncoder whose process dies in its third batch, once: `marker` remembers."""
+
+    marker: str = ""
+    calls: list[int] = field(default_factory=list)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        self.calls.append(len(pixels))
+        if len(self.calls) == 3 and not Path(self.marker).exists():
+            Path(self.marker).write_text("1")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(pixels)

@@ -1,0 +1,58 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geocell.cli import main
+from geocell.encoders import CLIPEncoder
+from geocell.encoding import encode
+from geocell.encoding.processes import encode_on_devices, parse_devices
+from geocell.views import read_views
+from tests.worlds import make_clip, make_photos
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
+
+
+def test_two_processes_make_the_cache_of_one(tmp_path: Path) -> None:
+    table, clip = read_views(make_photos(tmp_path, 10, 2)), make_clip(tmp_path / "clip")
+    encode_on_devices(table, {"name": str(clip)}, ["cpu", "cpu"], tmp_path / "two", {"batch_size": 4, "shard_rows": 4})
+    encode(table, CLIPEncoder(str(clip), device="cpu"), tmp_path / "one", batch_size=4, shard_rows=4)
+    assert files(tmp_path / "two") == files(tmp_path / "one")
+
+
+def test_processes_that_all_fail_say_why(tmp_path: Path) -> None:
+    table = read_views(make_photos(tmp_path, 2, 1))
+    with pytest.raises(RuntimeError, match=r"got exit statuses \[1\]: expected a Hub id .*/no/clip"):
+        encode_on_devices(table, {"name": "/no/clip"}, ["cpu"], tmp_path / "c", {})
+
+
+def test_lists_of_devices() -> None:
+    assert parse_devices("0, 1") == ["cuda:0", "cuda:1"]
+    assert parse_devices("cpu,cpu") == ["cpu", "cpu"]
+    with pytest.raises(ValueError, match="must be a list such as 0,1"):
+        parse_devices(" ,")
+
+
+def test_a_device_that_is_not_there_is_a_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = make_photos(tmp_path, 2, 1)
+    assert main(["encode", str(table), "--out", str(tmp_path / "c"), "--devices", "tpu:0"]) == 2
+    assert "device must be auto or one of" in capsys.readouterr().err
+
+
+def test_processes_of_torchrun_share_a_cache_and_one_of_them_speaks(tmp_path: Path) -> None:
+    table, clip = make_photos(tmp_path, 6, 2), make_clip(tmp_path / "clip")
+    command = [sys.executable, "-m", "geocell", "encode", str(table), "--encoder", str(clip)]
+    command += ["--out", str(tmp_path / "c"), "--device", "cpu"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "WORLD_SIZE": "2"}
+    runs = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**environment, "RANK": str(rank)})
+        for rank in range(2)
+    ]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert "12 views of 6 locations, 12 good" in said[0]
+    assert said[1] == ""

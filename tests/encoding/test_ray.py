@@ -1,0 +1,49 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geocell.encoding import encode
+from tests.encoding.tiny import BROKEN, TinyEncoder
+from tests.worlds import make_photos
+
+pytest.importorskip("ray")
+
+# a process of its own: Ray starts servers on this machine and threads that outlive the test
+SCRIPT = """
+import json, os, sys
+from functools import partial
+import ray
+from geocell.encoding.ray_engine import encode_with_ray
+from geocell.views import read_views
+from tests.encoding.tiny import SelfKilling, TinyEncoder
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+         runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})
+cache = encode_with_ray(read_views(sys.argv[1]), partial(SelfKilling, marker=sys.argv[3]), sys.argv[2],
+                        actors=2, batch_size=4, shard_rows=4)
+print(json.dumps({"views": len(cache), "good": int(cache.good.sum())}))
+"""
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
+
+
+@pytest.mark.timeout(180)
+def test_a_cluster_that_loses_a_worker_gives_the_same_cache(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 20, 2)
+    (tmp_path / "img" / "007_0.jpg").unlink()
+    BROKEN["truncated"](tmp_path / "img" / "007_0.jpg")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(table), str(tmp_path / "c"), str(tmp_path / "killed")],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {"views": 40, "good": 39}
+    assert (tmp_path / "killed").read_text() == "1"
+    encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=4)
+    assert files(tmp_path / "c") == files(tmp_path / "whole")
