@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from geocell.cli import main
-from geocell.encoders import CLIPEncoder
+from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.encoding.processes import encode_on_devices, parse_devices
 from geocell.views import read_views
@@ -20,7 +20,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_two_processes_make_the_cache_of_one(tmp_path: Path) -> None:
     table, clip = read_views(make_photos(tmp_path, 10, 2)), make_clip(tmp_path / "clip")
     encode_on_devices(table, {"name": str(clip)}, ["cpu", "cpu"], tmp_path / "two", {"batch_size": 4, "shard_rows": 4})
-    encode(table, CLIPEncoder(str(clip), device="cpu"), tmp_path / "one", batch_size=4, shard_rows=4)
+    encode(table, load_encoder(str(clip), device="cpu"), tmp_path / "one", batch_size=4, shard_rows=4)
     assert files(tmp_path / "two") == files(tmp_path / "one")
 
 
