@@ -101,8 +101,10 @@ def head_card(
     """
     from jinja2 import Environment, StrictUndefined
 
-    settings = (settings or CardSettings()).over(CardSettings(license="mit"))
     encoder, training = config["encoder"], config["training"]
+    origin = training.get("origin")
+    first = CardSettings(license="mit" if origin is None else origin["license"])
+    settings = (settings or CardSettings()).over(first)
     n_cells = f"{config['n_cells']:,}"
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
     environment = Environment(  # noqa: S701 - Markdown, not HTML
@@ -124,7 +126,7 @@ def head_card(
         training=_training(training),
         recipe=_toml(config["fit"]),
         version=config["version"],
-        origin=training.get("origin"),
+        origin=None if origin is None else {**origin, "published": _published(origin["published"])},
         scores=None if scores is None else _scores(scores),
         address=address,
         picture=picture,
@@ -241,6 +243,14 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
             (country, [_cell(name, values[name]) for name in columns]) for country, values in countries.items()
         ],
     }
+
+
+def _published(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Return label -> number of scores that others published, in percent and km as they print them."""
+    flat = {name: value for name, value in scores.items() if name != "within"}
+    flat |= {f"within_{radius}": value for radius, value in scores.get("within", {}).items()}
+    units = {name: "" if name == "cells" else " km" if name.endswith("_km") else " %" for name in flat}
+    return {"cells" if name == "cells" else _label(name): f"{value:,}{units[name]}" for name, value in flat.items()}
 
 
 def _cell(name: str, value: float | None) -> str:

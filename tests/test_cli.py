@@ -171,6 +171,31 @@ def test_a_head_is_pushed_pulled_and_named_by_its_repository(
     fails(capsys, f"push {road}/cells me/cells", 1, "a head needs the file config.json")
 
 
+@pytest.mark.loopback
+def test_published_heads_are_imported(hub: Hub, road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    head = load_head(road / "head")
+    torch.save({"model": head.module.state_dict()}, tmp_path / "best.pt")
+    two = f"{tmp_path}/best.pt {road}/head/geocell_info.json"
+    made = answer(capsys, f"import {two} --encoder {road}/clip --out {tmp_path}/made")
+    assert made["n_cells"] == 4
+    image = f"{road}/img/000_0.jpg --device cpu"
+    ours, theirs = (
+        answer(capsys, f"predict {path} {image}")["predictions"][0]  # type: ignore[index]
+        for path in (road / "head", tmp_path / "made")
+    )
+    assert (ours["lat"], ours["cells"][0]["probability"]) == (theirs["lat"], theirs["cells"][0]["probability"])
+    hub.put("you/heads", {"a/best.pt": (tmp_path / "best.pt").read_bytes(), "i.json": b"{}"})
+    base = f"--encoder {road}/clip --out {tmp_path}/other"
+    fails(capsys, f"import you/heads --head a {base}", 1, "which cells a is on")
+    fails(capsys, f"import you/heads i.json --head a {base}", 1, 'exactly the keys "0"')
+    fails(capsys, f"import you/none i.json --head a {base}", 1, "there is no repository you/none")
+    fails(capsys, f"import {tmp_path}/best.pt {base}", 2, "geocell_info.json")
+    fails(capsys, f"import {two} --encoder {road}/clip --out {tmp_path}/made", 1, "--overwrite")
+    assert not (tmp_path / "other").exists()
+
+
 def test_looking_at_caches_and_partitions(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = answer(capsys, f"cache info {road}/cache")
     assert (info["views"], info["good"], info["bad"], info["locations"]) == (60, 60, 0, 30)

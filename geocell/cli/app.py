@@ -91,6 +91,7 @@ def build_app() -> App:
     app.command(heads.predict, name="predict")
     app.command(publish.push, name="push")
     app.command(publish.pull, name="pull")
+    app.command(publish.import_, name="import")
     app.command(heads.quickstart, name="quickstart")
     return app
 

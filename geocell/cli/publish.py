@@ -1,4 +1,4 @@
-"""Commands between heads and the Hub: push, pull."""
+"""Commands between heads and the Hub, and heads that others published: push, pull, import."""
 
 from __future__ import annotations
 
@@ -92,3 +92,52 @@ def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json
     commit = place.snapshot.commit if place.snapshot else None
     result = {"head": str(place.folder), "repo": repo, "commit": commit}
     emit(result, f"{place.folder}: {repo} at commit {commit}", json)
+
+
+def import_(
+    checkpoint: str,
+    cells: str | None = None,
+    /,
+    *,
+    out: Path,
+    head: str | None = None,
+    encoder: str = "geolocal/StreetCLIP",
+    revision: str | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Make a head of a checkpoint that somebody published: best.pt and geocell_info.json, here or on the Hub.
+
+    The pickle is read without running anything in it. The encoder is loaded to record exactly which one it is.
+
+    Args:
+        checkpoint: best.pt; or user/repo@revision on the Hub, with --head.
+        cells: its geocell_info.json; in a repository its path there, which is known for the heads that geocell knows.
+        out: folder of the head.
+        head: folder of the checkpoint in the repository: ablation_v13_weighted/lam_0.05, say.
+        encoder: the encoder whose features the head reads, by its authors' word: Hub id or folder.
+        revision: branch, tag or commit of the encoder on the Hub.
+        overwrite: replace an existing head.
+        json: print one JSON object.
+    """
+    from geocell.encoders import load_encoder
+    from geocell.files import require_new
+    from geocell.hub import HubName
+    from geocell.published import fetch_published, import_head, published_files
+
+    require_new(out, overwrite)
+    if head is None and cells is None:
+        raise UsageError("expected best.pt and geocell_info.json, or user/repo and --head: pass what is missing.")
+    if head is None:
+        published = published_files(Path(checkpoint), Path(cells or ""))
+    else:
+        published = fetch_published(HubName.parse(checkpoint), head, cells or "")
+    note(f"loading the encoder {encoder}")
+    made = import_head(published, load_encoder(encoder, revision, "cpu").info)
+    made.save(out, overwrite=overwrite)
+    origin = made.training["origin"]
+    result = {"head": str(out), "n_cells": len(made.partition), "encoder": made.encoder.to_dict(), "origin": origin}
+    text = f"{out}: {len(made.partition):,} cells from {origin['source']}, {origin['checkpoint']}"
+    if origin["published"]:
+        text += f"\n  published balscore {origin['published']['balscore']}, not measured here"
+    emit(result, text, json)
