@@ -232,7 +232,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         (_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
         for name, value in _values(scores).items()
     ]
-    countries = scores.get("countries") or {}
+    countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
         "where": f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; intervals are over "

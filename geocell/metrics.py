@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,8 @@ class Scores:
             see `geocell.intervals`. One location has none of its mean.
         partition_sha256: which partition.
         head_sha256: which head; None for points that no head made.
+        countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
+            do not say.
     """
 
     decoder: str
@@ -81,6 +83,7 @@ class Scores:
     intervals: dict[str, tuple[float, float]]
     partition_sha256: str
     head_sha256: str | None = None
+    countries: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""
@@ -284,5 +287,27 @@ def score(
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
-    scores = scores_of(outcomes(head, locations, decode, split, device), head.partition, decode, split)
-    return replace(scores, head_sha256=head.sha256)
+    outcome = outcomes(head, locations, decode, split, device)
+    scores = scores_of(outcome, head.partition, decode, split)
+    countries = by_country(outcome.distances_km, locations.columns.get("country"))
+    return replace(scores, head_sha256=head.sha256, countries=countries)
+
+
+def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict[str, float]]:
+    """Return the scores of every country, by its name; locations whose country is missing or empty are left out.
+
+    Args:
+        distances: (P,) km.
+        countries: (P,) names, None when they are not known.
+    """
+    import pandas as pd
+
+    column = pd.Series(np.asarray([] if countries is None else countries, dtype=object))
+    names = column.where(column.notna(), "").astype(str).to_numpy()
+    result: dict[str, dict[str, float]] = {}
+    for name in np.unique(names[names != ""]).tolist():
+        there = distances[names == name]
+        within = {f"within_{radius}": share for radius, share in within_shares(there).items()}
+        rest = {"balscore": balscore_of(there), **within, "median_km": float(np.median(there))}
+        result[name] = {"n_locations": len(there), **rest}
+    return result

@@ -185,6 +185,24 @@ def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], nam
     assert expected.top1 == (posterior.argmax(1) == cells).mean()
 
 
+def test_scores_of_countries(world: tuple[np.ndarray, np.ndarray]) -> None:
+    latlon, features = world
+    head = head_on(KMeansPartitioner(k=8, seed=0).fit(latlon))
+    names = np.array(["DE", "FR", "", None, float("nan")] * 18, dtype=object)
+    locations = replace(make_locations(latlon, features), columns={"country": names})
+    found = score(head, locations).countries
+    assert list(found) == ["DE", "FR"]
+    only = score(head, locations.take(np.flatnonzero(names == "DE")))
+    assert found["DE"] == {
+        "n_locations": 18,
+        "balscore": only.balscore,
+        **{f"within_{radius}": share for radius, share in only.within.items()},
+        "median_km": only.median_km,
+    }
+    assert score(head, make_locations(latlon, features)).countries == {}
+    assert Scores.from_dict(score(head, locations).to_dict()).countries == found
+
+
 def test_locations_outside_count_as_misses_and_are_counted(
     world: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,153 @@
+"""The model card: what it says, metadata that the Hub's own client and validator accept, and what it keeps."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
+
+from geocell.card import OWN_END, OWN_START, CardSettings, eval_file, own_text, settings_of
+from geocell.head import Head
+from geocell.head_files import card_of, load_head
+from geocell.locations import EncoderInfo, Locations
+from geocell.metrics import score
+from geocell.partitioners import KMeansPartitioner
+from geocell.recipe import FitConfig
+from tests.local_hub import Hub
+from tests.test_head import make_head, world
+
+
+def places() -> Locations:
+    return replace(world(), columns={"country": np.array(["DE", "FR"] * 20, dtype=object)})
+
+
+def scores_json(head: Head) -> dict[str, Any]:
+    return score(head, places(), split="test").to_dict()
+
+
+def on_streetclip(**training: Any) -> Head:
+    encoder = EncoderInfo("geolocal/StreetCLIP", "c0ffee", "pooler_output", 16, 336, "CLIPImageProcessorPil 0")
+    return replace(make_head(), encoder=encoder, training=training)
+
+
+@pytest.mark.loopback
+@pytest.mark.parametrize("scored", [True, False])
+def test_the_hubs_own_validation_accepts_it(hub: Hub, scored: bool) -> None:
+    head = make_head()
+    text = card_of(
+        head, scores_json(head) if scored else None, settings=CardSettings("mit", ("me/photos",), "me/bench")
+    )
+    card = ModelCard(text)
+    card.validate()
+    assert hub.asked("/api/validate-yaml")
+    again = ModelCard(str(card)).data.to_dict()  # the model-index is read and written again as it was
+    assert again == card.data.to_dict()
+    with pytest.raises(ValueError, match="license"):
+        ModelCard(text.replace("license: mit\n", "")).validate()
+
+
+def test_metadata() -> None:
+    head = on_streetclip(n_train=40)
+    scores = score(head, encoded(head), split="test").to_dict()
+    data = ModelCard(card_of(head, scores)).data
+    assert (data.base_model, data.library_name, data.license) == ("geolocal/StreetCLIP", "geocell", "mit")
+    assert (data.pipeline_tag, data.datasets) == ("image-classification", None)
+    assert {"geocell", "image-geolocation"} <= set(data.tags)
+    results = {result.metric_type: result for result in data.eval_results}
+    assert results["balscore"].metric_value == pytest.approx(100 * scores["balscore"], abs=0.005)
+    assert results["median_km"].metric_value == pytest.approx(scores["median_km"], abs=0.005)
+    assert {r.metric_args["decoder"] for r in results.values()} == {"centroid"}
+    assert (results["top1"].dataset_type, results["top1"].dataset_split) == ("unpublished", "test")
+    assert ModelCard(card_of(make_head(), None)).data.base_model is None  # an encoder that is on no Hub
+    local = replace(head.encoder, revision="sha256:0")
+    assert ModelCard(card_of(replace(head, encoder=local), None)).data.base_model is None
+
+
+def encoded(head: Head) -> Locations:
+    return replace(places(), encoder=head.encoder)
+
+
+def test_what_it_says() -> None:
+    head = on_streetclip(n_train=40, n_val=5, best_epoch=2, epochs_run=9)
+    scores = score(head, encoded(head), split="test").to_dict()
+    card = card_of(head, scores, address="me/head@v1", picture="partition.png")
+    low, high = scores["intervals"]["balscore"]
+    de = scores["countries"]["DE"]
+    for words in (
+        "`geolocal/StreetCLIP`, revision `c0ffee`, `pooler_output` (16 numbers), 336 px",
+        "![The cells, coloured by their training locations](partition.png)",
+        f"| balscore | {100 * scores['balscore']:.1f} % | {100 * low:.1f} % – {100 * high:.1f} % |",
+        "40 locations of the split `test`, decoder `centroid`",
+        "| country | locations | balscore | within 1 km | within 25 km |",
+        f"| DE | 20 | {100 * de['balscore']:.1f} % |",
+        'gc.Geolocator.load("me/head@v1")',
+        "40 training and 5 validation locations; epoch 2 of 9 kept.",
+        "label_smoothing = 0.1",
+        "under `cc-by-nc-4.0`: **no commercial use**",
+        "StreetCLIP rule out geolocating users' private images",
+        "**Out of scope**: finding out where a private person lives",
+        "docs/responsible-use.md",
+        "haas2023streetclip",
+    ):
+        assert words in card, words
+    other = card_of(make_head(), None)
+    assert "StreetCLIP" not in other
+    assert "have a licence of their own" in other
+    assert "Not measured." in other
+    assert "By country" not in other
+    assert "partition.png" not in other
+
+
+def test_its_recipe_is_one(tmp_path: Path) -> None:
+    from geocell.recipe import fit_config_from
+
+    config = FitConfig(epochs=7, haversine=0.05, fusion="logit")
+    card = card_of(replace(make_head(), config=config), None)
+    (tmp_path / "recipe.toml").write_text(card.split("```toml\n")[1].split("```")[0])
+    assert fit_config_from(tmp_path / "recipe.toml") == config
+
+
+def test_what_a_person_wrote_and_set_stays_when_scores_come(tmp_path: Path) -> None:
+    head = make_head()
+    head.save(tmp_path / "head")
+    path = tmp_path / "head" / "README.md"
+    text = path.read_text().replace(OWN_START, f"{OWN_START}\n## Thanks\n\nTo Ann.\n")
+    path.write_text(text.replace("license: mit", "license: cc-by-4.0"))
+    load_head(tmp_path / "head").write_scores(tmp_path / "head", score(head, world(), split="test"))
+    card = path.read_text()
+    assert own_text(card) == "## Thanks\n\nTo Ann."
+    assert card.count(OWN_START) == card.count(OWN_END) == 1
+    assert settings_of(card).license == "cc-by-4.0"
+    assert "| balscore |" in card
+
+
+def test_settings_of_other_texts() -> None:
+    assert settings_of("") == CardSettings()
+    assert settings_of("---\n: : :\n---\n") == CardSettings()
+    assert own_text("# A card of somebody else") == ""
+    assert CardSettings(license="mit").over(CardSettings("x", ("a/b",), "c/d")) == CardSettings("mit", ("a/b",), "c/d")
+
+
+def test_a_benchmark_of_the_hub_gets_its_file() -> None:
+    head = make_head()
+    scores = scores_json(head)
+    name, text = eval_file(scores, CardSettings(benchmark="osv5m/osv5m:europe"))
+    assert name == ".eval_results/osv5m--osv5m.yaml"
+    (entry,) = parse_eval_result_entries(yaml.safe_load(text))
+    assert (entry.dataset_id, entry.task_id) == ("osv5m/osv5m", "europe")
+    assert entry.value == pytest.approx(100 * scores["balscore"], abs=0.005)
+    assert entry.notes == "balscore in %, decoder centroid, 40 locations"
+    assert eval_file(scores, CardSettings(benchmark="a/b"))[1].count("task_id: default") == 1
+
+
+def test_regions_are_named_in_every_quarter_of_the_earth() -> None:
+    for places_, words in {
+        ((-34.0, -60.0), (-30.0, -50.0)): "cells from 34.0° S to 30.0° S and from 60.0° W to 50.0° W",
+        ((10.0, 100.0), (20.0, 120.0)): "cells from 10.0° N to 20.0° N and from 100.0° E to 120.0° E",
+    }.items():
+        partition = KMeansPartitioner(k=2, seed=0).fit(np.array(places_))
+        module = type(make_head().module)(16, 2)
+        assert words in card_of(replace(make_head(), partition=partition, module=module), None)
