@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 import threading
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -100,10 +103,11 @@ class TarImages(_Local):
 
 
 @dataclass(frozen=True)
-class ParquetImages(_Local):
+class ParquetImages:
     """Rows of Parquet files: a reference is `part.parquet::row`.
 
-    Rows are read in small batches, each thread going on from where it was: ask for them in order.
+    Rows are read in small batches that the threads of a process share, from where the last one ended: ask for them
+    about in order.
 
     Attributes:
         root: folder or fsspec URL that the Parquet files are below.
@@ -113,14 +117,22 @@ class ParquetImages(_Local):
     root: str
     column: str
 
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once: over a network, threads that share what one of them fetched."""
+        return 4 if "://" in self.root else 1
+
     def read(self, reference: str) -> bytes:
         """Return the image file of one row."""
         part, _, row = reference.rpartition(MEMBER)
-        path, key = join(self.root, part), (os.getpid(), self.root, part, self.column)
-        reader: _RowReader | None = getattr(_LOCAL, "reader", None)
-        if reader is None or reader.key != key or int(row) < reader.first:
-            reader = _LOCAL.reader = _RowReader(path, self.column, key)
-        return image_bytes(reader.value(int(row)), self.root)
+        with _READING:
+            try:
+                value = _row_reader(os.getpid(), join(self.root, part), self.column).value(int(row))
+            except FileNotFoundError:
+                raise
+            except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+                raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+        return image_bytes(value, self.root)
 
 
 @dataclass(frozen=True)
@@ -235,54 +247,57 @@ def _read_remote(path: str, offset: int, size: int | None) -> bytes:
         raise OSError(f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]) from error
 
 
-_LOCAL = threading.local()
+_READING = threading.Lock()
+
+
+@lru_cache(maxsize=2)
+def _row_reader(_process: int, path: str, column: str) -> _RowReader:
+    return _RowReader(path, column)
 
 
 class _RowReader:
-    """A position in one column of one Parquet file, which moves forward in batches of `_ROWS`."""
+    """A position in one column of one Parquet file, which moves forward in batches and remembers the last ones."""
 
-    _ROWS = 16
+    _ROWS, _REMEMBERED = 16, 8
 
-    def __init__(self, path: str, column: str, key: tuple[Any, ...]) -> None:
+    def __init__(self, path: str, column: str) -> None:
         from pyarrow import parquet
 
-        self.key, self.column, self.first = key, column, 0
-        self._values: list[object] = []
         remote = "://" in path
+        self._column = column
         self._file = parquet.ParquetFile(
             open_remote(path) if remote else path,
             memory_map=not remote,
             buffer_size=1 << 20 if remote else 0,
             pre_buffer=False,
         )
-        self._batches: Iterator[Any] = iter(())
-        self._end_of_group = 0  # row after the last of the row group that `_batches` reads
-        self._next_group = 0
+        counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        self._ends = list(accumulate(counts))
+        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._REMEMBERED)
+        self._group, self._next = 0, 0
+        self._begin(0)
 
     def value(self, row: int) -> object:
-        """Return the cell of a row that is not before `first`."""
-        try:
-            while row >= self.first + len(self._values):
-                self._advance(row)
-        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
-        return self._values[row - self.first]
+        """Return the cell of a row."""
+        if not 0 <= row < self._ends[-1]:
+            raise ValueError(f"the file has {self._ends[-1]} rows")
+        group = bisect_right(self._ends, row)
+        if row < (self._batches[0][0] if self._batches else self._next) or (row >= self._next and group != self._group):
+            self._begin(group)
+        while row >= self._next:
+            values = next(self._rest).column(0).to_pylist()
+            self._batches.append((self._next, values))
+            self._next += len(values)
+        first, values = next(batch for batch in reversed(self._batches) if batch[0] <= row)
+        return values[row - first]
 
-    def _advance(self, row: int) -> None:
-        batch = next(self._batches, None)
-        if batch is not None:
-            self.first += len(self._values)
-            self._values = batch.column(0).to_pylist()
-            return
-        metadata, group = self._file.metadata, self._next_group
-        while group < metadata.num_row_groups and self._end_of_group + metadata.row_group(group).num_rows <= row:
-            self._end_of_group += metadata.row_group(group).num_rows
-            group += 1
-        if group == metadata.num_row_groups:
-            raise OSError(f"the file has {metadata.num_rows} rows")
-        self.first, self._values, self._next_group = self._end_of_group, [], group + 1
-        self._end_of_group += metadata.row_group(group).num_rows
-        self._batches = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self.column])
+    def _begin(self, group: int) -> None:
+        """Go to the beginning of a row group; what was read right before it is still remembered."""
+        start = self._ends[group - 1] if group else 0
+        if not self._batches or self._next != start:
+            self._batches.clear()
+        self._group, self._next = group, start
+        self._rest: Iterator[Any] = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self._column])
 
 
 def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
     """Read every column but those that hold images, and say where the images are.
 
+    The split of each file's name is a column where names say several.
+
     A column of images is binary, or a struct with `bytes` as Hugging Face's `Image` is stored. Images in such columns
     are left where they are: only their rows are noted.
 
@@ -48,7 +51,20 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
             images = str(columns.image_column if columns.image_column in held else held[0])
             frame = _with_references(frame, [f"{name}{MEMBER}{row}" for row in range(len(frame))], columns)
         frames.append(frame)
+    splits = [_split_of(name) for name in names]
+    if all(splits) and len(set(splits)) > 1 and not any("split" in frame for frame in frames):
+        frames = [frame.assign(split=split) for frame, split in zip(frames, splits, strict=True)]
     return pd.concat(frames, ignore_index=True), ParquetImages(root, images) if images else FileImages(root)
+
+
+def _split_of(name: str) -> str:
+    """Return the split that a file's name says, by the Hub's convention for data sets; "" when it says none.
+
+    >>> [_split_of(f"{name}.parquet") for name in ("data/train-00000-of-00002", "default/test/0000", "trains")]
+    ['train', 'test', '']
+    """
+    found = re.findall(r"(?:^|[/_.-])(train|validation|valid|val|dev|test)(?=[/_.-])", name)
+    return str(found[-1]) if found else ""
 
 
 def _holds_images(kind: pyarrow.DataType) -> bool:

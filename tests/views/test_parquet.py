@@ -40,6 +40,13 @@ def test_files_of_one_data_set_are_one_table(tmp_path: Path) -> None:
     assert table.sha256 == read_views(tmp_path / "data" / "..", ColumnNames(image_column="photo")).sha256
 
 
+def test_splits_of_file_names_are_a_column(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_images(tmp_path / "data" / f"{split}-00000-of-00001.parquet", count=2)
+    assert read_views(tmp_path).frame["split"].tolist() == ["test", "test", "train", "train"]
+    assert "split" not in read_views(f"{tmp_path}/data/train-*.parquet").frame
+
+
 def test_a_column_of_paths_beside_the_images_is_kept(tmp_path: Path) -> None:
     frame = pd.DataFrame({"image": ["a.jpg"], "jpg": [b"bytes"], "lat": [1.0], "lon": [2.0]})
     frame.to_parquet(tmp_path / "p.parquet")
