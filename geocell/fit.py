@@ -21,6 +21,7 @@ from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head, Inputs
 from geocell.locations import Locations
+from geocell.logs import Log
 from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
 from geocell.parallel import agreed, processes, rank
@@ -52,6 +53,7 @@ def fit_head(
     config: FitConfig = FitConfig(),
     init: Head | None = None,
     checkpoint: str | Path | None = None,
+    log: Log | None = None,
 ) -> Head:
     """Fit a head on the features of training locations and keep its best epoch.
 
@@ -71,6 +73,7 @@ def fit_head(
         init: a head on the same partition and encoder to start from.
         checkpoint: file that holds the state after the last epoch. If it is there the fit goes on from it; the caller
             removes it once the head is safe.
+        log: called with each row of the history as it is made.
 
     Returns:
         The head.
@@ -97,6 +100,7 @@ def fit_head(
             _loss_terms(partition, weights, config, device),
             _validation(val, partition, config, device),
             config,
+            log if rank() == 0 else None,
         )
         progress, interrupted = run(
             None if checkpoint is None else Path(checkpoint),
@@ -196,9 +200,16 @@ class _Run:
     """The epochs of one fit."""
 
     def __init__(
-        self, module: GeoHead, blocks: Blocks, terms: LossTerms, validation: _Validation, config: FitConfig
+        self,
+        module: GeoHead,
+        blocks: Blocks,
+        terms: LossTerms,
+        validation: _Validation,
+        config: FitConfig,
+        log: Log | None,
     ) -> None:
         self._module, self._blocks, self._validation, self._config = module, blocks, validation, config
+        self._log = log
         self._step = Stepper(module, terms, config)
         self._order = torch.Generator().manual_seed(config.seed)
 
@@ -215,7 +226,7 @@ class _Run:
             self._step.load_state(state)
         elif scored_start:
             row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(self._module, self._validation)}
-            progress.add(agreed(row), self._module)
+            self._add(row, progress)
         first, n = progress.epochs + 1, len(self._blocks)
         # A bar that is not a terminal's would only fill a log.
         with tqdm(
@@ -226,7 +237,7 @@ class _Run:
                 for epoch in range(first, config.epochs + 1):
                     if progress.epochs - progress.best_epoch >= config.patience:
                         break
-                    progress.add(self._epoch(epoch, bar), self._module)
+                    self._add(self._epoch(epoch, bar), progress)
                     if checkpoint is not None and rank() == 0:
                         state = {**self._step.state(), "order": self._order.get_state()}
                         write_checkpoint(checkpoint, progress, state, facts)
@@ -248,7 +259,14 @@ class _Run:
         self._step.write_into(self._module)
         row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(self._module, self._validation)}
         bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
-        return agreed(row)
+        return row
+
+    def _add(self, row: dict[str, float], progress: Progress) -> None:
+        """Note an epoch, as process 0 saw it."""
+        row = agreed(row)
+        progress.add(row, self._module)
+        if self._log is not None:
+            self._log(row)
 
 
 def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:

@@ -14,7 +14,7 @@ import geocell.fit
 import geocell.step
 from geocell.fit import fit_head
 from geocell.geodesy import unit_vectors
-from geocell.head import Head
+from geocell.head import GeoHead, Head
 from geocell.locations import Locations
 from geocell.losses import LossTerms, class_weights, fit_loss
 from geocell.metrics import score
@@ -101,6 +101,11 @@ class TestLearning:
         assert training["best_epoch"] == best["epoch"]
         low, high = training["class_weight_range"]
         assert 0 < low < 1 < high <= QUICK.weight_cap
+
+    def test_the_log_is_told_every_epoch(self, train: Locations, val: Locations, cells: Partition) -> None:
+        rows: list[Any] = []
+        head = fit_head(train, val, cells, replace(QUICK, epochs=3), log=rows.append)
+        assert rows == list(head.history)
 
     def test_the_best_epoch_is_what_comes_back(self, fitted: Head, val: Locations) -> None:
         again = score(fitted, val)
@@ -241,6 +246,33 @@ class TestWarmStart:
         head = fit_head(train, val, cells, harmful, init=fitted)
         assert head.training["best_epoch"] == 0
         assert_same_weights(head, fitted)
+
+    def test_a_norm_that_is_not_ones_and_zeros_is_folded(
+        self, train: Locations, val: Locations, cells: Partition, fitted: Head
+    ) -> None:
+        """Published checkpoints come with a fitted norm: the first epoch goes on from the same function."""
+        module = GeoHead(train.dim, len(cells))
+        generator = torch.Generator().manual_seed(0)
+        module.load_state_dict(
+            {name: torch.randn(v.shape, generator=generator) for name, v in weights_of(fitted).items()}
+        )
+        published = replace(fitted, module=module)
+        still = replace(QUICK, epochs=1, lr=1e-12, dropout=0.0, patience=9, precision="float32")
+        head = fit_head(train, val, cells, still, init=published)
+        assert head.training["best_epoch"] == 0
+        assert_same_weights(head, published)
+        kept = fit_head(train, None, cells, still, init=published)
+        assert torch.equal(weights_of(kept)["head.0.weight"], torch.ones(train.dim))
+        assert kept.posterior(val) == pytest.approx(published.posterior(val), abs=1e-5)
+
+    def test_attention_starts_from_a_head_without(
+        self, train: Locations, val: Locations, cells: Partition, fitted: Head
+    ) -> None:
+        config = replace(QUICK, epochs=1, fusion="attention", lr=1e-4)
+        head = fit_head(train, val, cells, config, init=fitted)
+        assert head.module.attention is not None
+        with pytest.raises(ValueError, match="from a head with fusion attention needs fusion attention, got 'logit'"):
+            fit_head(train, val, cells, replace(config, fusion="logit"), init=head)
 
     def test_it_leaves_the_start_alone(self, train: Locations, val: Locations, cells: Partition, fitted: Head) -> None:
         before = {name: value.clone() for name, value in weights_of(fitted).items()}

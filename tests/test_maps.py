@@ -16,6 +16,7 @@ from PIL import Image
 from geocell.geodesy import distance_km
 from geocell.maps import MapPanel, draw_audits, draw_map, draw_maps
 from geocell.maps.audits import KIND_COLOURS
+from geocell.maps.history import draw_history
 from geocell.maps.panel import ERROR_COLOURS, PREDICTED_COLOUR, SEA, error_class
 from geocell.maps.paths import WORLD, extent, great_circle, require_box, split_at_antimeridian
 from geocell.maps.rasters import CELL_COLOURS, NO_CELL, Ints, cell_image, colour_cells, pixel_centres
@@ -271,3 +272,20 @@ def test_pixel_centres_run_from_north_west() -> None:
     lat, lon = pixel_centres((40.0, 10.0, 44.0, 12.0), (2, 4))
     assert lat.tolist() == [43.0, 41.0]
     assert lon.tolist() == [10.25, 10.75, 11.25, 11.75]
+
+
+def test_the_history_of_a_fit_is_drawn(tmp_path: Path) -> None:
+    nan = float("nan")
+    history = [
+        {"epoch": e, "lr": 0.1 / (e + 1), "train_loss": nan if e == 0 else 3.0 / e, "val_balscore": 0.1 * e,
+         "val_median_km": 90.0 - e, "val_mean_km": 99.0}
+        for e in range(6)
+    ]  # fmt: skip
+    out = draw_history(tmp_path / "history.png", history, 4, "A fit")
+    first = out.read_bytes()
+    assert draw_history(out, history, 4, "A fit").read_bytes() == first
+    assert draw_history(out, history, 3, "A fit").read_bytes() != first
+    bare = [{**row, "val_balscore": nan, "val_median_km": nan} for row in history]
+    assert "kept: epoch 5" in draw_history(tmp_path / "bare.svg", bare, 5, "No validation").read_text()
+    with pytest.raises(ValueError, match="needs its history, and this head has none"):
+        draw_history(out, [], 0, "A fit")

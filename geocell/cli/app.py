@@ -84,6 +84,7 @@ def build_app() -> App:
     app.command(partitions.export, name="export")
     app.command(partitions.plot, name="plot")
     app.command(heads.fit_head, name="fit-head")
+    app.command(heads.plot_history, name="plot-history")
     app.command(heads.average, name="average")
     app.command(heads.score, name="score")
     app.command(experiments.compare, name="compare")

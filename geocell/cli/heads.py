@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from geocell.cli.output import cache_locations, emit, note, open_head, usage_errors
+from geocell.logs import LogTo, open_log
 from geocell.recipe import FitConfig
 
 Flat = Parameter(name="*")
@@ -24,6 +25,7 @@ def fit_head(
     init: str | None = None,
     config: Annotated[FitConfig, Flat] = FitConfig(),
     resume: bool = False,
+    log_to: LogTo | None = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -41,6 +43,7 @@ def fit_head(
         init: head of the same partition to start from: a folder, or user/repo@revision on the Hub.
         config: settings of the fit.
         resume: go on with a fit that was interrupted, to the same head as an unbroken one.
+        log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
         overwrite: replace an existing head.
         json: print one JSON object.
     """
@@ -63,7 +66,13 @@ def fit_head(
     in_memory = config.stream == 0
     train = cache_locations(cache, splits, "train", in_memory=in_memory)
     val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
-    head = fit(train, val, cells, config, init=start, checkpoint=checkpoint if first or resume else None)
+    log, close = None, lambda: None
+    if log_to is not None and first:
+        log, close = open_log(log_to, out.name, config.to_dict(), out.absolute().with_name(f"{out.name}.log"))
+    try:
+        head = fit(train, val, cells, config, start, checkpoint if first or resume else None, log)
+    finally:
+        close()
     if not first:
         return
     head.save(out, overwrite=overwrite)
@@ -85,6 +94,27 @@ def fit_head(
     if training["interrupted"]:
         text += "\n  interrupted: this is the best epoch so far; the same command with --resume goes on"
     emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
+
+
+def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
+    """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
+
+    Args:
+        head: folder of the head, or user/repo@revision on the Hub.
+        out: .png or .svg picture; an existing file is replaced.
+        title: what stands above; the head's name otherwise.
+        json: print one JSON object.
+    """
+    from geocell.maps.history import draw_history
+
+    loaded, _ = open_head(head)
+    best = int(loaded.training.get("best_epoch", 0))
+    draw_history(out, loaded.history, best, title or Path(head).name)
+    emit(
+        {"out": str(out), "epochs": len(loaded.history), "best_epoch": best},
+        f"{out}: {len(loaded.history)} epochs",
+        json,
+    )
 
 
 def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
