@@ -66,13 +66,14 @@ def fit_head(
     in_memory = config.stream == 0
     train = cache_locations(cache, splits, "train", in_memory=in_memory)
     val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
-    log, close = None, lambda: None
+    log = close = None
     if log_to is not None and first:
         log, close = open_log(log_to, out.name, config.to_dict(), out.absolute().with_name(f"{out.name}.log"))
     try:
         head = fit(train, val, cells, config, start, checkpoint if first or resume else None, log)
     finally:
-        close()
+        if close is not None:
+            close()
     if not first:
         return
     head.save(out, overwrite=overwrite)
