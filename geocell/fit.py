@@ -32,6 +32,7 @@ from geocell.step import Stepper, learning_rate
 
 _PART = 4096  # validation locations at a time
 _NO_SCORE = math.nan
+_SAME_CENTROID_KM = 0.01  # files of others round their coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +144,19 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
         train.encoder.require_same(val.encoder, "the training locations", "the validation locations")
     if init is not None:
         init.encoder.require_same(train.encoder, "the head to start from", "the training locations")
-        if init.partition.sha256 != partition.sha256:
+        if not _same_cells(init.partition, partition):
             raise ValueError(
                 f"a warm start needs the same cells in both heads: the head to start from has {init.partition!r}, "
                 f"the fit {partition!r}; fit on the partition in the folder of that head."
             )
+
+
+def _same_cells(start: Partition, cells: Partition) -> bool:
+    """Return whether class i is the same cell in both: one partition, or centroids alone, which do not differ."""
+    if start.can_assign:
+        return start.sha256 == cells.sha256
+    same_size = len(start) == len(cells)
+    return same_size and bool((distance_km(start.centroids, cells.centroids) < _SAME_CENTROID_KM).all())
 
 
 def _start(dim: int, n_cells: int, config: FitConfig, init: Head | None) -> GeoHead:

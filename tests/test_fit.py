@@ -19,6 +19,7 @@ from geocell.locations import Locations
 from geocell.losses import LossTerms, class_weights, fit_loss
 from geocell.metrics import score
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
+from geocell.published import import_head, published_files
 from geocell.recipe import FitConfig
 from geocell.step import Stepper
 from tests.outside import nothing_east_of
@@ -264,6 +265,23 @@ class TestWarmStart:
         kept = fit_head(train, None, cells, still, init=published)
         assert torch.equal(weights_of(kept)["head.0.weight"], torch.ones(train.dim))
         assert kept.posterior(val) == pytest.approx(published.posterior(val), abs=1e-5)
+
+    def test_a_published_checkpoint_is_a_start(
+        self, train: Locations, val: Locations, cells: Partition, fitted: Head, tmp_path: Path
+    ) -> None:
+        """It comes with centroids alone, which must be those of the cells, in their order."""
+        cells.save(tmp_path / "cells")
+        torch.save({"model": weights_of(fitted), "epoch": 3}, tmp_path / "best.pt")
+        info = tmp_path / "cells" / "geocell_info.json"
+        start = import_head(published_files(tmp_path / "best.pt", info), train.encoder)
+        assert not start.partition.can_assign
+        head = fit_head(train, val, cells, replace(QUICK, epochs=1, lr=1e-12, haversine=0.01), init=start)
+        assert head.history[0]["val_balscore"] == pytest.approx(fitted.training["val"]["balscore"])
+        assert_same_weights(head, fitted)
+        assert head.partition.sha256 == cells.sha256
+        turned = KMeansPartitioner(k=12, seed=1).fit(train.latlon)
+        with pytest.raises(ValueError, match="a warm start needs the same cells in both heads"):
+            fit_head(train, val, turned, QUICK, init=start)
 
     def test_attention_starts_from_a_head_without(
         self, train: Locations, val: Locations, cells: Partition, fitted: Head
