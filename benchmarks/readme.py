@@ -105,6 +105,18 @@ def _heads() -> str:
     return "\n".join([*lines, "", note])
 
 
+def _doubt() -> str:
+    header = ["photographs", "locations", "answers doubted", "median radius of half of the probability"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---:|---:|---:|"]
+    rows = read_results("doubt")
+    for row in rows:
+        radius, share = float(row["median_radius_50_km"]), 100 * float(row["doubted"])
+        lines.append(f"| {row['photographs']} | {row['locations']} | {share:.0f} % | {radius:,.0f} km |")
+    n, seeds, auroc = rows[0]["locations"], rows[0]["seeds"], float(rows[0]["auroc_of_radius"])
+    note = f"Heads on EfficientNet-Lite0 features of four fifths of {n} European locations, five folds × {seeds} seeds."
+    return "\n".join([*lines, "", note, f"The radius tells the two apart with an AUROC of {auroc:.2f}."])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quickstart": _quickstart,
@@ -117,6 +129,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
+    "docs/responsible-use.md": {"doubt": _doubt},
 }
 """File -> its generated parts."""
 

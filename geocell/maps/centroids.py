@@ -45,7 +45,7 @@ def draw_centroids(out: Path, partition: Partition, title: str = "") -> Path:
         axes.add_artist(shapes_patch([sea], facecolor=SEA, edgecolor="none", zorder=1))
         axes.add_artist(shapes_patch(countries, facecolor="none", edgecolor=COUNTRY_LINE, linewidth=0.5, zorder=2))
         lat, lon = partition.centroids.T
-        axes.scatter(lon, lat, s=float(np.clip(4000.0 / len(lat), 2.0, 30.0)), color="#27508f", linewidths=0, zorder=3)
+        axes.scatter(lon, lat, s=float(np.clip(8000.0 / len(lat), 4.0, 30.0)), color="#27508f", linewidths=0, zorder=3)
         axes.set_title(title or f"{len(partition):,} cells", loc="left", fontsize=12, fontweight="bold")
         note = "Centroids of the cells; where the cells end is not known."
         figure.text(0.25 / (_WIDTH + 0.5), 0.12 / total, note, fontsize=8, color="#555555")
