@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from geocell.comparison import Comparison as Comparison
     from geocell.comparison import compare as compare
     from geocell.decoders import decode as decode
+    from geocell.downloads import Downloads as Downloads
     from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
     from geocell.encoders import Encoder as Encoder
@@ -66,6 +67,7 @@ _HOMES = {
     "cache": ("FeatureCache",),
     "comparison": ("Comparison", "compare"),
     "decoders": ("decode",),
+    "downloads": ("Downloads",),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "ensemble": ("Ensemble", "average_heads", "load_ensemble"),

@@ -130,8 +130,14 @@ def hub_id(name: str) -> str | None:
 @contextmanager
 def _load_errors(name: str) -> Iterator[None]:
     """Make what loading a checkpoint raises one sentence with a next step."""
+    from huggingface_hub.errors import GatedRepoError
+
     try:
         yield
+    except GatedRepoError as error:
+        raise PermissionError(
+            f"{name} is gated on the Hub: accept its terms on its page, then log in with `hf auth login`."
+        ) from error
     except OSError as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise OSError(

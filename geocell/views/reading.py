@@ -88,7 +88,8 @@ def _files(text: str) -> tuple[str, list[str]]:
         return text, _folder_files(path)
     if path.is_file():
         return str(path.parent), [path.name]
-    found = [name for one in expand_braces(text) for name in _matches(one)]
+    several = expand_braces(text)
+    found = [name for one in several for name in _matches(one)] if several != [text] or has_magic(text) else []
     if not found:
         raise FileNotFoundError(f"expected a table or a folder of images, got {text}, which does not exist.")
     if len({Path(name).suffix.lower() for name in found}) > 1 or Path(found[0]).suffix.lower() not in {
@@ -182,10 +183,16 @@ def _at_commit(url: str) -> str:
     """Return a Hub URL with the commit that its branch means now, so that what is read cannot change on the way."""
     from huggingface_hub import HfApi, HfFileSystem
 
-    place: Any = HfFileSystem().resolve_path(url)
-    if getattr(place, "repo_type", None) != "dataset":
+    if not url.startswith("hf://datasets/"):
         raise ValueError(f"expected a data set on the Hub (hf://datasets/user/name), got {url}.")
-    commit = HfApi().dataset_info(place.repo_id, revision=place.revision).sha
+    try:
+        place: Any = HfFileSystem().resolve_path(url)
+        commit = HfApi().dataset_info(place.repo_id, revision=place.revision).sha
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected a data set at {url}, and the Hub has none: check name and login.") from None
+    except Exception as error:  # the Hub's client raises what the network raised
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ConnectionError(f"{url} could not be looked up on the Hub: {first}: check the network.") from error
     return f"hf://datasets/{place.repo_id}@{commit}/{place.path_in_repo}".rstrip("/")
 
 

@@ -194,5 +194,10 @@ def test_a_branch_is_pinned_to_its_commit(tmp_path: Path, hub: Hub, images: list
     assert again.info == encoder.info
     np.testing.assert_array_equal(encode_images(images, again), encode_images(images, encoder))
     assert cosines(encode_images(images, moved), encode_images(images, encoder)).max() < 0.999
+    hub.put("someone/secret", {"config.json": b"{}"}, gated=True)
+    with pytest.raises(PermissionError, match="someone/secret is gated on the Hub: accept its terms"):
+        TowerEncoder("someone/secret", device="cpu")
+    with pytest.raises(OSError, match="the weights of someone/nothing could not be loaded"):
+        TowerEncoder("someone/nothing", device="cpu")
     hub.fail(".*", 503)
     assert TowerEncoder("someone/tower", second, device="cpu").info.revision == second  # from the local cache

@@ -110,6 +110,12 @@ def test_a_data_set_on_the_hub_is_pinned_to_its_commit(tmp_path: Path, hub: Hub)
     HfFileSystem.clear_instance_cache()
     files = {"data/train-0.parquet": write_images(tmp_path / "p.parquet").read_bytes()}
     commit = hub.put("someone/places", files)
+    for url, error, words in (
+        ("hf://someone/places", ValueError, r"expected a data set on the Hub \(hf://datasets/user/name\)"),
+        ("hf://datasets/someone/nothing", FileNotFoundError, "the Hub has none"),
+    ):
+        with pytest.raises(error, match=words):
+            read_views(url)
     table = read_views("hf://datasets/someone/places")
     assert commit in table.source
     assert table.images.read(table.frame["image"].tolist()[3]) == b"image 3"

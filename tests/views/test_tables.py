@@ -117,6 +117,22 @@ def test_a_folder_with_metadata(tmp_path: Path) -> None:
     assert table.images.read(table.frame["image"].iloc[0]) == (tmp_path / "x" / "a.jpg").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_an_imagefolder_of_every_kind(tmp_path: Path, kind: str) -> None:
+    frame = pd.DataFrame({"file_name": ["x/a.jpg"], "latitude": [1.0], "longitude": [2.0], "country": ["NA"]})
+    path = tmp_path / f"metadata.{kind}"
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    elif kind == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    make_image(tmp_path / "x" / "a.jpg", position=(50.0, 60.0))
+    table = read_views(tmp_path)
+    assert table.frame[["lat", "lon", "country"]].to_numpy().tolist() == [[1.0, 2.0, "NA"]]
+    assert table.images.read("x/a.jpg") == (tmp_path / "x" / "a.jpg").read_bytes()
+
+
 def test_a_folder_with_exif(tmp_path: Path) -> None:
     make_image(tmp_path / "a.jpg", position=(48.137154, 11.576124))
     make_image(tmp_path / "sub" / "b.jpg", position=(-33.85678, -151.21530))
