@@ -14,6 +14,7 @@ from geocell.metrics import Outcomes, outcomes
 from geocell.report import percent, text_table
 
 if TYPE_CHECKING:
+    from geocell.ensemble import Ensemble
     from geocell.head import Head
     from geocell.locations import Locations
 
@@ -88,7 +89,12 @@ def _signed(value: float) -> str:
 
 
 def compare(
-    head_a: Head, head_b: Head, locations: Locations, decode: str = "centroid", split: str = "", seed: int = 0
+    head_a: Head | Ensemble,
+    head_b: Head | Ensemble,
+    locations: Locations,
+    decode: str = "centroid",
+    split: str = "",
+    seed: int = 0,
 ) -> Comparison:
     """Return the paired difference of two heads' scores on the same locations.
 
@@ -97,8 +103,8 @@ def compare(
     of the locations.
 
     Args:
-        head_a: the first head.
-        head_b: the second head.
+        head_a: the first head, or an ensemble of them.
+        head_b: the second.
         locations: P locations with features of the heads' encoder.
         decode: name of the decoder, for both.
         split: name of the split that the locations are, for the record.

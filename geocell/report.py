@@ -241,13 +241,27 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
             rows share (decoder, split, number of locations) stands in the note below.
 
     Returns:
-        Header, rule, rows and note, without a final newline.
+        Header, rule, rows and note, without a final newline. Below a single row stands the interval of every score.
 
     Raises:
         ValueError: for no rows, or an unknown column.
         TypeError: when a row holds something else than a number where a score belongs.
     """
-    return _table(rows, COLUMNS, columns).text()
+    table = _table(rows, COLUMNS, columns)
+    if len(rows) == 1:
+        table.cells.extend(_interval_lines(rows[0], table.columns))
+    return table.text()
+
+
+def _interval_lines(row: Row, columns: Sequence[Column]) -> list[list[str]]:
+    """Return a line with the interval of every score but balscore, which has its own beside it; none without."""
+    known = row.get("intervals")
+    texts = []
+    for column in columns:
+        ends = known.get(column.key) if isinstance(known, Mapping) and column.key != "balscore" else None
+        form = _km if column.key.endswith("_km") else percent
+        texts.append("" if ends is None else f"[{form(ends[0])}, {form(ends[1])}]")
+    return [texts] if any(texts) else []
 
 
 def markdown_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:

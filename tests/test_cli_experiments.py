@@ -70,6 +70,7 @@ def test_compare_refuses_what_is_no_head(heads: Path, capsys: pytest.CaptureFixt
     assert main(f"compare {heads}/long {heads}/short {base(heads)} --split dev".split()) == 1
     assert "split must be one of" in capsys.readouterr().err
     assert main(f"compare {heads}/long {base(heads)}".split()) == 2
+    assert main(f"compare {heads}/long {heads}/short {base(heads)} --decode best".split()) == 2
 
 
 def test_sweep_prints_a_table_and_reports_what_failed(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,5 +92,7 @@ def test_sweep_prints_a_table_and_reports_what_failed(road: Path, capsys: pytest
     captured = capsys.readouterr()
     assert "many was not fitted: KMeansPartitioner: k must be at most" in captured.out
     assert captured.err == "geocell: 1 of 2 rows were not fitted: many.\n"
+    assert main(command.replace("--jobs 1", "--jobs=-1").split()) == 2
+    assert "jobs must be a whole number of at least 0" in capsys.readouterr().err
     assert main(f"sweep {road}/nowhere.toml {base(road)} --out {road}/other".split()) == 1
     assert "there is none at" in capsys.readouterr().err

@@ -125,6 +125,21 @@ def test_real_scores_fit() -> None:
     )
 
 
+def test_a_single_row_has_the_interval_of_every_score() -> None:
+    truth = np.array([[48.0, 11.0], [52.0, 13.0], [40.0, -3.0], [60.0, 25.0]])
+    scores = scores_of(
+        outcomes_of(truth + np.array([0, 0.1]), truth), KDTreePartitioner(max_count=1).fit(truth), "mean"
+    )
+    row = {"head": "near", **scores.to_dict()}
+    header, _, values, intervals, _ = score_table([row]).splitlines()
+    low, high = scores.intervals["median_km"]
+    assert intervals[header.index("median km") - 9 :].split("]")[0].strip() == f"[{low:.1f}, {high:.1f}"
+    assert intervals.count("[") == 7
+    assert "]" in values.split()[-1]
+    assert len(score_table([row, row]).splitlines()) == 5
+    assert len(score_table([{**row, "intervals": {}}]).splitlines()) == 4
+
+
 def test_audits_side_by_side() -> None:
     places = np.array([[48.0, 11.0], [48.1, 11.1], [52.0, 13.0], [40.0, -3.0]])
     partition = KDTreePartitioner(max_count=2).fit(places)

@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note
+from geocell.cli.output import cache_locations, emit, note, open_head, usage_errors
 
 
 def compare(
-    head_a: Path,
-    head_b: Path,
+    head_a: str,
+    head_b: str,
     /,
     *,
     cache: Path,
@@ -24,8 +24,8 @@ def compare(
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
 
     Args:
-        head_a: folder of the first head.
-        head_b: folder of the second head; its cells may be others.
+        head_a: folder of the first head, or user/repo@revision on the Hub.
+        head_b: folder or repository of the second head; its cells may be others.
         cache: feature cache.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it.
@@ -33,14 +33,15 @@ def compare(
         json: print one JSON object.
     """
     from geocell.comparison import compare as compare_heads
-    from geocell.head_files import load_head
+    from geocell.decoders import require_decoder
 
-    a, b = load_head(head_a), load_head(head_b)
+    with usage_errors():
+        require_decoder(decode)
+    a, b = open_head(head_a)[0], open_head(head_b)[0]
     locations = cache_locations(cache, splits, split)
     comparison = compare_heads(a, b, locations, decode, split if splits else "all")
-    names = (str(head_a), str(head_b))
-    result = {"head_a": names[0], "head_b": names[1], **comparison.to_dict(), "sentence": comparison.sentence(*names)}
-    emit(result, comparison.text(*names), json)
+    said = {"sentence": comparison.sentence(head_a, head_b)}
+    emit({"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said}, comparison.text(head_a, head_b), json)
 
 
 def sweep(
@@ -78,7 +79,8 @@ def sweep(
     from geocell.sweeps.plan import SweepConfig
     from geocell.sweeps.run import sweep as run_sweep
 
-    config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
+    with usage_errors():
+        config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
     if result.finished:
         try:

@@ -35,6 +35,7 @@ class Setup:
         out: folder of the sweep.
         config: how it is run.
         threads: of torch, per process.
+        stream: whether the features stay on the disk, since a fit streams them.
     """
 
     cache: Path
@@ -42,6 +43,7 @@ class Setup:
     out: Path
     config: SweepConfig
     threads: int
+    stream: bool = False
 
     def folder(self, fit: Fit) -> Path:
         """Return where the head of a fit is."""
@@ -63,7 +65,8 @@ class Data:
     @classmethod
     def of(cls, setup: Setup) -> Data:
         """Read the cache and take its splits."""
-        locations, splits = FeatureCache.open(setup.cache).locations(), Splits.load(setup.splits)
+        locations = FeatureCache.open(setup.cache).locations(in_memory=not setup.stream)
+        splits = Splits.load(setup.splits)
         val = splits.select(locations, "val") if splits.ids.get("val") else None
         return cls(splits.select(locations, "train"), val, splits.select(locations, setup.config.split))
 

@@ -51,7 +51,8 @@ def sweep(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
-    setup = Setup(Path(cache), Path(splits), Path(out), config, threads=max(1, cores // jobs))
+    stream = any(fit.config.stream for fit in fits)
+    setup = Setup(Path(cache), Path(splits), Path(out), config, max(1, cores // jobs), stream)
     data = Data.of(setup)
     _claim(setup, data)
     failed = _make_partitions(fits, setup, data)

@@ -92,6 +92,17 @@ def test_the_files_say_what_the_heads_do(done: SweepResult) -> None:
     assert float(summary["fine-ce"]["median_km_seeds_low"]) < np.mean(means)
 
 
+def test_features_can_stay_on_the_disk(world: Path, done: SweepResult, tmp_path: Path) -> None:
+    (world / "stream.toml").write_text(
+        '[sweep]\npartitions = ["coarse"]\n[fit]\nepochs = 3\nstream = 1000\n[configs.ce]\n'
+    )
+    run(world, tmp_path / "out", recipe="stream.toml")
+    scores = [
+        json.loads((out / "heads/coarse-ce-seed0/scores.json").read_text()) for out in (tmp_path / "out", done.out)
+    ]
+    assert scores[0]["median_km"] == pytest.approx(scores[1]["median_km"], rel=0.5)
+
+
 def test_the_picture_has_every_row(done: SweepResult) -> None:
     pytest.importorskip("matplotlib")
     assert done.draw().read_bytes()[:4] == b"\x89PNG"
