@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from geocell import image_sources
+from geocell import image_sources, parquet_rows
 from geocell.image_sources import DatasetImages, FileImages, ImageSource, ParquetImages, TarImages
 
 CONTENTS = [f"image {i}".encode() * (i + 1) for i in range(50)]
@@ -82,8 +82,8 @@ def test_rows_are_found_in_whatever_order_and_groups(asked: list[int], group: in
 
 def test_threads_share_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    real = image_sources._RowReader._begin
-    monkeypatch.setattr(image_sources._RowReader, "_begin", lambda self, group: (read.append(group), real(self, group)))
+    real = parquet_rows._RowReader._begin
+    monkeypatch.setattr(parquet_rows._RowReader, "_begin", lambda self, group: (read.append(group), real(self, group)))
     source, references = rows(tmp_path)
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(source.read, references)) == CONTENTS

@@ -14,7 +14,7 @@ HEAVY = ("torch", "transformers", "geopandas", "sklearn", "pandas", "scipy", "ma
 
 # Imports go one way: a module may import, at its top, only modules of a lower level.
 LEVELS = {
-    "geodesy": 0, "files": 0, "intervals": 0, "downloads": 0, "_version": 0,
+    "geodesy": 0, "files": 0, "intervals": 0, "downloads": 0, "parquet_rows": 0, "_version": 0,
     "locations": 1, "decoders": 1, "paths": 1, "losses": 1, "views": 2, "outlines": 1, "devices": 0, "shapes": 1,
     "transforms": 1, "image_sources": 1, "hub": 1,
     "cache": 2.5, "torch_encoder": 2, "partitioners": 2, "recipe": 2, "encoders": 3, "splits": 3, "encoding": 4,

@@ -15,8 +15,8 @@ from geocell.image_sources import (
     ParquetImages,
     join,
     load_saved_dataset,
-    open_remote,
 )
+from geocell.parquet_rows import open_remote
 from geocell.views.columns import ColumnNames
 
 if TYPE_CHECKING:

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.image_sources import MEMBER, TarImages, join, open_remote
+from tqdm import tqdm
+
+from geocell.image_sources import MEMBER, TarImages, join
+from geocell.parquet_rows import open_remote
 from geocell.views.columns import ColumnNames
 from geocell.views.table import ViewTable, make_table
 
@@ -35,7 +38,8 @@ def read_shards(root: str, names: Sequence[str], suffixes: frozenset[str], colum
     """
     import pandas as pd
 
-    samples = [sample for name in names for sample in _samples(root, name, suffixes)]
+    shards = tqdm(names, desc="index", unit="shard", disable=None)
+    samples = [sample for name in shards for sample in _samples(root, name, suffixes)]
     source = f"{root}: {len(names)} shards" if len(names) > 1 else join(root, names[0])
     if not any("image" in sample for sample in samples):
         raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")

@@ -186,3 +186,12 @@ def test_names_that_are_given_win_and_unknown_presets_are_named(tmp_path: Path) 
     with pytest.raises(ValueError, match="preset must be one of osv5m, mp16"):
         read_views(tmp_path / "t.csv", ColumnNames(preset="imagenet"))
     assert get_args(PresetName) == tuple(PRESETS)
+
+
+def test_the_documentation_names_every_preset_and_its_columns() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name, preset in PRESETS.items():
+        row = next(line for line in rows if f"`{name}`" in line.split("|")[1])
+        named = [preset.columns.lat_column, preset.columns.lon_column, preset.columns.image_column]
+        assert preset.prepare is not None or all(f"`{column}`" in row for column in named if column), name

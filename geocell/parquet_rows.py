@@ -1,0 +1,92 @@
+"""Single rows of Parquet files, read forward in small batches that the threads of a process share."""
+
+from __future__ import annotations
+
+import os
+import threading
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
+
+_READING = threading.Lock()
+
+
+def read_row(path: str, column: str, row: int) -> object:
+    """Return a cell of a Parquet file, going on from where this process was in it.
+
+    Args:
+        path: the file, or an fsspec URL of it.
+        column: the column.
+        row: the row; the last ones that were read are remembered, and going further back begins a row group again.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        OSError: when it is damaged, or has no such row; its text is one line.
+    """
+    with _READING:
+        try:
+            return _row_reader(os.getpid(), path, column).value(row)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+
+
+@lru_cache(maxsize=2)
+def _row_reader(_process: int, path: str, column: str) -> _RowReader:
+    return _RowReader(path, column)
+
+
+class _RowReader:
+    """A position in one column of one Parquet file, which moves forward in batches and remembers the last ones."""
+
+    _ROWS, _REMEMBERED = 16, 8
+
+    def __init__(self, path: str, column: str) -> None:
+        from pyarrow import parquet
+
+        remote = "://" in path
+        self._column = column
+        self._file = parquet.ParquetFile(
+            open_remote(path) if remote else path,
+            memory_map=not remote,
+            buffer_size=1 << 20 if remote else 0,
+            pre_buffer=False,
+        )
+        counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        self._ends = list(accumulate(counts))
+        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._REMEMBERED)
+        self._group, self._next = 0, 0
+        self._begin(0)
+
+    def value(self, row: int) -> object:
+        """Return the cell of a row."""
+        if not 0 <= row < self._ends[-1]:
+            raise ValueError(f"the file has {self._ends[-1]} rows")
+        group = bisect_right(self._ends, row)
+        if row < (self._batches[0][0] if self._batches else self._next) or (row >= self._next and group != self._group):
+            self._begin(group)
+        while row >= self._next:
+            values = next(self._rest).column(0).to_pylist()
+            self._batches.append((self._next, values))
+            self._next += len(values)
+        first, values = next(batch for batch in reversed(self._batches) if batch[0] <= row)
+        return values[row - first]
+
+    def _begin(self, group: int) -> None:
+        """Go to the beginning of a row group; what was read right before it is still remembered."""
+        start = self._ends[group - 1] if group else 0
+        if not self._batches or self._next != start:
+            self._batches.clear()
+        self._group, self._next = group, start
+        self._rest: Iterator[Any] = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self._column])
+
+
+def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store
+    """Open a URL for reading by range, through fsspec."""
+    import fsspec
+
+    return fsspec.open(path, "rb").open()
