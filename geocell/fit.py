@@ -26,7 +26,7 @@ from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
 from geocell.parallel import agreed, processes, rank
 from geocell.partitioners.base import OUTSIDE, Partition
-from geocell.progress import Progress, read_checkpoint, same_tensors, write_checkpoint
+from geocell.progress import Progress, read_checkpoint, tensors_sha256, write_checkpoint
 from geocell.recipe import FitConfig
 from geocell.step import Stepper, learning_rate
 
@@ -106,9 +106,9 @@ def fit_head(
         progress, interrupted = run(
             None if checkpoint is None else Path(checkpoint),
             {
-                "fit": config.to_dict(),
-                "partition": partition.sha256,
-                "start": same_tensors(module.state_dict()),
+                "settings": config.to_dict(),
+                "cells": partition.sha256,
+                "weights at the start": tensors_sha256(module.state_dict()),
                 "training locations": _fingerprint(train),
                 "validation locations": None if val is None else _fingerprint(val),
             },

@@ -98,7 +98,7 @@ def read_checkpoint(path: Path, facts: Mapping[str, Any]) -> tuple[Progress, dic
     differs = [key for key in facts if note["facts"].get(key) != json.loads(json.dumps(facts[key]))]
     if differs:
         raise ValueError(
-            f"{path} is the state of another fit, whose {', '.join(differs)} differ: fit as it was begun, or remove it "
+            f"{path} is the state of another fit, with other {', '.join(differs)}: fit as it was begun, or remove it "
             "to begin anew."
         )
     best = {name.removeprefix("best."): value for name, value in tensors.items() if name.startswith("best.")}
@@ -106,8 +106,8 @@ def read_checkpoint(path: Path, facts: Mapping[str, Any]) -> tuple[Progress, dic
     return Progress(note["history"], note["best_epoch"], best), state
 
 
-def same_tensors(state: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of named tensors, to tell whether two fits start alike."""
+def tensors_sha256(state: Mapping[str, Tensor]) -> str:
+    """Return the hash of named tensors, which tells whether two fits start alike."""
     import hashlib
 
     digest = hashlib.sha256()

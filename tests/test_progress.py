@@ -56,7 +56,7 @@ def test_a_checkpoint_is_read_as_written(tmp_path: Path) -> None:
     assert (again.best_epoch, again.epochs, again.history[0]["val_balscore"]) == (1, 1, 0.5)
     assert all(torch.equal(tensors[name], value) for name, value in state.items())
     assert all(torch.equal(again.best_weights[name], value) for name, value in progress.best_weights.items())
-    with pytest.raises(ValueError, match="is the state of another fit, whose fit differ"):
+    with pytest.raises(ValueError, match="is the state of another fit, with other fit:"):
         read_checkpoint(tmp_path / "x.fit", {"fit": {"lr": 0.2}})
     (tmp_path / "y.fit").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="must be the state of a fit"):
@@ -96,9 +96,9 @@ def test_a_checkpoint_of_another_fit_is_refused(
 ) -> None:
     config = replace(QUICK, epochs=1)
     fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
-    with pytest.raises(ValueError, match="state of another fit, whose fit differ"):
+    with pytest.raises(ValueError, match="state of another fit, with other settings:"):
         fit_head(*parts, replace(config, lr=0.5), checkpoint=tmp_path / "head.fit")
-    with pytest.raises(ValueError, match="whose validation locations differ"):
+    with pytest.raises(ValueError, match="with other validation locations:"):
         fit_head(parts[0], parts[1].take(np.arange(9)), parts[2], config, checkpoint=tmp_path / "head.fit")
 
 
