@@ -162,8 +162,8 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
             value = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} must hold tensors and plain values alone, got a pickle that could run code: it was not opened. "
-            "Ask its author for the state dict, or for safetensors."
+            f"{path} must be a checkpoint of tensors and plain values alone, and is none, or could run code: nothing "
+            "in it was run; ask its author for the state dict, or for safetensors."
         ) from error
     except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
         raise ValueError(

@@ -22,6 +22,7 @@ from geocell.geolocator import Geolocator
 from geocell.head import Head
 from geocell.head_files import load_head
 from geocell.partitioners import KMeansPartitioner
+from geocell.prediction import Predictions
 from geocell.publish import push_head
 from geocell.recipe import FitConfig
 from geocell.views import read_views
@@ -197,6 +198,12 @@ class TestFiles:
         assert circle[:, 1].max() - data["answers"][0]["lat"] == pytest.approx(
             data["answers"][0]["radius"] / 111.195, abs=0.01
         )
+
+    def test_a_circle_around_half_the_earth_is_left_out(self, locator: Geolocator, tmp_path: Path) -> None:
+        answer = locator.locate(np.zeros((64, 64, 3), np.uint8))
+        far = Predictions((replace(answer, radius_90_km=9000.0),), locator.head.partition)
+        page = far.save(tmp_path / "a.html").read_text()
+        assert re.search(r'"circles":\[\[-?\d+,[^]]*\],\[\]\]', page)
 
     def test_a_map_of_centroids_alone(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
         head = locator.head

@@ -102,7 +102,7 @@ def in_a_bare_pickle(path: Path, bomb: Bomb) -> None:
 def test_a_malicious_pickle_does_not_run(tmp_path: Path, write: Callable[[Path, Bomb], None]) -> None:
     ran = tmp_path / "a-pickle-ran"
     write(tmp_path / "best.pt", Bomb(ran))
-    with pytest.raises(ValueError, match=r"best\.pt must hold tensors and plain values alone, got a pickle that could"):
+    with pytest.raises(ValueError, match=r"best\.pt must be a checkpoint of tensors .* could run code"):
         import_head(published_files(tmp_path / "best.pt", cells(tmp_path / "info.json")), STREETCLIP)
     assert not ran.exists()
     pickle.loads(pickle.dumps(Bomb(ran)))  # noqa: S301

@@ -67,7 +67,8 @@ def _outlines(partition: Partition, used: list[int]) -> list[list[list[int]]]:
 
 
 def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
-    around = [circle((item.lat, item.lon), min(r, _FARTHEST_KM)) for r in (item.radius_50_km, item.radius_90_km)]
+    radii = (item.radius_50_km, item.radius_90_km)
+    around = [_steps(circle((item.lat, item.lon), km)) if km <= _FARTHEST_KM else [] for km in radii]
     return {
         "location": item.location,
         "lat": round(item.lat, 5),
@@ -75,7 +76,7 @@ def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
         "radius": round(item.radius_50_km, 1),
         "doubt": item.doubt,
         "cells": [[index[cell.cell], round(cell.probability, 5)] for cell in item.cells],
-        "circles": [_steps(ring) for ring in around],
+        "circles": around,
     }
 
 
