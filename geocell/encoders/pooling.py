@@ -52,6 +52,9 @@ def pool(output: Any, pooling: str, prefix: int) -> torch.Tensor:  # noqa: ANN40
 
 def prefix_tokens(model: Any) -> int:  # noqa: ANN401 - torch has not typed all that is asked of a module
     """Return how many tokens a tower puts before the patches: CLS, where it has one, and registers."""
+    of_timm = getattr(getattr(model, "timm_model", None), "num_prefix_tokens", None)
+    if of_timm is not None:
+        return int(of_timm)
     if not any(name.rsplit(".", 1)[-1] in _CLS_NAMES for name, _ in model.named_parameters()):
         return 0
     return 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)

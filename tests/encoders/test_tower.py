@@ -65,6 +65,26 @@ def test_the_default_is_the_plain_pooled_output(family: str, towers: Any, images
     assert encoder_for(encoder.info, "cpu").info == encoder.info
 
 
+@pytest.mark.parametrize("family", ["clip", "siglip", "dinov2"])
+def test_half_precision_stays_close_and_is_recorded(family: str, towers: Any, images: list[Image.Image]) -> None:
+    half, full = (load_encoder(towers(family), device="cpu", dtype=dtype) for dtype in ("bfloat16", "float32"))
+    assert cosines(encode_images(images, half), encode_images(images, full)).min() > 0.999
+    assert (half.info.dtype, full.info.dtype) == ("bfloat16", "float32")
+    half.info.require_same(full.info, "the head", "the cache")
+
+
+@pytest.mark.weights
+def test_streetclip_equals_the_plain_call(images: list[Image.Image]) -> None:
+    from huggingface_hub import try_to_load_from_cache
+
+    if not isinstance(try_to_load_from_cache("geolocal/StreetCLIP", "config.json"), str):
+        pytest.skip("the weights of geolocal/StreetCLIP are not in the local Hub cache")
+    encoder = load_encoder("geolocal/StreetCLIP", device="cpu")
+    expected = plain("geolocal/StreetCLIP", images, lambda o: o.pooler_output, transformers.CLIPVisionModel)
+    assert cosines(encode_images(images, encoder).astype(np.float64), expected).min() > 0.99999
+    assert (encoder.info.dim, encoder.info.image_size, len(encoder.info.revision)) == (1024, 336, 40)
+
+
 @pytest.mark.parametrize(
     ("family", "pooling", "tensor"),
     [
@@ -179,6 +199,10 @@ def test_a_model_of_timm(tmp_path: Path, images: list[Image.Image]) -> None:
         expected = model.timm_model(torch.stack([transform(image) for image in images])).double().numpy()
     assert cosines(encode_images(images, encoder).astype(np.float64), expected).min() > 0.99999
     assert encoder.info.processor.startswith("timm ")
+    with torch.no_grad():
+        tokens = model.timm_model.forward_features(torch.stack([transform(image) for image in images])).double().numpy()
+    patches = encode_images(images, load_encoder(str(tmp_path / "timm"), device="cpu", pooling="patch_mean"))
+    assert cosines(patches.astype(np.float64), tokens[:, model.timm_model.num_prefix_tokens :].mean(1)).min() > 0.99999
     assert encoder_for(encoder.info, "cpu").info == encoder.info
 
 
