@@ -55,9 +55,9 @@ def read_views(
     columns = columns.over(preset.columns) if preset else columns
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
-    whole = join(base, names[0]) if len(names) == 1 else f"{base}: {len(names)} files"
+    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
     if suffix == ".tar":
-        return read_shards(base, names, IMAGE_SUFFIXES, columns)
+        return read_shards(base, names, IMAGE_SUFFIXES, whole, columns)
     if suffix in IMAGE_SUFFIXES:
         return read_exif_folder(Path(base), names)
     if names:
@@ -131,7 +131,7 @@ def _table(
         swapped, remark = exchanged(latlon[known])
         if swapped:
             columns = replace(columns, lat_column=found["lon"], lon_column=found["lat"])
-    if isinstance(images, FileImages) and "image" in found:
+    if isinstance(images, FileImages) and "image" in found and not images_optional:
         ids = frame[found["image"]].astype(str).tolist()
         if not is_http(ids[0]):
             frame = frame.assign(image=image_paths(ids, preset, Path(images.root)))

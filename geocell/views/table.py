@@ -112,7 +112,7 @@ def make_table(
         raise ValueError(f"{source} must have at least one row, got an empty table.")
     found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
     frame = _with_our_names(frame, found, source)
-    frame["problem"] = [""] * len(frame) if problems is None else list(problems)
+    frame["problem"] = "" if problems is None else list(problems)
     good = np.flatnonzero((frame["problem"] == "").to_numpy())
     if not len(good):
         raise ValueError(
@@ -124,12 +124,12 @@ def make_table(
     latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
     frame["image"] = _text(frame["image"], "image", source) if "image" in frame else _numbered(len(frame))
+    named = "location" in frame  # else views of one coordinate are one location, which is tight by itself
     location = np.full(len(frame), "", dtype=object)
-    location[good] = (
-        _text(frame["location"].iloc[good], "location", source) if "location" in frame else latlon_keys(latlon[good])
-    )
-    frame["location"] = location.tolist()
-    _require_tight_locations(frame.iloc[good], latlon[good], source)
+    location[good] = _text(frame["location"].iloc[good], "location", source) if named else latlon_keys(latlon[good])
+    frame["location"] = location
+    if named:
+        _require_tight_locations(frame.iloc[good], latlon[good], source)
     return ViewTable(_ordered(frame), images, source)
 
 
@@ -183,7 +183,8 @@ def _text(values: pd.Series[Any], role: str, source: str) -> list[str]:
         raise ValueError(f"{source}: {role} must be given in every row, got nothing in row {row}.")
     if values.dtype.kind == "f" and (values == values.round()).all():
         values = values.astype("int64")
-    return [str(value) for value in values.tolist()]
+    texts: list[Any] = values.tolist()
+    return texts if values.dtype == "str" else [str(text) for text in texts]
 
 
 def _require_tight_locations(frame: pd.DataFrame, latlon: Floats, source: str) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _TEXT = frozenset({".cls", ".txt", ".cls2", ".caption", ".index"})
 
 
-def read_shards(root: str, names: Sequence[str], suffixes: frozenset[str], columns: ColumnNames) -> ViewTable:
+def read_shards(
+    root: str, names: Sequence[str], suffixes: frozenset[str], source: str, columns: ColumnNames
+) -> ViewTable:
     """Read the samples of tar files: `key.jpg` is the image, `key.json` its columns, `key.cls` and `key.txt` more.
 
     Only headers and metadata are read; images are found again by their offset. A sample without an image or without
@@ -31,6 +33,7 @@ def read_shards(root: str, names: Sequence[str], suffixes: frozenset[str], colum
         root: folder or URL of the shards.
         names: the shards, relative to `root`.
         suffixes: extensions of images.
+        source: what was read, for messages and manifests.
         columns: columns of the JSON that are not spelled as usual.
 
     Raises:
@@ -40,7 +43,6 @@ def read_shards(root: str, names: Sequence[str], suffixes: frozenset[str], colum
 
     shards = tqdm(names, desc="index", unit="shard", disable=None)
     samples = [sample for name in shards for sample in _samples(root, name, suffixes)]
-    source = f"{root}: {len(names)} shards" if len(names) > 1 else join(root, names[0])
     if not any("image" in sample for sample in samples):
         raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")
     frame = pd.DataFrame.from_records(samples)

@@ -47,6 +47,7 @@ def test_many_shards_are_one_table(tmp_path: Path, what: str) -> None:
         write_shard(tmp_path / f"s-{i:02d}.tar", sample(f"{i}/x", float(i)))
     table = read_views(what.format(folder=tmp_path))
     assert table.frame["lat"].tolist() == [0.0, 1.0, 2.0]
+    assert table.source == f"{what.format(folder=tmp_path)}: 3 files"
     assert [table.images.read(image) for image in table.frame["image"].tolist()] == [
         JPEG + f"{i}/x".encode() for i in range(3)
     ]
