@@ -22,6 +22,7 @@ MAIN = "main"
 CARD_FILE = "README.md"
 
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+_TIMEOUT_S = 10.0
 _PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
 
 
@@ -114,17 +115,17 @@ def download(name: HubName, files: Sequence[str]) -> Snapshot:
 
 
 def pickles(snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the names of the pickles in a repository; none are known offline.
-
-    Raises:
-        ConnectionError: when the Hub cannot be reached, or fails.
-    """
+    """Return the names of the pickles in a repository; none are known offline, or while the Hub does not answer."""
     from huggingface_hub.constants import is_offline_mode
 
     if is_offline_mode():
         return ()
-    with _one_sentence(snapshot.name):
-        names = _api().list_repo_files(snapshot.name.repo, revision=snapshot.commit)
+    try:
+        with _one_sentence(snapshot.name):
+            info = _api().model_info(snapshot.name.repo, revision=snapshot.commit, timeout=_TIMEOUT_S)
+    except OSError:
+        return ()  # what is cached can be used without the Hub, and this is only a remark
+    names = (sibling.rfilename for sibling in info.siblings or ())
     return tuple(name for name in names if name.lower().endswith(_PICKLES))
 
 

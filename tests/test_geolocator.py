@@ -1,6 +1,5 @@
 """Images in, places out: every form of input, the encoder at its revision through the local Hub, answers as files."""
 
-import csv
 import json
 import os
 import re
@@ -22,7 +21,6 @@ from geocell.geolocator import Geolocator
 from geocell.head import Head
 from geocell.head_files import load_head
 from geocell.partitioners import KMeansPartitioner
-from geocell.prediction import Predictions
 from geocell.publish import push_head
 from geocell.recipe import FitConfig
 from geocell.views import read_views
@@ -163,54 +161,3 @@ print(json.dumps([[c.probability for c in sorted(a.cells, key=lambda c: c.cell)]
     assert hub.asked(rf"you/encoder/resolve/{commit}/model\.safetensors")
     assert not hub.asked(r"you/encoder/resolve/main/model")
     assert OWN_START in card
-
-
-class TestFiles:
-    def test_a_table(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
-        answers = locator.locate([views(road, 0), views(road, 1)], top_k=2)
-        with answers.save(tmp_path / "a.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        assert [row["location"] for row in rows] == [answer.location for answer in answers]
-        assert float(rows[1]["lat"]) == answers[1].lat
-        assert (rows[0]["cell_2"], float(rows[0]["probability_2"])) == (
-            answers[0].cells[1].name,
-            answers[0].cells[1].probability,
-        )
-        assert float(rows[0]["radius_90_km"]) == answers[0].radius_90_km
-
-    def test_points(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
-        answers = locator.locate([views(road, 0)])
-        value = json.loads(answers.save(tmp_path / "a.geojson").read_text())
-        (feature,) = value["features"]
-        assert feature["geometry"] == {"type": "Point", "coordinates": [answers[0].lon, answers[0].lat]}
-        assert feature["properties"]["cells"][0]["name"] == answers[0].cells[0].name
-
-    def test_a_map_is_one_file(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
-        page = locator.locate([views(road, 0), views(road, 1)]).save(tmp_path / "a.html").read_text()
-        assert not re.search(r"(src|href)=|https?://|@import|url\(", page)
-        packed = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
-        assert packed is not None
-        data = json.loads(packed[1])
-        assert [a["location"] for a in data["answers"]] == [", ".join(views(road, i)) for i in (0, 1)]
-        assert len(data["cells"]) == len(data["centroids"]) == CELLS
-        assert all(data["cells"])
-        circle = np.cumsum(np.reshape(data["answers"][0]["circles"][0], (-1, 2)), axis=0) / data["units"]
-        assert circle[:, 1].max() - data["answers"][0]["lat"] == pytest.approx(
-            data["answers"][0]["radius"] / 111.195, abs=0.01
-        )
-
-    def test_a_circle_around_half_the_earth_is_left_out(self, locator: Geolocator, tmp_path: Path) -> None:
-        answer = locator.locate(np.zeros((64, 64, 3), np.uint8))
-        far = Predictions((replace(answer, radius_90_km=9000.0),), locator.head.partition)
-        page = far.save(tmp_path / "a.html").read_text()
-        assert re.search(r'"circles":\[\[-?\d+,[^]]*\],\[\]\]', page)
-
-    def test_a_map_of_centroids_alone(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
-        head = locator.head
-        bare = replace(head.partition, kind="centroids", rule=None)
-        answers = Geolocator(replace(head, partition=bare), locator.encoder).locate([views(road, 0)])
-        assert '"cells":[[],[],[],[]]' in answers.save(tmp_path / "a.html").read_text()
-
-    def test_other_files_are_refused(self, road: Path, locator: Geolocator, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match=r"are written to a \.csv, \.geojson, \.html file, got .*a\.kml"):
-            locator.locate([views(road, 0)]).save(tmp_path / "a.kml")
