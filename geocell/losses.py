@@ -23,6 +23,10 @@ MIN_MEAN_LENGTH = 1e-3
 """A posterior mean shorter than this is not scaled up further, which bounds the slope where it has no direction."""
 
 
+_LEAST_EXPONENT = -60.0
+"""e to this is nothing beside 1; further down are numbers that processors compute with very slowly."""
+
+
 def class_weights(counts: ArrayLike, exponent: float = 1.0, cap: float = float("inf")) -> NDArray[np.float32]:
     """Return the weight of every cell in the cross-entropy: ``min(s · n_c^-exponent, cap)``.
 
@@ -99,9 +103,12 @@ def centroid_distances_km(truth: Tensor, centroids: Tensor) -> Tensor:
     Returns:
         (P, C) kilometres, constants to a gradient.
     """
-    squared = torch.zeros(len(truth), len(centroids), dtype=truth.dtype, device=truth.device)
-    for axis in range(3):
-        squared += (truth[:, axis, None] - centroids[None, :, axis]).square_()
+    columns = centroids.T.contiguous()
+    squared = (truth[:, :1] - columns[0]).square_()
+    difference = torch.empty_like(squared)
+    for axis in (1, 2):
+        torch.sub(truth[:, axis, None], columns[axis], out=difference)
+        squared.addcmul_(difference, difference)
     return squared.sqrt_().mul_(0.5).clamp_(max=1.0).asin_().mul_(2.0 * EARTH_RADIUS_KM)
 
 
@@ -109,8 +116,8 @@ def near_targets(distances_km: Tensor, tau_km: float, normalized: bool = True) -
     """Return targets that fall off with distance, ``y_c = exp(-(d_c - min_j d_j) / τ)`` (PIGEON, Haas et al. 2023).
 
     As published they are not normalised, so that a location among many small cells weighs more; normalised, every
-    location weighs the same. All cells take part: within a block of rows in the cache the whole row costs less than
-    a list of near cells would, and nothing is cut off.
+    location weighs the same. No list of near cells is kept: in blocks of rows that stay in the cache all cells cost
+    about as much as the softmax does, without an error. Cells beyond 60 τ count as at 60 τ.
 
     Args:
         distances_km: (P, C) distances from the true points to the centroids.
@@ -120,7 +127,7 @@ def near_targets(distances_km: Tensor, tau_km: float, normalized: bool = True) -
     Returns:
         (P, C).
     """
-    y = ((distances_km.amin(dim=1, keepdim=True) - distances_km) / tau_km).exp_()
+    y = ((distances_km.amin(dim=1, keepdim=True) - distances_km) / tau_km).clamp_(min=_LEAST_EXPONENT).exp_()
     return y.div_(y.sum(dim=1, keepdim=True)) if normalized else y
 
 
