@@ -89,6 +89,20 @@ def _speeds() -> str:
     return "\n".join([*lines, "", f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."])
 
 
+def _fits() -> str:
+    header = ["cells", "batch", "ours s per epoch", "plain loop / ours", "ours / bf16 products", "ours / fp32 products"]
+    lines = ["| " + " | ".join(header) + " |", "|" + "---:|" * len(header)]
+    rows = read_results("fit_speed")
+    for row in rows:
+        keys = ("plain_per_ours_bfloat16", "ours_per_products_bfloat16", "ours_per_products_float32")
+        ratios = " | ".join(f"{float(row[key]):.2f}" for key in keys)
+        seconds = f"{float(row['ours_bfloat16_s_per_epoch']):.1f}"
+        lines.append(f"| {int(row['cells']):,} | {int(row['batch']):,} | {seconds} | {ratios} |")
+    where = f"{rows[0]['threads']} threads on {rows[0]['cores']} cores of an {rows[0]['cpu']}, torch {rows[0]['torch']}"
+    note = f"{int(rows[0]['locations']):,} locations; ours in bfloat16, in float32 in the last column. {where}."
+    return "\n".join([*lines, "", note])
+
+
 def _heads() -> str:
     header = ["head", "partition", "starts from", "settings", "cells", "top-1", "balscore"]
     recipes = {path.parent.name: read_recipe(path) for path in (ROOT / "heads").glob("*/recipe.toml")}
@@ -126,6 +140,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": _speeds,
+        "fit_speed": _fits,
     },
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},

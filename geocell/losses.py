@@ -116,8 +116,8 @@ def near_targets(distances_km: Tensor, tau_km: float, normalized: bool = True) -
     """Return targets that fall off with distance, ``y_c = exp(-(d_c - min_j d_j) / τ)`` (PIGEON, Haas et al. 2023).
 
     As published they are not normalised, so that a location among many small cells weighs more; normalised, every
-    location weighs the same. No list of near cells is kept: in blocks of rows that stay in the cache all cells cost
-    about as much as the softmax does, without an error. Cells beyond 60 τ count as at 60 τ.
+    location weighs the same. All cells take part, in the blocks of rows that the softmax works on: a list of near cells
+    would be faster and cut something off. Cells beyond 60 τ count as at 60 τ.
 
     Args:
         distances_km: (P, C) distances from the true points to the centroids.
