@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import readme_heads
 from benchmarks.common import read_results
 from geocell.recipe import read_recipe
 
@@ -136,11 +137,16 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "real_features": _real_features,
+        "ablation": readme_heads.ablation_in_short,
     },
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": _speeds,
         "fit_speed": _fits,
+        "ablation": lambda: readme_heads.ablation("location"),
+        "ablation_by_place": lambda: readme_heads.ablation("place"),
+        "search": readme_heads.search,
+        "simulation": readme_heads.simulation,
     },
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},

@@ -1,0 +1,113 @@
+"""The search behind the defaults of lr, weight decay, dropout and batch size, on real and on simulated features.
+
+The real features are those of `ablation.py`, with folds by location: every combination of lr, dropout and weight decay.
+Batches play no part there, since an epoch has 8 steps at least. The simulated ones are those of `simulation.py` at a
+quarter of the size: lr against batch size, and dropout and weight decay one at a time. Differences are paired, to the
+defaults; their interval is over places or locations.
+
+Run: python -m benchmarks.search [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from functools import cache
+from itertools import pairwise, product
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from torch import set_num_threads
+
+from benchmarks.ablation import DEFAULT, Case, Protocol, row_of
+from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.real_features import real_locations
+from benchmarks.simulation import simulated_locations
+from geocell.comparison import compare
+from geocell.fit import fit_head
+from geocell.head import Head
+from geocell.locations import Locations
+from geocell.metrics import score
+from geocell.partitioners import H3Partitioner
+from geocell.recipe import FitConfig
+
+SEARCHED = ("lr", "weight_decay", "dropout", "batch_size")
+DEFAULTS = {item.name: item.default for item in fields(FitConfig) if item.name in SEARCHED}
+LR = (3e-4, 1e-3, 3e-3)
+DROPOUT = (0.1, 0.3, 0.5)
+WEIGHT_DECAY = (0.0, 0.01, 0.1)
+SIMULATED: tuple[dict[str, Any], ...] = (
+    *({"lr": lr, "batch_size": size} for lr, size in product((*LR, 1e-2), (256, 512, 2048))),
+    *({"dropout": value} for value in (0.0, 0.1, 0.5)),
+    *({"weight_decay": value} for value in (0.0, 0.1, 1.0)),
+)
+EPOCHS = 15
+REPEATS = 2
+
+
+@cache
+def _splits(n: int) -> tuple[Locations, Locations, Locations]:
+    """Return training, validation and test locations of a simulated cache."""
+    locations, ends = simulated_locations(n, seed=1), (0, n * 8 // 10, n * 9 // 10, n)
+    train, val, test = (locations.take(np.arange(low, high)) for low, high in pairwise(ends))
+    return train, val, test
+
+
+def simulated_head(n: int, changes: dict[str, Any]) -> Head:
+    """Return the head of some settings on a simulated cache of n locations."""
+    train, val, _ = _splits(n)
+    partition = H3Partitioner(resolution=4, min_count=12).fit(train.latlon)
+    return fit_head(train, val, partition, FitConfig(epochs=EPOCHS, device="cpu", **changes))
+
+
+def simulated(n: int, pool: ProcessPoolExecutor) -> list[dict[str, Any]]:
+    """Return a line per setting on simulated features."""
+    heads = list(pool.map(simulated_head, [n] * len(SIMULATED), SIMULATED))
+    test = _splits(n)[2]
+    default = next(h for h in heads if all(getattr(h.config, key) == value for key, value in DEFAULTS.items()))
+    rows = []
+    for head in heads:
+        against = compare(head, default, test)
+        low, high = against.intervals["balscore"]
+        numbers = {"balscore": score(head, test).balscore, "difference": against.differences["balscore"]}
+        numbers |= {"difference_low": low, "difference_high": high}
+        settings = {key: getattr(head.config, key) for key in SEARCHED}
+        shares = {key: round(100 * value, 2) for key, value in numbers.items()}
+        rows.append({"features": "simulated", "n_train": head.training["n_train"], **settings, **shares})
+    return rows
+
+
+def real(pool: ProcessPoolExecutor, repeats: int) -> list[dict[str, Any]]:
+    """Return a line per combination on real features."""
+    protocol = Protocol(real_locations(shared_data()), by_place=False, repeats=repeats)
+    grid = [
+        {"lr": lr, "weight_decay": decay, "dropout": rate} for lr, rate, decay in product(LR, DROPOUT, WEIGHT_DECAY)
+    ]
+    cases = [Case(str(settings), "search", settings) for settings in grid]
+    answers = list(pool.map(protocol.distances, cases))
+    default = answers[next(i for i, settings in enumerate(grid) if settings.items() <= DEFAULTS.items())]
+    rows = []
+    for settings, own in zip(grid, answers, strict=True):
+        line = row_of("", "", DEFAULT, protocol, own, default)
+        kept = {key: line[key] for key in ("balscore", "difference", "difference_low", "difference_high")}
+        n_train = round(len(protocol.locations) * 0.8 * 0.88)
+        rows.append({"features": "real", "n_train": n_train, **{**DEFAULTS, **settings, "batch_size": ""}, **kept})
+    return rows
+
+
+def main() -> None:
+    """Measure and report."""
+    flags = parse_flags("lr, weight decay, dropout and batch size")
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), set_num_threads, (1,)) as pool:
+        rows = simulated(2_000 if flags.quick else 20_000, pool)
+        rows += [] if flags.quick else real(pool, REPEATS)
+    names = dict.fromkeys(row["features"] for row in rows)
+    best = {name: max(row["difference"] for row in rows if row["features"] == name) for name in names}
+    rows = [{**row, **conditions("torch")} for row in rows]
+    finish("search", rows, {"balscore of the best less that of the defaults": best}, flags)
+
+
+if __name__ == "__main__":
+    main()
