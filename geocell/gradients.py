@@ -27,6 +27,8 @@ from geocell.losses import (
 
 _CPU_BLOCK = 2**19
 """Numbers per block on a CPU: with the few temporaries of a block, what the caches of a core hold."""
+_LEAST_BLOCK = 2**16
+"""Numbers per block at least, however many cores there are: below that, calling the operations takes longest."""
 _DEVICE_BLOCK = 2**26
 """Numbers per block elsewhere, where blocks only bound the memory."""
 
@@ -49,7 +51,9 @@ def value_and_gradient(
     """
     n, c = logits.shape
     batch = target if batch is None else batch
-    rows = max(1, (_CPU_BLOCK if logits.device.type == "cpu" else _DEVICE_BLOCK) // c)
+    threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
+    largest = _CPU_BLOCK if logits.device.type == "cpu" else _DEVICE_BLOCK
+    rows = max(1, min(largest // c, max(-(-n // threads), _LEAST_BLOCK // c)))
     total = terms.weights.index_select(0, batch).sum()
     share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
     even = terms.label_smoothing / (c * total) * terms.weights
@@ -60,9 +64,8 @@ def value_and_gradient(
         logits[part] = gradient
         return value
 
-    starts, threads = range(0, n, rows), torch.get_num_threads()
-    spread = logits.device.type == "cpu" and threads > 1 and len(starts) > 1
-    values = _workers(threads, os.getpid()).map(block, starts) if spread else map(block, starts)
+    starts = range(0, n, rows)
+    values = _workers(threads, os.getpid()).map(block, starts) if min(threads, len(starts)) > 1 else map(block, starts)
     return torch.stack([total.new_zeros(()), *values]).sum(), logits
 
 
