@@ -132,6 +132,59 @@ def _doubt() -> str:
     return "\n".join([*lines, "", note, f"The radius tells the two apart with an AUROC of {auroc:.2f}."])
 
 
+def _encode_speeds() -> str:
+    rows = read_results("encode_speed")
+    header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
+    header += ["GFLOP per image", "of matmul peak", "least cosine"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---|" + "---:|" * 6]
+    keys = ["tower", "device", "method", "dtype", "images_per_s", "times_the_loop", "share_of_model_alone"]
+    keys += ["gflop_per_image", "share_of_matmul_peak", "least_cosine_to_the_loop"]
+    for row in rows:
+        lines.append("| " + " | ".join(row[key] for key in keys) + " |")
+    first = rows[0]
+    note = (
+        f"{first['threads']} of {first['cores']} cores of an {first['cpu']} beside other work, Python "
+        f"{first['python']}, torch {first['torch']}, transformers {first['transformers']}, Pillow {first['pillow']}; "
+        "medians over turns in which every method runs once. Shares are fractions; the peak is a large matrix "
+        "product in the same arithmetic."
+    )
+    gpu = "" if any(row["device"] != "cpu" for row in rows) else " No GPU was measured: there was none."
+    return "\n".join([*lines, "", note + gpu])
+
+
+def _costs() -> str:
+    rows = [row for row in read_results("encode_speed") if row["method"] == "geocell encode"]
+    header = ["tower", "device", "arithmetic", "images/s", "device days for 100 M images"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---:|---:|"]
+    for row in rows:
+        days = 1e8 / float(row["images_per_s"]) / 86400
+        lines.append(
+            f"| {row['tower']} | {row['device']}, {row['threads']} threads | {row['dtype']} | {row['images_per_s']} | "
+            f"{days:,.0f} |"
+        )
+    gpu = ""
+    if all(row["device"] == "cpu" for row in rows):
+        flops = max(float(row["gflop_per_image"]) for row in rows)
+        gpu = (
+            f" No GPU rate was measured, so none is given. An image of the largest tower takes {flops:,.0f} GFLOP; "
+            "`python -m benchmarks.encode_speed` on your card measures its images per second."
+        )
+    return "\n".join([*lines, "", f"100 M images at the measured rates, on one device.{gpu}"])
+
+
+def _cache_speeds() -> str:
+    rows = read_results("cache_speed")
+    lines = ["| a cache of float16 features | seconds | GB/s |", "|---|---:|---:|"]
+    lines += [f"| {row['what']} | {row['seconds']} | {row['gb_per_s'] or '–'} |" for row in rows]
+    load = next(row for row in rows if row["what"] == "load")
+    note = (
+        f"{int(load['rows']):,} views x {load['dim']}, from the page cache, {load['cores']} cores of an {load['cpu']} "
+        f"beside other work, medians of {load['turns']} turns. Loading runs at {float(load['share_of_fromfile']):.2f} "
+        "times the rate of `np.fromfile`."
+    )
+    return "\n".join([*lines, "", note])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quickstart": _quickstart,
@@ -148,6 +201,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
+    "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
     "docs/responsible-use.md": {"doubt": _doubt},

@@ -10,29 +10,33 @@ from tests.encoding.tiny import BROKEN, TinyEncoder
 from tests.worlds import make_photos
 
 KILLS = 22
-# forks, so that importing is paid for once and a kill may fall on any moment from the first line of `encode` on
+# forks, so that importing is paid for once; a kill falls on any moment: as a run begins, or within the next shards
 SCRIPT = """
 import json, os, random, signal, sys, time
+import pyarrow.parquet
 from geocell.encoding import encode
 from geocell.views import read_views
 from tests.encoding.tiny import TinyEncoder
 
+def shards():
+    return len([name for name in os.listdir(out) if name.startswith("features-")]) if os.path.isdir(out) else 0
+
 table, out = read_views(sys.argv[1]), sys.argv[2]
-moments, shards, random = [], [], random.Random(int(sys.argv[3]))
-while len(moments) < int(sys.argv[4]):
+there, random = [], random.Random(int(sys.argv[3]))
+for kill in range(int(sys.argv[4])):
+    before, more = shards(), random.choice((0, 0, 1, 3, 8))
     child = os.fork()
     if child == 0:
-        encode(table, TinyEncoder(pause=0.02), out, batch_size=2, shard_rows=2, workers=len(moments) % 2)
+        encode(table, TinyEncoder(pause=0.01), out, batch_size=2, shard_rows=2, workers=kill % 2)
         os._exit(0)
-    moment = random.uniform(0.0, 0.3)
-    time.sleep(moment)
+    while shards() < min(before + more, 300):
+        time.sleep(0.002)
+    time.sleep(random.uniform(0.0, 0.2 if more == 0 else 0.04))
     os.kill(child, signal.SIGKILL)
     if os.waitpid(child, 0)[1] != signal.SIGKILL:
         break
-    moments.append(moment)
-    there = [name for name in os.listdir(out) if name.startswith("features-")] if os.path.isdir(out) else []
-    shards.append(len(there))
-print(json.dumps({"moments": moments, "shards": shards}))
+    there.append(shards())
+print(json.dumps(there))
 """
 
 
@@ -41,7 +45,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_at_random_moments_a_cache_ends_with_the_same_bytes(tmp_path: Path) -> None:
-    table = make_photos(tmp_path, 150, 3)
+    table = make_photos(tmp_path, 200, 3)
     for name, reason in (("007_0", "truncated"), ("031_1", "cannot identify image file$")):
         (tmp_path / "img" / f"{name}.jpg").unlink()
         BROKEN[reason](tmp_path / "img" / f"{name}.jpg")
@@ -50,10 +54,10 @@ def test_killed_at_random_moments_a_cache_ends_with_the_same_bytes(tmp_path: Pat
         [sys.executable, "-W", "ignore", "-c", SCRIPT, str(table), str(out), "7", str(KILLS)],
         capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
-    report = json.loads(done.stdout)
-    assert len(report["moments"]) == KILLS
-    assert report["shards"] == sorted(report["shards"])  # nothing that was there is lost
-    assert 0 < report["shards"][-1] < 225
+    shards = json.loads(done.stdout)
+    assert len(shards) == KILLS
+    assert shards == sorted(shards)  # nothing that was there is lost
+    assert 0 < shards[-1] < 300
     encode(table, TinyEncoder(), out, batch_size=2, shard_rows=2)
     encode(table, TinyEncoder(), tmp_path / "whole", batch_size=2, shard_rows=2)
     assert files(out) == files(tmp_path / "whole")
