@@ -148,6 +148,8 @@ def _encode_speeds() -> str:
         "medians over turns in which every method runs once. Shares are fractions; the peak is a large matrix "
         "product in the same arithmetic."
     )
+    sizes = dict.fromkeys(f"{row['tower']} {row['turns']} x {row['images']}" for row in rows)
+    note += f" Turns and images: {', '.join(sizes)}; ratios of a single turn on a busy machine are rough."
     gpu = "" if any(row["device"] != "cpu" for row in rows) else " No GPU was measured: there was none."
     return "\n".join([*lines, "", note + gpu])
 
