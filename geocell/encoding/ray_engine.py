@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,7 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
         raise ImportError('the engine ray needs its package: run `pip install "geocell-heads[ray]"`.') from error
     ray: Any = untyped_ray  # its annotations are not complete
     data: Any = untyped_data
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it says below that is for its developers
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))
@@ -83,8 +85,6 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
                 table.images,
                 {"batch_size": batch_size, "workers": workers, "image_timeout": image_timeout},
             ),
-            max_restarts=-1,
-            max_task_retries=-1,
             **needs,
         )
         for _ in done.iter_rows():
