@@ -193,6 +193,7 @@ def _loss_terms(
         smoothing_km=config.smoothing_km,
         smoothing_normalized=config.smoothing_normalized,
         hierarchy=config.hierarchy,
+        hierarchy_decay=config.hierarchy_decay,
     )
 
 

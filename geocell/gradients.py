@@ -168,10 +168,10 @@ def _mean_distance_slope(m: Tensor, truth: Tensor) -> Tensor:
 
 def _hierarchy_term(p: Tensor, target: Tensor, terms: LossTerms, per_row: float) -> tuple[Tensor, Tensor]:
     """Return the hierarchy of a block, and (R, C) its derivative by the probabilities."""
-    weight = terms.hierarchy * per_row / len(terms.ancestors)
     value, pull = p.new_zeros(()), torch.zeros_like(p)
     tiny = torch.finfo(p.dtype).tiny
-    for groups in terms.ancestors.values():
+    for share, groups in zip(terms.level_weights(), terms.ancestors.values(), strict=True):
+        weight = terms.hierarchy * per_row * share
         own = groups == groups.index_select(0, target)[:, None]
         sums = (p * own).sum(dim=1)
         value = value - weight * sums.clamp_min(tiny).log().sum()

@@ -224,6 +224,7 @@ class LossTerms:
         smoothing_km: τ of `near_targets`; 0 for the one true cell.
         smoothing_normalized: see `near_targets`.
         hierarchy: weight of the mean over the levels of `group_nll`.
+        hierarchy_decay: weight of a level in that mean relative to the next finer one.
     """
 
     centroids: Tensor
@@ -235,6 +236,7 @@ class LossTerms:
     smoothing_km: float = 0.0
     smoothing_normalized: bool = True
     hierarchy: float = 0.0
+    hierarchy_decay: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse a hierarchy on cells that have none."""
@@ -243,6 +245,11 @@ class LossTerms:
                 "hierarchy needs a partition with coarser levels, and the cells of this one have none: use one of kind "
                 "h3, s2, quadtree, kdtree, nuts or semantic, or leave hierarchy at 0."
             )
+
+    def level_weights(self) -> list[float]:
+        """Return the weight of each level in the mean over the levels, coarsest first; they sum to 1."""
+        raw = [self.hierarchy_decay**finer for finer in reversed(range(len(self.ancestors)))]
+        return [weight / sum(raw) for weight in raw]
 
 
 def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
@@ -272,5 +279,5 @@ def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) ->
         loss = loss + terms.haversine * posterior_mean_distance_km(p, terms.centroids, truth).mean()
     if terms.hierarchy:
         levels = [group_nll(p, target, g, int(g.max()) + 1).mean() for g in terms.ancestors.values()]
-        loss = loss + terms.hierarchy * torch.stack(levels).mean()
+        loss = loss + terms.hierarchy * sum(w * nll for w, nll in zip(terms.level_weights(), levels, strict=True))
     return loss

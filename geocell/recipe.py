@@ -38,6 +38,7 @@ class FitConfig:
         smoothing_km: targets fall off with the distance of a cell, by a factor e per so many km; 0 for one true cell.
         smoothing_normalized: whether those targets sum to 1 for every location, or as published do not.
         hierarchy: weight of the log-loss of the posterior summed over the cells of each coarser level.
+        hierarchy_decay: weight of a level relative to the next finer one; 1 weighs all levels equally.
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
@@ -64,6 +65,7 @@ class FitConfig:
     smoothing_km: float = 0.0
     smoothing_normalized: bool = True
     hierarchy: float = 0.0
+    hierarchy_decay: float = 1.0
     weight_exponent: float = 1.0
     weight_cap: float = 2.0
     warmup_epochs: int = 1
@@ -119,6 +121,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "expected_distance": (0.0, _LARGEST, "a number per km of at least 0"),
     "smoothing_km": (0.0, _LARGEST, "a number of kilometres of at least 0"),
     "hierarchy": (0.0, _LARGEST, "a number of at least 0"),
+    "hierarchy_decay": (1e-3, 1e3, "a number from 0.001 (the finest level alone, nearly) to 1000 (the coarsest)"),
     "weight_exponent": (0.0, 2.0, "a number from 0 (no weights) to 2, 1 being inverse frequency"),
     "weight_cap": (1.0, _LARGEST, "a number of at least 1"),
 }

@@ -22,6 +22,7 @@ TERMS: dict[str, dict[str, Any]] = {
     "near targets": {"smoothing_km": 900.0, "label_smoothing": 0.1},
     "near targets as published": {"smoothing_km": 900.0, "smoothing_normalized": False},
     "hierarchy": {"hierarchy": 0.5},
+    "hierarchy, coarse above all": {"hierarchy": 0.5, "hierarchy_decay": 4.0},
     "all": {
         "label_smoothing": 0.1, "haversine": 1e-3, "expected_distance": 1e-3, "smoothing_km": 900.0, "hierarchy": 0.5,
     },

@@ -203,6 +203,9 @@ def test_the_hierarchy_is_the_log_loss_of_the_summed_posterior() -> None:
     fine = -torch.log(p.view(6, 4, 2).sum(2)[torch.arange(6), target // 2]).mean()
     loss = fit_loss(logits, target, truth, make_terms(hierarchy=0.6)) - fit_loss(logits, target, truth, make_terms())
     assert loss.item() == pytest.approx(0.6 * (coarse + fine).item() / 2)
+    decayed = fit_loss(logits, target, truth, make_terms(hierarchy=0.6, hierarchy_decay=0.5))
+    plain = fit_loss(logits, target, truth, make_terms())
+    assert (decayed - plain).item() == pytest.approx(0.6 * (coarse + 2 * fine).item() / 3)
 
 
 def test_a_hierarchy_needs_levels() -> None:
