@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,17 @@ class Geolocator:
     ) -> Prediction: ...
     @overload
     def locate(
+        self, images: Sequence[ImageLike], *, one_location: Literal[True], top_k: int = 5, decode: str = "centroid"
+    ) -> Prediction: ...
+    @overload
+    def locate(
         self, images: Sequence[ImageLike | Sequence[ImageLike]], *, top_k: int = 5, decode: str = "centroid"
     ) -> Predictions: ...
     def locate(
         self,
         images: ImageLike | Sequence[ImageLike | Sequence[ImageLike]],
         *,
+        one_location: bool = False,
         top_k: int = 5,
         decode: str = "centroid",
     ) -> Prediction | Predictions:
@@ -84,19 +89,22 @@ class Geolocator:
 
         Args:
             images: one image; or a list with one item per location, an image or a list of its views.
+            one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
             decode: name of the decoder.
 
         Returns:
-            One prediction for one image, else one per location.
+            One prediction for one image or one location, else one per location.
 
         Raises:
             ValueError: for no image, one that cannot be read, an unknown decoder, or a bad `top_k`.
         """
         from geocell.encoding import encode_images
 
-        one = not isinstance(images, list | tuple) and not (isinstance(images, np.ndarray) and images.ndim == 4)
-        places = [_views(item) for item in cast(list[ImageLike], [images] if one else images)]
+        single = not isinstance(images, list | tuple) and not (isinstance(images, np.ndarray) and images.ndim == 4)
+        one = single or one_location
+        items = cast(list[ImageLike], [images] if single else images)
+        places = [_views(item) for item in ([items] if one_location and not single else items)]
         if not places:
             raise ValueError("locate needs at least one image, got none.")
         views = [view for place in places for view in place]
@@ -116,6 +124,8 @@ class Geolocator:
 
 def _views(place: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
     """Return the views of one location."""
+    if isinstance(place, np.ndarray) and place.ndim == 4:
+        return list(place)
     if not isinstance(place, list | tuple):
         return [place]  # type: ignore[list-item]
     if not place or any(isinstance(view, list | tuple) for view in place):

@@ -83,6 +83,10 @@ def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:
     for one in stack:
         assert [c.cell for c in one.cells] == [c.cell for c in expected.cells]
         assert one.cells[0].probability == pytest.approx(expected.cells[0].probability, abs=1e-6)
+    together = locator.locate([path, str(path)], one_location=True)
+    assert together.location == f"{path}, {path}"
+    assert [c.cell for c in together.cells] == [c.cell for c in several[3].cells]
+    assert together.cells[0].probability == pytest.approx(several[3].cells[0].probability, abs=1e-6)
     grey = locator.locate(pixels[:, :, 0])
     assert grey.cells[0].probability > 0
 
