@@ -221,12 +221,17 @@ class DecodePool:
         retry: _Job | None = None
         while not (lane.given_up or self._closed):
             lane.starts += 1
-            lane.process = WorkerProcess(self._loader, self._file.fileno(), self._slots.nbytes)
+            try:
+                lane.process = WorkerProcess(self._loader, self._file.fileno(), self._slots.nbytes)
+            except OSError as error:  # too many processes or open files: without a lane the jobs would wait for ever
+                reason = error.strerror or str(error)
+                self._fail(f"be able to start, got: {reason}: pass fewer workers, or workers=0 to decode in threads.")
+                return
             try:
                 self._converse(lane, lane.process, retry)
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died
                 if lane.starts >= _STARTS:
-                    self._fail(f"it ended with status {lane.process.wait()}")
+                    self._fail_to_load(f"it ended with status {lane.process.wait()}")
                     return
                 retry = self._after_death(lane, lane.process)
             else:
@@ -238,7 +243,7 @@ class DecodePool:
         """Have a process decode jobs until there are no more, beginning with `job`."""
         greeting = process.greet()
         if greeting != READY:
-            self._fail(greeting)
+            self._fail_to_load(greeting)
             return
         lane.starts = 0
         job = job or self._jobs.get()
@@ -260,22 +265,27 @@ class DecodePool:
         self._resolve(job, f"the process that decoded it died (status {process.wait()})")
         return None
 
-    def _fail(self, greeting: str) -> None:
-        """Let the consumer know that worker processes can't begin."""
+    def _fail_to_load(self, greeting: str) -> None:
+        self._fail(
+            f"be able to load {self._loader.transform!r}, got: {greeting}. Define the encoder's transform in a module "
+            "that can be imported, or pass workers=0 to decode in threads."
+        )
+
+    def _fail(self, demand: str) -> None:
+        """Let the consumer know what worker processes must do, and can't."""
         with self._changed:
-            self._failure = ValueError(
-                f"worker processes must be able to load {self._loader.transform!r}, got: {greeting}. Define the "
-                "encoder's transform in a module that can be imported, or pass workers=0 to decode in threads."
-            )
+            self._failure = ValueError(f"worker processes must {demand}")
             self._changed.notify_all()
 
 
 def default_workers(rows: int, source: ImageSource) -> int:
-    """Return how many worker processes decode a table.
+    """Return how many worker processes decode a table: one per core, shared with the other encoders of this machine.
 
     None for a small one, whose run would end as they are ready, and none where threads wait for downloads.
     """
-    return usable_cores() if rows >= PROCESS_ROWS and source.at_once == 1 and hasattr(os, "fork") else 0
+    if rows < PROCESS_ROWS or source.at_once != 1 or not hasattr(os, "fork"):
+        return 0
+    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # which torchrun sets
 
 
 def _shared_file(size: int) -> IO[bytes]:

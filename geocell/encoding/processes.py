@@ -57,7 +57,8 @@ def encode_on_devices(
     complaints: SimpleQueue[str] = context.SimpleQueue()
     processes = [
         context.Process(
-            target=_encode_on, args=(table, {**loading, "device": device}, out, dict(options), rank, complaints)
+            target=_encode_on,
+            args=(table, {**loading, "device": device}, out, dict(options), (rank, len(devices)), complaints),
         )
         for rank, device in enumerate(devices)
     ]
@@ -82,12 +83,12 @@ def _encode_on(
     loading: Mapping[str, Any],
     out: Path,
     options: Mapping[str, Any],
-    rank: int,
+    place: tuple[int, int],
     complaints: SimpleQueue[str],
 ) -> None:
     from geocell.encoders import load_encoder
 
-    os.environ["RANK"] = str(rank)
+    os.environ["RANK"], os.environ["LOCAL_WORLD_SIZE"] = map(str, place)  # as torchrun says it
     with contextlib.suppress(KeyboardInterrupt):  # the process that started this one says so
         try:
             encode(table, load_encoder(**loading), out, **options)

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from geocell.encoding.images import Loader
-from geocell.encoding.pool import Batch, DecodePool
+from geocell.encoding.pool import PROCESS_ROWS, Batch, DecodePool, default_workers
 from geocell.image_sources import FileImages
 from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
 
@@ -70,6 +71,24 @@ def test_a_transform_that_other_processes_can_not_load(folder: Path, monkeypatch
     monkeypatch.setattr(sys.modules[run.__module__], "Trapped", Trapped)
     with pytest.raises(ValueError, match=r"got: ModuleNotFoundError: .*nowhere.* pass workers=0"):
         run(folder, 2, Trapped())
+
+
+def test_processes_that_the_system_does_not_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("geocell.encoding.worker.subprocess.Popen", refused)
+    with pytest.raises(ValueError, match="must be able to start, got: Too many open files: pass fewer workers"):
+        run(folder, 2)
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocell.encoding.pool.usable_cores", lambda: 16)
+    assert default_workers(PROCESS_ROWS, FileImages()) == 16
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert default_workers(PROCESS_ROWS, FileImages()) == 4
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "32")
+    assert default_workers(PROCESS_ROWS, FileImages()) == 1
 
 
 def test_the_lanes_end_with_the_pool(folder: Path) -> None:
