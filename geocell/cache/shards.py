@@ -88,8 +88,15 @@ def read_header(path: Path) -> ShardHeader:
         rows, dim = tensor["shape"]
         problems = {int(row): str(text) for row, text in json.loads(metadata["problems"]).items()}
         header = ShardHeader((rows, dim), 8 + length, problems, metadata["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        raise ValueError(f"{path} must be a safetensors shard, got: {error!r}. Remove it and encode again.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        fault = "that cannot be read"
+        if isinstance(error, KeyError):
+            fault = f"without {error}"
+        elif isinstance(error, OSError):
+            fault += f" ({error.strerror or error})"
+        raise ValueError(
+            f"{path} must be a shard of a cache, got a header {fault}: remove it and encode again."
+        ) from error
     if tensor != _tensor(header.shape):
         raise ValueError(f"{path} must hold one float16 tensor, got {tensor}. Remove it and encode again.")
     return header

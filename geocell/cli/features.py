@@ -194,7 +194,8 @@ def cache_verify(cache: str, /, *, json: bool = False) -> None:
     text = "\n".join(damages) or f"{cache}: every shard has its checksum, and every view its status"
     emit({"cache": cache, "intact": not damages, "damages": damages}, text, json)
     if damages:
-        raise ValueError(f"{cache} must be intact, got {len(damages)} damages: encode what is damaged again.")
+        noun = "damage" if len(damages) == 1 else "damages"
+        raise ValueError(f"{cache} must be intact, got {len(damages)} {noun}: encode what is damaged again.")
 
 
 def cache_merge(caches: tuple[Path, ...], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:

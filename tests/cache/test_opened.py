@@ -113,7 +113,7 @@ def test_unexplained_nan_and_overflow_are_refused(tmp_path: Path) -> None:
 def test_damage_is_named(tmp_path: Path) -> None:
     fill(tmp_path / "a")
     shard_path(tmp_path / "a", 2).write_bytes(b"broken")
-    with pytest.raises(ValueError, match=r"features-00002\.safetensors must be a safetensors shard"):
+    with pytest.raises(ValueError, match=r"features-00002\.safetensors must be a shard of a cache"):
         _ = FeatureCache.open(tmp_path / "a").features
     fill(tmp_path / "b")
     write_shard(tmp_path / "b", 1, np.zeros((3, 8)), {})

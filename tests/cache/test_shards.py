@@ -1,4 +1,6 @@
 import errno
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,23 @@ def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
     path.write_bytes(whole[:-1])
     with pytest.raises(ValueError, match="must hold 60 bytes of features, got 59"):
         read_shard(path, np.empty((6, 5), np.float16))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"problems": "{}"}, "got a header without 'sha256'"),
+        ({"problems": "[]", "sha256": "0"}, "got a header that cannot be read"),
+        ("none", "got a header that cannot be read"),
+    ],
+)
+def test_a_safetensors_file_of_others_is_refused_in_words(tmp_path: Path, metadata: object, said: str) -> None:
+    tensor = {"dtype": "F16", "shape": [2, 5], "data_offsets": [0, 20]}
+    header = json.dumps({"__metadata__": metadata, "features": tensor}).encode()
+    path = shard_path(tmp_path, 0)
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(20))
+    with pytest.raises(ValueError, match=rf"features-00000\.safetensors must be a shard of a cache, {said}: remove it"):
+        read_header(path)
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
