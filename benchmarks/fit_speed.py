@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from benchmarks.common import conditions, finish, parse_flags
 from geocell.batches import Batches
 from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
-from geocell.head import GeoHead, Inputs
+from geocell.head import GeoHead
+from geocell.inputs import Inputs
 from geocell.losses import LossTerms, class_weights
 from geocell.recipe import FitConfig, Precision
 from geocell.step import Stepper

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geocell.head import Inputs, rows_of, segment_softmax, weighted_sums
+from geocell.head import segment_softmax, weighted_sums
+from geocell.inputs import Inputs, rows_of
 from geocell.recipe import FitConfig
 
 NORM_EPS = 1e-5  # of nn.LayerNorm
@@ -72,6 +73,7 @@ class Batches:
         views: (P,) number of views of every location; None when pooled.
         target: (P,) int64 cells.
         truth: (P, 3) unit vectors of the true points.
+        offset: (P, 2) true offsets in those cells; None when they are not regressed.
         config: the settings.
         dtype: of the matrix products.
     """
@@ -81,11 +83,14 @@ class Batches:
     views: Tensor | None
     target: Tensor
     truth: Tensor
+    offset: Tensor | None
     config: FitConfig
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, inputs: Inputs, target: Tensor, truth: Tensor, config: FitConfig) -> Batches:
+    def of(
+        cls, inputs: Inputs, target: Tensor, truth: Tensor, config: FitConfig, offset: Tensor | None = None
+    ) -> Batches:
         """Normalise the features, and pool them if that can be done once.
 
         Args:
@@ -93,6 +98,7 @@ class Batches:
             target: (P,) int64 cells.
             truth: (P, 3) unit vectors.
             config: the settings.
+            offset: (P, 2) true offsets, when they are regressed.
         """
         dtype = compute_dtype(config.precision, target.device)
         features, starts, views = inputs.features, inputs.starts, inputs.views
@@ -101,10 +107,10 @@ class Batches:
             if views is not None:
                 location = torch.repeat_interleave(views, output_size=len(features))
                 features = weighted_sums(features, views, (1.0 / views)[location])
-            return cls(features.div_(1.0 - config.dropout).to(dtype), None, None, target, truth, config, dtype)
+            return cls(features.div_(1.0 - config.dropout).to(dtype), None, None, target, truth, offset, config, dtype)
         if config.fusion != "feature":
             features = _normalised(features)
-        return cls(features, starts, views, target, truth, config, dtype)
+        return cls(features, starts, views, target, truth, offset, config, dtype)
 
     def __len__(self) -> int:
         """Return P."""

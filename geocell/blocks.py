@@ -13,7 +13,7 @@ from torch import Tensor
 
 from geocell.batches import Batches, pooled_once
 from geocell.geodesy import unit_vectors
-from geocell.head import Inputs
+from geocell.inputs import Inputs
 from geocell.locations import Locations
 from geocell.recipe import FitConfig
 
@@ -32,8 +32,19 @@ class Blocks:
     is another.
     """
 
-    def __init__(self, train: Locations, cells: NDArray[np.int64], config: FitConfig, device: torch.device) -> None:
-        """Keep P locations, all in a cell, with their (P,) cells; read the features if there is one block."""
+    def __init__(
+        self,
+        train: Locations,
+        cells: NDArray[np.int64],
+        config: FitConfig,
+        device: torch.device,
+        offset: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Keep P locations, all in a cell, with their (P,) cells; read the features if there is one block.
+
+        Offsets that are regressed come with their (P, 2) true values.
+        """
+        self._offset = offset
         self._train, self._cells, self._config, self._device = train, cells, config, device
         self._size = min(config.batch_size, math.ceil(len(train) / MIN_STEPS))
         self._whole = None if 0 < config.stream < len(train) else self._read(np.arange(len(train)))
@@ -85,4 +96,5 @@ class Blocks:
             target=torch.from_numpy(self._cells[index]).to(self._device),
             truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(self._device),
             config=config,
+            offset=None if self._offset is None else torch.from_numpy(self._offset[index]).to(self._device),
         )

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geodesy import latlon_from_unit, unit_vectors
+from geocell.geodesy import latlon_from_unit, moved, unit_vectors
 
 Decoder = Callable[[NDArray[np.float32], NDArray[np.float64]], NDArray[np.float64]]
 
@@ -53,41 +53,55 @@ def mean(posterior: NDArray[np.float32], centroids: NDArray[np.float64]) -> NDAr
 
 
 DECODERS: Mapping[str, Decoder] = MappingProxyType({"centroid": centroid, "mean": mean})
-"""Every decoder by the name that scores, recipes and flags use."""
+"""Every decoder of a posterior alone, by the name that scores, recipes and flags use."""
+
+OFFSET = "offset"
+"""The decoder that moves the centroid of the most probable cell by the offset that a head regresses in that cell."""
 
 
-def require_decoder(name: str) -> Decoder:
-    """Return the decoder called `name`.
+def require_decoder(name: str, has_offsets: bool = True) -> None:
+    """Refuse a decoder that is unknown, or that what is to be decoded lacks the numbers for.
+
+    Args:
+        name: of the decoder.
+        has_offsets: whether there are offsets.
 
     Raises:
-        ValueError: for an unknown name, with the known ones.
+        ValueError: for an unknown name, with the known ones, or for `offset` without offsets.
     """
-    if not isinstance(name, str) or name not in DECODERS:
-        raise ValueError(f"decode must be one of {', '.join(DECODERS)}, got {name!r}.")
-    return DECODERS[name]
+    if not isinstance(name, str) or name not in {*DECODERS, OFFSET}:
+        raise ValueError(f"decode must be one of {', '.join((*DECODERS, OFFSET))}, got {name!r}.")
+    if name == OFFSET and not has_offsets:
+        raise ValueError(
+            "decode offset needs one head that was fitted with offsets above 0, got none: fit such a head, or decode "
+            f"by {' or '.join(DECODERS)}."
+        )
 
 
-def decode(name: str, posterior: ArrayLike, centroids: ArrayLike) -> NDArray[np.float64]:
+def decode(
+    name: str, posterior: ArrayLike, centroids: ArrayLike, offsets_km: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Return one point per location.
 
     Args:
-        name: a key of `DECODERS`.
+        name: a key of `DECODERS`, or `offset`.
         posterior: (P, C) probabilities.
         centroids: (C, 2) degrees.
+        offsets_km: (P, 2) east and north of the centroid of the most probable cell, for `offset` alone.
 
     Returns:
         (P, 2) float64 degrees.
 
     Raises:
-        ValueError: for an unknown decoder, or shapes that do not belong together.
+        ValueError: for an unknown decoder, `offset` without offsets, or shapes that do not belong together.
 
     >>> decode("centroid", [[0.1, 0.9]], [[0.0, 0.0], [48.1, 11.5]]).tolist()
     [[48.1, 11.5]]
     """
-    decoder = require_decoder(name)
+    require_decoder(name, offsets_km is not None)
     p, c = np.asarray(posterior), np.asarray(centroids, dtype=np.float64)
     if p.ndim != 2 or c.ndim != 2 or c.shape != (p.shape[1], 2) or len(c) == 0:
         raise ValueError(
             f"decode needs a posterior (P, C) and centroids (C, 2) of one partition, got {p.shape} and {c.shape}."
         )
-    return decoder(p, c)
+    return moved(centroid(p, c), offsets_km) if offsets_km is not None and name == OFFSET else DECODERS[name](p, c)

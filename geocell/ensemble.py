@@ -13,11 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocell.decoders import decode as decode_posterior
+from geocell.decoders import require_decoder
 from geocell.files import FORMAT, new_folder, read_json, write_json
 from geocell.head import GeoHead, Head
 from geocell.head_files import load_head, save_head
+from geocell.offsets import folded_offsets
 
 if TYPE_CHECKING:
+    from geocell.geodesy import Floats
     from geocell.locations import EncoderInfo, Locations
     from geocell.partitioners.base import Partition
 
@@ -43,7 +47,8 @@ def average_heads(heads: Sequence[Head]) -> Head:
 
     The norm of each head is first folded into its Linear. The logits of the mean are then the means of the logits, so
     that for `feature` and `logit` fusion this is the ensemble by geometric means of the posteriors, at the cost of one
-    head (model soups: Wortsman et al. 2022). Under `attention` fusion the queries are averaged as well.
+    head (model soups: Wortsman et al. 2022). Queries of an attention and offsets are
+    averaged as well.
 
     Args:
         heads: two or more, on one partition and one encoder, of one fusion.
@@ -58,7 +63,11 @@ def average_heads(heads: Sequence[Head]) -> Head:
     fusions = sorted({head.config.fusion for head in heads})
     if len(fusions) > 1:
         raise ValueError(f"weights are averaged over heads of one fusion, got {' and '.join(fusions)}.")
-    module = GeoHead(*heads[0].module.shape, heads[0].config.dropout, heads[0].config.fusion == "attention")
+    has_offsets = heads[0].has_offsets
+    if any(head.has_offsets != has_offsets for head in heads):
+        raise ValueError("weights are averaged over heads that all have offsets or all have none, got both.")
+    attention = heads[0].config.fusion == "attention"
+    module = GeoHead(*heads[0].module.shape, heads[0].config.dropout, attention, has_offsets)
     states = [_folded(head.module) for head in heads]
     mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
     module.load_state_dict({**module.state_dict(), **mean}, strict=True)
@@ -75,6 +84,8 @@ def _folded(module: GeoHead) -> dict[str, torch.Tensor]:
     folded = {"head.2.weight": weight * gain, "head.2.bias": state["head.2.bias"] + weight @ shift}
     if "attention.weight" in state:
         folded["attention.weight"] = state["attention.weight"] * gain
+    if module.offsets is not None:
+        folded |= {f"offsets.{name}": value for name, value in folded_offsets(module.offsets, gain, shift).items()}
     return folded
 
 
@@ -103,6 +114,11 @@ class Ensemble:
         """Which encoder's features it reads."""
         return self.heads[0].encoder
 
+    @property
+    def has_offsets(self) -> bool:
+        """False: where its most probable cell is that of no head, there is no offset either."""
+        return False
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the heads."""
@@ -117,6 +133,14 @@ class Ensemble:
             for _, posterior in pieces[1:]:
                 total += posterior
             yield pieces[0][0], np.divide(total, len(pieces), out=total)
+
+    def answer_chunks(
+        self, locations: Locations, decode: str = "centroid", device: str = "auto"
+    ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
+        """Yield the mean of the posteriors and the decoded points in pieces; see `Head.answer_chunks`."""
+        require_decoder(decode, self.has_offsets)
+        for rows, posterior in self.posterior_chunks(locations, device):
+            yield rows, posterior, decode_posterior(decode, posterior, self.partition.centroids)
 
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, C) float32 mean of the posteriors."""

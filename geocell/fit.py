@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geocell.blocks import Blocks
-from geocell.decoders import decode
 from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
-from geocell.head import GeoHead, Head, Inputs
+from geocell.head import GeoHead, Head, answer
+from geocell.inputs import Inputs
 from geocell.locations import Locations
 from geocell.logs import Log
 from geocell.losses import LossTerms, class_weights
 from geocell.metrics import balscore_of
+from geocell.offsets import true_offsets
 from geocell.parallel import agreed, processes, rank
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.progress import Progress, read_checkpoint, tensors_sha256, write_checkpoint
@@ -43,7 +44,7 @@ class _Validation:
     fusion: str
     device: torch.device
     latlon: NDArray[np.float64]
-    centroids: NDArray[np.float64]
+    partition: Partition
     decoder: str
 
 
@@ -93,11 +94,12 @@ def fit_head(
         )
     counts = np.bincount(cells[inside], minlength=len(partition))
     weights = class_weights(counts, config.weight_exponent, config.weight_cap)
+    offset = true_offsets(partition, cells[inside], train.latlon[inside]) if config.offsets else None
     with processes(config.device) as device:
         module = _start(train.dim, len(partition), config, init).to(device)
         run = _Run(
             module,
-            Blocks(train.take(inside), cells[inside], config, device),
+            Blocks(train.take(inside), cells[inside], config, device, offset),
             _loss_terms(partition, weights, config, device),
             _validation(val, partition, config, device),
             config,
@@ -160,13 +162,15 @@ def _same_cells(start: Partition, cells: Partition) -> bool:
 
 
 def _start(dim: int, n_cells: int, config: FitConfig, init: Head | None) -> GeoHead:
-    """Return the module a fit starts from; a head without attention gives all views the same weight."""
-    module = GeoHead(dim, n_cells, config.dropout, attention=config.fusion == "attention").eval()
+    """Return the module a fit starts from: without attention all views weigh the same, without offsets they are 0."""
+    module = GeoHead(dim, n_cells, config.dropout, config.fusion == "attention", config.offsets > 0).eval()
     if init is not None:
         if init.module.attention is not None and module.attention is None:
             raise ValueError(
                 f"a warm start from a head with fusion attention needs fusion attention, got {config.fusion!r}."
             )
+        if init.has_offsets and not config.offsets:
+            raise ValueError("a warm start from a head with offsets needs offsets above 0, got 0.")
         module.load_state_dict({**module.state_dict(), **init.module.state_dict()}, strict=True)
     return module
 
@@ -200,10 +204,10 @@ def _loss_terms(
 def _validation(val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> _Validation:
     """Put the validation locations on the device."""
     if val is None or len(val) == 0:
-        return _Validation((), config.fusion, device, np.empty((0, 2)), partition.centroids, config.decode)
+        return _Validation((), config.fusion, device, np.empty((0, 2)), partition, config.decode)
     parts = [val.take(index) for index in np.split(np.arange(len(val)), range(_PART, len(val), _PART))]
     read = parts if config.stream else [Inputs.of(part, config.fusion, device) for part in parts]
-    return _Validation(tuple(read), config.fusion, device, val.latlon, partition.centroids, config.decode)
+    return _Validation(tuple(read), config.fusion, device, val.latlon, partition, config.decode)
 
 
 class _Run:
@@ -284,11 +288,9 @@ def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:
     if not data.parts:
         return {"val_balscore": _NO_SCORE, "val_median_km": _NO_SCORE, "val_mean_km": _NO_SCORE}
     points = []
-    with torch.inference_mode():
-        for part in data.parts:
-            inputs = part if isinstance(part, Inputs) else Inputs.of(part, data.fusion, data.device)
-            posterior = torch.softmax(module(inputs.features, inputs.views), dim=1).cpu().numpy()
-            points.append(decode(data.decoder, posterior, data.centroids))
+    for part in data.parts:
+        inputs = part if isinstance(part, Inputs) else Inputs.of(part, data.fusion, data.device)
+        points.append(answer(module, inputs, data.partition, data.decoder)[1])
     distances = distance_km(np.concatenate(points), data.latlon)
     return {
         "val_balscore": balscore_of(distances),

@@ -161,15 +161,54 @@ def circle(latlon: ArrayLike, radius_km: float, n: int = 90) -> Floats:
     Returns:
         (n, 2) degrees, evenly spaced, clockwise from the north.
     """
-    up = unit_vectors(as_latlon(latlon))
-    east = np.cross([0.0, 0.0, 1.0], up)
-    length = float(np.linalg.norm(east))
-    east = east / length if length > 0.0 else np.array([0.0, 1.0, 0.0])  # at a pole every direction is as good
-    north = np.cross(up, east)
-    bearing = np.arange(n)[:, None] * (2.0 * np.pi / n)
-    around = np.cos(bearing) * north + np.sin(bearing) * east
-    angle = radius_km / EARTH_RADIUS_KM
-    return latlon_from_unit(np.cos(angle) * up + np.sin(angle) * around)
+    bearing = np.arange(n) * (2.0 * np.pi / n)
+    return moved(as_latlon(latlon), radius_km * np.stack((np.sin(bearing), np.cos(bearing)), axis=-1))
+
+
+def tangent_offsets_km(centre: ArrayLike, point: ArrayLike) -> Floats:
+    """Return where points lie on the plane that touches the sphere at a centre, east and north of it.
+
+    The azimuthal equidistant projection (Snyder 1987, "Map Projections: A Working Manual", section 25): distance and
+    bearing from the centre are true. At a pole, east and north are those of the centre's longitude. Every bearing leads
+    to the antipode; it has one of them.
+
+    Args:
+        centre: (..., 2) degrees.
+        point: (..., 2) degrees.
+
+    Returns:
+        (..., 2) kilometres, as long as the great-circle distance.
+    """
+    u, v = unit_vectors(centre), unit_vectors(point)
+    plane = np.stack([((v - u) * axis).sum(axis=-1) for axis in _east_and_north(centre)], axis=-1)
+    length = np.linalg.norm(plane, axis=-1, keepdims=True)
+    bearing = np.divide(plane, length, out=np.broadcast_to([0.0, 1.0], plane.shape).copy(), where=length > 0)
+    return np.asarray(unit_distance_km(u, v)[..., None] * bearing)
+
+
+def moved(centre: ArrayLike, offsets_km: ArrayLike) -> Floats:
+    """Return the points at offsets from a centre; the inverse of `tangent_offsets_km`.
+
+    Args:
+        centre: (..., 2) degrees.
+        offsets_km: (..., 2) kilometres east and north.
+
+    Returns:
+        (..., 2) degrees.
+    """
+    radians = np.asarray(offsets_km, dtype=np.float64) / EARTH_RADIUS_KM
+    angle = np.linalg.norm(radians, axis=-1, keepdims=True)
+    east, north = _east_and_north(centre)
+    along = radians[..., :1] * east + radians[..., 1:] * north
+    return latlon_from_unit(np.cos(angle) * unit_vectors(centre) + np.sinc(angle / np.pi) * along)
+
+
+def _east_and_north(latlon: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the (..., 3) unit vectors that point east and north at places."""
+    radians = np.radians(np.asarray(latlon, dtype=np.float64))
+    lat, lon = radians[..., 0], radians[..., 1]
+    east = np.stack((-np.sin(lon), np.cos(lon), np.zeros_like(lon)), axis=-1)
+    return east, np.stack((-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)), axis=-1)
 
 
 def spherical_mean(latlon: ArrayLike, weights: ArrayLike | None = None) -> Floats:

@@ -16,7 +16,7 @@ from geocell.encoders import Encoder, encoder_for
 from geocell.head import Head
 from geocell.head_files import load_head
 from geocell.locations import Locations
-from geocell.prediction import Prediction, Predictions, predict_locations
+from geocell.prediction import Prediction, Predictions, predict_locations, require_answer
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -97,10 +97,12 @@ class Geolocator:
             One prediction for one image or one location, else one per location.
 
         Raises:
-            ValueError: for no image, one that cannot be read, an unknown decoder, or a bad `top_k`.
+            ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
+                this head.
         """
         from geocell.encoding import encode_images
 
+        require_answer(top_k, decode, self.head)
         single = not isinstance(images, list | tuple) and not (isinstance(images, np.ndarray) and images.ndim == 4)
         one = single or one_location
         items = cast(list[ImageLike], [images] if single else images)

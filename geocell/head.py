@@ -16,8 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from geocell.decoders import OFFSET, require_decoder
+from geocell.decoders import decode as decode_posterior
 from geocell.devices import choose_device
+from geocell.geodesy import Floats
+from geocell.inputs import Inputs
 from geocell.locations import EncoderInfo, Locations
+from geocell.offsets import Offsets, offsets_km
 from geocell.partitioners.base import Partition
 from geocell.recipe import FitConfig
 
@@ -50,16 +55,20 @@ class GeoHead(nn.Module):
 
     It starts as a LayerNorm of ones and a Linear of zeros: the loss is convex in the Linear, so zeros are a fair start,
     and random numbers would be noise that a small set of locations does not train away. With `attention` there is a
-    fifth, `attention.weight`, of zeros too: every view weighs the same.
+    fifth, `attention.weight`, of zeros too: every view weighs the same. With `offsets` there are `offsets.weight` and
+    `offsets.bias`, zeros as well.
 
     Args:
         dim: D.
         n_cells: C.
         dropout: share of the normalised features set to 0 while training.
         attention: whether views are joined by a learned weight.
+        offsets: whether it says where inside a cell a location lies.
     """
 
-    def __init__(self, dim: int, n_cells: int, dropout: float = 0.0, attention: bool = False) -> None:
+    def __init__(
+        self, dim: int, n_cells: int, dropout: float = 0.0, attention: bool = False, offsets: bool = False
+    ) -> None:
         """Make the layers, drawing nothing from the global random state."""
         super().__init__()
         linear = nn.utils.skip_init(nn.Linear, dim, n_cells)  # type: ignore[no-untyped-call]
@@ -70,6 +79,7 @@ class GeoHead(nn.Module):
         if attention:
             self.attention = nn.utils.skip_init(nn.Linear, dim, 1, bias=False)  # type: ignore[no-untyped-call]
             nn.init.zeros_(self.attention.weight)
+        self.offsets = Offsets(dim, n_cells) if offsets else None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,7 +88,16 @@ class GeoHead(nn.Module):
         return linear.in_features, linear.out_features
 
     def forward(self, features: Tensor, views: Tensor | None = None) -> Tensor:
-        """Return the logits of locations.
+        """Return the (P, C) logits of locations; see `pooled` for the arguments."""
+        return self.logits(self.pooled(features, views))
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return the (P, C) logits of what `pooled` returned."""
+        _, dropout, linear = self.head
+        return linear(dropout(pooled))  # type: ignore[no-any-return]
+
+    def pooled(self, features: Tensor, views: Tensor | None = None) -> Tensor:
+        """Return the normalised features of locations.
 
         With `views` each view passes the head on its own and the logits of a location are averaged (`logit` fusion),
         or weighted by a softmax over its views of ``q · norm(view)`` (`attention` fusion; Ilse, Tomczak and Welling
@@ -90,18 +109,17 @@ class GeoHead(nn.Module):
             views: (P,) int64 number of views of each location, for one row per view.
 
         Returns:
-            (P, C).
+            (P, D).
         """
+        normalised: Tensor = self.head[0](features)
         if views is None:
-            return self.head(features)  # type: ignore[no-any-return]
-        norm, dropout, linear = self.head
-        normalised = norm(features)
+            return normalised
         location = torch.repeat_interleave(views, output_size=len(features))
         if self.attention is None:
             weights = (1.0 / views).to(features.dtype)[location]
         else:
             weights = segment_softmax(self.attention(normalised)[:, 0], location, len(views))
-        return linear(dropout(weighted_sums(normalised, views, weights)))  # type: ignore[no-any-return]
+        return weighted_sums(normalised, views, weights)
 
 
 def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -118,56 +136,30 @@ def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor
     return functional.embedding_bag(rows, features, starts, mode="sum", per_sample_weights=weights)
 
 
-@dataclass(frozen=True, eq=False)
-class Inputs:
-    """What a head sees of P locations, on one device: one contiguous tensor, from which batches are selected.
+def answer(module: GeoHead, inputs: Inputs, partition: Partition, decode: str) -> tuple[NDArray[np.float32], Floats]:
+    """Return what a module answers.
 
-    Attributes:
-        features: (P, D) float32 means over views (`feature` fusion), or (N, D) of all views (other fusions).
-        starts: (P,) first row of each location; None for `feature` fusion.
-        views: (P,) number of rows of each location; None for `feature` fusion.
+    Args:
+        module: the weights, where the inputs are.
+        inputs: P locations.
+        partition: the C cells.
+        decode: name of the decoder.
+
+    Returns:
+        The (P, C) posterior, and the (P, 2) decoded points in degrees.
+
+    Raises:
+        ValueError: for an unknown decoder, or one that the module has no offsets for.
     """
-
-    features: Tensor
-    starts: Tensor | None
-    views: Tensor | None
-
-    @classmethod
-    def of(cls, locations: Locations, fusion: str, device: torch.device) -> Inputs:
-        """Pool and move the features of locations.
-
-        Raises:
-            ValueError: when a feature is NaN or infinite.
-        """
-        pooled = fusion == "feature" and len(locations) > 0
-        features = locations.mean_features() if pooled else locations.view_features()
-        finite = np.isfinite(features).all(axis=1)
-        if not finite.all():
-            row = int(np.flatnonzero(~finite)[0])
-            place = locations.ids[row if pooled else locations.view_location[row]]
-            raise ValueError(
-                f"features must be finite numbers, got NaN or infinity at location {place!r}: encode its images again."
-            )
-        tensor = torch.from_numpy(features).to(device)
-        if fusion == "feature":
-            return cls(tensor, None, None)
-        starts = torch.from_numpy(np.ascontiguousarray(locations.offsets[:-1])).to(device)
-        return cls(tensor, starts, torch.from_numpy(np.diff(locations.offsets)).to(device))
-
-    def select(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return what `GeoHead.forward` takes, for the locations at `index` (P',)."""
-        if self.starts is None or self.views is None:
-            return self.features.index_select(0, index), None
-        rows, views = rows_of(self.starts, self.views, index)
-        return self.features.index_select(0, rows), views
-
-
-def rows_of(starts: Tensor, views: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the (N',) rows of the views of the locations at `index` (P',), and the (P',) number of them."""
-    views = views.index_select(0, index)
-    before = starts.index_select(0, index) - (views.cumsum(0) - views)
-    rows = torch.repeat_interleave(before, views)
-    return rows + torch.arange(len(rows), device=rows.device), views
+    moves = None
+    with torch.inference_mode():
+        pooled = module.pooled(inputs.features, inputs.views)
+        posterior = torch.softmax(module.logits(pooled), dim=1).cpu().numpy()
+        if decode == OFFSET and module.offsets is not None:
+            best = posterior.argmax(axis=1)
+            offsets = module.offsets(pooled, torch.from_numpy(best).to(pooled.device))
+            moves = offsets_km(offsets.cpu().numpy(), partition, best)
+    return posterior, decode_posterior(decode, posterior, partition.centroids, moves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,11 +192,21 @@ class Head:
         broken = [name for name, value in self.module.state_dict().items() if not bool(torch.isfinite(value).all())]
         if broken:
             raise ValueError(f"the weights of a head must be finite, got NaN or infinity in {', '.join(broken)}.")
+        if self.has_offsets != (self.config.offsets > 0):
+            raise ValueError(
+                "a head has weights of offsets when it was fitted with offsets above 0 and only then, got offsets "
+                f"{self.config.offsets:g} and {'' if self.has_offsets else 'no '}such weights."
+            )
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
         """Return encoder and partition."""
         return f"<Head {self.encoder.name} D={self.encoder.dim} on {self.partition!r}>"
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether it says where inside a cell a location lies, which the decoder `offset` needs."""
+        return self.module.offsets is not None
 
     @cached_property
     def sha256(self) -> str:
@@ -215,22 +217,24 @@ class Head:
             digest.update(value.float().contiguous().numpy())
         return digest.hexdigest()
 
-    def posterior_chunks(
-        self, locations: Locations, device: str = "auto", chunk: int = _CHUNK
-    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield the posterior in pieces, for locations whose (P, C) would not fit into memory.
+    def answer_chunks(
+        self, locations: Locations, decode: str = "centroid", device: str = "auto", chunk: int = _CHUNK
+    ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
+        """Yield posterior and points in pieces, for locations whose (P, C) would not fit into memory.
 
         Args:
             locations: P locations.
+            decode: name of the decoder.
             device: where to compute.
             chunk: locations per piece.
 
         Yields:
-            The rows of a piece, and its (rows, C) float32 probabilities.
+            The rows of a piece, its (rows, C) float32 probabilities, and its (rows, 2) decoded points in degrees.
 
         Raises:
-            ValueError: when the features are of another encoder.
+            ValueError: when the features are of another encoder, or the decoder is unknown or not for this head.
         """
+        require_decoder(decode, self.has_offsets)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
@@ -238,8 +242,13 @@ class Head:
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             inputs = Inputs.of(part, self.config.fusion, where)
-            with torch.inference_mode():
-                posterior = torch.softmax(module(inputs.features, inputs.views), dim=1).cpu().numpy()
+            yield rows, *answer(module, inputs, self.partition, decode)
+
+    def posterior_chunks(
+        self, locations: Locations, device: str = "auto", chunk: int = _CHUNK
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the rows and the (rows, C) float32 probabilities of `answer_chunks`."""
+        for rows, posterior, _ in self.answer_chunks(locations, device=device, chunk=chunk):
             yield rows, posterior
 
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:

@@ -26,12 +26,13 @@ from geocell.recipe import fit_config_from_dict
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+OFFSETS_FILE = "offsets.safetensors"
 SCORES_FILE = "scores.json"
 HISTORY_FILE = "history.csv"
 PICTURE_FILE = "partition.png"
 HEAD_FILES = (
-    CONFIG_FILE, WEIGHTS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json", HISTORY_FILE,
-    CARD_FILE, PICTURE_FILE,
+    CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
+    HISTORY_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -57,7 +58,8 @@ def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrit
 
     with new_folder(path, overwrite=overwrite) as folder:
         weights = {name: value.float().contiguous() for name, value in head.module.state_dict().items()}
-        save_file(weights, folder / WEIGHTS_FILE)
+        for name, tensors in _by_file(weights).items():
+            save_file(tensors, folder / name)
         head.partition.write_into(folder)
         write_json(folder / CONFIG_FILE, _config_json(head))
         if head.history:
@@ -223,13 +225,29 @@ def load_head(path: str | Path) -> Head:
             f"{folder / CONFIG_FILE} must agree with its encoder, partition and fit on (dim, n_cells, fusion), "
             f"{(encoder.dim, len(partition), fit.fusion)}, got {stated}: write the head again."
         )
-    module = GeoHead(encoder.dim, len(partition), fit.dropout, attention=fit.fusion == "attention")
-    module.load_state_dict(_read_weights(folder / WEIGHTS_FILE, module), strict=True)
+    if not fit.offsets and (folder / OFFSETS_FILE).exists():
+        raise ValueError(
+            f"{folder / OFFSETS_FILE} belongs to another head: this one was fitted with offsets 0; remove the file, or "
+            "copy the whole folder again from its origin."
+        )
+    module = GeoHead(encoder.dim, len(partition), fit.dropout, fit.fusion == "attention", fit.offsets > 0)
+    weights: dict[str, Tensor] = {}
+    for name, expected in _by_file(module.state_dict()).items():
+        weights |= _read_weights(folder / name, expected)
+    module.load_state_dict(weights, strict=True)
     return Head(module, partition, encoder, fit, config["training"], _read_history(folder / HISTORY_FILE))
 
 
-def _read_weights(path: Path, module: GeoHead) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, if they are exactly those of `module`."""
+def _by_file(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return file name -> tensors: offsets stand apart, so that others read the head beside them as ever."""
+    files: dict[str, dict[str, Tensor]] = {}
+    for name, value in weights.items():
+        files.setdefault(OFFSETS_FILE if name.startswith("offsets.") else WEIGHTS_FILE, {})[name] = value
+    return files
+
+
+def _read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, if they have exactly the names, shapes and dtypes of `like`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -239,7 +257,7 @@ def _read_weights(path: Path, module: GeoHead) -> dict[str, Tensor]:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} must be a safetensors file, got a damaged one ({error}): copy it again.") from error
-    expected = {name: (tuple(value.shape), value.dtype) for name, value in module.state_dict().items()}
+    expected = {name: (tuple(value.shape), value.dtype) for name, value in like.items()}
     got = {name: (tuple(value.shape), value.dtype) for name, value in weights.items()}
     if got != expected:
         raise ValueError(

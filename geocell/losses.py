@@ -210,6 +210,23 @@ def mean_distance_km(m: Tensor, truth: Tensor) -> Tensor:
     return chord_distance_km(m / length, truth)
 
 
+def offset_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Return ``√(1 + |o - t|²) - 1`` of offsets: half the squared length for small differences, the length for large.
+
+    The pseudo-Huber loss of the length (Charbonnier et al. 1997), which unlike smooth L1 by coordinate does not depend
+    on where north is.
+
+    Args:
+        predicted: (P, 2) offsets o, in units of the cell's radius.
+        true: (P, 2) offsets t.
+
+    Returns:
+        (P,).
+    """
+    squared = (predicted - true).square().sum(dim=1)
+    return squared / ((1.0 + squared).sqrt() + 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class LossTerms:
     """What the loss of a fit is made of: the cells, and the weight of every term; 0 leaves a term out.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.decoders import decode as decode_posterior
 from geocell.decoders import require_decoder
 from geocell.files import FORMAT
 from geocell.geodesy import as_latlon, distance_km
@@ -231,13 +230,13 @@ def outcomes(
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
-    require_decoder(decode)
+    require_decoder(decode, head.has_offsets)
     partition = head.partition
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
     points = np.empty((len(locations), 2))
     hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
-    for rows, posterior in head.posterior_chunks(locations, device):
-        points[rows] = decode_posterior(decode, posterior, partition.centroids)
+    for rows, posterior, answers in head.answer_chunks(locations, decode, device):
+        points[rows] = answers
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
     if cells is None:

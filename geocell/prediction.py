@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders import decode as decode_posterior
 from geocell.decoders import require_decoder
 from geocell.geodesy import Floats, distance_km
 from geocell.locations import Locations
@@ -118,15 +117,15 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self, Path(path))
 
 
-def require_answer(top_k: int, decode: str) -> None:
+def require_answer(top_k: int, decode: str, head: Head | None = None) -> None:
     """Refuse an answer that cannot be given, before anything slow happens.
 
     Raises:
-        ValueError: for an unknown decoder, or a bad `top_k`.
+        ValueError: for an unknown decoder, one that is not for this head, or a bad `top_k`.
     """
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}.")
-    require_decoder(decode)
+    require_decoder(decode, head is None or head.has_offsets)
 
 
 def predict_locations(
@@ -142,13 +141,12 @@ def predict_locations(
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
 
     Raises:
-        ValueError: for another encoder, an unknown decoder, or a bad `top_k`.
+        ValueError: for another encoder, a bad `top_k`, or a decoder that is unknown or not for this head.
     """
-    require_answer(top_k, decode)
+    require_answer(top_k, decode, head)
     partition = head.partition
     items: list[Prediction] = []
-    for rows, posterior in head.posterior_chunks(locations, device):
-        points = decode_posterior(decode, posterior, partition.centroids)
+    for rows, posterior, points in head.answer_chunks(locations, decode, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(partition, points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from geocell.decoders import require_decoder
+from geocell.decoders import OFFSET, require_decoder
 from geocell.files import read_recipe_tables
 
 Fusion = Literal["feature", "logit", "attention"]
@@ -39,6 +39,7 @@ class FitConfig:
         smoothing_normalized: whether those targets sum to 1 for every location, or as published do not.
         hierarchy: weight of the log-loss of the posterior summed over the cells of each coarser level.
         hierarchy_decay: weight of a level relative to the next finer one; 1 weighs all levels equally.
+        offsets: weight of the regression of where in its true cell a location lies, for decode offset; 0 for none.
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
@@ -65,6 +66,7 @@ class FitConfig:
     smoothing_km: float = 0.0
     smoothing_normalized: bool = True
     hierarchy: float = 0.0
+    offsets: float = 0.0
     hierarchy_decay: float = 1.0
     weight_exponent: float = 1.0
     weight_cap: float = 2.0
@@ -100,6 +102,8 @@ class FitConfig:
                 f"smoothing_normalized must be true or false, got {self.smoothing_normalized!r}."
             )
         require_decoder(self.decode)
+        if self.decode == OFFSET and not self.offsets:
+            raise ValueError("decode offset needs offsets above 0, got 0: give the offsets a weight, 1 say.")
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")
@@ -122,6 +126,7 @@ _RANGES: dict[str, tuple[float, float, str]] = {
     "smoothing_km": (0.0, _LARGEST, "a number of kilometres of at least 0"),
     "hierarchy": (0.0, _LARGEST, "a number of at least 0"),
     "hierarchy_decay": (1e-3, 1e3, "a number from 0.001 (the finest level alone, nearly) to 1000 (the coarsest)"),
+    "offsets": (0.0, _LARGEST, "a number of at least 0"),
     "weight_exponent": (0.0, 2.0, "a number from 0 (no weights) to 2, 1 being inverse frequency"),
     "weight_cap": (1.0, _LARGEST, "a number of at least 1"),
 }

@@ -20,7 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 from geocell.batches import Batches
 from geocell.gradients import value_and_gradient
 from geocell.head import GeoHead
-from geocell.losses import LossTerms
+from geocell.losses import LossTerms, offset_loss
+from geocell.offsets import Offsets, folded_offsets
 from geocell.parallel import n_processes, rank, summed
 from geocell.recipe import FitConfig
 
@@ -50,6 +51,7 @@ class FoldedHead(nn.Module):
         weight: (C, D).
         bias: (C,).
         attention: (D,) the query of the attention over views, None without.
+        offsets: where inside its cell a location lies, None without.
     """
 
     def __init__(self, module: GeoHead) -> None:
@@ -62,14 +64,27 @@ class FoldedHead(nn.Module):
         if module.attention is not None:
             # what the shift adds to the scores is the same for every view, and no part of their softmax
             self.attention = nn.Parameter(module.attention.weight.detach()[0] * norm["weight"])
+        self.offsets: Offsets | None = None
+        if module.offsets is not None:
+            self.offsets = Offsets(*module.shape)
+            self.offsets.load_state_dict(folded_offsets(module.offsets, norm["weight"], norm["bias"]))
 
-    def forward(self, batches: Batches, index: Tensor, generator: torch.Generator, share: slice = ALL) -> Tensor:
+    def forward(
+        self, batches: Batches, index: Tensor, generator: torch.Generator, share: slice = ALL
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the locations at `index` (P',), or a share of them, in the dtype of the products.
 
         Dropout is drawn for all of them, so that it does not depend on how they are shared out.
+
+        Returns:
+            The logits, and the (P',) loss of the offsets in the true cells, None without offsets.
         """
         features = batches.select(index, generator, self.attention)[share]
-        return functional.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
+        logits = functional.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
+        if self.offsets is None or batches.offset is None:
+            return logits, None
+        target, offset = (x.index_select(0, index[share]) for x in (batches.target, batches.offset))
+        return logits, offset_loss(self.offsets(features, target), offset)
 
     def write_into(self, module: GeoHead) -> None:
         """Give the weights to a head, whose norm becomes one of ones and zeros."""
@@ -78,6 +93,8 @@ class FoldedHead(nn.Module):
         state |= {"head.2.weight": self.weight.detach(), "head.2.bias": self.bias.detach()}
         if self.attention is not None:
             state["attention.weight"] = self.attention.detach()[None]
+        if self.offsets is not None:
+            state |= {f"offsets.{name}": value for name, value in self.offsets.state_dict().items()}
         module.load_state_dict(state, strict=True)
 
 
@@ -115,14 +132,21 @@ class Stepper:
         Raises:
             ValueError: when the loss or its gradient is not finite; the weights are then as they were.
         """
-        logits = self._forward(batches, index, self._generator, self._share)
+        logits, missed = self._forward(batches, index, self._generator, self._share)
         target, truth = (x.index_select(0, index) for x in (batches.target, batches.truth))
         loss, gradient = value_and_gradient(
             logits.detach(), target[self._share], truth[self._share], self._terms, batch=target
         )
+        outputs, gradients = [logits], [gradient]
+        if missed is not None:
+            per_row = self._config.offsets / len(index)
+            loss = loss + per_row * missed.detach().sum()
+            outputs, gradients = [logits, missed], [gradient, torch.full_like(missed, per_row)]
         loss = summed(loss)
         self._optimizer.zero_grad(set_to_none=True)
-        logits.backward(gradient * n_processes() if n_processes() > 1 else gradient)  # the processes' mean is taken
+        if n_processes() > 1:
+            gradients = [slope * n_processes() for slope in gradients]  # their mean over the processes is taken
+        torch.autograd.backward(outputs, gradients)
         total = torch.stack([p.grad.sum() for p in self.weights.parameters() if p.grad is not None]).sum()
         value, slope = torch.stack((loss, total)).tolist()
         if not math.isfinite(value) or not math.isfinite(slope):
@@ -175,9 +199,10 @@ def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _optimizer(module: nn.Module, config: FitConfig, device: torch.device) -> torch.optim.AdamW:
-    """Return AdamW, fused where torch has it, with weight decay on the matrix alone."""
+    """Return AdamW, fused where torch has it, with weight decay on the matrices alone."""
+    matrices = {name for name, _ in module.named_parameters() if name.endswith("weight")}
     groups: list[dict[str, Any]] = [
-        {"params": [p for p in module.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in module.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for n, p in module.named_parameters() if n in matrices], "weight_decay": config.weight_decay},
+        {"params": [p for n, p in module.named_parameters() if n not in matrices], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.lr, fused=device.type in {"cpu", "cuda", "mps"})

@@ -8,7 +8,8 @@ import torch
 
 from geocell.batches import Batches, compute_dtype, dropout_mask, pooled_once, views_kept
 from geocell.geodesy import unit_vectors
-from geocell.head import GeoHead, Inputs
+from geocell.head import GeoHead
+from geocell.inputs import Inputs
 from geocell.recipe import FitConfig
 from tests.worlds import make_locations
 

@@ -70,7 +70,7 @@ def test_mean_lies_between_and_centroid_does_not() -> None:
 
 
 def test_an_unknown_decoder_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"decode must be one of centroid, mean, got 'best'\."):
+    with pytest.raises(ValueError, match=r"decode must be one of centroid, mean, offset, got 'best'\."):
         decode("best", [[1.0]], [[0.0, 0.0]])
 
 

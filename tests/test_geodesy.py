@@ -15,8 +15,10 @@ from geocell.geodesy import (
     grouped_coordinates,
     grouped_spherical_means,
     latlon_from_unit,
+    moved,
     spherical_mean,
     swap_latlon_to_xy,
+    tangent_offsets_km,
     unit_vectors,
 )
 
@@ -116,6 +118,30 @@ def test_chord_of_a_distance() -> None:
     km = float(distance_km([0, 0], [0, 3]))
     assert chord_from_km(km) == pytest.approx(float(np.linalg.norm(u - v)), abs=1e-15)
     assert chord_from_km(1e9) == pytest.approx(2.0)
+
+
+PLACE = st.tuples(st.floats(-90, 90) | st.sampled_from([-90.0, 90.0]), st.floats(-180, 180) | st.just(180.0))
+
+
+@given(PLACE, PLACE)
+def test_tangent_offsets_and_back(centre: tuple[float, float], point: tuple[float, float]) -> None:
+    offset = tangent_offsets_km(centre, point)
+    assert np.linalg.norm(offset) == pytest.approx(float(distance_km(centre, point)), abs=1e-9)
+    assert float(distance_km(moved(centre, offset), point)) < 1e-6
+
+
+@given(PLACE, st.floats(1e-3, 20000.0), st.floats(0, 2 * math.pi))
+def test_a_move_and_back(centre: tuple[float, float], km: float, bearing: float) -> None:
+    offset = km * np.array([math.sin(bearing), math.cos(bearing)])
+    assert tangent_offsets_km(centre, moved(centre, offset)) == pytest.approx(offset, abs=1e-5)
+
+
+def test_tangent_offsets_are_east_and_north() -> None:
+    degree = math.radians(1) * EARTH_RADIUS_KM
+    centres, points = [[0, 179.5], [48, 11], [0, 0], [90, 0]], [[0, -179.5], [47, 11], [0, 0], [89, 90]]
+    expected = [[degree, 0], [0, -degree], [0, 0], [degree, 0]]
+    assert tangent_offsets_km(centres, points) == pytest.approx(np.array(expected), abs=1e-9)
+    assert np.linalg.norm(tangent_offsets_km([10, 20], [-10, -160])) == pytest.approx(math.pi * EARTH_RADIUS_KM)
 
 
 def test_swapping_twice_is_nothing() -> None:

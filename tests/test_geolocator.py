@@ -21,6 +21,7 @@ from geocell.geolocator import Geolocator
 from geocell.head import Head
 from geocell.head_files import load_head
 from geocell.partitioners import KMeansPartitioner
+from geocell.prediction import predict_locations
 from geocell.publish import push_head
 from geocell.recipe import FitConfig
 from geocell.views import read_views
@@ -64,6 +65,20 @@ def test_an_image_gets_the_answer_of_the_cache(road: Path, locator: Geolocator) 
         assert best.name == head.partition.names[best.cell]
     assert answers[3].location == ", ".join(views(road, 3))
     assert answers[1:3].items == answers.items[1:3]
+
+
+def test_offsets_move_the_answer(road: Path, locator: Geolocator, monkeypatch: pytest.MonkeyPatch) -> None:
+    locations = FeatureCache.open(road / "cache").locations()
+    config = FitConfig(epochs=5, lr=0.05, offsets=1.0, device="cpu")
+    head = fit_head(locations, None, locator.head.partition, config)
+    answers = Geolocator(head, locator.encoder, "cpu").locate([views(road, i) for i in range(12)], decode="offset")
+    expected = predict_locations(head, locations, decode="offset")
+    points = np.array([(a.lat, a.lon) for a in answers])
+    assert points == pytest.approx(np.array([(a.lat, a.lon) for a in expected]), abs=1e-5)
+    assert np.abs(points - [(a.cells[0].lat, a.cells[0].lon) for a in answers]).max() > 0.1
+    monkeypatch.setattr("geocell.encoding.encode_images", None)  # refused before it
+    with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+        locator.locate(views(road, 0), decode="offset")
 
 
 def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:

@@ -18,7 +18,7 @@ LEVELS = {
     "locations": 1, "decoders": 1, "paths": 1, "losses": 1, "views": 2, "outlines": 1, "devices": 0, "shapes": 1,
     "transforms": 1, "image_sources": 1, "hub": 1,
     "cache": 2.5, "torch_encoder": 2, "partitioners": 2, "recipe": 2, "encoders": 3, "splits": 3, "encoding": 4,
-    "cells_geometry": 3, "card": 3, "head": 4, "head_files": 5, "published": 5, "metrics": 5,
+    "cells_geometry": 3, "offsets": 3, "inputs": 2, "card": 3, "head": 4, "head_files": 5, "published": 5, "metrics": 5,
     "gradients": 2, "parallel": 2, "logs": 0, "batches": 5, "progress": 5, "step": 5.5, "blocks": 5.5, "ensemble": 5.5,
     "fit": 6, "audit": 6, "prediction": 6, "prediction_files": 6, "geolocator": 7, "rasters": 6,
     "report": 7, "maps": 7,

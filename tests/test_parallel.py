@@ -18,7 +18,7 @@ from tests.test_fit import world
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CONFIG = FitConfig(
-    epochs=3, batch_size=31, lr=0.01, device="cpu", precision="float32", haversine=0.01, fusion="attention"
+    epochs=3, batch_size=31, lr=0.01, device="cpu", precision="float32", haversine=0.01, fusion="attention", offsets=0.5
 )  # the last batch of an epoch has one location, and the other process none
 
 FIT = """

@@ -85,6 +85,21 @@ np.save("{tmp_path}/posterior.npy", head.posterior(make_locations(np.zeros((len(
     assert np.abs(np.load(tmp_path / "posterior.npy") - expected).max() < 1e-6
 
 
+def test_offsets_are_part_of_a_head(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    head = make_head()
+    module = GeoHead(DIM, 6, offsets=True)
+    module.load_state_dict({**module.state_dict(), **head.module.state_dict()})
+    assert module.offsets is not None
+    module.offsets.weight.data = torch_normal((6, 2, DIM), 1)
+    moving = replace(head, module=module, config=FitConfig(offsets=1.0))
+    moving.save(tmp_path / "moving")
+    push_head(tmp_path / "moving", "me/head")
+    pull_head("me/head", tmp_path / "copy")
+    assert load_head(tmp_path / "copy").sha256 == load_head("me/head").sha256 == moving.sha256
+    push_head(folder, "me/head")
+    assert "offsets.safetensors" not in hub.files("me/head")  # those of the first head do not stay
+
+
 def test_revisions_are_kept_apart(hub: Hub, folder: Path, tmp_path: Path) -> None:
     push_head(folder, "me/head")
     hub.repos["me/head"].tags["v1"] = hub.repos["me/head"].branches["main"]

@@ -39,7 +39,7 @@ def test_the_folded_head_is_the_head(fusion: str) -> None:
     module, pooled = random_head(attention=fusion == "attention"), inputs(fusion)
     expected = module(*pooled.select(torch.arange(P)))
     folded = FoldedHead(module)
-    logits = folded(batches(fusion), torch.arange(P), torch.Generator())
+    logits, _ = folded(batches(fusion), torch.arange(P), torch.Generator())
     torch.testing.assert_close(logits, expected, atol=1e-4, rtol=1e-4)
     written = GeoHead(D, C, attention=fusion == "attention").eval()
     folded.write_into(written)

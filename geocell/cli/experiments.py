@@ -29,7 +29,7 @@ def compare(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it.
-        decode: decoder, centroid or mean, for both.
+        decode: decoder, centroid, mean or offset, for both.
         json: print one JSON object.
     """
     from geocell.comparison import compare as compare_heads
@@ -71,7 +71,7 @@ def sweep(
         seeds: seeds for every row, instead of its own.
         jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
         split: which split is scored.
-        decode: decoder of the scores, centroid or mean.
+        decode: decoder of the scores, centroid, mean or offset.
         shapes: boundary file, for partitions of regions whose recipe names none.
         device: device of every fit, instead of its own.
         json: print one JSON object.

@@ -158,7 +158,7 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it.
-        decode: decoder, centroid or mean.
+        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
         device: where the head computes: auto, cpu, cuda or mps.
         out: file to write instead.
         json: print one JSON object.
@@ -206,7 +206,7 @@ def predict(
         images: image files, or http(s) addresses of images.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
-        decode: decoder, centroid or mean.
+        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
@@ -231,6 +231,7 @@ def predict(
         require_prediction_file(out)
         require_new(out, overwrite)
     loaded, _ = open_head(head)
+    require_answer(top_k, decode, loaded)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
     answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)

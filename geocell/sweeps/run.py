@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from geocell.decoders import require_decoder
 from geocell.devices import choose_device
 from geocell.files import FORMAT, read_json, write_json
 from geocell.head_files import CONFIG_FILE
@@ -44,10 +45,11 @@ def sweep(
 
     Raises:
         FileNotFoundError: when something named is not there.
-        ValueError: for bad recipes, or when `out` holds another sweep.
+        ValueError: for bad recipes, a decoder that is not for all rows, or when `out` holds another sweep.
         RuntimeError: when a process is killed.
     """
     fits = fits_of(read_rows([Path(source) for source in sources]), config)
+    require_decoder(config.decode, all(fit.config.offsets for fit in fits))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))

@@ -4,6 +4,7 @@ import csv
 import json
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,16 @@ def test_a_folder_of_something_else_is_refused(world: Path, done: SweepResult, t
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="is not the folder of a sweep"):
         run(world, tmp_path)
+
+
+def test_a_decoder_that_is_not_for_all_rows_is_refused_before_any_fit(world: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+        run(world, tmp_path / "out", replace(ONE, decode="offset"))
+    assert not (tmp_path / "out").exists()
+    recipe = "[sweep]\npartitions = ['coarse']\nseeds = [0]\n[fit]\nepochs = 2\noffsets = 1\n[configs.offsets]\n"
+    (world / "offsets.toml").write_text(recipe)
+    result = run(world, tmp_path / "out", replace(ONE, decode="offset"), "offsets.toml")
+    assert [values["decoder"] for values in result.finished.values()] == ["offset"]
 
 
 def test_the_table_shows_published_numbers_as_published(world: Path, tmp_path: Path) -> None:
