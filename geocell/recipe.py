@@ -49,8 +49,8 @@ class FitConfig:
         view_dropout: share of the views left out of a batch, at random; of every location one stays.
         ema: decay per step of a running mean of the weights, which is what is scored and kept; 0 for none.
         decode: decoder of the validation score that selects the epoch.
-        stream: training locations in memory at a time, read from the cache in shuffled blocks; 0 for all at once.
-        seed: seed of initialisation, order and dropout.
+        stream: training locations in a block; two blocks are in memory, one fitted on, one being read; 0 for all at once.
+        seed: seed of the order, the dropout and the views left out.
         device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
         precision: of the matrix products, auto, float32 or bfloat16; auto takes bfloat16 where it is faster.
     """
@@ -184,17 +184,3 @@ def read_recipe(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{path} [head] must have keys among {', '.join(HEAD_KEYS)}, got {', '.join(strangers)}.")
     fit_config_from_dict(recipe.get("fit", {}), f"{path} [fit]")
     return recipe
-
-
-def fit_config_from(path: Path, **overrides: Any) -> FitConfig:  # noqa: ANN401 - each field has its own type
-    """Return the `FitConfig` of a recipe's `[fit]`.
-
-    Args:
-        path: the recipe.
-        overrides: fields that win over the recipe: flags, say.
-
-    Raises:
-        FileNotFoundError: see `read_recipe`.
-        ValueError: see `read_recipe` and `FitConfig`.
-    """
-    return fit_config_from_dict({**read_recipe(path).get("fit", {}), **overrides}, f"{path} [fit] with overrides")

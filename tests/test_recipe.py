@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from geocell.recipe import FitConfig, fit_config_from, fit_config_from_dict, read_recipe
+from geocell.recipe import FitConfig, fit_config_from_dict, read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = sorted((ROOT / "heads").glob("*/recipe.toml"))
@@ -57,11 +57,10 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_recipe_states_what_differs_and_overrides_win(tmp_path: Path) -> None:
-    path = write(tmp_path, "[fit]\nepochs = 10\nhaversine = 0.05\n[published]\nbalscore = 63.1\n")
-    assert fit_config_from(path) == FitConfig(epochs=10, haversine=0.05)
-    assert fit_config_from(path, epochs=3, seed=4) == FitConfig(epochs=3, haversine=0.05, seed=4)
-    assert fit_config_from(write(tmp_path, "[head]\npartition = 'x'\n")) == FitConfig()
+def test_a_recipe_states_what_differs(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, "[fit]\nepochs = 10\nhaversine = 0.05\n[published]\nbalscore = 63.1\n"))
+    assert fit_config_from_dict(recipe["fit"], "it") == FitConfig(epochs=10, haversine=0.05)
+    assert read_recipe(write(tmp_path, "[head]\npartition = 'x'\n")) == {"head": {"partition": "x"}}
 
 
 @pytest.mark.parametrize(
@@ -105,4 +104,4 @@ def test_the_recipes_of_the_repository(path: Path) -> None:
     if init is not None:
         first = read_recipe(ROOT / "heads" / init / "recipe.toml")
         assert first["head"]["partition"] == recipe["head"]["partition"]
-        assert fit_config_from(path).epochs == 10
+        assert recipe["fit"]["epochs"] == 10

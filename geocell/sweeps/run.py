@@ -107,8 +107,11 @@ def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str,
 def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None) -> None:
     recipe = source / RECIPE_FILE
     if not recipe.is_file():
+        cells = Partition.load(source)
         if not folder.exists():
-            Partition.load(source).save(folder)
+            cells.save(folder)
+        elif Partition.load(folder).sha256 != cells.sha256:
+            raise ValueError(f"{folder} has other cells than {source}: rename one of the two, or name another --out.")
         return
     kind, stated = read_partition_recipe(recipe)
     takes_shapes = kind in PARTITIONERS and "shapes" in PARTITIONERS[kind].__dataclass_fields__

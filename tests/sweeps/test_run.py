@@ -13,6 +13,7 @@ import pytest
 from geocell.encoding import import_features
 from geocell.fit import fit_head
 from geocell.head_files import load_head
+from geocell.partitioners.base import Partition
 from geocell.splits import Splits
 from geocell.sweeps import pool
 from geocell.sweeps.plan import SweepConfig
@@ -236,3 +237,17 @@ def test_intervals_over_seeds_are_those_of_t() -> None:
     assert seed_interval([0.5]) is None
     low, high = seed_interval([0.50, 0.52, 0.54]) or (0, 0)
     assert (low, high) == pytest.approx((0.52 - 4.303 * 0.02 / 3**0.5, 0.52 + 4.303 * 0.02 / 3**0.5), abs=1e-5)
+
+
+def test_two_partitions_of_one_folder_name_are_not_taken_for_each_other(
+    world: Path, done: SweepResult, tmp_path: Path
+) -> None:
+    for place, source in (("one", "coarse"), ("two", "fine")):
+        Partition.load(done.out / "partitions" / source).save(tmp_path / place / "cells")
+    (tmp_path / "sweep.toml").write_text('[sweep]\npartitions = ["one/cells"]\n[fit]\nepochs = 1\n')
+    (tmp_path / "lone.toml").write_text('[head]\npartition = "two/cells"\n[fit]\nepochs = 1\n')
+    sources = [tmp_path / "sweep.toml", tmp_path / "lone.toml"]
+    result = sweep(sources, world / "cache", world / "splits.json", tmp_path / "out", ONE)
+    assert result.finished["cells-seed0"]["n_cells"] == 4
+    assert list(result.failed) == ["lone"]
+    assert "has other cells than" in result.failed["lone"]
