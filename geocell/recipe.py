@@ -49,7 +49,7 @@ class FitConfig:
         view_dropout: share of the views left out of a batch, at random; of every location one stays.
         ema: decay per step of a running mean of the weights, which is what is scored and kept; 0 for none.
         decode: decoder of the validation score that selects the epoch.
-        stream: training locations in a block; two blocks are in memory, one fitted on, one being read; 0 for all at once.
+        stream: training locations in a block, two of which are in memory, one of them being read; 0 for all at once.
         seed: seed of the order, the dropout and the views left out.
         device: auto, cpu, cuda, cuda:0 or mps; auto takes the first accelerator there is.
         precision: of the matrix products, auto, float32 or bfloat16; auto takes bfloat16 where it is faster.
