@@ -543,7 +543,10 @@ def test_an_interrupted_fit_is_resumed(
 
     monkeypatch.setattr(geocell.fit, "_validate", interrupted)
     assert answer(capsys, f"{base} --out {tmp_path}/h")["training"]["interrupted"] is True
-    assert (tmp_path / "h.fit").is_file()
+    state = (tmp_path / "h.fit").read_bytes()
+    shutil.rmtree(tmp_path / "h")  # as after a kill, which leaves the state alone
+    fails(capsys, f"{base} --out {tmp_path}/h", 1, "h.fit", "--resume", "--overwrite")
+    assert (tmp_path / "h.fit").read_bytes() == state
     assert main(f"{base} --out {tmp_path}/h --resume".split()) == 0
     for file in (tmp_path / "whole").iterdir():
         assert file.read_bytes() == (tmp_path / "h" / file.name).read_bytes(), file.name

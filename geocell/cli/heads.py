@@ -44,7 +44,7 @@ def fit_head(
         config: settings of the fit.
         resume: go on with a fit that was interrupted, to the same head as an unbroken one.
         log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
-        overwrite: replace an existing head.
+        overwrite: replace an existing head, and the state of a fit that was cut short.
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
@@ -56,16 +56,15 @@ def fit_head(
     overwrite = overwrite or resume  # an interrupt leaves the best head so far
     require_new(out, overwrite)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
-    if resume and not checkpoint.is_file():
-        raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
+    _require_state(checkpoint, resume, overwrite)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
-    if not resume and first:
-        checkpoint.unlink(missing_ok=True)
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     in_memory = config.stream == 0
     train = cache_locations(cache, splits, "train", in_memory=in_memory)
     val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
+    if not resume and first:
+        checkpoint.unlink(missing_ok=True)
     log = close = None
     if log_to is not None and first:
         log, close = open_log(log_to, out.name, config.to_dict(), out.absolute().with_name(f"{out.name}.log"))
@@ -95,6 +94,17 @@ def fit_head(
     if training["interrupted"]:
         text += "\n  interrupted: this is the best epoch so far; the same command with --resume goes on"
     emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
+
+
+def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
+    """Refuse to go on without the state of a fit, or to throw one away unasked."""
+    if resume and not checkpoint.is_file():
+        raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
+    if checkpoint.exists() and not overwrite:
+        raise FileExistsError(
+            f"{checkpoint} is the state of a fit that was cut short: go on with --resume, or pass --overwrite to begin "
+            "anew."
+        )
 
 
 def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
