@@ -14,7 +14,7 @@ from tqdm import tqdm
 from geocell.cache import SHARD_ROWS, FeatureCache, Manifest, begin, finish, shard_path, shard_problems, write_shard
 from geocell.devices import process_rank
 from geocell.encoding.claims import claims_of, folder_lock
-from geocell.encoding.images import Loader, load_pixels
+from geocell.encoding.images import Loader, load_pixels, pillow_silenced
 from geocell.encoding.pool import DecodePool, default_workers
 from geocell.encoding.shards import Shard, ShardEncoder
 from geocell.files import as_place
@@ -78,6 +78,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         loader = Loader.of(views.images, encoder.preprocess)
         silent = process_rank() > 0 or None  # of several processes, one shows the progress
         with (
+            pillow_silenced(),
             DecodePool(loader, workers=workers, batch_size=batch_size, image_timeout=image_timeout) as pool,
             tqdm(total=len(views), initial=len(views) - rows, desc="encode", unit="img", disable=silent) as bar,
         ):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import nullcontext
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +91,14 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
         return None, "cannot identify image file"
     except Exception as error:
         return None, _one_line(error)
+
+
+@contextmanager
+def pillow_silenced() -> Iterator[None]:
+    """Keep back what Pillow warns of, for all threads: its image is read all the same, or its row says why not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def _refusal(image: Image.Image) -> str:

@@ -14,6 +14,7 @@ from geocell.encoders import TowerEncoder, load_encoder
 from geocell.encoding import encode, encode_images, images
 from geocell.locations import EncoderInfo
 from geocell.views import read_views, table_from_frame
+from tests.encoding.tiny import TinyEncoder, noise
 from tests.worlds import make_clip, make_image, make_photos
 
 IMPORTED = EncoderInfo("theirs", "1", "cls", 0, 224, "?")
@@ -76,6 +77,21 @@ def test_exif_rotation_is_applied(tmp_path: Path, clip: TowerEncoder) -> None:
     image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     upright, turned = encode_images([tmp_path / "upright.png", tmp_path / "turned.png"], clip)
     np.testing.assert_allclose(upright, turned, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_pillow_warns_of_is_no_problem(tmp_path: Path, workers: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise().save(tmp_path / "0.jpg", exif=exif)
+    data = bytearray((tmp_path / "0.jpg").read_bytes())
+    offset = data.find(b"Exif\0\0") + 10  # of the first directory
+    data[offset : offset + 12] = b"\xff" * 12
+    (tmp_path / "0.jpg").write_bytes(data)
+    with pytest.warns(UserWarning, match="Corrupt EXIF"), Image.open(tmp_path / "0.jpg") as image:
+        image.getexif()
+    frame = pd.DataFrame({"image": ["0.jpg"], "lat": [1.0], "lon": [2.0]})
+    assert encode(table_from_frame(frame, tmp_path), TinyEncoder(), tmp_path / "c", workers=workers).good.all()
 
 
 def test_a_folder_with_exif_keeps_images_without_position_as_rows(tmp_path: Path, clip: TowerEncoder) -> None:
