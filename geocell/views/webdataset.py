@@ -81,6 +81,11 @@ def _samples(root: str, name: str, suffixes: frozenset[str]) -> Iterator[dict[st
                     sample = {}
                 sample["key"] = key
                 _add(sample, f"{dot}{extension}".lower(), name, member, shard, suffixes)
+            file.seek(shard.offset)
+            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes what is no header for the end
+                raise ValueError(
+                    f"{path} must be a whole tar file, got no member's header at byte {shard.offset}: fetch it again."
+                )
     except tarfile.TarError as error:
         raise ValueError(f"{path} must be a plain tar file, got: {error}: unpack a compressed one first.") from error
     if sample:

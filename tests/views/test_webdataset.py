@@ -81,3 +81,13 @@ def test_what_is_no_shard(tmp_path: Path) -> None:
         read_views(f"{tmp_path}/s-{{00..01}}.tar")
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_views(tmp_path / "*.nothing")
+
+
+def test_a_shard_that_is_damaged_in_the_middle_loses_no_sample_silently(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "a.tar", sample("000", 1.0) | sample("001", 2.0))
+    data = bytearray(path.read_bytes())
+    header = data.find(b"001.jpg")
+    data[header + 148 : header + 156] = b"xxxxxxxx"  # its checksum
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=rf"must be a whole tar file, got no member's header at byte {header}"):
+        read_views(path)
