@@ -51,7 +51,14 @@ class Published:
 
 
 def published_files(checkpoint: Path, cells: Path) -> Published:
-    """Return a published head whose two files are here."""
+    """Return a published head whose two files are here.
+
+    Raises:
+        FileNotFoundError: when one of them is missing.
+    """
+    for what, path in (("checkpoint", checkpoint), (INFO_FILE, cells)):
+        if not path.is_file():
+            raise FileNotFoundError(f"a published head needs its {what}, and there is none at {path}.")
     return Published(checkpoint, cells, checkpoint.name, checkpoint.name)
 
 
@@ -101,7 +108,6 @@ def import_head(published: Published, encoder: EncoderInfo) -> Head:
         encoder: the encoder whose features it reads, by its authors' word: the file does not say.
 
     Raises:
-        FileNotFoundError: when a file is missing.
         ValueError: when it is not such a checkpoint, could run code, or the two files differ in their cells.
     """
     partition = _read_cells(published.cells)
@@ -140,8 +146,6 @@ def import_head(published: Published, encoder: EncoderInfo) -> Head:
 
 def _read_cells(path: Path) -> Partition:
     """Return the partition that only decodes, of a `geocell_info.json` by any name."""
-    if not path.is_file():
-        raise FileNotFoundError(f"a published head needs its {INFO_FILE}, and there is none at {path}.")
     with TemporaryDirectory() as folder:  # its partition.json may lie beside it, of another version
         shutil.copyfile(path, Path(folder) / INFO_FILE)
         try:
@@ -154,8 +158,6 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint; a pickle that wants to run anything is refused before it does."""
     import pickle
 
-    if not path.is_file():
-        raise FileNotFoundError(f"a published head needs its checkpoint, and there is none at {path}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickles that it then refuses

@@ -144,15 +144,14 @@ def test_files_that_are_not_there_or_broken(tmp_path: Path) -> None:
     (tmp_path / "best.pt").write_bytes((tmp_path / "best.pt").read_bytes()[:5000])
     with pytest.raises(ValueError, match=r"must be a checkpoint of torch\.save, got another or a damaged file"):
         import_head(published, STREETCLIP)
-    (tmp_path / "best.pt").unlink()
-    with pytest.raises(FileNotFoundError, match="needs its checkpoint"):
-        import_head(published, STREETCLIP)
     (tmp_path / "info.json").write_text('{"0": {"centroid_lat": 95, "centroid_lon": 0}}')
     with pytest.raises(ValueError, match=r"info\.json must give every cell a place in degrees"):
         import_head(published, STREETCLIP)
     (tmp_path / "info.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"needs its geocell_info\.json"):
-        import_head(published, STREETCLIP)
+    with pytest.raises(FileNotFoundError, match=r"needs its geocell_info\.json, and there is none at .*info\.json"):
+        published_files(tmp_path / "best.pt", tmp_path / "info.json")
+    with pytest.raises(FileNotFoundError, match=r"needs its checkpoint, and there is none at .*none\.pt"):
+        published_files(tmp_path / "none.pt", tmp_path / "info.json")
 
 
 def test_known_heads_are_those_of_the_recipes() -> None:
