@@ -17,7 +17,7 @@ from geocell.decoders import decode as decode_posterior
 from geocell.decoders import require_decoder
 from geocell.files import FORMAT, new_folder, read_json, write_json
 from geocell.head import GeoHead, Head
-from geocell.head_files import load_head, save_head
+from geocell.head_files import ENSEMBLE_FILE, load_head, save_head
 from geocell.offsets import folded_offsets
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from geocell.locations import EncoderInfo, Locations
     from geocell.partitioners.base import Partition
 
-ENSEMBLE_FILE = "ensemble.json"
 _COUNTS = ("n_train", "n_train_outside", "n_val")
 
 

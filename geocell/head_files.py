@@ -25,6 +25,7 @@ from geocell.partitioners.polygons import SHAPES_FILE
 from geocell.recipe import fit_config_from_dict
 
 CONFIG_FILE = "config.json"
+ENSEMBLE_FILE = "ensemble.json"
 WEIGHTS_FILE = "model.safetensors"
 OFFSETS_FILE = "offsets.safetensors"
 SCORES_FILE = "scores.json"
@@ -170,11 +171,16 @@ def find_head(name: str | Path) -> HeadPlace:
             f"a head is a folder or user/repo@revision on the Hub, and there is no folder {name}."
         ) from None
     try:
-        snapshot = _download_head(remote)
+        return fetch_head(remote)
     except (FileNotFoundError, ConnectionError) as error:
         raise type(error)(f"there is no folder {name} here, and {error}") from error
+
+
+def fetch_head(name: HubName) -> HeadPlace:
+    """Fetch a head from the Hub into huggingface_hub's cache; see `find_head`."""
+    snapshot = _download_head(name)
     ignored = pickles(snapshot)
-    remark = f"{remote} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
+    remark = f"{name} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
     return HeadPlace(snapshot.folder, snapshot, remark)
 
 
@@ -205,6 +211,11 @@ def load_head(path: str | Path) -> Head:
     if place.remark:
         warnings.warn(place.remark, stacklevel=2)
     folder = place.folder
+    if (folder / ENSEMBLE_FILE).is_file():
+        raise ValueError(
+            f"expected one head, got the ensemble {folder}: name one of its heads, {folder / '0'} say, or make them "
+            "one with `geocell average`; `geocell.load_ensemble` reads it whole."
+        )
     config = read_json(folder / CONFIG_FILE, "a head")
     if set(config) != _CONFIG_KEYS:
         raise ValueError(

@@ -57,6 +57,10 @@ def test_an_ensemble_is_read_as_written(tmp_path: Path) -> None:
     again = load_ensemble(tmp_path / "both")
     assert again.sha256 == ensemble.sha256
     assert np.array_equal(again.posterior(world()), ensemble.posterior(world()))
+    with pytest.raises(
+        ValueError, match=r"expected one head, got the ensemble .*both: name one of its heads, .*both/0"
+    ):
+        load_head(tmp_path / "both")
     with pytest.raises(FileExistsError, match="exists"):
         ensemble.save(tmp_path / "both")
     heads(3)[2].save(tmp_path / "both" / "1", overwrite=True)
