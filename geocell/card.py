@@ -134,10 +134,10 @@ def head_card(
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
         own_start=OWN_START,
-        own=own,
         own_end=OWN_END,
     )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    text = re.sub(r"\n{3,}", "\n\n", text)
+    return text.replace(f"{OWN_START}\n", f"{OWN_START}\n{own}", 1)
 
 
 def _metadata(title: str, encoder: Mapping[str, Any], scores: Mapping[str, Any] | None, settings: CardSettings) -> str:

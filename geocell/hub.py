@@ -219,6 +219,8 @@ def _one_sentence(name: HubName, write: bool = False) -> Iterator[None]:
         for cause in causes:
             if isinstance(cause, errors.HfHubHTTPError):
                 raise _answered(name, cause, write) from error
+        if write and any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes):
+            raise ConnectionError(f"{name} cannot be written to while HF_HUB_OFFLINE is set: unset it.") from error
         if any(isinstance(cause, errors.OfflineModeIsEnabled | errors.LocalEntryNotFoundError) for cause in causes):
             raise _not_here(name, any(isinstance(cause, errors.OfflineModeIsEnabled) for cause in causes)) from error
         if any(isinstance(cause, connection | json.JSONDecodeError) for cause in causes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from geocell.card import CardSettings, eval_file, own_text, settings_of
-from geocell.files import json_text, new_folder, read_json
+from geocell.card import OWN_START, CardSettings, eval_file, own_text, settings_of
+from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.head import Head
 from geocell.head_files import (
     CONFIG_FILE,
@@ -21,7 +22,7 @@ from geocell.head_files import (
     SCORES_FILE,
     HeadPlace,
     card_of,
-    find_head,
+    fetch_head,
     load_head,
     read_card,
     require_scores_of,
@@ -77,7 +78,8 @@ def push_head(
         FileNotFoundError: when `path` is not the folder of a head.
         PermissionError: without a login or the right to write.
         ConnectionError: when the Hub cannot be reached, or fails; what was half sent is not visible there.
-        ValueError: when the folder is damaged, or its scores are of another head, or the card has texts of two people.
+        ValueError: when the folder is damaged, or its scores are of another head, or text that a
+            person wrote in the card on the Hub would be lost.
     """
     folder, name = Path(path), HubName.parse(repo)
     if not folder.is_dir():
@@ -97,7 +99,7 @@ def push_head(
         facts: dict[str, Any] = {
             "address": str(name) if name.revision != "main" else name.repo,
             "picture": PICTURE_FILE if PICTURE_FILE in add else "",
-            "own": _own_text(name, own_text(local), own_text(there), overwrite),
+            "own": _own_text(name, local, there, overwrite),
             "settings": settings,
         }
         card = card_of(head, scores, **facts)
@@ -117,6 +119,8 @@ def push_head(
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadPlace:
     """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
 
+    A folder here of the repository's name is not looked at.
+
     Args:
         repo: `user/repo@revision`.
         out: folder to make, complete or not at all; without it the head stays in huggingface_hub's cache.
@@ -132,8 +136,10 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
         ConnectionError: when the Hub cannot be reached, or fails.
         ValueError: when it is damaged, or written by another major version.
     """
-    HubName.parse(repo)
-    place = find_head(repo)
+    name = HubName.parse(repo)
+    if out is not None:
+        require_new(Path(out), overwrite)
+    place = fetch_head(name)
     load_head(place.folder)
     if out is None:
         return place
@@ -151,8 +157,9 @@ def _belongs(file: str) -> bool:
 def _public_config(folder: Path) -> bytes:
     """Return `config.json` without the path at which this machine has the encoder."""
     config = read_json(folder / CONFIG_FILE, "a head")
-    if Path(config["encoder"]["source"]).is_absolute():
-        config["encoder"]["source"] = ""
+    encoder = config["encoder"]
+    if encoder["revision"].startswith("sha256:") or Path(encoder["source"]).is_absolute():
+        encoder["source"] = ""
     return json_text(config).encode()
 
 
@@ -164,8 +171,15 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     return read_json(path, "scores") if path.is_file() else None
 
 
-def _own_text(name: HubName, here: str, there: str, overwrite: bool) -> str:
+def _own_text(name: HubName, local: str, remote: str, overwrite: bool) -> str:
     """Return what a person wrote in one of two cards; both may not say different things."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", remote, flags=re.DOTALL)
+    if body.strip() and OWN_START not in body and not overwrite:
+        raise ValueError(
+            f"the card of {name} has no place marked for text of its own, and all of it would be replaced: keep what "
+            f"matters in that place of {CARD_FILE} in the folder, then pass --overwrite."
+        )
+    here, there = own_text(local), own_text(remote)
     if here and there and here != there and not overwrite:
         raise ValueError(
             f"the card of {name} has text of its own that differs from that of the folder's card: make them the same, "

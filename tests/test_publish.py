@@ -171,6 +171,8 @@ def test_offline_works_from_the_cache(hub: Hub, folder: Path, monkeypatch: pytes
         FileNotFoundError, match=r"me/head@v2 is not wholly in the local cache, and HF_HUB_OFFLINE is set"
     ):
         load_head("me/head@v2")
+    with pytest.raises(ConnectionError, match="me/head@main cannot be written to while HF_HUB_OFFLINE is set: unset"):
+        push_head(folder, "me/head")
 
 
 def test_what_is_cached_works_while_the_hub_is_down(hub: Hub, folder: Path) -> None:
@@ -338,6 +340,48 @@ def test_what_a_person_wrote_is_kept(hub: Hub, folder: Path) -> None:
         push_head(folder, "me/head")
     push_head(folder, "me/head", overwrite=True)
     assert "Photos by Bob." in hub.files("me/head")["README.md"].decode()
+
+
+def test_a_text_with_empty_lines_stays_as_it_was_written(hub: Hub, folder: Path) -> None:
+    text, readme = "One.\n\n\n\nTwo.", folder / "README.md"
+    readme.write_text(readme.read_text().replace(OWN_START, f"{OWN_START}\n{text}"))
+    for _ in range(2):
+        push_head(folder, "me/head")
+        assert f"{OWN_START}\n{text}\n{OWN_END}" in hub.files("me/head")["README.md"].decode()
+
+
+def test_a_card_of_another_hand_is_not_replaced_unasked(hub: Hub, folder: Path) -> None:
+    hub.put("me/head", {"README.md": b"---\nlicense: apache-2.0\n---\n"})  # what the Hub's own form makes
+    push_head(folder, "me/head")
+    assert ModelCard(hub.files("me/head")["README.md"].decode()).data.license == "apache-2.0"
+    hub.put("me/head", {"README.md": b"---\nlicense: mit\n---\n# Written by hand\n"})
+    with pytest.raises(ValueError, match="the card of me/head@main has no place marked for text of its own, and all"):
+        push_head(folder, "me/head")
+    assert b"Written by hand" in hub.files("me/head")["README.md"]
+    push_head(folder, "me/head", overwrite=True)
+    assert b"Written by hand" not in hub.files("me/head")["README.md"]
+
+
+def test_a_pull_does_not_take_a_folder_here_for_the_repository(
+    hub: Hub, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_head(folder, "me/head")
+    make_head(seed=1).save(tmp_path / "me" / "head")
+    monkeypatch.chdir(tmp_path)
+    assert load_head(pull_head("me/head", "copy").folder).sha256 == load_head(folder).sha256
+    hub.requests.clear()
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        pull_head("me/head", "copy")
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(("source", "revision"), [("/home/ann/tower", "c0ffee"), ("secret/tower", "sha256:12")])
+def test_the_path_of_an_encoder_here_is_not_pushed(hub: Hub, tmp_path: Path, source: str, revision: str) -> None:
+    head = make_head()
+    replace(head, encoder=replace(head.encoder, source=source, revision=revision)).save(tmp_path / "head")
+    push_head(tmp_path / "head", "me/head")
+    assert json.loads(hub.files("me/head")["config.json"])["encoder"]["source"] == ""
+    assert all(source.encode() not in content for content in hub.files("me/head").values())
 
 
 def test_no_token_leaves_the_login(hub: Hub, folder: Path, tmp_path: Path) -> None:

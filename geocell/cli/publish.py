@@ -81,11 +81,8 @@ def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json
         overwrite: replace an existing folder.
         json: print one JSON object.
     """
-    from geocell.files import require_new
     from geocell.publish import pull_head
 
-    if out is not None:
-        require_new(out, overwrite)
     place = pull_head(repo, out, overwrite=overwrite)
     if place.remark:
         note(place.remark)
