@@ -102,12 +102,12 @@ def test_what_it_says() -> None:
 
 
 def test_its_recipe_is_one(tmp_path: Path) -> None:
-    from geocell.recipe import fit_config_from
+    from geocell.recipe import read_recipe
 
     config = FitConfig(epochs=7, haversine=0.05, fusion="logit")
     card = card_of(replace(make_head(), config=config), None)
     (tmp_path / "recipe.toml").write_text(card.split("```toml\n")[1].split("```")[0])
-    assert fit_config_from(tmp_path / "recipe.toml") == config
+    assert FitConfig(**read_recipe(tmp_path / "recipe.toml")["fit"]) == config
 
 
 def test_what_a_person_wrote_and_set_stays_when_scores_come(tmp_path: Path) -> None:
