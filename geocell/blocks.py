@@ -18,7 +18,7 @@ from geocell.locations import Locations
 from geocell.recipe import FitConfig
 
 MIN_STEPS = 8
-"""Steps of an epoch at least: with the batches of a large set, a few hundred locations would see too few steps."""
+"""Steps of an epoch at least, but for rounding: the batches of a large set are too few for a few hundred locations."""
 
 _CHUNKS = 32
 """Pieces of a block that are neighbours on the disk: more of them mix better, fewer read faster."""

@@ -28,7 +28,7 @@ class FitConfig:
 
     Attributes:
         epochs: passes over the training locations, at most.
-        batch_size: training locations per step, at most; an epoch has 8 steps or more.
+        batch_size: training locations per step, at most; an epoch has about 8 steps or more.
         lr: peak learning rate of AdamW; cosine decay to 0 over all epochs.
         weight_decay: decoupled weight decay of the Linear's weight; biases and the norm have none.
         dropout: share of the normalised features set to 0 while training.

@@ -34,7 +34,8 @@ def merge_caches(
         overwrite: replace an existing cache.
 
     Raises:
-        ValueError: for fewer than two caches, other encoders, or a location id that means different places.
+        ValueError: for fewer than two caches, one of them twice, other encoders, or a location id that means
+            different places.
         FileExistsError: when `out` exists and `overwrite` is false.
     """
     import pandas as pd
@@ -42,6 +43,10 @@ def merge_caches(
     caches = [FeatureCache.open(folder) for folder in folders]
     if len(caches) < 2:
         raise ValueError(f"merging needs at least two caches, got {len(caches)}.")
+    homes = [cache.folder.resolve() for cache in caches]
+    twice = [str(home) for home in homes if homes.count(home) > 1]
+    if twice:
+        raise ValueError(f"merging takes every cache once, got {twice[0]} twice: its views would count double.")
     first = caches[0]
     for other in caches[1:]:
         first.encoder.require_same(other.encoder, str(first.folder), str(other.folder))

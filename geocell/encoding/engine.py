@@ -138,7 +138,7 @@ def require_settings(
     for name, value, least in (("batch_size", batch_size, 1), ("workers", workers, 0), ("shard_rows", shard_rows, 1)):
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}.")
-    if image_timeout <= 0:
+    if not image_timeout > 0:  # NaN is not
         raise ValueError(f"image_timeout must be more than 0, got {image_timeout}.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ SWEEP_KEYS = ("partitions", "seeds")
 """Keys of `[sweep]`: folders of partitions, every config on each; seeds, every config with each."""
 
 _SWEEP_TABLES = ("sweep", "fit", "configs")
+_NAME = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,11 @@ def _rows_of_sweep(path: Path) -> list[Row]:
             if not isinstance(changes, dict):
                 raise ValueError(  # noqa: TRY004 - every mistake in a recipe is one kind of error
                     f"{path} [configs] must have a table for every config, got {config_name} = {changes!r}."
+                )
+            if config_name and not _NAME.fullmatch(config_name):
+                raise ValueError(
+                    f"{path} [configs] must name configs by letters, digits, '.', '_' and '-', which name folders too, "
+                    f"got {config_name!r}."
                 )
             stated = {**tables.get("fit", {}), **changes}
             init = stated.pop("init", None)

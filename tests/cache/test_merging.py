@@ -49,6 +49,8 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
         merge_caches([tmp_path / "a", tmp_path / "half"], tmp_path / "c")
     with pytest.raises(ValueError, match="at least two caches, got 1"):
         merge_caches([tmp_path / "a"], tmp_path / "c")
+    with pytest.raises(ValueError, match=r"takes every cache once, got .*a twice"):
+        merge_caches([tmp_path / "a", str(tmp_path / "far" / ".." / "a")], tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
 

@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import subprocess
@@ -153,7 +154,8 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: Towe
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("batch_size", 0), ("shard_rows", 0), ("workers", -1), ("image_timeout", 0)]
+    ("name", "value"),
+    [("batch_size", 0), ("shard_rows", 0), ("workers", -1), ("image_timeout", 0), ("image_timeout", math.nan)],
 )
 def test_bad_sizes(tmp_path: Path, clip: TowerEncoder, name: str, value: int) -> None:
     with pytest.raises(ValueError, match=rf"{name} .*{value}"):

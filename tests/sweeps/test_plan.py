@@ -70,6 +70,7 @@ def test_a_sweep_file_is_every_config_on_every_partition(world: Path) -> None:
         ('[sweep]\npartitions = ["one"]\nseeds = [1.5]\n', r"seeds must be a list of whole numbers, got \[1\.5\]"),
         ('[sweep]\npartitions = ["one"]\n[configs.a]\nepoch = 1\n', r"\[configs\.a\] must have keys among .*got epoch"),
         ('[sweep]\npartitions = ["one"]\n[configs]\na = 1\n', r"must have a table for every config, got a = 1"),
+        ('[sweep]\npartitions = ["one"]\n[configs."a/b"]\nepochs = 1\n', r"must name configs by letters, .*got 'a/b'"),
         ('[sweep]\npartitions = ["one"]\n[configs.a]\ninit = "b"\n', r"init must name a row of the sweep .*'one-b'"),
         ('[sweep]\npartitions = ["one"]\n[configs.a]\ninit = "a"\n', r"start from itself, got one-a <- one-a"),
         ('[sweep]\npartitions = ["one"]\n[published]\nx = 1\n', r"must have tables among sweep, fit, configs"),
