@@ -54,8 +54,19 @@ TOWERS = (
     Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=2, turns=1),
 )
 QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=4, turns=1),)
-ON_A_GPU = 64
-"""Times as many images where there is a GPU."""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How many images the model alone, the slow loops, and the whole encoding get, which goes over the same files."""
+
+    alone: int
+    loops: int
+    rows: int
+
+
+ON_A_GPU = Amounts(alone=1024, loops=128, rows=8192)
+"""Batches enough that decoding, copying and computing overlap, and rows enough that processes decode."""
 
 
 def make_tower(tower: Tower, folder: Path) -> Path:
@@ -110,8 +121,10 @@ def flops_per_image(encoder: TowerEncoder, image: NDArray[Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def methods(tower: Tower, work: Path, paths: list[Path], device: str) -> list[tuple[str, str, Callable[[], Any]]]:
-    """Return (method, arithmetic, what runs it over all images)."""
+def methods(
+    tower: Tower, work: Path, paths: list[Path], amounts: Amounts, device: str
+) -> list[tuple[str, str, int, Callable[[], Any]]]:
+    """Return (method, arithmetic, its number of images, what runs it over them)."""
     import pandas as pd
     from transformers import AutoImageProcessor, CLIPVisionModel, pipeline
 
@@ -121,20 +134,22 @@ def methods(tower: Tower, work: Path, paths: list[Path], device: str) -> list[tu
     models: Any = CLIPVisionModel
     model: Any = models.from_pretrained(folder).eval().to(device)
     pipe: Any = pipeline("image-feature-extraction", model=model, image_processor=processor, device=device, pool=True)
-    frame = pd.DataFrame({"image": [path.name for path in paths], "lat": 1.0, "lon": np.arange(len(paths)) / 1e3})
+    names = [paths[row % len(paths)].name for row in range(amounts.rows)]
+    frame = pd.DataFrame({"image": names, "lat": 1.0, "lon": np.arange(len(names)) / 1e3})
+    few = paths[: amounts.loops]
     table = table_from_frame(frame, paths[0].parent)
 
     def one_by_one() -> NDArray[np.float32]:
         with torch.no_grad():
-            inputs = (processor(images=Image.open(path), return_tensors="pt").to(device) for path in paths)
+            inputs = (processor(images=Image.open(path), return_tensors="pt").to(device) for path in few)
             return np.stack([model(**values).pooler_output[0].cpu().numpy() for values in inputs])
 
     def by_pipeline() -> NDArray[np.float32]:
-        return np.asarray(pipe([str(path) for path in paths], batch_size=batch), np.float32).reshape(len(paths), -1)
+        return np.asarray(pipe([str(path) for path in few], batch_size=batch), np.float32).reshape(len(few), -1)
 
-    found: list[tuple[str, str, Callable[[], Any]]] = [
-        ("loop of one-image calls", "float32", one_by_one),
-        ("transformers pipeline", "float32", by_pipeline),
+    found: list[tuple[str, str, int, Callable[[], Any]]] = [
+        ("loop of one-image calls", "float32", len(few), one_by_one),
+        ("transformers pipeline", "float32", len(few), by_pipeline),
     ]
     for dtype in ("float32", "bfloat16"):
         encoder = TowerEncoder(str(folder), device=device, dtype=dtype)
@@ -151,7 +166,10 @@ def methods(tower: Tower, work: Path, paths: list[Path], device: str) -> list[tu
             with tempfile.TemporaryDirectory(dir=work) as out:
                 return np.asarray(encode(table, encoder, Path(out) / "c", batch_size=batch).features, np.float32)
 
-        found += [("model alone on ready tensors", dtype, alone), ("geocell encode", dtype, ours)]
+        found += [
+            ("model alone on ready tensors", dtype, len(paths), alone),
+            ("geocell encode", dtype, amounts.rows, ours),
+        ]
     return found
 
 
@@ -174,15 +192,17 @@ def measure(tower: Tower, device: str, peaks: dict[str, float]) -> list[dict[str
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         (work / "images").mkdir()
-        paths = make_images(work / "images", tower.images * (ON_A_GPU if device == "cuda" else 1))
-        runs = methods(tower, work, paths, device)
+        amounts = ON_A_GPU if device == "cuda" else Amounts(tower.images, tower.images, tower.images)
+        paths = make_images(work / "images", amounts.alone)
+        runs = methods(tower, work, paths, amounts, device)
         encoder = TowerEncoder(str(work / "tower"), device=device, dtype="float32")
         flops = flops_per_image(encoder, encoder.preprocess(Image.open(paths[0])))
-        features = [run() for _, _, run in runs]  # warm
-        seconds = np.array([[_seconds(run, device) for _, _, run in runs] for _ in range(tower.turns)])
+        features = [run()[: amounts.loops] for *_, run in runs]  # warm
+        turns = [[_seconds(run, device) / count for *_, count, run in runs] for _ in range(tower.turns)]
+        seconds = np.array(turns)  # of an image
     rows = []
-    for column, (method, dtype, _) in enumerate(runs):
-        rate = len(paths) / median(seconds[:, column])
+    for column, (method, dtype, count, _) in enumerate(runs):
+        rate = 1 / median(seconds[:, column])
         alone = next(i for i, run in enumerate(runs) if run[:2] == ("model alone on ready tensors", dtype))
         rows.append(
             {
@@ -198,7 +218,7 @@ def measure(tower: Tower, device: str, peaks: dict[str, float]) -> list[dict[str
                 "matmul_gflop_per_s": f"{peaks[dtype] / 1e9:.4g}",
                 "least_cosine_to_the_loop": f"{_cosine(features[0], features[column]):.6f}",
                 "threads": torch.get_num_threads(),
-                "images": len(paths),
+                "images": count,
                 "turns": tower.turns,
             }
         )
