@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.encoders.protocol import Encoder
+from geocell.encoders.protocol import Encoder, starter
 from geocell.locations import EncoderInfo
 from geocell.transforms import Transform
 
@@ -101,6 +101,10 @@ class AveragedEncoder:
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return the (B, D) mean features of (B, looks, …) pixels."""
+        return self.start(pixels)()
+
+    def start(self, pixels: NDArray[Any]) -> Callable[[], NDArray[np.float32]]:
+        """Begin a batch, and return what waits for its features; see `starter`."""
         batch, looks = pixels.shape[:2]
-        features = self._encoder(np.ascontiguousarray(pixels.reshape(batch * looks, *pixels.shape[2:])))
-        return np.asarray(features.reshape(batch, looks, -1).mean(axis=1), dtype=np.float32)
+        features = starter(self._encoder)(np.ascontiguousarray(pixels.reshape(batch * looks, *pixels.shape[2:])))
+        return lambda: np.asarray(features().reshape(batch, looks, -1).mean(axis=1), dtype=np.float32)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.encoders.protocol import starter
 from geocell.encoding.pool import Batch, DecodePool
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ShardEncoder:
         self, encoder: Encoder, pool: DecodePool, batch_size: int, progress: Callable[[int], object] | None = None
     ) -> None:
         """Take an encoder and a pool, whose batches hold `batch_size` images; `progress` is told how many are done."""
-        self._start, self._dim = _starter(encoder), encoder.info.dim
+        self._start, self._dim = starter(encoder), encoder.info.dim
         self._pool, self._batch_size, self._progress = pool, batch_size, progress
 
     def encode(self, shards: Iterable[Shard]) -> Iterator[EncodedShard]:
@@ -102,23 +103,6 @@ class ShardEncoder:
         shard.problems.update({batch.first + row: text for row, text in batch.problems.items()})
         if self._progress is not None:
             self._progress(len(batch.references))
-
-
-def _starter(encoder: Encoder) -> Callable[[NDArray[Any]], Callable[[], NDArray[np.float32]]]:
-    """Return what begins a batch: the encoder's own `start`, which may return before it is done, or its call.
-
-    The `start` of a class whose `__call__` was overridden further down is not what that call computes.
-    """
-    owners = [name for cls in type(encoder).__mro__ for name in ("start", "__call__") if name in vars(cls)]
-    if owners[0] == "start":
-        start: Callable[[NDArray[Any]], Callable[[], NDArray[np.float32]]] = encoder.start  # type: ignore[attr-defined]
-        return start
-
-    def call(pixels: NDArray[Any]) -> Callable[[], NDArray[np.float32]]:
-        features = encoder(pixels)
-        return lambda: features
-
-    return call
 
 
 def _nothing() -> NDArray[np.float32]:

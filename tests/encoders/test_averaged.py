@@ -1,6 +1,7 @@
 """The mean over several looks at an image."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,23 @@ def test_flips_are_no_order() -> None:
     encoder = AveragedEncoder(TinyEncoder(), "flip")
     image = noise()
     np.testing.assert_allclose(encode_images([image], encoder), encode_images([flip(image)[1]], encoder))
+
+
+def test_a_batch_begins_as_the_inner_encoder_begins_it() -> None:
+    begun: list[int] = []
+
+    class Slow(TinyEncoder):
+        def start(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
+            begun.append(len(pixels))
+            return lambda: TinyEncoder.__call__(self, pixels)
+
+        def __call__(self, pixels: np.ndarray) -> np.ndarray:
+            return self.start(pixels)()
+
+    pixels = np.stack([AveragedEncoder(TinyEncoder(), "flip").preprocess(noise())] * 3)
+    wait = AveragedEncoder(Slow(), "flip").start(pixels)
+    assert begun == [6]
+    np.testing.assert_array_equal(wait(), AveragedEncoder(TinyEncoder(), "flip")(pixels))
 
 
 def test_a_cache_says_so(tmp_path: Path) -> None:
