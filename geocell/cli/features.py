@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -106,7 +108,8 @@ def encode(
         note(f"loading the encoder {encoder}")
     if engine == "ray":
         load = partial(load_encoder, **loading, device=device)
-        cache = encode_with_ray(table, load, out, actors=actors, strict=strict, **options)
+        with redirect_stdout(sys.stderr):  # where Ray's threads report what they lost; the result alone goes to stdout
+            cache = encode_with_ray(table, load, out, actors=actors, strict=strict, **options)
     elif devices is not None:
         cache = encode_on_devices(table, loading, parse_devices(devices), out, options, strict)
     else:
