@@ -73,6 +73,13 @@ def test_cell_whose_children_would_all_be_small_stays_whole() -> None:
     assert both[1].names == ("831f8dfffffffff",)
 
 
+def test_finest_resolution_there_is() -> None:
+    points = np.array([[48.0, 11.0], [48.0, 11.0001], [48.00001, 11.0]])
+    partition = H3AdaptivePartitioner(max_count=1, max_resolution=15).fit(points)
+    assert set(partition.names) == plain_adaptive(points, 1, 1, range(1, 16))
+    assert partition.locate(points).cells.tolist() == partition.nearest(points).tolist()
+
+
 def test_cell_never_seen_is_a_guess() -> None:
     partition = H3AdaptivePartitioner(max_count=1, min_resolution=3).fit([[48.0, 11.0], [52.0, 13.0]])
     assignment = partition.locate([[48.01, 11.01], [60.0, 20.0]])
