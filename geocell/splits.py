@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.files import FORMAT, read_json, require_new, write_json
-from geocell.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, chord_from_km, unit_vectors
+from geocell.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.locations import Locations
-from geocell.views import latlon_keys
+from geocell.neighbours import connected_places
+from geocell.views import latlon_keys, rounded_latlon
 
 if TYPE_CHECKING:
     from geocell.cache import FeatureCache
@@ -98,8 +99,8 @@ def make_splits(
     """Draw train, val and test at random, keeping neighbours together.
 
     Locations with one coordinate (to 1e-6 degrees), and locations closer than `buffer_km` directly or by a chain of
-    neighbours, form a group; whole groups are dealt to the split that lacks most of its share. The draw depends
-    on the locations and the seed, not on the order of the rows.
+    neighbours, form a group; whole groups are dealt to the split that lacks most of its share, of those whose share
+    they do not exceed. The draw depends on the locations and the seed, not on the order of the rows.
 
     Args:
         ids: (P,) location ids, or (N,) one per view: repeated ids are one location.
@@ -114,7 +115,7 @@ def make_splits(
     if len(ids) == 0:
         raise ValueError("splits need at least one location with a position, got none.")
     shares = np.asarray(fractions, dtype=np.float64)
-    if shares.shape != (3,) or (shares < 0).any() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
+    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
         raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
     if not buffer_km >= 0:
         raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
@@ -188,17 +189,16 @@ def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_k
     """Return the (n_locations,) group of every location: connected by a shared coordinate or by nearness."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
 
-    _, keys = np.unique(latlon_keys(latlon), return_inverse=True)
-    left, right = [codes], [keys + n_locations]
+    marks = [np.unique(rounded_latlon(latlon).view(np.complex128)[:, 0], return_inverse=True)[1]]
     if buffer_km > 0:
-        pairs = cKDTree(unit_vectors(latlon)).query_pairs(chord_from_km(buffer_km), output_type="ndarray")
-        left.append(codes[pairs[:, 0]])
-        right.append(codes[pairs[:, 1]])
-    rows, columns = np.concatenate(left), np.concatenate(right)
-    n = n_locations + int(keys.max()) + 1
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), shape=(n, n))
+        marks.append(connected_places(latlon, buffer_km))
+    columns, n = [], n_locations
+    for mark in marks:
+        columns.append(mark + n)
+        n += int(mark.max()) + 1
+    rows = np.tile(codes, len(marks))
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
     _, first, groups = np.unique(labels[:n_locations], return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))  # groups numbered by their first location: a canonical order
@@ -206,20 +206,26 @@ def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_k
 
 
 def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal groups in random order, each to the split that is furthest below its share."""
-    target = shares * sizes.sum()
-    have = np.zeros(3)
-    empty = shares > 0
+    """Deal groups in random order, each to the split furthest below its share.
+
+    Groups larger than the smallest share come first, while there is room for them elsewhere. A group that would fill a
+    split beyond its share by a location or more goes to the next one; one too large for all goes where most room is.
+    """
+    target = (shares * sizes.sum()).tolist()
+    have = [0] * len(target)
     out = np.empty(len(sizes), dtype=np.int64)
+    wanted = [i for i, size in enumerate(target) if size > 0]
     order = rng.permutation(len(sizes))
-    for position, group in enumerate(order):
+    order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
+    for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
         # the last groups go to splits that would otherwise stay empty
-        must = empty if empty.sum() >= len(order) - position else np.ones(3, dtype=bool)
-        lack = np.where(must & (shares > 0), (target - have) / np.maximum(target, 1e-12), -np.inf)
-        choice = int(np.argmax(lack))
+        empty = [i for i in wanted if not have[i]]
+        candidates = empty if len(empty) >= len(order) - position else wanted
+        fitting = [i for i in candidates if have[i] + size - target[i] < 1]
+        room = [(target[i] - have[i]) / (target[i] if fitting else 1) for i in fitting or candidates]
+        choice = (fitting or candidates)[room.index(max(room))]
         out[group] = choice
-        have[choice] += sizes[group]
-        empty[choice] = False
+        have[choice] += size
     return out
 
 

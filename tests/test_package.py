@@ -16,6 +16,7 @@ HEAVY = ("torch", "transformers", "geopandas", "sklearn", "pandas", "scipy", "ma
 LEVELS = {
     "geodesy": 0, "files": 0, "intervals": 0, "downloads": 0, "parquet_rows": 0, "_version": 0,
     "locations": 1, "decoders": 1, "paths": 1, "losses": 1, "views": 2, "outlines": 1, "devices": 0, "shapes": 1,
+    "neighbours": 1,
     "transforms": 1, "image_sources": 1, "hub": 1,
     "cache": 2.5, "torch_encoder": 2, "partitioners": 2, "recipe": 2, "encoders": 3, "splits": 3, "encoding": 4,
     "cells_geometry": 3, "offsets": 3, "inputs": 2, "card": 3, "head": 4, "head_files": 5, "published": 5, "metrics": 5,

@@ -62,12 +62,32 @@ def test_a_buffer_keeps_neighbours_together() -> None:
     assert leak_report(splits, ids_of(300), latlon)["test"]["min_km"] >= 60
 
 
+@pytest.mark.parametrize("sizes", [[120, 80, 60, 40] + [10] * 70, [250, 90] + [5] * 132, [350] + [30] * 20 + [1] * 50])
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2)])
+def test_large_groups_leave_the_fractions(sizes: list[int], fractions: tuple[float, ...]) -> None:
+    latlon = np.repeat(spread(len(sizes)), sizes, axis=0)
+    for seed in range(20):
+        ids = make_splits(ids_of(1000), latlon, fractions, seed).ids
+        shares = [len(ids[name]) / 1000 for name in ("train", "val", "test")]
+        np.testing.assert_allclose(shares, fractions, atol=0.04)
+
+
+def test_a_group_too_large_for_every_split_goes_where_most_room_is() -> None:
+    latlon = np.repeat(spread(31), [70] + [1] * 30, axis=0)
+    for seed in range(20):
+        splits = make_splits(ids_of(100), latlon, (0.4, 0.3, 0.3), seed)
+        assert all(splits.ids.values())
+        assert len(splits.ids["train"]) >= 70
+
+
 def test_nearest_is_the_least_of_the_matrix() -> None:
     a, b = spread(20, 1), spread(30, 2)
     np.testing.assert_allclose(nearest_km(a, b), distance_matrix_km(a, b).min(axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize("fractions", [(0.8, 0.1), (0.5, 0.1, 0.1), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "fractions", [(0.8, 0.1), (0.5, 0.1, 0.1), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5), (0.8, np.nan, 0.1)]
+)
 def test_bad_fractions(fractions: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="fractions must be three numbers"):
         make_splits(ids_of(10), spread(10), fractions)

@@ -2,7 +2,14 @@
 
 from geocell.views.columns import ColumnNames
 from geocell.views.reading import read_views
-from geocell.views.table import ViewTable, latlon_keys, location_column, location_coordinates, table_from_frame
+from geocell.views.table import (
+    ViewTable,
+    latlon_keys,
+    location_column,
+    location_coordinates,
+    rounded_latlon,
+    table_from_frame,
+)
 
 __all__ = [
     "ColumnNames",
@@ -11,5 +18,6 @@ __all__ = [
     "location_column",
     "location_coordinates",
     "read_views",
+    "rounded_latlon",
     "table_from_frame",
 ]

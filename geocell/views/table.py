@@ -64,12 +64,17 @@ class ViewTable:
         return digest.hexdigest()
 
 
-def latlon_keys(latlon: Floats) -> list[str]:
-    """Return a text key of every coordinate, to 1e-6 degrees (11 cm)."""
+def rounded_latlon(latlon: Floats) -> Floats:
+    """Return (P, 2) degrees to 1e-6 (11 cm), each place written in one way."""
     rounded = np.round(latlon, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
     rounded[rounded[:, 1] == -180.0, 1] = 180.0
     rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # a pole has one longitude
-    return [f"{lat:.6f},{lon:.6f}" for lat, lon in rounded.tolist()]
+    return rounded
+
+
+def latlon_keys(latlon: Floats) -> list[str]:
+    """Return a text key of every coordinate; see `rounded_latlon`."""
+    return [f"{lat:.6f},{lon:.6f}" for lat, lon in rounded_latlon(latlon).tolist()]
 
 
 def table_from_frame(
