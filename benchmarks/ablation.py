@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from multiprocessing import get_context
 from typing import Any
@@ -26,15 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import set_num_threads
 
+from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, QUICK, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE, nearest_answer, real_locations
-from geocell.decoders import decode
+from geocell.ensemble import Ensemble
 from geocell.fit import fit_head
 from geocell.geodesy import distance_km
 from geocell.intervals import N_DRAWS, percentile_interval
 from geocell.locations import Locations
 from geocell.metrics import balscore_of
-from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partitioner
 from geocell.recipe import FitConfig
 from geocell.sweeps.results import seed_interval
 from geocell.views import latlon_keys
@@ -42,81 +42,10 @@ from geocell.views import latlon_keys
 REPEATS = {False: 3, True: 2}
 """How often folds are dealt by location, and by place."""
 
-DEFAULT = "default"
-CLUSTERS = KMeansPartitioner(k=64, seed=0)
 RADII_KM = (25, 200, 750)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One line of the table.
-
-    Attributes:
-        name: what it is called.
-        group: what it is about.
-        fit: fields of `FitConfig` that differ from the defaults.
-        partitioner: of the cells.
-        base: the case it differs from by one change.
-        second: fields of a second stage that starts from the first; empty for one stage.
-        validate: whether an eighth of the training folds selects the epoch, or is trained on too.
-        heads: how many seeds are averaged.
-        candidate: whether the best is chosen from it.
-    """
-
-    name: str
-    group: str
-    fit: Mapping[str, Any] = field(default_factory=dict)
-    partitioner: Partitioner = CLUSTERS
-    base: str = DEFAULT
-    second: Mapping[str, Any] = field(default_factory=dict)
-    validate: bool = True
-    heads: int = 1
-    candidate: bool = False
-
-
-MORE = KMeansPartitioner(k=128, seed=0)
-H3 = H3Partitioner(resolution=2)
-WHOLE = {"epochs": 40}
-CASES = (
-    Case(DEFAULT, "default", candidate=True),
-    *(Case(f"haversine {value}", "loss", {"haversine": value}) for value in (0.001, 0.003, 0.01)),
-    *(Case(f"expected_distance {value}", "loss", {"expected_distance": value}) for value in (0.001, 0.003)),
-    Case("second stage, haversine 0.01", "loss", second={"epochs": 10, "haversine": 0.01}),
-    *(Case(f"weight_exponent {value}", "weights", {"weight_exponent": value}) for value in (0.0, 0.5)),
-    *(Case(f"weight_cap {value:g}", "weights", {"weight_cap": value}) for value in (1.0, 1000.0)),
-    *(Case(f"label_smoothing {value:g}", "smoothing", {"label_smoothing": value}) for value in (0.0, 0.2)),
-    *(Case(f"smoothing_km {value}", "smoothing", {"smoothing_km": value}) for value in (75, 200)),
-    Case("smoothing_km 75, not normalised", "smoothing", {"smoothing_km": 75, "smoothing_normalized": False}),
-    Case("H3 resolution 2", "hierarchy", partitioner=H3),
-    *(Case(f"hierarchy {value}", "hierarchy", {"hierarchy": value}, H3, "H3 resolution 2") for value in (0.3, 1.0)),
-    *(Case(f"fusion {value}", "views", {"fusion": value}) for value in ("logit", "attention")),
-    Case("view_dropout 0.5", "views", {"view_dropout": 0.5}),
-    *(Case(f"dropout {value}", "regularisation", {"dropout": value}) for value in (0.1, 0.6)),
-    Case("ema 0.9", "averaging", {"ema": 0.9}),
-    Case("ensemble of 5 seeds", "averaging", heads=5),
-    *(Case(f"{k} cells", "cells", partitioner=KMeansPartitioner(k=k, seed=0)) for k in (32, 128)),
-    Case("40 epochs, validation trained on", "whole", WHOLE, validate=False, candidate=True),
-    Case("the same, dropout 0.1", "whole", {**WHOLE, "dropout": 0.1}, validate=False, candidate=True),
-    Case("the same, 128 cells", "whole", WHOLE, MORE, validate=False, candidate=True),
-    Case(
-        "the same, 128 cells, weight_exponent 0.5",
-        "whole",
-        {**WHOLE, "weight_exponent": 0.5},
-        MORE,
-        validate=False,
-        candidate=True,
-    ),
-)
-BY_PLACE = (
-    DEFAULT, "haversine 0.001", "haversine 0.01", "weight_exponent 0.5", "label_smoothing 0", "smoothing_km 75",
-    "dropout 0.1", "fusion logit", "ensemble of 5 seeds", "128 cells",
-)  # fmt: skip
-"""Cases with folds by place too, besides the candidates."""
-
-QUICK = (DEFAULT, "haversine 0.01", "fusion logit", "40 epochs, validation trained on")
 
 
 def folds(locations: Locations, seed: int, by_place: bool) -> list[Ints]:
@@ -139,15 +68,16 @@ def answered(case: Case, locations: Locations, rest: Ints, test: Ints, seed: int
     n_val = int(VALIDATION_SHARE * len(rest)) if case.validate else 0
     train, val, unseen = locations.take(rest[n_val:]), locations.take(rest[:n_val]), locations.take(test)
     partition = case.partitioner.fit(locations.take(rest).latlon)
-    posterior = np.zeros((len(test), len(partition)))
+    heads = []
     for number in range(case.heads):
         common: dict[str, Any] = {"seed": 100 * seed + number, "device": "cpu"}
         head = fit_head(train, val, partition, FitConfig(**common, **case.fit))
         if case.second:
             head = fit_head(train, val, partition, FitConfig(**common, **{**case.fit, **case.second}), init=head)
-        posterior += head.posterior(unseen)
-    points = decode(head.config.decode, posterior / case.heads, partition.centroids)
-    return distance_km(points, unseen.latlon)
+        heads.append(head)
+    answering = Ensemble(tuple(heads)) if len(heads) > 1 else heads[0]
+    pieces = [points for _, _, points in answering.answer_chunks(unseen, heads[0].config.decode, "cpu")]
+    return distance_km(np.concatenate(pieces), unseen.latlon)
 
 
 def nearest(locations: Locations, rest: Ints, test: Ints) -> Floats:

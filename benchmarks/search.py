@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from torch import set_num_threads
 
-from benchmarks.ablation import DEFAULT, Case, Protocol, row_of
+from benchmarks.ablation import Protocol, row_of
+from benchmarks.ablation_cases import DEFAULT, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations

@@ -1,12 +1,14 @@
 """The protocol of the ablation: how folds are dealt, what a difference is, and that choosing sees no answer."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
 from benchmarks import ablation
-from benchmarks.ablation import CASES, DEFAULT, Case, Protocol, chosen, folds, inner_scores, places_of, row_of
+from benchmarks.ablation import Protocol, answered, chosen, folds, inner_scores, places_of, row_of
+from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, OFFSETS, QUICK, Case
 from benchmarks.readme_heads import verdict
 from benchmarks.simulation import simulated_locations
 from geocell.locations import Locations
@@ -39,7 +41,9 @@ def test_every_case_differs_from_a_case_that_is_there() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
     assert {case.base for case in CASES} <= set(names)
-    assert set(ablation.BY_PLACE) | set(ablation.QUICK) <= set(names)
+    assert set(BY_PLACE) | set(QUICK) <= set(names)
+    compared = {case.name for case in CASES if case.name in BY_PLACE or case.candidate}
+    assert {case.base for case in CASES if case.name in compared} <= compared
 
 
 def test_differences_are_paired_and_in_percent(locations: Locations) -> None:
@@ -86,6 +90,38 @@ def test_a_case_is_fitted_and_answers(locations: Locations) -> None:
     assert distances.shape == (1, 60)
     assert (distances > 0).all()
     assert Protocol(locations, by_place=True, repeats=1).distances(None).shape == (1, 60)
+
+
+def test_offsets_answer_inside_the_cells_of_their_base(locations: Locations) -> None:
+    rest, test = Protocol(locations, by_place=False, repeats=1).dealt(0)[0]
+    base = Case("base", "x", {"epochs": 3}, KMeansPartitioner(k=5), validate=False)
+    moved = replace(base, fit={"epochs": 3, **OFFSETS})
+    still = replace(base, fit={"epochs": 3, "offsets": 1.0})
+    km = [answered(case, locations, rest, test, seed=0) for case in (base, still, moved)]
+    assert np.array_equal(km[0], km[1])  # the posterior is the same: offsets and base differ by the decoder alone
+    assert (km[0] != km[2]).any()
+    radius = float(base.partitioner.fit(locations.take(rest).latlon).radius_km.max())
+    assert (np.abs(km[0] - km[2]) <= radius * (1 + 1e-9)).all()
+
+
+def test_offsets_are_not_averaged(locations: Locations) -> None:
+    rest, test = Protocol(locations, by_place=False, repeats=1).dealt(0)[0]
+    case = Case("x", "x", {"epochs": 1, **OFFSETS}, KMeansPartitioner(k=5), heads=2)
+    with pytest.raises(ValueError, match="decode offset needs one head"):
+        answered(case, locations, rest, test, seed=0)
+
+
+def test_decays_weigh_levels_that_are_there() -> None:
+    decayed = [case for case in CASES if "hierarchy_decay" in case.fit]
+    by_name = {case.name: case for case in CASES}
+    assert len(decayed) == 4
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(35, 65, 400), rng.uniform(-10, 40, 400)), axis=1)
+    for case in decayed:
+        base = by_name[case.base]
+        assert case.partitioner == base.partitioner
+        assert {**base.fit, "hierarchy_decay": case.fit["hierarchy_decay"]} == case.fit
+        assert len(case.partitioner.fit(latlon).ancestors) > 1
 
 
 def test_what_an_interval_says() -> None:
