@@ -7,6 +7,7 @@ complete, so writing a cache again writes what is missing. The folder may be one
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.cache.manifest import VIEWS_FILE, Manifest, read_statuses, write_views
-from geocell.cache.shards import FILE_DTYPE, read_rows, read_shard, shard_path
+from geocell.cache.shards import FILE_DTYPE, read_header, read_rows, read_shard, shard_path
 from geocell.files import as_place
 from geocell.geodesy import grouped_coordinates
 from geocell.locations import EncoderInfo, Locations
@@ -105,6 +106,12 @@ class FeatureCache:
         """Size of its files in bytes."""
         shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
         return sum(path.stat().st_size for path in [self.folder / "cache.json", self.folder / VIEWS_FILE, *shards])
+
+    @cached_property
+    def features_sha256(self) -> str:
+        """Hash of all features and faults, from the checksums that the shards carry: no feature is read."""
+        shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
+        return hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
 
     @property
     def good(self) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -56,25 +56,40 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The locations of a sweep."""
+    """The locations of a sweep, and a hash of the features of their cache."""
 
     train: Locations
     val: Locations | None
     test: Locations
+    cache_sha256: str
 
     @classmethod
     def of(cls, setup: Setup) -> Data:
         """Read the cache and take its splits."""
-        locations = FeatureCache.open(setup.cache).locations(in_memory=not setup.stream)
+        cache = FeatureCache.open(setup.cache)
+        locations = cache.locations(in_memory=not setup.stream)
         splits = Splits.load(setup.splits)
         val = splits.select(locations, "val") if splits.ids.get("val") else None
-        return cls(splits.select(locations, "train"), val, splits.select(locations, setup.config.split))
+        test = splits.select(locations, setup.config.split)
+        return cls(splits.select(locations, "train"), val, test, cache.features_sha256)
 
-    def fingerprint(self) -> str:
+    @property
+    def parts(self) -> list[Locations]:
+        """The locations of every role that there are."""
+        return [part for part in (self.train, self.val, self.test) if part is not None]
+
+    def locations_sha256(self) -> str:
         """Return a hash of which locations are in which role, and of the encoder."""
-        parts = [part for part in (self.train, self.val, self.test) if part is not None]
-        content = [self.train.encoder.to_dict(), *([*part.ids.tolist(), part.latlon.tolist()] for part in parts)]
+        content = [self.train.encoder.to_dict(), *([*part.ids.tolist(), part.latlon.tolist()] for part in self.parts)]
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+    def features_sha256(self) -> str:
+        """Return a hash of the features, and of which are whose."""
+        digest = hashlib.sha256(self.cache_sha256.encode())
+        for part in self.parts:
+            digest.update(f"{part.n_views} {len(part)}".encode())
+            digest.update(part.rows.tobytes() + part.offsets.tobytes())
+        return digest.hexdigest()
 
 
 def make_head(fit: Fit, setup: Setup, data: Data) -> None:
@@ -101,9 +116,16 @@ def _start_failed(fit: Fit, failed: set[str]) -> str | None:
     return f"the fit it starts from failed: {fit.init.name}" if fit.init and fit.init.name in failed else None
 
 
-def run_here(fits: Sequence[Fit], setup: Setup, data: Data) -> Iterator[Ended]:
-    """Make the heads one after the other; yield every fit as it ends."""
-    failed: set[str] = set()
+def run_here(fits: Sequence[Fit], setup: Setup, data: Data, lost: Collection[str] = ()) -> Iterator[Ended]:
+    """Make the heads one after the other; yield every fit as it ends.
+
+    Args:
+        fits: each after the one it starts from, if that is still to be made.
+        setup: what they share.
+        data: the locations.
+        lost: names of fits that are not made, since they have no partition.
+    """
+    failed = set(lost)
     for fit in fits:
         reason = _start_failed(fit, failed)
         if reason is None:
@@ -129,8 +151,14 @@ def _make_head_there(fit: Fit) -> None:
     make_head(fit, *_here["sweep"])
 
 
-def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int) -> Iterator[Ended]:
+def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collection[str] = ()) -> Iterator[Ended]:
     """Make several heads at a time, each process with its own copy of the locations; yield every fit as it ends.
+
+    Args:
+        fits: see `run_here`.
+        setup: what they share.
+        jobs: how many at a time.
+        lost: see `run_here`.
 
     Raises:
         RuntimeError: when a process is killed, for want of memory most often; the heads that were made are kept.
@@ -139,7 +167,7 @@ def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int) -> Iterator[E
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(setup,))
     try:
-        yield from _schedule(list(fits), pool)
+        yield from _schedule(list(fits), pool, lost)
     except BrokenProcessPool as error:
         raise RuntimeError(
             "a process of the sweep was killed, perhaps for want of memory: run the same command with fewer --jobs; "
@@ -153,10 +181,10 @@ def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int) -> Iterator[E
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor) -> Iterator[Ended]:
+def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[str]) -> Iterator[Ended]:
     """Give the pool every fit whose start is there."""
     running: dict[Future[None], Fit] = {}
-    unfinished, failed = {fit.name for fit in waiting}, set[str]()
+    unfinished, failed = {fit.name for fit in waiting}, set(lost)
     while waiting or running:
         for fit in [fit for fit in waiting if fit.init is None or fit.init.name not in unfinished]:
             waiting.remove(fit)

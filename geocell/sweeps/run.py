@@ -62,7 +62,8 @@ def sweep(
     result = SweepResult(setup.out, tuple(fits), finished, failed)
     result.write()
     waiting = [fit for fit in fits if fit.name not in finished and fit.row.name not in failed]
-    running = run_here(waiting, setup, data) if jobs == 1 else run_in_processes(waiting, setup, jobs)
+    lost = {fit.name for fit in fits if fit.name not in finished and fit.row.name in failed}
+    running = run_here(waiting, setup, data, lost) if jobs == 1 else run_in_processes(waiting, setup, jobs, lost)
     with tqdm(total=len(fits), initial=len(finished), unit="fit", file=sys.stderr, disable=None) as bar:
         for fit, error in running:
             if error is None:
@@ -78,17 +79,28 @@ def sweep(
 def _claim(setup: Setup, data: Data) -> None:
     """Write what the sweep is of, or refuse a folder that holds another one."""
     scored = {"split": setup.config.split, "decode": setup.config.decode}
-    manifest = {"format": FORMAT, **scored, "locations_sha256": data.fingerprint()}
+    manifest = {"format": FORMAT, **scored, "locations_sha256": data.locations_sha256()}
+    features = data.features_sha256()
     path = setup.out / MANIFEST_FILE
     if path.exists():
         found = read_json(path, "a sweep")
         other = [key for key, value in manifest.items() if found.get(key) != value]
         if other:
             raise ValueError(f"{setup.out} holds a sweep that differs in {', '.join(other)}: name another --out.")
+        if "features_sha256" not in found:
+            raise ValueError(
+                f"{setup.out} holds a sweep of an earlier geocell, which did not write down which features it is of: "
+                f"name another --out, or, if they are those of {setup.cache} now, add "
+                f'"features_sha256": "{features}" to {MANIFEST_FILE}.'
+            )
+        if found["features_sha256"] != features:
+            raise ValueError(
+                f"{setup.out} holds a sweep of other features than those of {setup.cache} now: name another --out."
+            )
     elif setup.out.exists() and any(setup.out.iterdir()):
         raise FileExistsError(f"{setup.out} exists and is not the folder of a sweep: name another --out.")
     else:
-        write_json(path, manifest)
+        write_json(path, {**manifest, "features_sha256": features})
 
 
 def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str, str]:

@@ -49,6 +49,17 @@ def test_rows_keep_their_features_and_status(tmp_path: Path) -> None:
     ]
 
 
+def test_the_hash_of_features_is_of_every_number_and_every_fault(tmp_path: Path) -> None:
+    hashes = [fill(tmp_path / str(i), bad=bad).features_sha256 for i, bad in enumerate([(), (), (5,)])]
+    assert hashes[0] == hashes[1] != hashes[2]
+    features = np.full((2, 8), 8.0, np.float32) + np.arange(2)[:, None]
+    write_shard(tmp_path / "0", 2, features, {})
+    assert FeatureCache.open(tmp_path / "0").features_sha256 == hashes[0]
+    features[1, 7] += 1
+    write_shard(tmp_path / "0", 2, features, {})
+    assert FeatureCache.open(tmp_path / "0").features_sha256 != hashes[0]
+
+
 def test_locations_are_ragged_and_skip_bad_views(tmp_path: Path) -> None:
     locations = fill(tmp_path / "c", bad=(0, 4, 5)).locations()
     assert locations.ids.tolist() == ["L0", "L1", "L3", "L4"]

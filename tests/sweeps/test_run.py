@@ -177,6 +177,24 @@ def test_what_cannot_be_fitted_does_not_stop_the_others(world: Path, tmp_path: P
     assert there.failed == result.failed
 
 
+def test_a_row_says_that_its_start_could_not_be_made(world: Path, tmp_path: Path) -> None:
+    for name, table in (("first", '"impossible"'), ("second", '"coarse"\ninit = "first"')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "recipe.toml").write_text(f"[head]\npartition = {table}\n[fit]\nepochs = 1\n")
+    (tmp_path / "partitions").symlink_to(world / "partitions")
+    for jobs in (1, 2):
+        result = sweep(
+            [tmp_path / "second" / "recipe.toml"],
+            world / "cache",
+            world / "splits.json",
+            tmp_path / f"out{jobs}",
+            SweepConfig(seeds=(0, 1), jobs=jobs, device="cpu"),
+        )
+        assert result.finished == {}
+        assert "k must be at most" in result.failed["first"]
+        assert result.failed["second"] == "the fit it starts from failed: first-seed1"
+
+
 def test_a_killed_process_is_said_and_loses_nothing(
     world: Path, done: SweepResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +226,57 @@ def test_a_folder_of_something_else_is_refused(world: Path, done: SweepResult, t
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="is not the folder of a sweep"):
         run(world, tmp_path)
+
+
+def encode_again(world: Path, folder: Path, features: np.ndarray, order: list[int]) -> None:
+    """Write the cache of a world anew, view i with the features of row `order[i]`."""
+    table = read_views(world / "photos.csv", images_optional=True)
+    np.save(folder / "features.npy", features[order])
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO, overwrite=True)
+
+
+def test_results_of_other_features_are_not_taken(world: Path, tmp_path: Path) -> None:
+    features, order = np.load(world / "features.npy"), list(range(90))
+    (tmp_path / "one.toml").write_text(f'[sweep]\npartitions = ["{world}/partitions/coarse"]\n[fit]\nepochs = 1\n')
+    sources, where = [tmp_path / "one.toml"], (tmp_path / "cache", world / "splits.json", tmp_path / "out", ONE)
+    encode_again(world, tmp_path, features, order)
+    first = sweep(sources, *where)
+    encode_again(world, tmp_path, features, order)  # the same bytes: nothing has changed
+    assert sweep(sources, *where).finished == first.finished
+    other = features.copy()
+    other[3, 0] += 1
+    for changed, rows in ((other, order), (features, [1, 0, *order[2:]])):
+        encode_again(world, tmp_path, changed, rows)
+        with pytest.raises(ValueError, match=r"out holds a sweep of other features than those of .*cache now: name"):
+            sweep(sources, *where)
+    encode_again(world, tmp_path, features, order)
+    assert sweep(sources, *where).finished == first.finished
+
+
+def test_the_hash_of_features_says_whose_they_are(world: Path, tmp_path: Path) -> None:
+    data = pool.Data.of(pool.Setup(world / "cache", world / "splits.json", tmp_path, ONE, threads=1))
+    assert data.features_sha256() == replace(data).features_sha256()
+    train = data.train
+    others = [
+        replace(data, train=replace(train, rows=train.rows[::-1])),
+        replace(data, train=replace(train, offsets=np.concatenate(([0], train.offsets[:-1])))),
+        replace(data, val=None),
+        replace(data, test=train),
+        replace(data, cache_sha256="of another cache"),
+    ]
+    assert len({data.features_sha256(), *(other.features_sha256() for other in others)}) == 6
+    assert data.locations_sha256() == others[0].locations_sha256() == others[1].locations_sha256()
+
+
+def test_a_sweep_that_does_not_say_of_which_features_it_is(world: Path, done: SweepResult) -> None:
+    path = done.out / "sweep.json"
+    written = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in written.items() if key != "features_sha256"}))
+    with pytest.raises(ValueError, match="did not write down which features it is of: name another --out") as found:
+        run(world, done.out)
+    assert f'add "features_sha256": "{written["features_sha256"]}" to sweep.json' in str(found.value)
+    path.write_text(json.dumps(written))
+    assert run(world, done.out).finished == done.finished
 
 
 def test_a_decoder_that_is_not_for_all_rows_is_refused_before_any_fit(world: Path, tmp_path: Path) -> None:
