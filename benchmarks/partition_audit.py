@@ -78,7 +78,10 @@ def row_of(name: str, partition: Partition, test: NDArray[np.float64]) -> dict[s
     value = partition.audit(test).to_dict()
     kept = {key: float(f"{value[key]:.5g}") if isinstance(value[key], float) else value[key] for key in KEPT}
     within = {f"within_{radius}": float(f"{share:.5g}") for radius, share in value["within"].items()}
-    return {"partition": name, "kind": partition.kind, **kept, **within, "advice": " ".join(value["advice"])}
+    ends = dict(zip(("balscore_low", "balscore_high"), value["intervals"]["balscore"], strict=True))
+    interval = {key: float(f"{end:.5g}") for key, end in ends.items()}
+    shares = {**interval, **within}
+    return {"partition": name, "kind": partition.kind, **kept, **shares, "advice": " ".join(value["advice"])}
 
 
 def main() -> None:

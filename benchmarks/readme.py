@@ -65,11 +65,13 @@ def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
         counts = [f"{float(row[key]):,g}" for key in ("n_cells", "count_min", "count_median", "count_max")]
         keys = (*(f"within_{km}" for km in (1, 25, 200, 750)), "balscore", "fallback", "outside")
         shares = [f"{100 * float(row[key]):.1f}" for key in keys]
+        shares[4] += " [{:.1f}, {:.1f}]".format(*(100 * float(row[f"balscore_{end}"]) for end in ("low", "high")))
         texts = [" ".join([f"`{kind}`", *numbers]), *counts, *shares[:4], f"{float(row['median_km']):.1f}", *shares[4:]]
         lines.append("| " + " | ".join(texts) + " |")
     n = f"{int(rows[0]['n_locations']):,}"
     lines += ["", f"The oracle on {n} street-view locations in Europe, a random fifth; the partitions saw the others."]
-    return "\n".join([*lines, "Shares in percent; fewest, median and most: training locations in a cell."])
+    lines += ["Shares in percent; in brackets the 95 % interval of the balscore over locations."]
+    return "\n".join([*lines, "Fewest, median and most: training locations in a cell."])
 
 
 def _speeds() -> str:

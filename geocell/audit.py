@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocell.cells_geometry import class_areas_km2
 from geocell.geodesy import Floats, as_latlon, distance_km
+from geocell.locations import named_groups
 from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.partitioner import places_sha256
 
@@ -39,6 +40,8 @@ class Ceiling:
         balscore: of the oracle.
         median_km: median distance from the oracle's answer.
         mean_km: mean distance.
+        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over locations, those of a score;
+            see `geocell.intervals`. One location has none of its mean.
     """
 
     n_locations: int
@@ -46,19 +49,23 @@ class Ceiling:
     balscore: float
     median_km: float
     mean_km: float
+    intervals: dict[str, tuple[float, float]]
 
     @classmethod
     def of(cls, distances: Floats) -> Ceiling:
         """Return the ceiling of (P,) distances in km, P >= 1."""
-        from geocell.metrics import balscore, within_shares
+        from geocell.metrics import RADII_KM, Outcomes
 
-        within = within_shares(distances)
-        score = balscore(within[25], within[200], within[750])
-        return cls(len(distances), within, score, float(np.median(distances)), float(distances.mean()))
+        outcomes = Outcomes(distances)
+        values = outcomes.values()
+        within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
+        rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
+        return cls(len(distances), within, **rest, intervals=outcomes.intervals())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""
-        return {**asdict(self), "within": {str(radius): share for radius, share in self.within.items()}}
+        within = {str(radius): share for radius, share in self.within.items()}
+        return {**asdict(self), "within": within, "intervals": {k: list(ends) for k, ends in self.intervals.items()}}
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,11 @@ class Audit:
         return self.ceiling.mean_km
 
     @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval over locations of each of them."""
+        return self.ceiling.intervals
+
+    @property
     def advice(self) -> tuple[str, ...]:
         """One sentence for everything that is off; none when nothing is."""
         return tuple(_advice(self))
@@ -158,10 +170,12 @@ class Audit:
     def __str__(self) -> str:
         """Return some lines for people, in percent, and the advice."""
         within = "  ".join(f"{radius} km {share:.1%}" for radius, share in self.within.items())
+        low, high = self.intervals["balscore"]
         lines = [
             f"{self.kind}: {self.n_cells} cells with {self.count_min} to {self.count_max} training locations, "
             f"median {self.count_median:g}; {self.n_single} with one",
             f"oracle on {self.n_locations} locations: balscore {100 * self.balscore:.1f}, "
+            f"95 % interval {100 * low:.1f} to {100 * high:.1f}, "
             f"median {self.median_km:.1f} km, mean {self.mean_km:.1f} km",
             f"within  {within}",
             f"by fallback {self.fallback:.1%}, outside {self.outside:.1%}",
@@ -246,13 +260,9 @@ def inverse_frequencies(counts: NDArray[np.int64]) -> Floats:
 
 
 def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:
-    import pandas as pd
-
-    column = pd.Series(np.asarray(countries, dtype=object))
-    if len(column) != len(distances):
-        raise ValueError(f"countries must name one for each of {len(distances)} locations, got {len(column)}.")
-    names = column.where(column.notna(), "").astype(str).to_numpy()
-    return {str(name): Ceiling.of(distances[names == name]) for name in np.unique(names[names != ""])}
+    if np.size(countries) != len(distances):
+        raise ValueError(f"countries must name one for each of {len(distances)} locations, got {np.size(countries)}.")
+    return {name: Ceiling.of(distances[there]) for name, there in named_groups(countries)}
 
 
 def _advice(audit: Audit) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True)
@@ -147,3 +147,16 @@ class Locations:
             offsets=offsets,
             columns={name: values[index] for name, values in self.columns.items()},
         )
+
+
+def named_groups(names: ArrayLike) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield every name of a (P,) column in their order, and which of the P locations have it.
+
+    Locations whose name is missing or empty are in no group.
+    """
+    import pandas as pd
+
+    column = pd.Series(np.asarray(names, dtype=object))
+    texts = column.where(column.notna(), "").astype(str).to_numpy()
+    for name in np.unique(texts[texts != ""]).tolist():
+        yield name, texts == name

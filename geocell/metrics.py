@@ -13,6 +13,7 @@ from geocell.decoders import require_decoder
 from geocell.files import FORMAT
 from geocell.geodesy import as_latlon, distance_km
 from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
+from geocell.locations import named_groups
 
 if TYPE_CHECKING:
     from geocell.ensemble import Ensemble
@@ -299,13 +300,9 @@ def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict
         distances: (P,) km.
         countries: (P,) names, None when they are not known.
     """
-    import pandas as pd
-
-    column = pd.Series(np.asarray([] if countries is None else countries, dtype=object))
-    names = column.where(column.notna(), "").astype(str).to_numpy()
     result: dict[str, dict[str, float]] = {}
-    for name in np.unique(names[names != ""]).tolist():
-        there = distances[names == name]
+    for name, members in named_groups([] if countries is None else countries):
+        there = distances[members]
         within = {f"within_{radius}": share for radius, share in within_shares(there).items()}
         rest = {"balscore": balscore_of(there), **within, "median_km": float(np.median(there))}
         result[name] = {"n_locations": len(there), **rest}

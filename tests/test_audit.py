@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from geocell.audit import Audit, audit, gini, inverse_frequencies
 from geocell.geodesy import distance_km
+from geocell.metrics import Outcomes
 from geocell.partitioners import H3Partitioner, KDTreePartitioner, NUTSPartitioner, Partition
 from geocell.partitioners.h3 import h3_indexes
 
@@ -54,6 +55,23 @@ def test_oracle_answers_the_centroid_of_the_true_cell() -> None:
     assert result.partition_sha256 == partition.sha256
 
 
+def test_the_ceiling_has_the_intervals_of_a_score() -> None:
+    partition = KDTreePartitioner(max_count=2).fit(TRAIN)
+    probes = uniform_europe(200, seed=1)
+    result = audit(partition, probes, ["GB"] * 150 + ["PL"] * 50)
+    distances = distance_km(probes, partition.centroids[partition.assign(probes)])
+    assert result.intervals == Outcomes(distances).intervals()
+    assert set(result.intervals) == {"balscore", *(f"within_{r}" for r in result.within), "median_km", "mean_km"}
+    for name, (low, high) in result.intervals.items():
+        value = result.within[int(name[7:])] if name.startswith("within_") else getattr(result, name)
+        assert low <= value <= high
+    assert result.intervals["within_750"][0] < result.within[750] < result.intervals["within_750"][1]
+    there = result.countries["PL"]
+    assert there.intervals == Outcomes(distances[150:]).intervals()
+    one = audit(partition, probes[:1])
+    assert set(result.intervals) - set(one.intervals) == {"mean_km"}
+
+
 def test_shares_by_fallback_and_outside(tmp_path: Path) -> None:
     square = {"type": "Polygon", "coordinates": [[[0, 50], [1, 50], [1, 51], [0, 51], [0, 50]]]}
     feature = {"type": "Feature", "properties": {"NUTS_ID": "XA1", "LEVL_CODE": 3}, "geometry": square}
@@ -73,8 +91,11 @@ def test_text_and_json() -> None:
     assert isinstance(result, Audit)
     assert str(result).startswith("kdtree: 2 cells with 1 to 2 training locations, median 1.5; 1 with one\n")
     assert "1 km 33.3%  25 km 33.3%  200 km 100.0%" in str(result)
+    low, high = result.intervals["balscore"]
+    assert f"balscore {100 * result.balscore:.1f}, 95 % interval {100 * low:.1f} to {100 * high:.1f}, " in str(result)
     value = json.loads(json.dumps(result.to_dict()))
     assert value["within"]["200"] == 1.0
+    assert value["intervals"]["balscore"] == [low, high]
     assert value["n_single"] == 1
 
 
@@ -113,7 +134,9 @@ def test_ceilings_by_country() -> None:
     assert list(result.countries) == ["GB", "PL"]
     assert result.countries["GB"].within[1] == 1.0
     assert result.countries["PL"].within == {1: 0.0, 25: 0.0, 200: 1.0, 750: 1.0, 2500: 1.0}
-    assert result.to_dict()["countries"]["PL"]["within"]["200"] == 1.0
+    there = result.to_dict()["countries"]["PL"]
+    assert there["within"]["200"] == 1.0
+    assert there["intervals"]["within_25"] == list(result.countries["PL"].intervals["within_25"])
     assert partition.audit(TRAIN).countries == {}
     with pytest.raises(ValueError, match="one for each of 3 locations, got 2"):
         partition.audit(TRAIN, ["GB", "PL"])

@@ -157,7 +157,10 @@ def test_audits_side_by_side() -> None:
     lines = table(ceilings)
     assert " ".join(lines[0]) == ("partition fallback outside median km mean km ≤1 ≤25 ≤200 ≤750 ≤2500 balscore")
     assert lines[2][:3] == ["a", "0.0", "0.0"]
+    low, high = rows[0]["intervals"]["balscore"]
+    assert lines[2][-3:] == [percent(rows[0]["balscore"]), f"[{percent(low)},", f"{percent(high)}]"]
     assert "4 locations · ≤km" in ceilings
+    assert "balscore in % · [95 % interval]" in ceilings
     assert "top-k" not in ceilings
     assert advice.splitlines() == [f"{name}: {text}" for name in ("a", "b") for text in rows[0]["advice"]]
     with pytest.raises(ValueError, match="at least one row"):
