@@ -93,7 +93,8 @@ def decode(
         (P, 2) float64 degrees.
 
     Raises:
-        ValueError: for an unknown decoder, `offset` without offsets, or shapes that do not belong together.
+        ValueError: for an unknown decoder, `offset` without offsets, shapes that do not belong together, or a posterior
+            that is not finite.
 
     >>> decode("centroid", [[0.1, 0.9]], [[0.0, 0.0], [48.1, 11.5]]).tolist()
     [[48.1, 11.5]]
@@ -104,4 +105,17 @@ def decode(
         raise ValueError(
             f"decode needs a posterior (P, C) and centroids (C, 2) of one partition, got {p.shape} and {c.shape}."
         )
-    return moved(centroid(p, c), offsets_km) if offsets_km is not None and name == OFFSET else DECODERS[name](p, c)
+    broken = ~np.isfinite(p).all(axis=1)
+    if broken.any():
+        raise ValueError(
+            f"decode needs finite probabilities, got NaN or infinity for {int(broken.sum())} of {len(p)} locations: "
+            "the features of these, or the weights of the head, are too large for float32."
+        )
+    if name != OFFSET:
+        return DECODERS[name](p, c)
+    offsets = np.asarray(offsets_km, dtype=np.float64)
+    if offsets.shape != (len(p), 2):
+        raise ValueError(
+            f"decode offset needs offsets (P, 2), one per location, got {offsets.shape} for {len(p)} locations."
+        )
+    return moved(centroid(p, c), offsets)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders import require_decoder
 from geocell.files import FORMAT
-from geocell.geodesy import as_latlon, distance_km
+from geocell.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
 from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
 from geocell.locations import named_groups
 
@@ -25,6 +25,8 @@ RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country, continent: the radii of the field (Vo, Jacobs and Hays 2017)."""
 
 TOP_K = 5
+
+_FARTHEST_KM = float(np.pi * EARTH_RADIUS_KM)
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -168,7 +170,8 @@ class Outcomes:
         intervals = {name: share_interval(draw, values[name]) for name, draw in draws.items() if name != "median_km"}
         intervals["median_km"] = percentile_interval(draws["median_km"])
         if len(self.distances_km) > 1:
-            intervals["mean_km"] = mean_interval(self.distances_km)
+            low, high = mean_interval(self.distances_km)
+            intervals["mean_km"] = max(0.0, low), min(_FARTHEST_KM, high)  # a few far ones reach beyond what there is
         return intervals
 
 

@@ -69,6 +69,21 @@ def test_mean_lies_between_and_centroid_does_not() -> None:
     assert decode("centroid", [[0.4, 0.6]], cells)[0] == pytest.approx([0.0, 10.0])
 
 
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_no_point(name: str, value: float) -> None:
+    posterior = posteriors(6)
+    posterior[4, 2] = value
+    with pytest.raises(ValueError, match="decode needs finite probabilities, got NaN or infinity for 1 of 7 locations"):
+        decode(name, posterior, CENTROIDS)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (7, 1), (14,)])
+def test_offsets_are_one_per_location(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"decode offset needs offsets \(P, 2\), one per location, got \(.*\) for 7"):
+        decode("offset", posteriors(7), CENTROIDS, np.zeros(shape))
+
+
 def test_an_unknown_decoder_lists_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"decode must be one of centroid, mean, offset, got 'best'\."):
         decode("best", [[1.0]], [[0.0, 0.0]])

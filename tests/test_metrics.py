@@ -148,6 +148,14 @@ def test_shares_at_the_end_of_the_scale_are_not_certain() -> None:
     assert "mean_km" not in Outcomes(np.zeros(1)).intervals()
 
 
+def test_mean_of_a_few_far_apart_stays_on_the_earth() -> None:
+    assert Outcomes(np.array([0.0, 1000.0])).intervals()["mean_km"] == pytest.approx((0, 6853.1), abs=0.1)
+    half_way_round = np.pi * EARTH_RADIUS_KM
+    low, high = Outcomes(np.array([half_way_round, 18_000.0])).intervals()["mean_km"]
+    assert high == half_way_round
+    assert 0 < low < 18_000
+
+
 def test_top_hits_by_hand() -> None:
     p = np.array([[0.3, 0.2, 0.1, 0.15, 0.14, 0.11]] * 4, np.float32)
     first, five = top_hits(p, np.array([0, 5, 2, np.iinfo(np.int64).min]))
