@@ -97,6 +97,11 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
+def missing(path: Path, what: str) -> FileNotFoundError:
+    """Return the error of a file that is not there, which `what` needs ("a partition")."""
+    return FileNotFoundError(f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}.")
+
+
 def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any]:
     """Read a JSON object and check its format number.
 
@@ -110,7 +115,7 @@ def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any
         ValueError: when it is not a JSON object, or of another major format.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{what} needs the file {path.name}, and there is none in {path.parent}.")
+        raise missing(path, what)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

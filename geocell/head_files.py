@@ -15,7 +15,7 @@ from torch import Tensor
 
 from geocell import __version__
 from geocell.card import head_card, own_text, settings_of
-from geocell.files import FORMAT, new_folder, read_json, write_json, write_text
+from geocell.files import FORMAT, missing, new_folder, read_json, write_json, write_text
 from geocell.head import GeoHead, HasJson, Head
 from geocell.hub import CARD_FILE, HubName, Snapshot, download, pickles
 from geocell.locations import EncoderInfo
@@ -263,7 +263,7 @@ def _read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise FileNotFoundError(f"a head needs the file {path.name}, and there is none in {path.parent}.")
+        raise missing(path, "a head")
     try:
         weights = load_file(path)
     except SafetensorError as error:

@@ -89,6 +89,22 @@ class Splits:
         return cls({k: tuple(ids) for k, ids in splits.items()}, value.get("seed"), value.get("buffer_km", 0))
 
 
+def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Floats:
+    """Refuse settings of `make_splits` that no locations can satisfy, and return the (3,) shares.
+
+    Raises:
+        ValueError: for bad fractions, a negative seed or buffer.
+    """
+    shares = np.asarray(fractions, dtype=np.float64)
+    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
+        raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}.")
+    if not buffer_km >= 0:
+        raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
+    return shares
+
+
 def make_splits(
     ids: Sequence[str] | NDArray[Any],
     latlon: Floats,
@@ -110,15 +126,11 @@ def make_splits(
         buffer_km: least distance between locations of different splits.
 
     Raises:
-        ValueError: for bad fractions, or too few groups to fill every split with a share.
+        ValueError: for settings that cannot be, or too few groups to fill every split with a share.
     """
     if len(ids) == 0:
         raise ValueError("splits need at least one location with a position, got none.")
-    shares = np.asarray(fractions, dtype=np.float64)
-    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
-        raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
-    if not buffer_km >= 0:
-        raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
+    shares = require_draw(fractions, seed, buffer_km)
     names = np.asarray([str(location) for location in ids], dtype=object)
     order = np.argsort(names.astype(str), kind="stable")
     unique, codes = np.unique(names[order].astype(str), return_inverse=True)

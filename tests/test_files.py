@@ -28,9 +28,12 @@ def test_other_formats_and_broken_files_are_refused(tmp_path: Path, text: str, m
         read_json(tmp_path / "a.json", "a thing")
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileNotFoundError, match=r"a thing needs the file a\.json"):
         read_json(tmp_path / "a.json", "a thing")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"there is none in {tmp_path}\\."):
+        read_json(Path("a.json"), "a thing")
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
@@ -27,6 +28,21 @@ _HELP = """Image geolocation by geocell classification.
 encode -> split -> partition -> fit-head -> score -> predict -> push; `geocell COMMAND --help` explains each.
 `--verbose` before or after any command lets other libraries speak and shows tracebacks.
 """
+
+
+def _given(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Complete the flags by a recipe, and refuse 2.5 for a whole number, which would be rounded."""
+    _recipe_defaults(app, commands, arguments)
+    for argument in arguments:
+        for token in argument.tokens if _is_whole(argument.hint) else ():
+            if re.fullmatch(r"[+-]?\d*\.\d*[1-9]\d*", token.value):
+                raise ValueError(f"{argument.name} must be a whole number, got {token.value}.")
+
+
+def _is_whole(hint: object) -> bool:
+    """Return whether a flag's type is int, or made of it alone: `int | None`, `list[int]`."""
+    parts = [part for part in get_args(hint) if part is not type(None)]
+    return hint is int or (bool(parts) and all(map(_is_whole, parts)))
 
 
 def _recipe_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -65,7 +81,7 @@ def build_app() -> App:
         name="geocell",
         help=_HELP,
         version=__version__,
-        config=_recipe_defaults,
+        config=_given,
         default_parameter=Parameter(negative=()),
     )
     app.command(features.encode, name="encode")

@@ -76,10 +76,12 @@ def sweep(
         device: device of every fit, instead of its own.
         json: print one JSON object.
     """
+    from geocell.devices import choose_device
     from geocell.sweeps.plan import SweepConfig
     from geocell.sweeps.run import sweep as run_sweep
 
     with usage_errors():
+        choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
     if result.finished:

@@ -282,8 +282,12 @@ def split(
         json: print one JSON object.
     """
     from geocell.cache import FeatureCache
-    from geocell.splits import leak_report, make_splits, splits_from_column
+    from geocell.files import require_new
+    from geocell.splits import leak_report, make_splits, require_draw, splits_from_column
 
+    with usage_errors():
+        require_draw(fractions, seed, buffer_km)
+    require_new(out, overwrite)
     if (source / "cache.json").is_file():
         cache = FeatureCache.open(source)
         frame = cache.views[cache.good]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Source, emit
+from geocell.cli.output import Source, UsageError, emit
 from geocell.partitioners import PARTITIONERS
 from geocell.views import ColumnNames
 
@@ -154,6 +154,8 @@ def audit(
     from geocell.partitioners.base import Partition
     from geocell.report import audit_table, country_table
 
+    if dim is not None and dim < 1:
+        raise UsageError(f"dim must be at least 1, got {dim}.")
     places = source.places(columns)
     features = dim or places.dim or DIM
     audits = [audit_partition(Partition.load(p), places.latlon, places.countries, features) for p in partitions]

@@ -46,6 +46,8 @@ class SweepConfig:
             raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different from each other, got {list(self.seeds)}.")
+        if min(self.seeds, default=0) < 0:
+            raise ValueError(f"seeds must be at least 0, got {list(self.seeds)}.")
         require_decoder(self.decode)
 
 
@@ -175,8 +177,11 @@ def _rows_of_sweep(path: Path) -> list[Row]:
     partitions, seeds = tables["sweep"].get("partitions", []), tables["sweep"].get("seeds", [])
     if not isinstance(partitions, list) or not partitions or not all(isinstance(name, str) for name in partitions):
         raise ValueError(f"{path} [sweep] partitions must be a list of folders of partitions, got {partitions!r}.")
-    if not isinstance(seeds, list) or any(isinstance(seed, bool) or not isinstance(seed, int) for seed in seeds):
-        raise ValueError(f"{path} [sweep] seeds must be a list of whole numbers, got {seeds!r}.")
+    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+    if not whole or len(set(seeds)) < len(seeds):
+        raise ValueError(
+            f"{path} [sweep] seeds must be a list of different whole numbers of at least 0, got {seeds!r}."
+        )
     configs = tables.get("configs") or {"": {}}
     rows = []
     for partition in partitions:
@@ -193,7 +198,8 @@ def _rows_of_sweep(path: Path) -> list[Row]:
                 )
             stated = {**tables.get("fit", {}), **changes}
             init = stated.pop("init", None)
-            config = fit_config_from_dict(stated, f"{path} [configs.{config_name}]")
+            where = f"{path} [configs.{config_name}]" if config_name else f"{path} [fit]"
+            config = fit_config_from_dict(stated, where)
             start = None if init is None else _joined(folder.name, str(init))
             rows.append(Row(_joined(folder.name, config_name), folder, config, start, tuple(seeds)))
     return rows

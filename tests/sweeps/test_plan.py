@@ -67,7 +67,10 @@ def test_a_sweep_file_is_every_config_on_every_partition(world: Path) -> None:
     [
         ("[sweep]\n", r"partitions must be a list of folders of partitions, got \[\]"),
         ('[sweep]\npartitions = ["one"]\nseed = 1\n', r"must have keys among partitions, seeds, got seed\."),
-        ('[sweep]\npartitions = ["one"]\nseeds = [1.5]\n', r"seeds must be a list of whole numbers, got \[1\.5\]"),
+        ('[sweep]\npartitions = ["one"]\nseeds = [1.5]\n', r"seeds must be a list of different whole .*, got \[1\.5\]"),
+        ('[sweep]\npartitions = ["one"]\nseeds = [0, 0]\n', r"must be a list of different whole .*, got \[0, 0\]"),
+        ('[sweep]\npartitions = ["one"]\nseeds = [-1]\n', r"must be a list of different .* at least 0, got \[-1\]"),
+        ('[sweep]\npartitions = ["one"]\n[fit]\nepoch = 1\n', r"sweep\.toml \[fit\] must have keys among .*got epoch"),
         ('[sweep]\npartitions = ["one"]\n[configs.a]\nepoch = 1\n', r"\[configs\.a\] must have keys among .*got epoch"),
         ('[sweep]\npartitions = ["one"]\n[configs]\na = 1\n', r"must have a table for every config, got a = 1"),
         ('[sweep]\npartitions = ["one"]\n[configs."a/b"]\nepochs = 1\n', r"must name configs by letters, .*got 'a/b'"),
@@ -99,5 +102,7 @@ def test_the_way_it_is_run_is_checked() -> None:
         SweepConfig(jobs=-1)
     with pytest.raises(ValueError, match=r"seeds must be different from each other, got \[1, 1\]"):
         SweepConfig(seeds=(1, 1))
+    with pytest.raises(ValueError, match=r"seeds must be at least 0, got \[-1\]"):
+        SweepConfig(seeds=(-1,))
     with pytest.raises(ValueError, match="decode must be one of"):
         SweepConfig(decode="best")

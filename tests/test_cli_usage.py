@@ -1,0 +1,59 @@
+"""Flags that cannot be: one sentence and exit status 2, before anything is read."""
+
+from pathlib import Path
+
+import pytest
+
+from geocell.cli import main
+
+
+@pytest.fixture(autouse=True)
+def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command silences other libraries for its process; tests share one."""
+    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+
+
+PARTITION = "partition kmeans --table none.csv --out out"
+FIT = "fit-head --cache none --splits none.json --partition none --out out"
+SWEEP = "sweep none.toml --cache none --splits none.json --out out"
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (f"{PARTITION} --k 2.5", "--k must be a whole number, got 2.5."),
+        (f"{PARTITION} --k 3 --seed=0.5", "--seed must be a whole number, got 0.5."),
+        (f"{FIT} --epochs 1.5", "--epochs must be a whole number, got 1.5."),
+        (f"{SWEEP} --seeds 1 2.5", "--seeds must be a whole number, got 2.5."),
+        ("audit none --table none.csv --dim 3.5", "--dim must be a whole number, got 3.5."),
+        ("audit none --table none.csv --dim 0", "dim must be at least 1, got 0."),
+        (f"{SWEEP} --device tpu", "device must be auto or one of"),
+        ("split none --out s.json --fractions 0.8 0.1 0.2", "fractions must be three numbers >= 0 that sum to 1"),
+        ("split none --out s.json --fractions 0.8 nan 0.1", "fractions must be three numbers >= 0 that sum to 1"),
+        ("split none --out s.json --seed -1", "seed must be at least 0, got -1."),
+        ("split none --out s.json --buffer-km nan", "buffer_km must be at least 0, got nan."),
+    ],
+)
+def test_flags_that_cannot_be(
+    command: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(command.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"geocell: {message}")
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_recipes_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('[partition]\nkind = "kmeans"\nk = 2.5\n')
+    assert main([*PARTITION.split(), "--recipe", str(path)]) == 2
+    assert capsys.readouterr().err == "geocell: --k must be a whole number, got 2.5.\n"
+
+
+def test_whole_numbers_may_be_written_as_fractions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("lat,lon\n10,20\n30,40\n50,60\n")
+    assert main(f"partition kmeans --k 2.0 --table {tmp_path}/t.csv --out {tmp_path}/cells".split()) == 0
+    assert "2 kmeans cells from 3 locations" in capsys.readouterr().out
