@@ -1,20 +1,21 @@
 """The loss of a fit with its gradient written out, in blocks of rows that stay in the cache of a CPU.
 
 Every term is a function of the probabilities, so that with ``e_c = ∂L/∂p_c`` the gradient of a row of logits is
-``p_c (e_c - Σ_j p_j e_j)``; the cross-entropy adds ``p_c Σ_j y_j - y_c``. One softmax serves all of them. `fit_loss`
-is the same number by autograd.
+``p_c (e_c - Σ_j p_j e_j)``; the cross-entropy adds ``p_c Σ_j y_j - y_c``. One softmax serves all of them, and no
+logarithm of a probability is taken but of the largest of each row: ``log p_c`` is a logit less one number per row.
+`fit_loss` is the same loss by autograd.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from geocell.cores import over_cores
 from geocell.geodesy import EARTH_RADIUS_KM
 from geocell.losses import (
     MIN_MEAN_LENGTH,
@@ -26,144 +27,169 @@ from geocell.losses import (
 )
 
 _CPU_BLOCK = 2**19
-"""Numbers per block on a CPU: with the few temporaries of a block, what the caches of a core hold."""
-_LEAST_BLOCK = 2**16
-"""Numbers per block at least, however many cores there are: below that, calling the operations takes longest."""
+"""Numbers per block on a CPU: more would leave the caches, and of fewer, calling the operations takes longest."""
 _DEVICE_BLOCK = 2**26
 """Numbers per block elsewhere, where blocks only bound the memory."""
 
 
-def value_and_gradient(
-    logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms, batch: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return the loss and its gradient with respect to the logits, which take the memory of the logits.
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What belongs to the locations of a batch, or of a block of it.
 
-    Args:
-        logits: (P, C), overwritten; computed with in float32 at least.
-        target: (P,) int64 cells.
-        truth: (P, 3) unit vectors of the true points.
-        terms: the cells and the weights of the terms.
-        batch: int64 cells of the whole batch, when these rows are a share of it: the value is then their part in the
-            loss of the batch.
-
-    Returns:
-        () the loss, and (P, C) the gradient in the dtype of the logits.
+    Attributes:
+        products: (R, C) logits without their bias; in their place comes the gradient.
+        target: (R,) cells.
+        truth: (R, 3) unit vectors of the true points.
+        share: (R,) weight of the target in the cross-entropy.
+        log_sum: (R,), to be filled in: the logarithm of the sum of the exponentials of the logits.
+        mean: (R, 3), to be filled in: the posterior mean.
     """
-    n, c = logits.shape
-    batch = target if batch is None else batch
-    threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
-    largest = _CPU_BLOCK if logits.device.type == "cpu" else _DEVICE_BLOCK
-    rows = max(1, min(largest // c, max(-(-n // threads), _LEAST_BLOCK // c)))
-    total = terms.weights.index_select(0, batch).sum()
-    share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
-    even = terms.label_smoothing / (c * total) * terms.weights
 
-    def block(start: int) -> Tensor:
-        part = slice(start, start + rows)
-        value, gradient = _block(logits[part], target[part], truth[part], share[part], even, terms, 1.0 / len(batch))
-        logits[part] = gradient
-        return value
+    products: Tensor
+    target: Tensor
+    truth: Tensor
+    share: Tensor
+    log_sum: Tensor
+    mean: Tensor
 
-    starts = range(0, n, rows)
-    values = _workers(threads, os.getpid()).map(block, starts) if min(threads, len(starts)) > 1 else map(block, starts)
-    return torch.stack([total.new_zeros(()), *values]).sum(), logits
+    def split(self, rows: int) -> list[_Rows]:
+        """Return blocks of so many rows each, and what is left."""
+        parts = (getattr(self, field.name).split(rows) for field in fields(self))
+        return [_Rows(*part) for part in zip(*parts, strict=True)]
 
 
-@cache
-def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has none of the threads
-    """Return threads in which torch computes on one core each.
+class LossGradient:
+    """The loss of a batch and its gradient.
 
-    A block is a few dozen small operations. Whole blocks side by side meet once per batch; one operation after the
-    other, each spread over all cores, they would meet after every one, and wait for the slowest core each time.
+    It keeps the memory that it works in, as the system clears new memory page by page, which takes longer than the
+    arithmetic. What is a number or three per location is done for the whole batch at once where it can be, as the
+    threads get in the way of each other between operations.
     """
-    started = threading.Barrier(threads + 1)
 
-    def start() -> None:
-        torch.set_num_threads(1)
-        started.wait()
+    def __init__(self, terms: LossTerms) -> None:
+        """Keep the cells and the weights of the terms."""
+        self._terms = terms
+        # (4, C): a row of slopes by the posterior mean, times the coordinates of the centroids, is its slope by the
+        # probabilities; the ones take a number that all cells share into the same product
+        self._axes = torch.cat([terms.centroids.T, torch.ones_like(terms.weights)[None]])
+        self._memory = threading.local()
 
-    pool = ThreadPoolExecutor(threads, "geocell", initializer=start)
-    for _ in range(threads):
-        pool.submit(int)  # a thread starts with its first task
-    started.wait()
-    torch.set_num_threads(threads)  # the last call counts for threads to come
-    return pool
+    def __call__(
+        self, products: Tensor, bias: Tensor, target: Tensor, truth: Tensor, batch: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss and its gradient, which takes the memory of the products.
 
+        Args:
+            products: (P, C) logits without their bias, overwritten.
+            bias: (C,) in the dtype of the terms, in which everything is computed.
+            target: (P,) int64 cells.
+            truth: (P, 3) unit vectors of the true points.
+            batch: int64 cells of the whole batch, when these rows are a share of it: the value is then their part in
+                the loss of the batch.
 
-def _block(
-    logits: Tensor, target: Tensor, truth: Tensor, share: Tensor, even: Tensor, terms: LossTerms, per_row: float
-) -> tuple[Tensor, Tensor]:
-    """Return the part of a block of rows in the loss, and the gradient of those rows.
+        Returns:
+            () the loss, (P, C) its gradient with respect to the products, in their dtype, and (C,) with respect to the
+            bias.
+        """
+        terms, (n, c) = self._terms, products.shape
+        batch = target if batch is None else batch
+        total, per_row = terms.weights.index_select(0, batch).sum(), 1.0 / len(batch)
+        share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
+        even = terms.label_smoothing / (c * total) * terms.weights
+        own_logit = products.gather(1, target[:, None])[:, 0] + bias.index_select(0, target)
+        whole = _Rows(products, target, truth, share, torch.empty_like(share), bias.new_empty(n, 3))
+        on_cpu = products.device.type == "cpu"
+        rows = max(1, min(n, (_CPU_BLOCK if on_cpu else _DEVICE_BLOCK) // c))
 
-    Args:
-        logits: (R, C).
-        target: (R,).
-        truth: (R, 3).
-        share: (R,) weight of the target of each row in the cross-entropy.
-        even: (C,) weight of each cell in it by label smoothing.
-        terms: the terms.
-        per_row: weight of a row in means over the batch.
-    """
-    log_p = torch.log_softmax(logits, dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    distances = centroid_distances_km(truth, terms.centroids) if terms.smoothing_km or terms.expected_distance else None
-    if terms.smoothing_km and distances is not None:
-        near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized).mul_(share[:, None])
-        value, slope = -(near * log_p).sum(), near.sum(dim=1) + even.sum()
-    else:
-        near = None
-        value, slope = -(share @ log_p.gather(1, target[:, None])[:, 0]), share + even.sum()
-    if terms.label_smoothing:
-        value = value - (log_p @ even).sum()
-    p = log_p.exp_()
-    cost, pull = _distance_terms(p, truth, distances, terms, per_row)
-    if terms.hierarchy:
-        cost_of_groups, pull_of_groups = _hierarchy_term(p, target, terms, per_row)
-        cost, pull = cost + cost_of_groups, pull_of_groups if pull is None else pull.add_(pull_of_groups)
-    if pull is None:
-        gradient = p.mul_(slope[:, None])
-    else:
-        slope = slope - torch.linalg.vecdot(p, pull)
-        gradient = p.mul_(pull.add_(slope[:, None]))
-    if terms.label_smoothing:
-        gradient -= even
-    if near is None:
-        gradient.scatter_add_(1, target[:, None], -share[:, None])
-    else:
-        gradient -= near
-    return value + cost, gradient
+        def block(part: _Rows) -> tuple[Tensor, Tensor]:
+            logits, p = self._room(rows)[:, : len(part.target)]
+            logits.copy_(part.products).add_(bias)
+            value, gradient = self._block(logits, p, part, even, per_row)
+            part.products.copy_(gradient)
+            return value, gradient.sum(dim=0)
 
+        parts = [(torch.zeros_like(total), torch.zeros_like(bias))]
+        parts += over_cores(block, whole.split(rows), torch.get_num_threads() if on_cpu else 1)
+        values, slopes = zip(*parts, strict=True)
+        value = torch.stack(values).sum() + even.sum() * whole.log_sum.sum()
+        if not terms.smoothing_km:
+            value = value + share @ (whole.log_sum - own_logit)
+        if terms.haversine:
+            value = value + terms.haversine * per_row * mean_distance_km(whole.mean, truth).sum()
+        return value, products, torch.stack(slopes).sum(dim=0)
 
-def _distance_terms(
-    p: Tensor, truth: Tensor, distances: Tensor | None, terms: LossTerms, per_row: float
-) -> tuple[Tensor, Tensor | None]:
-    """Return the terms in kilometres of a block, and (R, C) their derivative by the probabilities, None without any."""
-    value, pull = p.new_zeros(()), None
-    if terms.haversine:
-        mean = p @ terms.centroids
-        weight = terms.haversine * per_row
-        value = weight * mean_distance_km(mean, truth).sum()
-        pull = (weight * _mean_distance_slope(mean, truth)) @ terms.centroids.T
-    if terms.expected_distance and distances is not None:
-        distances *= terms.expected_distance * per_row
-        value = value + torch.linalg.vecdot(p, distances).sum()
-        pull = distances if pull is None else pull.add_(distances)
-    return value, pull
+    def _room(self, rows: int) -> Tensor:
+        """Return memory of this thread for two blocks of so many rows."""
+        room: Tensor | None = getattr(self._memory, "room", None)
+        if room is None or room.shape[1] < rows:
+            room = self._memory.room = self._axes.new_empty(2, rows, self._axes.shape[1])
+        return room
+
+    def _block(self, logits: Tensor, p: Tensor, part: _Rows, even: Tensor, per_row: float) -> tuple[Tensor, Tensor]:
+        """Return a part of the loss that is no function of the sums and means, and the gradient of the logits.
+
+        Args:
+            logits: (R, C), whose memory the gradient takes.
+            p: (R, C), memory for the probabilities.
+            part: the locations; their sums and means are filled in.
+            even: (C,) weight of each cell in the cross-entropy by label smoothing.
+            per_row: weight of a row in means over the batch.
+        """
+        terms, target, truth = self._terms, part.target, part.truth
+        torch.softmax(logits, dim=1, out=p)
+        torch.sub(logits.amax(dim=1), p.amax(dim=1).log_(), out=part.log_sum)  # log p_c is the logit less this
+        value, mass, near, distances = -(logits @ even).sum(), part.share + even.sum(), None, None
+        if terms.smoothing_km or terms.expected_distance:
+            distances = centroid_distances_km(truth, terms.centroids)
+        if terms.smoothing_km and distances is not None:
+            near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized).mul_(part.share[:, None])
+            of_near = near.sum(dim=1)
+            mass += of_near - part.share
+            value += of_near @ part.log_sum - torch.linalg.vecdot(near, logits).sum()
+        # From here on the gradient of a row is p_c (mass + pull_c) less the targets, and the logits are not needed.
+        pulls = []
+        if terms.expected_distance and distances is not None:
+            pulls.append(distances.mul_(terms.expected_distance * per_row))
+            value += torch.linalg.vecdot(p, distances).sum()
+        if terms.hierarchy:
+            of_groups, pull_of_groups = _hierarchy_term(p, target, terms, per_row)
+            pulls.append(pull_of_groups)
+            value += of_groups
+        for pull in pulls:
+            mass -= torch.linalg.vecdot(p, pull)
+        gradient = logits
+        if terms.haversine:
+            part.mean.copy_(functional.linear(p, self._axes)[:, :3])
+            slope = _mean_distance_slope(part.mean, truth).mul_(terms.haversine * per_row)
+            mass -= torch.linalg.vecdot(slope, part.mean)
+            torch.mm(torch.cat([slope, mass[:, None]], dim=1), self._axes, out=gradient)
+        else:
+            gradient.copy_(mass[:, None])
+        for pull in pulls:
+            gradient += pull
+        torch.addcmul(-even, p, gradient, out=gradient)
+        if near is None:
+            gradient.scatter_add_(1, target[:, None], -part.share[:, None])
+        else:
+            gradient -= near
+        return value, gradient
 
 
 def _mean_distance_slope(m: Tensor, truth: Tensor) -> Tensor:
-    """Return (R, 3) the derivative of `mean_distance_km` by the means: the chords, then the scaling to the sphere."""
-    length = m.square().sum(-1, keepdim=True).sqrt()
-    held = length.clamp_min(MIN_MEAN_LENGTH)
+    """Return (R, 3) the slope of `mean_distance_km` by the means.
+
+    With u = m / |m|, a = |u - t|² and b = |u + t|², the distance 2 R atan2(√a, √b) has the slope
+    ``2 R ((b - a) / (b + a) u - t) / √(a b)`` by u. It is at right angles to a u of length 1, so that scaling to the
+    sphere takes nothing from it; and at a kink, where a or b is at its floor, it is 0.
+    """
+    held = torch.linalg.vector_norm(m, dim=1, keepdim=True).clamp_min_(MIN_MEAN_LENGTH)
     u = m / held
     difference, total = u - truth, u + truth
-    a = difference.square().sum(-1, keepdim=True).clamp_min(MIN_SQUARED_CHORD)
-    b = total.square().sum(-1, keepdim=True).clamp_min(MIN_SQUARED_CHORD)
-    # d = 2 R atan2(√a, √b); below its floor a root is a constant
-    ratio = (b / a).sqrt()
-    slope = difference * (ratio * (a > MIN_SQUARED_CHORD)) - total * ((b > MIN_SQUARED_CHORD) / ratio)
-    slope *= 2.0 * EARTH_RADIUS_KM / (a + b)
-    radial = (slope * u).sum(-1, keepdim=True) * (length >= MIN_MEAN_LENGTH)
-    return (slope - radial * u) / held
+    a = torch.linalg.vecdot(difference, difference)[:, None].clamp_min_(MIN_SQUARED_CHORD)
+    b = torch.linalg.vecdot(total, total)[:, None].clamp_min_(MIN_SQUARED_CHORD)
+    by_u = 2.0 * EARTH_RADIUS_KM / (a * b).sqrt_() * (u * ((b - a) / (b + a)) - truth)
+    slope: Tensor = by_u / held
+    return slope
 
 
 def _hierarchy_term(p: Tensor, target: Tensor, terms: LossTerms, per_row: float) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 from geocell.batches import Batches
-from geocell.gradients import value_and_gradient
+from geocell.gradients import LossGradient
 from geocell.head import GeoHead
 from geocell.losses import LossTerms, offset_loss
 from geocell.offsets import Offsets, folded_offsets
@@ -71,20 +71,22 @@ class FoldedHead(nn.Module):
 
     def forward(
         self, batches: Batches, index: Tensor, generator: torch.Generator, share: slice = ALL
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return the logits of the locations at `index` (P',), or a share of them, in the dtype of the products.
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what the loss is a function of, for the locations at `index` (P',) or a share of them.
 
         Dropout is drawn for all of them, so that it does not depend on how they are shared out.
 
         Returns:
-            The logits, and the (P',) loss of the offsets in the true cells, None without offsets.
+            The (P', C) logits without their bias, in the dtype of the products, the (C,) bias, which is added in
+            float32 where the logits are in the cache, and the (P',) loss of the offsets in the true cells, None
+            without offsets.
         """
         features = batches.select(index, generator, self.attention)[share]
-        logits = functional.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
+        products = functional.linear(features, self.weight.to(features.dtype))
         if self.offsets is None or batches.offset is None:
-            return logits, None
+            return products, self.bias, None
         target, offset = (x.index_select(0, index[share]) for x in (batches.target, batches.offset))
-        return logits, offset_loss(self.offsets(features, target), offset)
+        return products, self.bias, offset_loss(self.offsets(features, target), offset)
 
     def write_into(self, module: GeoHead) -> None:
         """Give the weights to a head, whose norm becomes one of ones and zeros."""
@@ -107,7 +109,7 @@ class Stepper:
 
     def __init__(self, module: GeoHead, terms: LossTerms, config: FitConfig) -> None:
         """Start at the weights of `module`, where the terms are."""
-        self._terms, self._config = terms, config
+        self._loss, self._config = LossGradient(terms), config
         device = terms.weights.device
         self.weights = FoldedHead(module).to(device)
         self._share = slice(rank(), None, n_processes())
@@ -132,16 +134,17 @@ class Stepper:
         Raises:
             ValueError: when the loss or its gradient is not finite; the weights are then as they were.
         """
-        logits, missed = self._forward(batches, index, self._generator, self._share)
+        products, bias, missed = self._forward(batches, index, self._generator, self._share)
         target, truth = (x.index_select(0, index) for x in (batches.target, batches.truth))
-        loss, gradient = value_and_gradient(
-            logits.detach(), target[self._share], truth[self._share], self._terms, batch=target
+        loss, *gradients = self._loss(
+            products.detach(), bias.detach(), target[self._share], truth[self._share], batch=target
         )
-        outputs, gradients = [logits], [gradient]
+        outputs = [products, bias]
         if missed is not None:
             per_row = self._config.offsets / len(index)
             loss = loss + per_row * missed.detach().sum()
-            outputs, gradients = [logits, missed], [gradient, torch.full_like(missed, per_row)]
+            outputs.append(missed)
+            gradients.append(torch.full_like(missed, per_row))
         loss = summed(loss)
         self._optimizer.zero_grad(set_to_none=True)
         if n_processes() > 1:

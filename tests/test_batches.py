@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geocell.batches import Batches, compute_dtype, dropout_mask, pooled_once, views_kept
+from geocell.batches import Batches, compute_dtype, drop, pooled_once, views_kept
 from geocell.geodesy import unit_vectors
 from geocell.head import GeoHead
 from geocell.inputs import Inputs
@@ -36,13 +36,28 @@ def batches(fusion: str = "feature", precision: str = "float32", **changes: Any)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.9])
-def test_the_dropout_drops_its_share(share: float) -> None:
-    mask = dropout_mask((500, 999), share, torch.Generator().manual_seed(0))
-    assert mask.shape == (500, 999)
-    spread = (share * (1 - share) / mask.numel()) ** 0.5
-    assert 1 - mask.float().mean().item() == pytest.approx(share, abs=5 * spread)
-    assert mask[0].float().std() > 0  # not one number for a row
-    assert not torch.equal(mask[0], mask[1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_dropout_drops_its_share(share: float, dtype: torch.dtype, learned: bool) -> None:
+    features = torch.randn(1100, 999, generator=torch.Generator().manual_seed(1)).add_(9.0).to(dtype)
+    dropped = drop(features.clone().requires_grad_(learned), share, torch.Generator().manual_seed(0))
+    kept = dropped != 0
+    assert torch.equal(dropped.detach(), torch.where(kept, features, 0.0))
+    spread = (share * (1 - share) / kept.numel()) ** 0.5
+    assert 1 - kept.float().mean().item() == pytest.approx(share, abs=5 * spread)
+    assert kept[0].float().std() > 0  # not one number for a row
+    assert not torch.equal(kept[0], kept[1])
+    assert not torch.equal(kept[0], kept[512])  # nor one for rows of several streams
+    again = drop(features.clone(), share, torch.Generator().manual_seed(0))
+    assert torch.equal(again, dropped)
+    assert not torch.equal(drop(features.clone(), share, torch.Generator().manual_seed(1)), dropped)
+
+
+def test_the_slope_of_what_is_dropped_is_zero() -> None:
+    features = torch.ones(600, 8, requires_grad=True)
+    dropped = drop(features * 2.0, 0.5, torch.Generator().manual_seed(0))
+    dropped.sum().backward()
+    assert torch.equal(features.grad, dropped.detach())
 
 
 def test_dropout_keeps_the_expectation() -> None:

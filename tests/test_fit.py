@@ -323,11 +323,12 @@ class TestBadInput:
         monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: (steps.append(1), step(self))[1])
         losses = iter([1.0, 1.0, value])
         monkeypatch.setattr(
-            geocell.step,
-            "value_and_gradient",
-            lambda logits, *_, **__: (
+            geocell.step.LossGradient,
+            "__call__",
+            lambda _self, products, bias, *_, **__: (
                 torch.tensor(next(losses)),
-                torch.full_like(logits, slope if len(steps) == 2 else 1.0),
+                torch.full_like(products, slope if len(steps) == 2 else 1.0),
+                torch.ones_like(bias),
             ),
         )
         with pytest.raises(ValueError, match=rf"the {what} must be finite, got nan in epoch 1, batch 3: lower lr"):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 import geocell.gradients
 from geocell.geodesy import unit_vectors
-from geocell.gradients import value_and_gradient
+from geocell.gradients import LossGradient
 from geocell.losses import LossTerms, fit_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -29,33 +29,39 @@ TERMS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def value_and_gradient(products: Tensor, bias: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Any:
+    return LossGradient(terms)(products, bias, target, truth)
+
+
 class FitLoss(torch.autograd.Function):
     """The loss with the gradient as its backward, for gradcheck."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
-        value, ctx.gradient = value_and_gradient(logits.detach().clone(), target, truth, terms)
+    def forward(ctx: Any, products: Tensor, bias: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
+        value, *ctx.gradients = value_and_gradient(products.detach().clone(), bias.detach(), target, truth, terms)
         return value
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        return ctx.gradient * outer, None, None, None
+        return *(slope * outer for slope in ctx.gradients), None, None, None
 
 
-def make(n: int, c: int, dtype: torch.dtype, **terms: Any) -> tuple[Tensor, Tensor, Tensor, LossTerms]:
+def make(n: int, c: int, dtype: torch.dtype, **terms: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, LossTerms]:
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     centroids, truth = (torch.tensor(unit_vectors(rng.uniform(-60, 60, (k, 2))), dtype=dtype) for k in (c, n))
     weights = torch.rand(c, generator=generator, dtype=dtype) + 0.1
     ancestors = {"coarse": torch.arange(c) // 4, "fine": torch.arange(c) // 2}
-    logits = 3 * torch.randn(n, c, generator=generator, dtype=dtype)
+    products = 3 * torch.randn(n, c, generator=generator, dtype=dtype)
+    bias = torch.randn(c, generator=generator, dtype=dtype)
     target = torch.randint(c, (n,), generator=generator)
-    return logits, target, truth, LossTerms(centroids, weights, ancestors, **terms)
+    return products, bias, target, truth, LossTerms(centroids, weights, ancestors, **terms)
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
 def test_gradcheck(terms: dict[str, Any]) -> None:
-    logits, *rest = make(6, 8, torch.float64, **terms)
-    assert torch.autograd.gradcheck(lambda x: FitLoss.apply(x, *rest), (logits.requires_grad_(),))
+    products, bias, *rest = make(6, 8, torch.float64, **terms)
+    inputs = (products.requires_grad_(), bias.requires_grad_())
+    assert torch.autograd.gradcheck(lambda x, b: FitLoss.apply(x, b, *rest), inputs)
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
@@ -64,24 +70,25 @@ def test_it_is_the_gradient_of_the_plain_loss(
     terms: dict[str, Any], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(geocell.gradients, "_CPU_BLOCK", block)
-    logits, *rest = make(33, 12, torch.float64, **terms)
-    plain = logits.clone().requires_grad_()
-    loss = fit_loss(plain, *rest)
+    products, bias, *rest = make(33, 12, torch.float64, **terms)
+    plain = [products.clone().requires_grad_(), bias.clone().requires_grad_()]
+    loss = fit_loss(plain[0] + plain[1], *rest)
     loss.backward()
-    value, gradient = value_and_gradient(logits, *rest)
+    value, *gradients = value_and_gradient(products, bias, *rest)
     assert value.item() == pytest.approx(loss.item(), rel=1e-12)
-    assert plain.grad is not None
-    torch.testing.assert_close(gradient, plain.grad, rtol=1e-9, atol=1e-12)
+    for gradient, leaf in zip(gradients, plain, strict=True):
+        torch.testing.assert_close(gradient, leaf.grad, rtol=1e-9, atol=1e-12)
 
 
-def test_bfloat16_logits_are_computed_with_in_float32() -> None:
-    logits, *rest = make(20, 8, torch.float32, **TERMS["all"])
-    rounded = logits.bfloat16()
-    exact_value, exact = value_and_gradient(rounded.float(), *rest)
-    value, gradient = value_and_gradient(rounded, *rest)
-    assert value.dtype == torch.float32
+def test_bfloat16_products_are_computed_with_in_float32() -> None:
+    products, *rest = make(20, 8, torch.float32, **TERMS["all"])
+    rounded = products.bfloat16()
+    exact_value, exact, exact_of_bias = value_and_gradient(rounded.float(), *rest)
+    value, gradient, of_bias = value_and_gradient(rounded, *rest)
+    assert value.dtype == of_bias.dtype == torch.float32
     assert value.item() == exact_value.item()
     assert torch.equal(gradient, exact.bfloat16())
+    assert torch.equal(of_bias, exact_of_bias)
 
 
 PLACES = [[48.1, 11.5], [-48.1, -168.5], [90.0, 0.0], [-90.0, 0.0], [89.99999, 120.0], [0.0, 180.0], [0.0, -180.0]]
@@ -101,20 +108,38 @@ def test_values_and_gradients_are_finite_at_hard_places(terms: dict[str, Any], s
         made = LossTerms(places, torch.ones(n), ancestors, **terms)
         plain = logits.clone().requires_grad_()
         fit_loss(plain, target, truth, made).backward()
-        value, gradient = value_and_gradient(logits, target, truth, made)
-        assert torch.isfinite(value)
-        assert torch.isfinite(gradient).all()
+        for slope in value_and_gradient(logits, torch.zeros(n), target, truth, made):
+            assert torch.isfinite(slope).all()
         assert plain.grad is not None
         assert torch.isfinite(plain.grad).all()
 
 
+def test_a_smaller_batch_after_a_larger_one_and_a_larger_one_again() -> None:
+    """The memory that is kept has room for the largest so far, and leaves nothing of one batch in another."""
+    products, bias, target, truth, terms = make(33, 12, torch.float32, **TERMS["all"])
+    kept = LossGradient(terms)
+    for n in (5, 33, 9, 33):
+        fresh = LossGradient(terms)(products[:n].clone(), bias, target[:n], truth[:n])
+        again = kept(products[:n].clone(), bias, target[:n], truth[:n])
+        for a, b in zip(fresh, again, strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_process_without_a_location_of_the_batch_adds_nothing() -> None:
+    products, bias, target, truth, terms = make(5, 12, torch.float32, **TERMS["all"])
+    value, gradient, of_bias = LossGradient(terms)(products[:0], bias, target[:0], truth[:0], batch=target)
+    assert value.item() == 0.0
+    assert gradient.shape == (0, 12)
+    assert not of_bias.any()
+
+
 def test_the_number_of_threads_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(geocell.gradients, "_LEAST_BLOCK", 40)
-    logits, *rest = make(33, 12, torch.float32, **TERMS["all"])
-    alone = value_and_gradient(logits.clone(), *rest)
+    monkeypatch.setattr(geocell.gradients, "_CPU_BLOCK", 40)
+    products, *rest = make(33, 12, torch.float32, **TERMS["all"])
+    alone = value_and_gradient(products.clone(), *rest)
     torch.set_num_threads(2)
     try:
-        together = value_and_gradient(logits.clone(), *rest)
+        together = value_and_gradient(products.clone(), *rest)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
