@@ -10,6 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
+
 
 @dataclass(frozen=True)
 class EncoderInfo:
@@ -129,10 +131,13 @@ class Locations:
 
     def mean_features(self) -> NDArray[np.float32]:
         """Return the (P, D) float32 mean over each location's views (`feature` fusion)."""
-        if not len(self):
-            return np.empty((0, self.dim), dtype=np.float32)
-        sums = np.add.reduceat(self.view_features().astype(np.float64), self.offsets[:-1], axis=0)
-        return (sums / np.diff(self.offsets)[:, None]).astype(np.float32)
+        means = np.empty((len(self), self.dim), dtype=np.float32)
+        for first in range(0, len(self), _POOLED):
+            offsets = self.offsets[first : first + _POOLED + 1]
+            views = np.asarray(self.features[self.rows[offsets[0] : offsets[-1]]], dtype=np.float32)
+            sums = np.add.reduceat(views.astype(np.float64), offsets[:-1] - offsets[0], axis=0)
+            means[first : first + _POOLED] = sums / np.diff(offsets)[:, None]
+        return means
 
     def take(self, index: NDArray[np.int64]) -> Locations:
         """Return the locations at `index` (P',), sharing the features."""
