@@ -6,7 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TEXT = frozenset({".cls", ".txt", ".cls2", ".caption", ".index"})
+_CHUNK = 128 * tarfile.BLOCKSIZE
 
 
 def read_shards(
@@ -65,31 +66,58 @@ def _problems(frame: pd.DataFrame, columns: ColumnNames) -> list[str]:
 def _samples(root: str, name: str, suffixes: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Yield the columns of one shard's samples; members of a sample stand together, as WebDataset's own reader asks."""
     path = join(root, name)
-    sample: dict[str, Any] = {}
     try:
-        with (
-            open_remote(path) if "://" in path else Path(path).open("rb") as file,
-            tarfile.open(fileobj=file, mode="r:") as shard,
-        ):
-            for member in shard:
-                if not member.isfile() or Path(member.name).name.startswith("."):
-                    continue
-                stem, dot, extension = Path(member.name).name.partition(".")
-                key = str(Path(member.name).with_name(stem))
-                if sample and sample["key"] != key:
+        with open_remote(path) if "://" in path else Path(path).open("rb") as file:
+            for archive in _archives(file, path):
+                sample: dict[str, Any] = {}
+                for member in archive:
+                    if not member.isfile() or Path(member.name).name.startswith("."):
+                        continue
+                    stem, dot, extension = Path(member.name).name.partition(".")
+                    key = str(Path(member.name).with_name(stem))
+                    if sample and sample["key"] != key:
+                        yield sample
+                        sample = {}
+                    sample["key"] = key
+                    _add(sample, f"{dot}{extension}".lower(), name, member, archive, suffixes)
+                if sample:
                     yield sample
-                    sample = {}
-                sample["key"] = key
-                _add(sample, f"{dot}{extension}".lower(), name, member, shard, suffixes)
-            file.seek(shard.offset)
-            if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes what is no header for the end
-                raise ValueError(
-                    f"{path} must be a whole tar file, got no member's header at byte {shard.offset}: fetch it again."
-                )
     except tarfile.TarError as error:
-        raise ValueError(f"{path} must be a plain tar file, got: {error}: unpack a compressed one first.") from error
-    if sample:
-        yield sample
+        raise ValueError(f"{path} must be a whole tar file, got: {error}: fetch it again.") from error
+
+
+def _archives(file: IO[bytes], path: str) -> Iterator[tarfile.TarFile]:
+    """Yield the archive in a file, and those that were appended to it, each behind the end mark of the one before.
+
+    tarfile's `ignore_zeros` reads them too, but skips a damaged header like an end mark; and without it, tarfile takes
+    a damaged header for the end.
+    """
+    start: int | None = 0
+    while start is not None:
+        file.seek(start)
+        try:
+            archive = tarfile.open(fileobj=file, mode="r:")
+        except tarfile.TarError as error:  # there is no first header
+            raise ValueError(
+                f"{path} must be a plain tar file, got: {error}: unpack a compressed one first."
+            ) from error
+        with archive:
+            yield archive
+            end = archive.offset
+        start = _after_zeros(file, end)
+        if start == end:
+            raise ValueError(f"{path} must be a whole tar file, got no member's header at byte {end}: fetch it again.")
+
+
+def _after_zeros(file: IO[bytes], offset: int) -> int | None:
+    """Return where the first block from `offset` on begins that is not all zeros, None when there is none."""
+    file.seek(offset)
+    while chunk := file.read(_CHUNK):
+        rest = chunk.lstrip(b"\0")
+        if rest:
+            return offset + (len(chunk) - len(rest)) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
+        offset += len(chunk)
+    return None
 
 
 def _add(

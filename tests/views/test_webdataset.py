@@ -91,3 +91,45 @@ def test_a_shard_that_is_damaged_in_the_middle_loses_no_sample_silently(tmp_path
     path.write_bytes(data)
     with pytest.raises(ValueError, match=rf"must be a whole tar file, got no member's header at byte {header}"):
         read_views(path)
+
+
+def joined(path: Path, *parts: Path, between: bytes = b"") -> Path:
+    path.write_bytes(between.join(part.read_bytes() for part in parts))
+    return path
+
+
+def test_concatenated_shards_are_read_to_the_end(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    parts = [write_shard(tmp_path / "parts" / f"{i}.tar", sample(f"00{i}", float(i))) for i in range(3)]
+    table = read_views(joined(tmp_path / "all.tar", *parts, between=bytes(70_000 // 512 * 512)))
+    assert table.frame["lat"].tolist() == [0.0, 1.0, 2.0]
+    assert [table.images.read(image) for image in table.frame["image"].tolist()] == [
+        JPEG + f"00{i}".encode() for i in range(3)
+    ]
+
+
+def test_samples_of_one_name_in_concatenated_shards_stay_two(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    parts = [write_shard(tmp_path / "parts" / f"{i}.tar", sample("000", float(i))) for i in range(2)]
+    table = read_views(joined(tmp_path / "all.tar", *parts))
+    assert table.frame["lat"].tolist() == [0.0, 1.0]
+    assert table.frame["image"].nunique() == 2
+
+
+def test_concatenated_shards_that_are_damaged_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    one = write_shard(tmp_path / "parts" / "one.tar", sample("000", 1.0))
+    whole = joined(tmp_path / "all.tar", one, one).read_bytes()
+    second = one.stat().st_size
+    damaged = bytearray(whole)
+    damaged[second + 148 : second + 156] = b"xxxxxxxx"  # the checksum of its first header
+    faults = {
+        bytes(damaged): rf"no member's header at byte {second}:",
+        whole[: second + 700]: "must be a whole tar file, got: unexpected end of data: fetch it again",
+        whole[: second + 100]: rf"no member's header at byte {second}:",
+        one.read_bytes() + b"\0" * 100 + whole: rf"no member's header at byte {second}:",  # not in blocks of 512 bytes
+    }
+    for data, fault in faults.items():
+        (tmp_path / "all.tar").write_bytes(data)
+        with pytest.raises(ValueError, match=fault):
+            read_views(tmp_path / "all.tar")
