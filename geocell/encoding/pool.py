@@ -2,7 +2,8 @@
 
 A *lane* decodes one image at a time: a thread that does it itself, or one that has a worker process do it. Pixels land
 in slots of a ring of batch buffers. The watchdog looks at the lanes whenever a batch is waited for: an image that
-takes longer than `image_timeout` becomes a row with that reason, its lane is given up and a fresh one takes its place.
+takes longer than `image_timeout` becomes a row with that reason, its lane is given up and a fresh one takes its place;
+a process that is not ready to decode after `LOADING_TIMEOUT` is ended, and counts as one that died.
 """
 
 from __future__ import annotations
@@ -11,22 +12,19 @@ import mmap
 import os
 import pickle
 import queue
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocell.devices import usable_cores
 from geocell.encoding.images import Loader
-from geocell.encoding.worker import READY, WorkerProcess
+from geocell.encoding.worker import READY, WorkerProcess, shared_file
 from geocell.image_sources import ImageSource
 
 AHEAD = 3
@@ -35,9 +33,11 @@ THREADS = 4
 """Decoding threads at most: Pillow lets go of Python's lock while it decodes, and more only wait for it."""
 PROCESS_ROWS = 4096
 """Tables of fewer rows are decoded by threads."""
+LOADING_TIMEOUT = 120.0
+"""Seconds that a worker process may take until it can decode: imports from a slow network disk take their time."""
 _TICK_SECONDS = 0.1
 _CLOSE_SECONDS = 1.0
-_STARTS = 3  # in a row of processes that die before they are ready: the next ones would too
+_STARTS = 3  # in a row of processes that die or hang before they are ready: the next ones would too
 
 
 @dataclass
@@ -82,10 +82,12 @@ class _Job:
 class _Lane:
     thread: threading.Thread = field(init=False)
     job: _Job | None = None
-    since: float = 0.0
+    since: float = 0.0  # when its job began, or the loading of its process
     given_up: bool = False
     starts: int = 0  # of processes since one was ready
     process: WorkerProcess | None = None
+    loading: bool = False  # whether its process is not ready yet
+    overdue: bool = False  # whether it was ended for that
 
 
 class DecodePool:
@@ -107,7 +109,7 @@ class DecodePool:
         self._failure: Exception | None = None
         self._closed = False
         size = AHEAD * batch_size * int(np.prod(loader.shape)) * np.dtype(loader.dtype).itemsize
-        self._file = _shared_file(size)
+        self._file = shared_file(size)
         memory = mmap.mmap(self._file.fileno(), size)
         self._slots = np.frombuffer(memory, dtype=loader.dtype).reshape(-1, *loader.shape)
         self._free = deque(range(AHEAD))
@@ -172,9 +174,12 @@ class DecodePool:
                 self._watch()
 
     def _watch(self) -> None:
-        """Give up the lanes whose image takes too long, and put fresh ones in their places."""
+        """End processes that are not ready in time; give up lanes whose image takes too long, and put in fresh ones."""
         now = time.monotonic()
         for lane in list(self._lanes):
+            if lane.loading and lane.process is not None and now - lane.since > LOADING_TIMEOUT:
+                lane.overdue = True
+                lane.process.kill()  # its lane notices, and starts another
             job = lane.job
             if job is None or job.resolved or now - lane.since <= self._timeout:
                 continue
@@ -227,16 +232,20 @@ class DecodePool:
                 reason = error.strerror or str(error)
                 self._fail(f"be able to start, got: {reason}: pass fewer workers, or workers=0 to decode in threads.")
                 return
+            lane.since, lane.overdue, lane.loading = time.monotonic(), False, True
             try:
                 self._converse(lane, lane.process, retry)
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died
                 if lane.starts >= _STARTS:
-                    self._fail_to_load(f"it ended with status {lane.process.wait()}")
+                    late = f"no answer within {LOADING_TIMEOUT:g} s"
+                    self._fail_to_load(late if lane.overdue else f"it ended with status {lane.process.wait()}")
                     return
-                retry = self._after_death(lane, lane.process)
+                if lane.job is not None:  # else it died before it could try `retry`, which is still to be tried
+                    retry = self._after_death(lane, lane.process)
             else:
                 return
             finally:
+                lane.loading = False
                 lane.process.close()
 
     def _converse(self, lane: _Lane, process: WorkerProcess, job: _Job | None) -> None:
@@ -245,7 +254,7 @@ class DecodePool:
         if greeting != READY:
             self._fail_to_load(greeting)
             return
-        lane.starts = 0
+        lane.starts, lane.loading = 0, False
         job = job or self._jobs.get()
         while job is not None:
             lane.since, lane.job = time.monotonic(), job
@@ -286,12 +295,3 @@ def default_workers(rows: int, source: ImageSource) -> int:
     if rows < PROCESS_ROWS or source.at_once != 1 or not hasattr(os, "fork"):
         return 0
     return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # which torchrun sets
-
-
-def _shared_file(size: int) -> IO[bytes]:
-    """Return a nameless file of `size` bytes, in memory where there is room: it vanishes with its last process."""
-    memory = Path("/dev/shm")  # noqa: S108 - never a name in it
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * size
-    file = tempfile.TemporaryFile(dir=memory if roomy else None)  # noqa: SIM115 - closed with the pool
-    file.truncate(size)
-    return file

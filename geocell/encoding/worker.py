@@ -11,11 +11,14 @@ import mmap
 import os
 import pickle
 import queue
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
+from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
@@ -80,6 +83,15 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 cast("IO[bytes]", stream).close()
         self.wait()
+
+
+def shared_file(size: int) -> IO[bytes]:
+    """Return a nameless file of `size` bytes, in memory where there is room: it vanishes with its last process."""
+    memory = Path("/dev/shm")  # noqa: S108 - never a name in it
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * size
+    file = tempfile.TemporaryFile(dir=memory if roomy else None)  # noqa: SIM115 - closed with the pool
+    file.truncate(size)
+    return file
 
 
 def main() -> None:

@@ -96,7 +96,7 @@ def _archives(file: IO[bytes], path: str) -> Iterator[tarfile.TarFile]:
     while start is not None:
         file.seek(start)
         try:
-            archive = tarfile.open(fileobj=file, mode="r:")
+            archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - what opening raises means something else
         except tarfile.TarError as error:  # there is no first header
             raise ValueError(
                 f"{path} must be a plain tar file, got: {error}: unpack a compressed one first."

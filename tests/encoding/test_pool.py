@@ -4,13 +4,19 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from geocell.encoding import pool
 from geocell.encoding.images import Loader
 from geocell.encoding.pool import PROCESS_ROWS, Batch, DecodePool, default_workers
+from geocell.encoding.worker import WorkerProcess
 from geocell.image_sources import FileImages
 from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
 
@@ -71,6 +77,61 @@ def test_a_transform_that_other_processes_can_not_load(folder: Path, monkeypatch
     monkeypatch.setattr(sys.modules[run.__module__], "Trapped", Trapped)
     with pytest.raises(ValueError, match=r"got: ModuleNotFoundError: .*nowhere.* pass workers=0"):
         run(folder, 2, Trapped())
+
+
+@dataclass(frozen=True)
+class Fated:
+    """A transform for which the processes that load it have fates, one after the other.
+
+    Attributes:
+        folder: where processes note that they load it.
+        fates: `loads`; `hangs` or `dies` as it is loaded; `dies later`, with the first image. The last one is repeated.
+    """
+
+    folder: str
+    fates: tuple[str, ...]
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        if getattr(self, "fate", "") == "dies later":
+            os._exit(9)
+        return SMALL(image)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        number = 0
+        while (Path(self.folder) / f"process {number}").exists():
+            number += 1
+        (Path(self.folder) / f"process {number}").touch()
+        self.__dict__["fate"] = self.fates[min(number, len(self.fates) - 1)]
+        if self.__dict__["fate"] == "hangs":
+            time.sleep(3600)
+        if self.__dict__["fate"] == "dies":
+            os._exit(9)
+
+
+def test_processes_that_hang_as_they_load(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "LOADING_TIMEOUT", 1.0)
+    with pytest.raises(ValueError, match=r"able to load Fated\(.*got: no answer within 1 s.* pass workers=0"):
+        run(folder, 2, Fated(str(folder), ("hangs",)))
+
+
+def test_a_process_that_hangs_as_it_loads_is_replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill = WorkerProcess.kill
+
+    def kill_and_be_patient(process: WorkerProcess) -> None:
+        monkeypatch.setattr(pool, "LOADING_TIMEOUT", 60.0)
+        kill(process)
+
+    monkeypatch.setattr(pool, "LOADING_TIMEOUT", 1.0)
+    monkeypatch.setattr(WorkerProcess, "kill", kill_and_be_patient)
+    rows = run(folder, 1, Fated(str(folder), ("hangs", "loads")))
+    np.testing.assert_array_equal(rows, np.stack([SMALL(noise(seed=row)) for row in range(N)]))
+
+
+@pytest.mark.timeout(60)
+def test_an_image_is_tried_again_though_the_next_process_dies_as_it_loads(folder: Path) -> None:
+    rows = run(folder, 1, Fated(str(folder), ("dies later", "dies", "loads")))
+    np.testing.assert_array_equal(rows, np.stack([SMALL(noise(seed=row)) for row in range(N)]))
 
 
 def test_processes_that_the_system_does_not_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
