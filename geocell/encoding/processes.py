@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.cache import FeatureCache
+from geocell.devices import usable_cores
 from geocell.encoding.engine import encode, end
 from geocell.files import as_place
 from geocell.views import ViewTable
@@ -40,7 +41,7 @@ def encode_on_devices(
 ) -> FeatureCache:
     """Encode a table by one process per device.
 
-    What a process that dies had begun, the others do.
+    What a process that dies had begun, the others do. Those on the CPU share the threads that one would have.
 
     Args:
         table: the views.
@@ -55,12 +56,12 @@ def encode_on_devices(
     """
     context = multiprocessing.get_context("spawn")
     complaints: SimpleQueue[str] = context.SimpleQueue()
+    places = [(rank, len(devices), devices.count("cpu") if name == "cpu" else 1) for rank, name in enumerate(devices)]
     processes = [
         context.Process(
-            target=_encode_on,
-            args=(table, {**loading, "device": device}, out, dict(options), (rank, len(devices)), complaints),
+            target=_encode_on, args=(table, {**loading, "device": device}, out, dict(options), place, complaints)
         )
-        for rank, device in enumerate(devices)
+        for device, place in zip(devices, places, strict=True)
     ]
     for process in processes:
         process.start()
@@ -83,15 +84,25 @@ def _encode_on(
     loading: Mapping[str, Any],
     out: Path,
     options: Mapping[str, Any],
-    place: tuple[int, int],
+    place: tuple[int, int, int],
     complaints: SimpleQueue[str],
 ) -> None:
+    """Encode in a process of its own: number `place[0]` of `place[1]`, of which `place[2]` share the CPU."""
     from geocell.encoders import load_encoder
 
-    os.environ["RANK"], os.environ["LOCAL_WORLD_SIZE"] = map(str, place)  # as torchrun says it
+    os.environ["RANK"], os.environ["LOCAL_WORLD_SIZE"] = map(str, place[:2])  # as torchrun says it
+    share_threads(place[2])
     with contextlib.suppress(KeyboardInterrupt):  # the process that started this one says so
         try:
             encode(table, load_encoder(**loading), out, **options)
         except Exception as error:
             complaints.put(" ".join(str(error).split()))
             raise SystemExit(1) from error
+
+
+def share_threads(processes: int) -> None:
+    """Give torch a share of the threads that it would take alone, one at least; OMP_NUM_THREADS, when set, wins."""
+    import torch
+
+    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), usable_cores()) // processes))

@@ -3,13 +3,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from geocell.cache import FeatureCache
 from geocell.cli import main
+from geocell.devices import usable_cores
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
-from geocell.encoding.processes import encode_on_devices, parse_devices
+from geocell.encoding.processes import encode_on_devices, parse_devices, share_threads
 from geocell.views import read_views
+from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_clip, make_photos
 
 
@@ -28,6 +32,45 @@ def test_processes_that_all_fail_say_why(tmp_path: Path) -> None:
     table = read_views(make_photos(tmp_path, 2, 1))
     with pytest.raises(RuntimeError, match=r"got exit statuses \[1\]: expected a Hub id .*/no/clip"):
         encode_on_devices(table, {"name": "/no/clip"}, ["cpu"], tmp_path / "c", {})
+
+
+class ThreadCounter(TinyEncoder):
+    """Its features are how many threads torch uses."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        import torch
+
+        return np.full((len(pixels), 8), torch.get_num_threads(), np.float32)
+
+
+@pytest.mark.parametrize(("cores", "processes", "threads"), [(8, 1, 6), (8, 2, 3), (4, 2, 2), (8, 5, 1), (8, 16, 1)])
+def test_a_share_of_the_threads_that_torch_and_the_cores_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, processes: int, threads: int
+) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr("geocell.encoding.processes.usable_cores", lambda: cores)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    try:
+        torch.set_num_threads(6)
+        share_threads(processes)
+        assert torch.get_num_threads() == threads
+        torch.set_num_threads(6)
+        monkeypatch.setenv("OMP_NUM_THREADS", "6")  # a person who says how many means each process
+        share_threads(processes)
+        assert torch.get_num_threads() == 6
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_processes_on_cpus_share_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    count = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
+    alone = min(int(subprocess.check_output(count, text=True)), usable_cores())
+    loading = {"name": f"{ThreadCounter.__module__}:ThreadCounter"}
+    encode_on_devices(read_views(make_photos(tmp_path, 2, 1)), loading, ["cpu", "cpu"], tmp_path / "c", {})
+    assert FeatureCache.open(tmp_path / "c").features[0, 0] == max(1, alone // 2)
 
 
 def test_lists_of_devices() -> None:
