@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from geocell.cache import require_cache_or_nothing, shard_path
 from geocell.devices import process_rank
@@ -30,14 +29,27 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS):
-            for leftover in [*folder.glob(".cache.json.*"), *folder.glob(".views.parquet.*")]:
-                leftover.unlink(missing_ok=True)  # of a process that was killed as it wrote
-            yield
+        with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS) as lock:
+            try:
+                for leftover in [*folder.glob(".cache.json.*"), *folder.glob(".views.parquet.*")]:
+                    leftover.unlink(missing_ok=True)  # of a process that was killed as it wrote
+                yield
+            finally:
+                _remove_held(lock)
     except Timeout as error:
         raise FileExistsError(
             f"{folder} is being begun or finished by another process: wait for it, or name another --out."
         ) from error
+
+
+def _remove_held(lock: BaseFileLock) -> None:
+    """Remove the file of a lock that is held, as the last thing that is done under it.
+
+    Who opened the file before and waits for the lock gets that of a file without a name; filelock (from 4.0) notices,
+    and opens the name again. So nobody holds the lock of a file that is gone while another holds that of a new one.
+    """
+    with suppress(OSError):  # a file that is open can't be removed on Windows, and may stay
+        Path(lock.lock_file).unlink()
 
 
 class Claims:
@@ -45,15 +57,16 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         """Take nothing yet."""
-        self._folder, self._held = folder, dict[int, FileLock]()
-        (folder / ".claims").mkdir(exist_ok=True)
+        self._folder, self._held = folder, dict[int, BaseFileLock]()
+        self._locks = folder / ".claims"
 
     def take(self, index: int) -> bool:
         """Take a shard unless another process has it, and remove what a killed one left of it."""
-        lock = FileLock(self._folder / ".claims" / f"{index:05d}", timeout=0)
+        lock = FileLock(self._locks / f"{index:05d}", timeout=0)
         try:
+            self._locks.mkdir(exist_ok=True)
             lock.acquire()
-        except Timeout:
+        except (Timeout, FileNotFoundError):  # the latter: another process finished, and removed the folder just now
             return False
         self._held[index] = lock
         path = shard_path(self._folder, index)
@@ -71,8 +84,12 @@ class Claims:
             self.give_back(index)
 
     def remove(self) -> None:
-        """Remove the files of the locks once the cache is complete."""
-        shutil.rmtree(self._folder / ".claims", ignore_errors=True)
+        """Remove the files of the locks that no process holds, once the cache is complete."""
+        with suppress(OSError):  # other processes do the same, or still hold some
+            for path in self._locks.iterdir():
+                with suppress(Timeout, FileNotFoundError), FileLock(path, timeout=0) as lock:
+                    _remove_held(lock)
+            self._locks.rmdir()
 
 
 class RankClaims(Claims):

@@ -32,7 +32,44 @@ def test_processes_share_a_cache_and_all_see_it_complete(tmp_path: Path, monkeyp
     assert [run.communicate()[0].split() for run in runs] == [["60", "True"]] * 3
     encode(table, TinyEncoder(), tmp_path / "whole", shard_rows=2, batch_size=2)
     assert files(tmp_path / "c") == files(tmp_path / "whole")
-    assert not (tmp_path / "c" / ".claims").exists()
+    assert not [p.name for p in (tmp_path / "c").iterdir() if p.name.startswith(".")]  # no lock is left
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from geocell.encoding.claims import folder_lock
+counter = Path(sys.argv[2])
+for _ in range(int(sys.argv[3])):
+    with folder_lock(Path(sys.argv[1])):
+        counter.write_text(str(int(counter.read_text()) + 1))
+"""
+
+
+def test_a_lock_that_is_removed_by_its_holder_still_admits_one_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "counter").write_text("0")
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    command = [sys.executable, "-c", COUNT, str(tmp_path / "c"), str(tmp_path / "counter"), "300"]
+    runs = [subprocess.Popen(command) for _ in range(3)]
+    assert [run.wait() for run in runs] == [0] * 3
+    assert (tmp_path / "counter").read_text() == "900"
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_claims_are_removed_but_not_those_that_another_process_holds(tmp_path: Path) -> None:
+    theirs, ours, later = Claims(tmp_path), Claims(tmp_path), Claims(tmp_path)
+    assert theirs.take(1)
+    assert ours.take(0)
+    ours.close()
+    ours.remove()
+    assert [path.name for path in (tmp_path / ".claims").iterdir()] == ["00001"]
+    assert not later.take(1)
+    theirs.close()
+    theirs.remove()
+    assert not (tmp_path / ".claims").exists()
+    assert later.take(1)  # as a run that encodes shards again does after another has come to its end
 
 
 def test_a_shard_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
