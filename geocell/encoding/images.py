@@ -83,8 +83,12 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
             problem = _refusal(opened)
             if problem:
                 return None, problem
-            upright = _to_rgb(ImageOps.exif_transpose(opened))
-        return transform(upright), ""
+            upright: Image.Image = opened
+            if opened is image:  # somebody's, and left as it is
+                upright = ImageOps.exif_transpose(opened)
+            else:  # without the copy, which takes half as long as decoding
+                ImageOps.exif_transpose(opened, in_place=True)
+            return transform(_to_rgb(upright)), ""
     except FileNotFoundError:
         return None, "no such file"
     except UnidentifiedImageError:  # its own text has the address of an object, another one in every run
@@ -117,6 +121,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Return an RGB image; 16-bit grey is scaled, where Pillow's own conversion clips it to white."""
     from PIL import Image
 
+    if image.mode == "RGB":
+        return image  # where Pillow's conversion makes a copy
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in {"I", "F"}:

@@ -78,6 +78,9 @@ def test_exif_rotation_is_applied(tmp_path: Path, clip: TowerEncoder) -> None:
     image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     upright, turned = encode_images([tmp_path / "upright.png", tmp_path / "turned.png"], clip)
     np.testing.assert_allclose(upright, turned, atol=1e-6)
+    with Image.open(tmp_path / "turned.png") as mine:
+        np.testing.assert_array_equal(encode_images([mine], clip)[0], turned)
+        assert mine.size == (60, 90)  # what is somebody's is not turned itself
 
 
 @pytest.mark.parametrize("workers", [0, 1])
