@@ -53,7 +53,7 @@ TOWERS = (
     Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=16, turns=3),
     Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=2, turns=1),
 )
-QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=4, turns=1),)
+QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=2, turns=1),)
 
 
 @dataclass(frozen=True)

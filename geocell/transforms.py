@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Transform = Callable[["Image.Image"], NDArray[Any]]
-"""One upright RGB image -> an array whose shape and dtype are the same for every image; picklable."""
+"""One upright RGB image -> an array whose shape and dtype are the same for every image; picklable.
+
+One that has a `draft_side` (see `PillowTransform`) may get a large JPEG at a half, a quarter or an eighth of its size.
+"""
+_DRAFT_GAP = 2
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class PillowTransform:
         resample: Pillow's number of the filter.
         long_side: how the length of the long side becomes a whole number.
         centre: how the margin before the centre does; `round` is to the even number, as torchvision's.
+        draft: whether JPEG files are decoded at a fraction of their size where they are large; see `draft_side`.
     """
 
     size: int | tuple[int, int]
@@ -38,6 +43,17 @@ class PillowTransform:
     resample: int
     long_side: Literal["floor", "round"] = "floor"
     centre: Literal["floor", "round"] = "floor"
+    draft: bool = False
+
+    @property
+    def draft_side(self) -> int | None:
+        """Pixels that both sides of an image must keep when its file is decoded at a fraction of its size.
+
+        Twice what it is resized to, which is Pillow's own choice for thumbnails; None for whole sizes.
+        """
+        if not self.draft:
+            return None
+        return _DRAFT_GAP * (self.size if isinstance(self.size, int) else max(self.size))
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
         """Return (H, W, 3) bytes."""

@@ -66,7 +66,8 @@ def encode(
         pooling: tensor that becomes the feature: pooler_output, cls, mean, patch_mean or projection; left out, the
             first of pooler_output, cls and mean that the model has.
         views: single; or the mean over several looks at every image: flip (two) or crop5 (five).
-        backend: what resizes, pil or torchvision.
+        backend: what resizes: pil; pil-draft, which decodes large JPEGs at a fraction of their size, several times as
+            fast, and gives other pixels; or torchvision.
         batch_size: images per call of the encoder.
         workers: processes that decode images; 0 decodes in threads; left out, the table's size and the cores decide.
         image_timeout: seconds that reading and decoding one image may take.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -65,6 +66,12 @@ class _Transform:
 
     inner: Transform
     views: str
+
+    @property
+    def draft_side(self) -> int | None:
+        """What the transform of one look asks for, of the whole image."""
+        side: int | None = getattr(self.inner, "draft_side", None)
+        return math.ceil(side / _CROP) if side is not None and self.views == "crop5" else side
 
     def __call__(self, image: Image.Image) -> NDArray[Any]:
         return np.stack([self.inner(look) for look in _LOOKS[self.views](image)])

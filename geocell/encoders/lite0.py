@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geocell.devices import choose_device, choose_dtype
+from geocell.encoders.processors import DRAFT
 from geocell.locations import EncoderInfo
 from geocell.torch_encoder import TorchEncoder
 from geocell.transforms import Normalisation, PillowTransform
@@ -23,8 +25,8 @@ class EfficientNetLite0(TorchEncoder):
 
     _SHORT_SIDE, _SIDE = 256, 224
 
-    def __init__(self, device: str = "auto", dtype: str = "auto", compile: bool = False) -> None:
-        """Load the packaged weights; see `load_encoder`."""
+    def __init__(self, device: str = "auto", dtype: str = "auto", compile: bool = False, draft: bool = False) -> None:
+        """Load the packaged weights; see `load_encoder`, whose backend `pil-draft` is `draft` here."""
         import torch
 
         try:
@@ -49,10 +51,11 @@ class EfficientNetLite0(TorchEncoder):
             pooling="mean_of_last_feature_map",
             dim=1280,
             image_size=self._SIDE,
-            processor="short side 256 bicubic, centre crop 224, (x-127)/128",
+            processor="short side 256 bicubic, centre crop 224, (x-127)/128" + (DRAFT if draft else ""),
             source=LITE0,
         )
         transform = PillowTransform(self._SHORT_SIDE, (self._SIDE, self._SIDE), Image.Resampling.BICUBIC, "round")
+        transform = replace(transform, draft=draft)
         normalisation = Normalisation(1.0, (127.0,) * 3, (128.0,) * 3)
         super().__init__(model, info, transform, normalisation, device=chosen, dtype=arithmetic, compile=compile)
 

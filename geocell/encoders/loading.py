@@ -37,7 +37,8 @@ def load_encoder(
         pooling: which tensor becomes the feature: `pooler_output`, `cls`, `mean`, `patch_mean` or `projection`; the
             first of `pooler_output`, `cls`, `mean` that the model has, when none is named.
         views: `flip` or `crop5` for the mean over several looks at every image.
-        backend: `pil` or `torchvision`, which does the resizing.
+        backend: `pil` or `torchvision`, which does the resizing; or `pil-draft`, which is Pillow after large JPEG files
+            were decoded at a half, a quarter or an eighth of their size.
 
     Raises:
         ValueError: for a device that is not there, or a model without a vision tower or without that pooling.
@@ -46,7 +47,7 @@ def load_encoder(
     """
     check_encoder_settings(name, revision, pooling, views, backend)
     if name == LITE0:
-        encoder: Encoder = EfficientNetLite0(device=device, dtype=dtype, compile=compile)
+        encoder: Encoder = EfficientNetLite0(device, dtype, compile, draft=backend == "pil-draft")
     elif _is_own(name):
         encoder = _own(name)
     else:
@@ -67,6 +68,8 @@ def check_encoder_settings(name: str, revision: str | None, pooling: str | None,
         raise ValueError(f"{LITE0} comes with its package and has no revisions, got {revision!r}: leave it out.")
     if (name == LITE0 or _is_own(name)) and pooling is not None:
         raise ValueError(f"{name} has one pooling of its own, got {pooling!r}: leave it out.")
+    if (name == LITE0 and backend == "torchvision") or (_is_own(name) and backend != "pil"):
+        raise ValueError(f"{name} has resizing of its own, got the backend {backend!r}: leave it out.")
 
 
 def _is_own(name: str) -> bool:
@@ -113,7 +116,7 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
             device,
             pooling=pooling if pooling in POOLINGS and not fixed else None,
             views=views if views in {"flip", "crop5"} else "single",
-            backend=backend_of(info.processor),
+            backend="pil" if _is_own(where) else backend_of(info.processor),
         )
     except FileNotFoundError as error:
         raise FileNotFoundError(

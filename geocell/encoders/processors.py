@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from geocell.files import canonical_json
@@ -18,7 +18,8 @@ from geocell.transforms import (
     transform_of,
 )
 
-Backend = Literal["pil", "torchvision"]
+Backend = Literal["pil", "pil-draft", "torchvision"]
+DRAFT = ", draft"
 _KEYS = (
     "do_convert_rgb", "do_resize", "size", "resample", "do_center_crop", "crop_size", "do_rescale", "rescale_factor",
     "do_normalize", "image_mean", "image_std",
@@ -51,7 +52,7 @@ def check_backend(backend: str) -> None:
     """Refuse a backend that is none.
 
     Raises:
-        ValueError: when it is neither pil nor torchvision.
+        ValueError: when it is none of pil, pil-draft and torchvision.
     """
     if backend not in get_args(Backend):
         raise ValueError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}.")
@@ -59,6 +60,8 @@ def check_backend(backend: str) -> None:
 
 def backend_of(identity: str) -> Backend:
     """Return the backend that a recorded identity means: transformers names the classes on Pillow `…Pil`."""
+    if identity.endswith(DRAFT):
+        return "pil-draft"
     name = identity.split(" ", 1)[0]
     return "torchvision" if name.endswith("ImageProcessor") else "pil"
 
@@ -67,21 +70,39 @@ def load_processor(config: Any, where: str, revision: str | None, backend: str) 
     """Load the image processor of a checkpoint.
 
     A checkpoint whose processor transformers has on torchvision only is processed by Pillow with the same settings,
-    unless `backend` asks for torchvision; so is one of timm.
+    unless `backend` asks for torchvision; so is one of timm. Draft is part of the identity.
 
     Args:
         config: the checkpoint's configuration.
         where: Hub id or folder.
         revision: commit on the Hub.
-        backend: `pil` or `torchvision`.
+        backend: `pil`, `pil-draft` or `torchvision`.
 
     Raises:
-        ValueError: when Pillow cannot do what the settings say.
+        ValueError: when Pillow cannot do what the settings say, or not alone, which `pil-draft` needs.
         ImportError: when torchvision is asked for and does not load.
     """
+    check_backend(backend)
+    if backend == "pil-draft":
+        whole = _load(config, where, revision, "pil")
+        return replace(whole, transform=drafted(whole.transform, where), identity=f"{whole.identity}{DRAFT}")
+    return _load(config, where, revision, backend)
+
+
+def drafted(transform: Transform, name: str) -> Transform:
+    """Return a transform that gets large JPEG files at a fraction of their size; `name` is whose it is.
+
+    Raises:
+        ValueError: when it is none of Pillow alone.
+    """
+    if not isinstance(transform, PillowTransform):
+        raise ValueError(f"{name} has an image processor that does more than Pillow: pass --backend pil.")  # noqa: TRY004
+    return replace(transform, draft=True)
+
+
+def _load(config: Any, where: str, revision: str | None, backend: str) -> Processor:  # noqa: ANN401
     import transformers
 
-    check_backend(backend)
     if config.model_type == "timm_wrapper":
         return _of_timm(config)
     if backend == "torchvision":

@@ -86,8 +86,11 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
             upright: Image.Image = opened
             if opened is image:  # somebody's, and left as it is
                 upright = ImageOps.exif_transpose(opened)
-            else:  # without the copy, which takes half as long as decoding
-                ImageOps.exif_transpose(opened, in_place=True)
+            else:
+                side: int | None = getattr(transform, "draft_side", None)
+                if side is not None:
+                    opened.draft(None, (side, side))  # a JPEG's smallest fraction with these sides; else nothing
+                ImageOps.exif_transpose(opened, in_place=True)  # a copy would take half as long as decoding
             return transform(_to_rgb(upright)), ""
     except FileNotFoundError:
         return None, "no such file"
