@@ -17,7 +17,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from geocell import __version__
-from geocell.cli import experiments, features, heads, partitions, publish
+from geocell.cli import caches, experiments, features, heads, partitions, publish
 from geocell.cli.output import UsageError
 from geocell.partitioners import read_partition_recipe
 
@@ -87,10 +87,10 @@ def build_app() -> App:
     app.command(features.encode, name="encode")
     app.command(features.split, name="split")
     cache = App(name="cache", help="Make, check, join or look at feature caches.")
-    cache.command(features.cache_import, name="import")
-    cache.command(features.cache_info, name="info")
-    cache.command(features.cache_verify, name="verify")
-    cache.command(features.cache_merge, name="merge")
+    cache.command(caches.import_, name="import")
+    cache.command(caches.info, name="info")
+    cache.command(caches.verify, name="verify")
+    cache.command(caches.merge, name="merge")
     app.command(cache)
     partition = App(name="partition", help="Cut the earth into cells: geocell_info.json and partition.json.")
     for kind, command in partitions.COMMANDS.items():

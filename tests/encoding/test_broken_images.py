@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from geocell.cli.features import emit_cache
+from geocell.cli.caches import emit_cache
 from geocell.encoding import encode
 from geocell.views import read_views
 from tests.encoding.tiny import BROKEN, ODD, TinyEncoder, Trapped, noise
