@@ -51,6 +51,11 @@ def process_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def process_count() -> int:
+    """Return how many processes torchrun started with this one, itself included."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use: its affinity, and the CPU quota of its container."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,13 +6,13 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocell.cache.shards import FILE_DTYPE, shard_path, shard_problems
-from geocell.files import FORMAT, read_json, write_bytes, write_json
+from geocell.files import FORMAT, is_local, read_json, write_bytes, write_json
 from geocell.locations import EncoderInfo
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ class Manifest:
 
     def missing(self, folder: Path) -> list[int]:
         """Return the shards that are not there yet."""
+        if not is_local(folder):
+            store: Any = folder  # a path of universal_pathlib, whose store may remember what was there before
+            store.fs.invalidate_cache()
         there = {path.name for path in folder.iterdir()}  # one listing: an object store answers slowly
         return [i for i in range(self.n_shards) if shard_path(folder, i).name not in there]
 

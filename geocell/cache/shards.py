@@ -43,6 +43,21 @@ def shard_path(folder: Path, index: int) -> Path:
     return folder / f"features-{index:05d}.safetensors"
 
 
+def shard_version(folder: Path, index: int) -> object:
+    """Return what changes as a shard is written again, with equal bytes too; None when it is not there.
+
+    On an object store it says no more than that it is there: stores differ in what they tell.
+    """
+    path = shard_path(folder, index)
+    if not is_local(path):
+        return path.exists() or None
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns
+
+
 def write_shard(folder: Path, index: int, features: NDArray[Any], problems: dict[int, str]) -> None:
     """Write one shard, which appears complete or not at all.
 

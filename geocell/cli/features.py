@@ -113,7 +113,7 @@ def encode(
         with redirect_stdout(sys.stderr):  # where Ray's threads report what they lost; the result alone goes to stdout
             cache = encode_with_ray(table, load, out, actors=actors, strict=strict, **options)
     elif devices is not None:
-        cache = encode_on_devices(table, loading, parse_devices(devices), out, options, strict)
+        cache = encode_on_devices(table, loading, parse_devices(devices), out, options, strict, note)
     else:
         cache = encode_views(table, load_encoder(**loading, device=device), out, strict=strict, **options)
     if process_rank() > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from filelock import BaseFileLock, FileLock, Timeout
 
 from geocell.cache import require_cache_or_nothing, shard_path
-from geocell.devices import process_rank
+from geocell.devices import process_count, process_rank
 from geocell.files import is_local
 
 _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time
@@ -61,7 +60,7 @@ class Claims:
         self._locks = folder / ".claims"
 
     def take(self, index: int) -> bool:
-        """Take a shard unless another process has it, and remove what a killed one left of it."""
+        """Take a shard unless another process has it."""
         lock = FileLock(self._locks / f"{index:05d}", timeout=0)
         try:
             self._locks.mkdir(exist_ok=True)
@@ -69,10 +68,12 @@ class Claims:
         except (Timeout, FileNotFoundError):  # the latter: another process finished, and removed the folder just now
             return False
         self._held[index] = lock
-        path = shard_path(self._folder, index)
-        for leftover in self._folder.glob(f".{path.name}.*"):
-            leftover.unlink(missing_ok=True)
         return True
+
+    def remove_leftovers(self, index: int) -> None:
+        """Remove what a killed process left of a shard that is taken."""
+        for leftover in self._folder.glob(f".{shard_path(self._folder, index).name}.*"):
+            leftover.unlink(missing_ok=True)
 
     def give_back(self, index: int) -> None:
         """Let go of a shard."""
@@ -93,15 +94,18 @@ class Claims:
 
 
 class RankClaims(Claims):
-    """Shards by the number of the process, where there are no locks: each that torchrun started has its own."""
+    """Shards by the number of the process, where there are no locks: each that was started together has its own."""
 
     def __init__(self) -> None:
         """Take nothing yet."""
-        self._rank, self._world = process_rank(), int(os.environ.get("WORLD_SIZE", "1"))
+        self._rank, self._world = process_rank(), process_count()
 
     def take(self, index: int) -> bool:
         """Return whether a shard is this process's."""
         return index % self._world == self._rank
+
+    def remove_leftovers(self, index: int) -> None:
+        """Do nothing."""
 
     def give_back(self, index: int) -> None:
         """Do nothing."""
@@ -111,6 +115,19 @@ class RankClaims(Claims):
 
     def remove(self) -> None:
         """Do nothing."""
+
+
+def require_alone(folder: Path) -> None:
+    """Refuse that several processes encode shards of an object store again: none sees which ones the others did.
+
+    Raises:
+        ValueError: when this process is one of several, and `folder` is on an object store.
+    """
+    if not is_local(folder) and process_count() > 1:
+        raise ValueError(
+            f"one process at a time can encode again in {folder}, which is on an object store, got {process_count()}: "
+            "run --retry on one device."
+        )
 
 
 def claims_of(folder: Path) -> Claims:

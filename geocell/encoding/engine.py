@@ -11,9 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.cache import SHARD_ROWS, FeatureCache, Manifest, begin, finish, shard_path, shard_problems, write_shard
+from geocell.cache import (
+    SHARD_ROWS,
+    FeatureCache,
+    Manifest,
+    begin,
+    finish,
+    shard_path,
+    shard_problems,
+    shard_version,
+    write_shard,
+)
 from geocell.devices import process_rank
-from geocell.encoding.claims import claims_of, folder_lock
+from geocell.encoding.claims import claims_of, folder_lock, require_alone
 from geocell.encoding.images import Loader, load_pixels, pillow_silenced
 from geocell.encoding.pool import DecodePool, default_workers
 from geocell.encoding.shards import Shard, ShardEncoder
@@ -92,8 +102,11 @@ def begin_or_go_on(
     """Begin a cache or take up one that was begun, and return its manifest and the shards that are to be encoded.
 
     Raises:
-        ValueError: when it is one of another table, encoder or arithmetic.
+        ValueError: when it is one of another table, encoder or arithmetic; or with `retry`, when it is on an object
+            store and this process is one of several.
     """
+    if retry:
+        require_alone(folder)
     with folder_lock(folder):
         manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
@@ -169,18 +182,21 @@ def _fill(
 ) -> None:
     """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
     claims = claims_of(folder)
-    again = {index for index in todo if shard_path(folder, index).exists()}
+    missing = set(manifest.missing(folder))
+    before = {index: shard_version(folder, index) for index in todo if index not in missing}  # to be made again
 
     def there(index: int) -> bool:
-        return index not in again and shard_path(folder, index).exists()
+        version = shard_version(folder, index)
+        return version is not None and version != before.get(index)
 
     def unclaimed(indices: Sequence[int]) -> Iterator[Shard]:
         for index in indices:
-            if there(index) or not claims.take(index):
+            if not claims.take(index):
                 continue
-            if there(index):  # made by another process, a moment ago
+            if there(index):  # made by another process
                 claims.give_back(index)
             else:
+                claims.remove_leftovers(index)
                 yield Shard.of(index, manifest, views)
 
     left = list(todo)
@@ -191,10 +207,11 @@ def _fill(
                 write_shard(folder, shard.index, shard.features, shard.problems)
                 claims.give_back(shard.index)
                 done.add(shard.index)
-                again.discard(shard.index)
-            theirs = [index for index in left if index not in done and there(index)]
+            missing = set(manifest.missing(folder))
+            others = [index for index in left if index not in done]
+            left = [index for index in others if index in missing or (index in before and not there(index))]
+            theirs = set(others) - set(left)
             bar.update(sum(stop - start for start, stop in map(manifest.shard_range, theirs)))
-            left = [index for index in left if not there(index)]
             if left and not done:
                 time.sleep(_POLL_SECONDS)  # others have what is left: wait, and take what a dead one leaves
     finally:

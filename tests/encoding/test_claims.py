@@ -1,15 +1,18 @@
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
+from geocell.cache import FeatureCache, shard_path, shard_problems, write_shard
 from geocell.encoding import encode
 from geocell.encoding.claims import Claims, folder_lock
 from tests.encoding.tiny import TinyEncoder
-from tests.worlds import make_photos
+from tests.worlds import make_image, make_photos
 
 SCRIPT = """
 import sys
@@ -85,6 +88,47 @@ def test_a_shard_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
     ours.close()
     theirs.give_back(1)  # as a process that dies does
     assert np.isfinite(encode(table, TinyEncoder(), folder, shard_rows=2).features).all()
+
+
+def test_what_others_encode_again_is_not_encoded_a_third_time(tmp_path: Path) -> None:
+    table, folder = make_photos(tmp_path, 4, 1), tmp_path / "c"
+    images = sorted((tmp_path / "img").iterdir())
+    kept = {path: path.read_bytes() for path in (images[0], images[2])}
+    for path in kept:
+        path.write_bytes(b"")
+    encode(table, TinyEncoder(), folder, shard_rows=2)
+    for path, data in kept.items():
+        path.write_bytes(data)
+    theirs = Claims(folder)
+    assert theirs.take(1)
+    caches: list[FeatureCache] = []
+    ours = threading.Thread(
+        target=lambda: caches.append(encode(table, TinyEncoder(), folder, shard_rows=2, retry=True)), daemon=True
+    )
+    ours.start()
+    while shard_problems(shard_path(folder, 0)):
+        time.sleep(0.01)
+    write_shard(folder, 1, np.full((2, 8), 7.0), {})  # which is no feature of these images
+    theirs.give_back(1)
+    ours.join(30)
+    assert not ours.is_alive()
+    assert caches[0].good.all()
+    assert (caches[0].features[2:] == 7).all()
+
+
+def test_several_processes_do_not_encode_again_where_there_are_no_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("upath")
+    table, place = make_photos(tmp_path, 4, 1), f"memory://{tmp_path.name}/c"
+    (tmp_path / "img" / "001_0.jpg").write_bytes(b"")
+    assert encode(table, TinyEncoder(), place, shard_rows=2).good.sum() == 3
+    make_image(tmp_path / "img" / "001_0.jpg")
+    with monkeypatch.context() as one_of_two:
+        one_of_two.setenv("WORLD_SIZE", "2")
+        with pytest.raises(ValueError, match=r"on an object store, got 2: run --retry on one device"):
+            encode(table, TinyEncoder(), place, shard_rows=2, retry=True)
+    assert encode(table, TinyEncoder(), place, shard_rows=2, retry=True).good.all()
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:

@@ -30,8 +30,55 @@ def test_two_processes_make_the_cache_of_one(tmp_path: Path) -> None:
 
 def test_processes_that_all_fail_say_why(tmp_path: Path) -> None:
     table = read_views(make_photos(tmp_path, 2, 1))
-    with pytest.raises(RuntimeError, match=r"got exit statuses \[1\]: expected a Hub id .*/no/clip"):
+    with pytest.raises(RuntimeError, match=r"got exit statuses \[1\]: cpu: expected a Hub id .*/no/clip"):
         encode_on_devices(table, {"name": "/no/clip"}, ["cpu"], tmp_path / "c", {})
+
+
+def test_a_device_that_fails_is_told_of_though_the_others_do_its_part(tmp_path: Path) -> None:
+    table, clip = read_views(make_photos(tmp_path, 2, 1)), make_clip(tmp_path / "clip")
+    said: list[str] = []
+    loading = {"name": str(clip)}
+    cache = encode_on_devices(table, loading, ["cpu", "cuda:99"], tmp_path / "c", {}, say=said.append)
+    assert cache.good.all()
+    assert len(said) == 1
+    assert said[0].startswith("1 of 2 processes failed, and the others did their part; exit statuses [0, 1]: cuda:99: ")
+
+
+class Numbered(TinyEncoder):
+    """Its features are the number of its process."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), 8), float(os.environ["RANK"]), np.float32)
+
+
+class DoomedSecond(TinyEncoder):
+    """The second process fails."""
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        if os.environ["RANK"] == "1":
+            raise ValueError("doomed")
+        return super().__call__(pixels)
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place without locks that processes share, as an object store is."""
+    pytest.importorskip("upath")
+    monkeypatch.chdir("/")  # a URL of `local` is relative
+    return Path(f"local:/{tmp_path}/c")
+
+
+def test_devices_share_the_shards_of_an_object_store_by_their_number(tmp_path: Path, store: Path) -> None:
+    table, loading = read_views(make_photos(tmp_path, 8, 1)), {"name": f"{__name__}:Numbered"}
+    cache = encode_on_devices(table, loading, ["cpu", "cpu"], store, {"shard_rows": 2})
+    assert cache.features[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
+
+
+@pytest.mark.timeout(120)
+def test_a_device_that_fails_ends_the_run_onto_an_object_store(tmp_path: Path, store: Path) -> None:
+    table, loading = read_views(make_photos(tmp_path, 8, 1)), {"name": f"{__name__}:DoomedSecond"}
+    with pytest.raises(RuntimeError, match=r"cpu, cpu must encode, got exit statuses \[-15, 1\]: cpu: doomed"):
+        encode_on_devices(table, loading, ["cpu", "cpu"], store, {"shard_rows": 2})
 
 
 class ThreadCounter(TinyEncoder):
