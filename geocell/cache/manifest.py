@@ -93,14 +93,16 @@ class Manifest:
 
 
 def require_cache_or_nothing(folder: Path) -> None:
-    """Refuse a place that holds something else than a cache, one that was killed as it began included.
+    """Refuse a place that holds something else than a cache.
+
+    Hidden files are nothing: a run that was killed as it began leaves them.
 
     Raises:
         FileExistsError: when it does.
     """
     if folder.is_dir():
-        others = [path for path in folder.iterdir() if path.name != VIEWS_FILE and not path.name.startswith(".")]
-        taken = bool(others) and not (folder / "cache.json").is_file()
+        others = any(not path.name.startswith(".") for path in folder.iterdir())
+        taken = others and not (folder / "cache.json").is_file()
     else:
         taken = folder.exists() or any(parent.is_file() for parent in folder.parents)
     if taken:
@@ -123,13 +125,19 @@ def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int 
                 f"and this run reads {table.source} ({len(table)} rows, hash {table.sha256[:12]}): "
                 "name another --out, or remove the cache."
             )
+        if not (folder / VIEWS_FILE).exists():  # it was killed as it began
+            _write_pending(folder, table)
         return manifest
     require_cache_or_nothing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(encoder, len(table), shard_rows, table.sha256, table.source, package_versions())
-    write_views(folder, table.frame.drop(columns="problem").assign(status="pending"))
-    manifest.write(folder)
+    manifest.write(folder)  # first: what says that the folder is a cache
+    _write_pending(folder, table)
     return manifest
+
+
+def _write_pending(folder: Path, table: ViewTable) -> None:
+    write_views(folder, table.frame.drop(columns="problem").assign(status="pending"))
 
 
 def write_views(folder: Path, frame: pd.DataFrame) -> None:

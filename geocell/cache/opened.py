@@ -26,6 +26,7 @@ from geocell.locations import EncoderInfo, Locations
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLUMNS = ("image", "location", "lat", "lon", "status")
 _READERS = 4  # shards that are read at once: one thread does not keep up with fast memory
 
 
@@ -43,16 +44,20 @@ def read_views_file(folder: Path) -> pd.DataFrame:
     """Return the table of views of a cache.
 
     Raises:
-        ValueError: when it can't be read, or a page of it has another checksum.
+        ValueError: when it can't be read, a page of it has another checksum, or a column is missing.
     """
     import pandas as pd
 
     try:
         with (folder / VIEWS_FILE).open("rb") as file:
-            return pd.read_parquet(file, page_checksum_verification=True)
+            frame = pd.read_parquet(file, page_checksum_verification=True)
     except (OSError, ValueError) as error:
         first = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(f"{folder} must have a readable {VIEWS_FILE}, got: {first}: encode again.") from error
+    lacking = [name for name in _COLUMNS if name not in frame]
+    if lacking:
+        raise ValueError(f"{folder / VIEWS_FILE} must have the columns {', '.join(lacking)}: encode again.")
+    return frame
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,7 +84,7 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
     for path in numbered:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError as error:
+        except (ValueError, EOFError) as error:
             raise ValueError(f"{path} must be a plain .npy array, got: {error}") from error
         if array.ndim != 2 or array.dtype.kind != "f" or (arrays and array.shape[1] != arrays[0].shape[1]):
             raise ValueError(f"{path} must hold floats of shape (N, D), got {array.dtype} {array.shape}.")

@@ -140,3 +140,24 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_a_cache_without_a_good_view_has_no_locations(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a view with features, got none"):
         fill(tmp_path / "c", n=2, bad=(0, 1)).locations()
+
+
+def test_somebody_s_table_is_not_taken_for_a_cache_that_was_begun(tmp_path: Path) -> None:
+    (tmp_path / "views.parquet").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="not a feature cache"):
+        begin(tmp_path, table_from_frame(table()), INFO)
+    assert (tmp_path / "views.parquet").read_bytes() == b"mine"
+
+
+def test_a_cache_that_was_killed_as_it_began_is_taken_up(tmp_path: Path) -> None:
+    whole = fill(tmp_path / "whole")
+    begin(tmp_path / "c", table_from_frame(table()), INFO, 4)
+    (tmp_path / "c" / "views.parquet").unlink()  # which is written after cache.json
+    assert fill(tmp_path / "c").views.equals(whole.views)
+
+
+def test_a_table_of_views_that_lacks_a_column(tmp_path: Path) -> None:
+    views = fill(tmp_path / "c").views
+    views.drop(columns=["status", "lat"]).to_parquet(tmp_path / "c" / "views.parquet", index=False)
+    with pytest.raises(ValueError, match=r"views.parquet.* must have the columns lat, status"):
+        FeatureCache.open(tmp_path / "c")

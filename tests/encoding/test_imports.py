@@ -57,6 +57,9 @@ def test_arrays_that_are_no_features(tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", np.zeros(4))
     with pytest.raises(ValueError, match=r"floats of shape \(N, D\)"):
         import_features(tmp_path / "flat.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+    (tmp_path / "empty.npy").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"empty.npy must be a plain .npy array, got: No data left"):
+        import_features(tmp_path / "empty.npy", tmp_path / "c", table=table, encoder=IMPORTED)
     np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"plain \.npy"):
         import_features(tmp_path / "object.npy", tmp_path / "c", table=table, encoder=IMPORTED)
