@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,21 @@ from tqdm import tqdm
 from geocell.blocks import Blocks
 from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
-from geocell.head import GeoHead, Head, answer
-from geocell.inputs import Inputs
+from geocell.head import GeoHead, Head
 from geocell.locations import Locations
 from geocell.logs import Log
 from geocell.losses import LossTerms, class_weights
-from geocell.metrics import balscore_of
+from geocell.near import near_cells
 from geocell.offsets import true_offsets
 from geocell.parallel import agreed, processes, rank
 from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.partitioners.centroids import radius_of
 from geocell.progress import Progress, read_checkpoint, tensors_sha256, write_checkpoint
 from geocell.recipe import FitConfig
 from geocell.step import Stepper, learning_rate
+from geocell.validation import Validation
 
-_PART = 4096  # validation locations at a time
-_NO_SCORE = math.nan
 _SAME_CENTROID_KM = 0.01  # files of others round their coordinates
-
-
-@dataclass(frozen=True, eq=False)
-class _Validation:
-    """What an epoch is scored on: `parts` has the inputs of up to so many locations each, or the locations to read."""
-
-    parts: tuple[Inputs | Locations, ...]
-    fusion: str
-    device: torch.device
-    latlon: NDArray[np.float64]
-    partition: Partition
-    decoder: str
 
 
 def fit_head(
@@ -100,8 +87,8 @@ def fit_head(
         run = _Run(
             module,
             Blocks(train.take(inside), cells[inside], config, device, offset),
-            _loss_terms(partition, weights, config, device),
-            _validation(val, partition, config, device),
+            _loss_terms(partition, weights, config, device, train.latlon[inside], cells[inside]),
+            Validation.of(val, partition, config, device),
             config,
             log if rank() == 0 else None,
         )
@@ -184,9 +171,17 @@ def _fingerprint(locations: Locations) -> str:
 
 
 def _loss_terms(
-    partition: Partition, weights: NDArray[np.float32], config: FitConfig, device: torch.device
+    partition: Partition,
+    weights: NDArray[np.float32],
+    config: FitConfig,
+    device: torch.device,
+    latlon: NDArray[np.float64],
+    cells: NDArray[np.int64],
 ) -> LossTerms:
-    """Return the loss that the settings ask for, on the device."""
+    """Return the loss that the settings ask for, on the device, for locations in those cells."""
+    near = None
+    if config.smoothing_km:
+        near = near_cells(partition.centroids, radius_of(latlon, cells, partition.centroids), config.smoothing_km)
     return LossTerms(
         centroids=torch.from_numpy(unit_vectors(partition.centroids).astype(np.float32)).to(device),
         weights=torch.from_numpy(weights).to(device),
@@ -196,18 +191,10 @@ def _loss_terms(
         expected_distance=config.expected_distance,
         smoothing_km=config.smoothing_km,
         smoothing_normalized=config.smoothing_normalized,
+        near=None if near is None else torch.from_numpy(near).to(device),
         hierarchy=config.hierarchy,
         hierarchy_decay=config.hierarchy_decay,
     )
-
-
-def _validation(val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> _Validation:
-    """Put the validation locations on the device."""
-    if val is None or len(val) == 0:
-        return _Validation((), config.fusion, device, np.empty((0, 2)), partition, config.decode)
-    parts = [val.take(index) for index in np.split(np.arange(len(val)), range(_PART, len(val), _PART))]
-    read = parts if config.stream else [Inputs.of(part, config.fusion, device) for part in parts]
-    return _Validation(tuple(read), config.fusion, device, val.latlon, partition, config.decode)
 
 
 class _Run:
@@ -218,7 +205,7 @@ class _Run:
         module: GeoHead,
         blocks: Blocks,
         terms: LossTerms,
-        validation: _Validation,
+        validation: Validation,
         config: FitConfig,
         log: Log | None,
     ) -> None:
@@ -239,7 +226,7 @@ class _Run:
             self._order.set_state(state.pop("order"))
             self._step.load_state(state)
         elif scored_start:
-            row = {"epoch": 0, "lr": 0.0, "train_loss": _NO_SCORE, **_validate(self._module, self._validation)}
+            row = {"epoch": 0, "lr": 0.0, "train_loss": math.nan, **self._validation.score(self._module)}
             self._add(row, progress)
         first, n = progress.epochs + 1, len(self._blocks)
         # A bar that is not a terminal's would only fill a log.
@@ -271,7 +258,7 @@ class _Run:
             total += self._step(block, index, lr, f"epoch {epoch}, batch {number + 1}") * len(index)
             bar.update(len(index))
         self._step.write_into(self._module)
-        row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **_validate(self._module, self._validation)}
+        row = {"epoch": epoch, "lr": lr, "train_loss": total / n, **self._validation.score(self._module)}
         bar.set_postfix(epoch=epoch, loss=f"{row['train_loss']:.3f}", balscore=f"{row['val_balscore']:.3f}")
         return row
 
@@ -281,19 +268,3 @@ class _Run:
         progress.add(row, self._module)
         if self._log is not None:
             self._log(row)
-
-
-def _validate(module: GeoHead, data: _Validation) -> dict[str, float]:
-    """Return balscore, median and mean distance on the validation locations, NaN when there are none."""
-    if not data.parts:
-        return {"val_balscore": _NO_SCORE, "val_median_km": _NO_SCORE, "val_mean_km": _NO_SCORE}
-    points = []
-    for part in data.parts:
-        inputs = part if isinstance(part, Inputs) else Inputs.of(part, data.fusion, data.device)
-        points.append(answer(module, inputs, data.partition, data.decoder)[1])
-    distances = distance_km(np.concatenate(points), data.latlon)
-    return {
-        "val_balscore": balscore_of(distances),
-        "val_median_km": float(np.median(distances)),
-        "val_mean_km": float(distances.mean()),
-    }

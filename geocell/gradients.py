@@ -17,14 +17,8 @@ from torch.nn import functional
 
 from geocell.cores import over_cores
 from geocell.geodesy import EARTH_RADIUS_KM
-from geocell.losses import (
-    MIN_MEAN_LENGTH,
-    MIN_SQUARED_CHORD,
-    LossTerms,
-    centroid_distances_km,
-    mean_distance_km,
-    near_targets,
-)
+from geocell.losses import MIN_MEAN_LENGTH, MIN_SQUARED_CHORD, LossTerms, mean_distance_km
+from geocell.near import centroid_distances_km, near_targets
 
 _CPU_BLOCK = 2**19
 """Numbers per block on a CPU: more would leave the caches, and of fewer, calling the operations takes longest."""
@@ -40,8 +34,7 @@ class _Rows:
         products: (R, C) logits without their bias; in their place comes the gradient.
         target: (R,) cells.
         truth: (R, 3) unit vectors of the true points.
-        share: (R,) weight of the target in the cross-entropy.
-        log_sum: (R,), to be filled in: the logarithm of the sum of the exponentials of the logits.
+        share: (R,) weight of the targets of each location in the cross-entropy.
         mean: (R, 3), to be filled in: the posterior mean.
     """
 
@@ -49,7 +42,6 @@ class _Rows:
     target: Tensor
     truth: Tensor
     share: Tensor
-    log_sum: Tensor
     mean: Tensor
 
     def split(self, rows: int) -> list[_Rows]:
@@ -62,8 +54,7 @@ class LossGradient:
     """The loss of a batch and its gradient.
 
     It keeps the memory that it works in, as the system clears new memory page by page, which takes longer than the
-    arithmetic. What is a number or three per location is done for the whole batch at once where it can be, as the
-    threads get in the way of each other between operations.
+    arithmetic.
     """
 
     def __init__(self, terms: LossTerms) -> None:
@@ -96,8 +87,7 @@ class LossGradient:
         total, per_row = terms.weights.index_select(0, batch).sum(), 1.0 / len(batch)
         share = (1.0 - terms.label_smoothing) * terms.weights.index_select(0, target) / total
         even = terms.label_smoothing / (c * total) * terms.weights
-        own_logit = products.gather(1, target[:, None])[:, 0] + bias.index_select(0, target)
-        whole = _Rows(products, target, truth, share, torch.empty_like(share), bias.new_empty(n, 3))
+        whole = _Rows(products, target, truth, share, mean=bias.new_empty(n, 3))
         on_cpu = products.device.type == "cpu"
         rows = max(1, min(n, (_CPU_BLOCK if on_cpu else _DEVICE_BLOCK) // c))
 
@@ -111,9 +101,7 @@ class LossGradient:
         parts = [(torch.zeros_like(total), torch.zeros_like(bias))]
         parts += over_cores(block, whole.split(rows), torch.get_num_threads() if on_cpu else 1)
         values, slopes = zip(*parts, strict=True)
-        value = torch.stack(values).sum() + even.sum() * whole.log_sum.sum()
-        if not terms.smoothing_km:
-            value = value + share @ (whole.log_sum - own_logit)
+        value = torch.stack(values).sum()
         if terms.haversine:
             value = value + terms.haversine * per_row * mean_distance_km(whole.mean, truth).sum()
         return value, products, torch.stack(slopes).sum(dim=0)
@@ -125,32 +113,39 @@ class LossGradient:
             room = self._memory.room = self._axes.new_empty(2, rows, self._axes.shape[1])
         return room
 
+    def _targets(self, target: Tensor, truth: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return (R, K) targets, and the (R, K) cells that they are of; None for all cells, in order."""
+        terms = self._terms
+        if not terms.smoothing_km:
+            return torch.ones_like(truth[:, :1]), target[:, None]
+        cells = None if terms.near is None else terms.near.index_select(0, target)
+        distances = centroid_distances_km(truth, terms.centroids, cells)
+        targets = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized)
+        return targets, None if cells is None else cells.clamp_min_(0)
+
     def _block(self, logits: Tensor, p: Tensor, part: _Rows, even: Tensor, per_row: float) -> tuple[Tensor, Tensor]:
-        """Return a part of the loss that is no function of the sums and means, and the gradient of the logits.
+        """Return the part of the loss that is no function of the means, and the gradient of the logits.
 
         Args:
             logits: (R, C), whose memory the gradient takes.
             p: (R, C), memory for the probabilities.
-            part: the locations; their sums and means are filled in.
+            part: the locations, whose means are filled in.
             even: (C,) weight of each cell in the cross-entropy by label smoothing.
             per_row: weight of a row in means over the batch.
         """
         terms, target, truth = self._terms, part.target, part.truth
         torch.softmax(logits, dim=1, out=p)
-        torch.sub(logits.amax(dim=1), p.amax(dim=1).log_(), out=part.log_sum)  # log p_c is the logit less this
-        value, mass, near, distances = -(logits @ even).sum(), part.share + even.sum(), None, None
-        if terms.smoothing_km or terms.expected_distance:
-            distances = centroid_distances_km(truth, terms.centroids)
-        if terms.smoothing_km and distances is not None:
-            near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized).mul_(part.share[:, None])
-            of_near = near.sum(dim=1)
-            mass += of_near - part.share
-            value += of_near @ part.log_sum - torch.linalg.vecdot(near, logits).sum()
+        log_sum = logits.amax(dim=1) - p.amax(dim=1).log_()  # log p_c is the logit less this
+        targets, cells = self._targets(target, truth)
+        targets = targets * part.share[:, None]
+        mass = targets.sum(dim=1) + even.sum()
+        there = logits if cells is None else logits.gather(1, cells)
+        value = mass @ log_sum - torch.linalg.vecdot(targets, there).sum() - (logits @ even).sum()
         # From here on the gradient of a row is p_c (mass + pull_c) less the targets, and the logits are not needed.
         pulls = []
-        if terms.expected_distance and distances is not None:
-            pulls.append(distances.mul_(terms.expected_distance * per_row))
-            value += torch.linalg.vecdot(p, distances).sum()
+        if terms.expected_distance:
+            pulls.append(centroid_distances_km(truth, terms.centroids).mul_(terms.expected_distance * per_row))
+            value += torch.linalg.vecdot(p, pulls[0]).sum()
         if terms.hierarchy:
             of_groups, pull_of_groups = _hierarchy_term(p, target, terms, per_row)
             pulls.append(pull_of_groups)
@@ -168,10 +163,10 @@ class LossGradient:
         for pull in pulls:
             gradient += pull
         torch.addcmul(-even, p, gradient, out=gradient)
-        if near is None:
-            gradient.scatter_add_(1, target[:, None], -part.share[:, None])
+        if cells is None:
+            gradient -= targets
         else:
-            gradient -= near
+            gradient.scatter_add_(1, cells, -targets)
         return value, gradient
 
 

@@ -15,16 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from geocell.geodesy import EARTH_RADIUS_KM
+from geocell.near import centroid_distances_km, near_targets
 
 MIN_SQUARED_CHORD = 1e-30
 """Floor under the square roots of a distance: 6 nm on the ground, where the root has no finite slope any more."""
 
 MIN_MEAN_LENGTH = 1e-3
 """A posterior mean shorter than this is not scaled up further, which bounds the slope where it has no direction."""
-
-
-_LEAST_EXPONENT = -60.0
-"""e to this is nothing beside 1; further down are numbers that processors compute with very slowly."""
 
 
 def class_weights(counts: ArrayLike, exponent: float = 1.0, cap: float = float("inf")) -> NDArray[np.float32]:
@@ -88,47 +85,6 @@ def cross_entropy(
         return ((1.0 - smoothing) * nll + smoothing * spread).mean()
     w = weights[target]
     return ((1.0 - smoothing) * w * nll + smoothing * spread).sum() / w.sum()
-
-
-def centroid_distances_km(truth: Tensor, centroids: Tensor) -> Tensor:
-    """Return the distance from every true point to every centroid, ``2 R asin(|u - v| / 2)``.
-
-    Differences of coordinates are taken before they are squared, which keeps a metre apart from zero in float32;
-    from dot products the same distance is blind below two kilometres.
-
-    Args:
-        truth: (P, 3) unit vectors.
-        centroids: (C, 3) unit vectors.
-
-    Returns:
-        (P, C) kilometres, constants to a gradient.
-    """
-    columns = centroids.T.contiguous()
-    squared = (truth[:, :1] - columns[0]).square_()
-    difference = torch.empty_like(squared)
-    for axis in (1, 2):
-        torch.sub(truth[:, axis, None], columns[axis], out=difference)
-        squared.addcmul_(difference, difference)
-    return squared.sqrt_().mul_(0.5).clamp_(max=1.0).asin_().mul_(2.0 * EARTH_RADIUS_KM)
-
-
-def near_targets(distances_km: Tensor, tau_km: float, normalized: bool = True) -> Tensor:
-    """Return targets that fall off with distance, ``y_c = exp(-(d_c - min_j d_j) / τ)`` (PIGEON, Haas et al. 2023).
-
-    As published they are not normalised, so that a location among many small cells weighs more; normalised, every
-    location weighs the same. All cells take part, in the blocks of rows that the softmax works on: a list of near cells
-    would be faster and cut something off. Cells beyond 60 τ count as at 60 τ.
-
-    Args:
-        distances_km: (P, C) distances from the true points to the centroids.
-        tau_km: τ; 65 to 75 km in the publication.
-        normalized: whether the targets of a location sum to 1.
-
-    Returns:
-        (P, C).
-    """
-    y = ((distances_km.amin(dim=1, keepdim=True) - distances_km) / tau_km).clamp_(min=_LEAST_EXPONENT).exp_()
-    return y.div_(y.sum(dim=1, keepdim=True)) if normalized else y
 
 
 def expected_distance_km(p: Tensor, distances_km: Tensor) -> Tensor:
@@ -240,6 +196,7 @@ class LossTerms:
         expected_distance: λ per km of the expected distance.
         smoothing_km: τ of `near_targets`; 0 for the one true cell.
         smoothing_normalized: see `near_targets`.
+        near: (C, K) what `near_cells` returns, to spread targets over these alone; None for all cells.
         hierarchy: weight of the mean over the levels of `group_nll`.
         hierarchy_decay: weight of a level in that mean relative to the next finer one.
     """
@@ -252,6 +209,7 @@ class LossTerms:
     expected_distance: float = 0.0
     smoothing_km: float = 0.0
     smoothing_normalized: bool = True
+    near: Tensor | None = None
     hierarchy: float = 0.0
     hierarchy_decay: float = 1.0
 
@@ -284,14 +242,16 @@ def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) ->
     log_p = torch.log_softmax(logits, dim=1)
     p = log_p.exp()
     near = None
-    loss = log_p.new_zeros(())
-    if terms.smoothing_km or terms.expected_distance:
+    if terms.smoothing_km:
+        cells = None if terms.near is None else terms.near.index_select(0, target)
+        distances = centroid_distances_km(truth, terms.centroids, cells)
+        near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized)
+        if cells is not None:
+            near = torch.zeros_like(p).scatter_add(1, cells.clamp_min(0), near)
+    loss = cross_entropy(log_p, target, terms.weights, terms.label_smoothing, near)
+    if terms.expected_distance:
         distances = centroid_distances_km(truth, terms.centroids)
-        if terms.smoothing_km:
-            near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized)
-        if terms.expected_distance:
-            loss = loss + terms.expected_distance * expected_distance_km(p, distances).mean()
-    loss = loss + cross_entropy(log_p, target, terms.weights, terms.label_smoothing, near)
+        loss = loss + terms.expected_distance * expected_distance_km(p, distances).mean()
     if terms.haversine:
         loss = loss + terms.haversine * posterior_mean_distance_km(p, terms.centroids, truth).mean()
     if terms.hierarchy:

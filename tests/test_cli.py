@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import geocell.fit
 from geocell.cache import FeatureCache
 from geocell.cli import main
 from geocell.head_files import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits import Splits
+from geocell.validation import Validation
 from tests.local_hub import Hub
 from tests.worlds import make_clip, make_image, make_photos
 
@@ -533,7 +533,7 @@ def test_an_interrupted_fit_is_resumed(
     base = f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --device cpu --epochs 4"
     fails(capsys, f"{base} --out {tmp_path}/h --resume", 1, "--resume needs the state of a fit")
     answer(capsys, f"{base} --out {tmp_path}/whole")
-    validate, calls = geocell.fit._validate, []
+    validate, calls = Validation.score, []
 
     def interrupted(*args: Any) -> dict[str, float]:
         calls.append(1)
@@ -541,7 +541,7 @@ def test_an_interrupted_fit_is_resumed(
             raise KeyboardInterrupt
         return validate(*args)
 
-    monkeypatch.setattr(geocell.fit, "_validate", interrupted)
+    monkeypatch.setattr(Validation, "score", interrupted)
     assert answer(capsys, f"{base} --out {tmp_path}/h")["training"]["interrupted"] is True
     state = (tmp_path / "h.fit").read_bytes()
     shutil.rmtree(tmp_path / "h")  # as after a kill, which leaves the state alone

@@ -22,6 +22,7 @@ from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.published import import_head, published_files
 from geocell.recipe import FitConfig
 from geocell.step import Stepper
+from geocell.validation import Validation
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 
@@ -170,8 +171,8 @@ class TestStopping:
     ) -> None:
         scores = iter([0.1, 0.3, 0.2, 0.3, 0.25, 0.9])
         monkeypatch.setattr(
-            geocell.fit,
-            "_validate",
+            Validation,
+            "score",
             lambda *_: {"val_balscore": next(scores), "val_median_km": 1.0, "val_mean_km": 1.0},
         )
         head = fit_head(train, val, cells, replace(QUICK, patience=3))
@@ -182,7 +183,7 @@ class TestStopping:
     ) -> None:
         km = iter([900.0, 800.0, 850.0])
         monkeypatch.setattr(
-            geocell.fit, "_validate", lambda *_: {"val_balscore": 0.0, "val_median_km": 1.0, "val_mean_km": next(km)}
+            Validation, "score", lambda *_: {"val_balscore": 0.0, "val_median_km": 1.0, "val_mean_km": next(km)}
         )
         assert fit_head(train, val, cells, replace(QUICK, epochs=3)).training["best_epoch"] == 2
 
@@ -201,7 +202,7 @@ class TestStopping:
         self, train: Locations, val: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = fit_head(train, val, cells, replace(QUICK, epochs=12))
-        calls, validate = [], geocell.fit._validate
+        calls, validate = [], Validation.score
 
         def interrupted(*args: Any) -> dict[str, float]:
             calls.append(1)
@@ -209,7 +210,7 @@ class TestStopping:
                 raise KeyboardInterrupt
             return validate(*args)
 
-        monkeypatch.setattr(geocell.fit, "_validate", interrupted)
+        monkeypatch.setattr(Validation, "score", interrupted)
         before = torch.get_rng_state()
         head = fit_head(train, val, cells, replace(QUICK, epochs=12))
         assert torch.equal(before, torch.get_rng_state())

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
 from geocell.losses import (
     LossTerms,
-    centroid_distances_km,
     chord_distance_km,
     class_weights,
     cross_entropy,
     fit_loss,
-    near_targets,
     posterior_mean_distance_km,
 )
+from geocell.near import centroid_distances_km, near_targets
 
 HALF_WAY_ROUND = math.pi * EARTH_RADIUS_KM
 counts_lists = st.lists(st.integers(0, 500), min_size=1, max_size=30).filter(any)
@@ -212,20 +211,6 @@ def test_a_hierarchy_needs_levels() -> None:
     terms = make_terms()
     with pytest.raises(ValueError, match="hierarchy needs a partition with coarser levels"):
         LossTerms(terms.centroids, terms.weights, {}, hierarchy=1.0)
-
-
-@pytest.mark.parametrize(("here", "there"), HARD_PLACES)
-def test_distances_to_centroids_are_the_chord_distances(here: list[float], there: list[float]) -> None:
-    u, v = (torch.tensor(unit_vectors([place]), dtype=torch.float32) for place in (here, there))
-    expected = chord_distance_km(u, v).item()
-    assert centroid_distances_km(u, v).item() == pytest.approx(expected, rel=1e-5, abs=1e-3 if expected < 1e4 else 5.0)
-
-
-def test_targets_fall_off_with_distance() -> None:
-    y = near_targets(torch.tensor([[100.0, 30.0, 175.0]], dtype=torch.float64), 70.0, normalized=False)
-    assert y[0].tolist() == pytest.approx([math.exp(-1), 1.0, math.exp(-145 / 70)])
-    normalized = near_targets(torch.tensor([[100.0, 30.0, 175.0]], dtype=torch.float64), 70.0)
-    assert normalized[0].tolist() == pytest.approx((y / y.sum())[0].tolist())
 
 
 ALL_TERMS: dict[str, Any] = {

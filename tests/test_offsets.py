@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-import geocell.fit
 from geocell.comparison import compare
 from geocell.decoders import decode
 from geocell.ensemble import Ensemble, average_heads
@@ -25,6 +24,7 @@ from geocell.offsets import Offsets, folded_offsets, offsets_km, true_offsets
 from geocell.partitioners import KMeansPartitioner, Partition
 from geocell.prediction import predict_locations
 from geocell.recipe import FitConfig
+from geocell.validation import Validation
 from tests.test_fit import QUICK, assert_same_weights, world
 
 CONFIG = replace(QUICK, offsets=1.0, epochs=25)
@@ -143,7 +143,7 @@ class TestFit:
     def test_a_killed_fit_goes_on_to_the_same_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         config = replace(CONFIG, epochs=4, ema=0.9)
         whole = fit_head(TRAIN, VAL, CELLS, config)
-        validate, calls = geocell.fit._validate, []
+        validate, calls = Validation.score, []
 
         def killed(*args: Any) -> dict[str, float]:
             calls.append(1)
@@ -152,7 +152,7 @@ class TestFit:
             return validate(*args)
 
         with monkeypatch.context() as patch, pytest.raises(SystemExit):
-            patch.setattr(geocell.fit, "_validate", killed)
+            patch.setattr(Validation, "score", killed)
             fit_head(TRAIN, VAL, CELLS, config, checkpoint=tmp_path / "fit")
         resumed = fit_head(TRAIN, VAL, CELLS, config, checkpoint=tmp_path / "fit")
         assert_same_weights(whole, resumed)

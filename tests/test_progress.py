@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-import geocell.fit
 from geocell.fit import fit_head
 from geocell.head import GeoHead, Head
 from geocell.locations import Locations
 from geocell.partitioners import KMeansPartitioner, Partition
 from geocell.progress import Progress, read_checkpoint, write_checkpoint
 from geocell.recipe import FitConfig
+from geocell.validation import Validation
 from tests.test_fit import QUICK, assert_same_weights, world
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -72,7 +72,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_head(
 ) -> None:
     config = replace(QUICK, epochs=6, **changes)
     whole = fit_head(*parts, config)
-    validate, calls = geocell.fit._validate, []
+    validate, calls = Validation.score, []
 
     def interrupted(*args: Any) -> dict[str, float]:
         calls.append(1)
@@ -80,7 +80,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_head(
             raise KeyboardInterrupt
         return validate(*args)
 
-    monkeypatch.setattr(geocell.fit, "_validate", interrupted)
+    monkeypatch.setattr(Validation, "score", interrupted)
     part = fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
     assert part.training["interrupted"] is True
     head = fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
