@@ -33,6 +33,7 @@ from geocell.step import Stepper, learning_rate
 from geocell.validation import Validation
 
 _SAME_CENTROID_KM = 0.01  # files of others round their coordinates
+_SAMPLED = 256  # views whose features tell one cache from another
 
 
 def fit_head(
@@ -163,9 +164,10 @@ def _start(dim: int, n_cells: int, config: FitConfig, init: Head | None) -> GeoH
 
 
 def _fingerprint(locations: Locations) -> str:
-    """Return a hash of the locations, their coordinates and which features are theirs."""
+    """Return a hash of the locations, their coordinates, which features are theirs and a sample of these."""
+    sample = locations.rows[:: max(1, len(locations.rows) // _SAMPLED)]  # all of them may be many gigabytes
     digest = hashlib.sha256(canonical_json([locations.ids.tolist(), asdict(locations.encoder)]).encode())
-    for array in (locations.latlon, locations.rows, locations.offsets):
+    for array in (locations.latlon, locations.rows, locations.offsets, locations.features[sample]):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

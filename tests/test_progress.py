@@ -100,6 +100,9 @@ def test_a_checkpoint_of_another_fit_is_refused(
         fit_head(*parts, replace(config, lr=0.5), checkpoint=tmp_path / "head.fit")
     with pytest.raises(ValueError, match="with other validation locations:"):
         fit_head(parts[0], parts[1].take(np.arange(9)), parts[2], config, checkpoint=tmp_path / "head.fit")
+    encoded_again = replace(parts[0], features=np.nextafter(parts[0].features, np.float32(9.0)))
+    with pytest.raises(ValueError, match="with other training locations:"):
+        fit_head(encoded_again, *parts[1:], config, checkpoint=tmp_path / "head.fit")
 
 
 KILLED = """
