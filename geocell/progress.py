@@ -91,10 +91,11 @@ def read_checkpoint(path: Path, facts: Mapping[str, Any]) -> tuple[Progress, dic
         with safe_open(path, framework="pt") as file:
             note = json.loads(file.metadata()["fit"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, TypeError, KeyError) as error:
+        written = note["format"]
+    except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{path} must be the state of a fit, got: {error}. Remove it to begin anew.") from error
-    if note["format"] != FORMAT:
-        raise ValueError(f"{path} is of format {note['format']!r}, this geocell reads {FORMAT}: remove it.")
+    if written != FORMAT:
+        raise ValueError(f"{path} is of format {written!r}, this geocell reads {FORMAT}: remove it.")
     differs = [key for key in facts if note["facts"].get(key) != json.loads(json.dumps(facts[key]))]
     if differs:
         raise ValueError(

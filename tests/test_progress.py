@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from geocell.fit import fit_head
 from geocell.head import GeoHead, Head
@@ -61,6 +62,10 @@ def test_a_checkpoint_is_read_as_written(tmp_path: Path) -> None:
     (tmp_path / "y.fit").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="must be the state of a fit"):
         read_checkpoint(tmp_path / "y.fit", {})
+    for note in (None, {}, {"fit": "{"}, {"fit": "[]"}, {"fit": "{}"}):
+        save_file({"x": torch.zeros(1)}, tmp_path / "z.fit", note)
+        with pytest.raises(ValueError, match="must be the state of a fit"):
+            read_checkpoint(tmp_path / "z.fit", {})
 
 
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "fusion": "attention", "view_dropout": 0.2, "haversine": 0.01}])
