@@ -166,9 +166,11 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values
                     f"a location must be in one split, got {what} in {other!r} and {name!r}: "
                     "repair the split column, or leave it out to draw splits."
                 )
-    ordered = [name for name in NAMES if name in names] + sorted(set(names) - set(NAMES))
-    by_name = {name: tuple(sorted({str(i) for i, n in zip(ids, names, strict=True) if n == name})) for name in ordered}
-    return Splits(by_name)
+    members: dict[str, set[str]] = {}
+    for location, name in zip(ids, names, strict=True):
+        members.setdefault(name, set()).add(str(location))
+    ordered = [name for name in NAMES if name in members] + sorted(set(members) - set(NAMES))
+    return Splits({name: tuple(sorted(members[name])) for name in ordered})
 
 
 def split(
@@ -253,13 +255,17 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
         Split name -> `min_km` and `median_km` of the distance to the nearest training location.
     """
     home = {location: name for name, members in splits.ids.items() for location in members}
-    names = np.asarray([home.get(str(location), "") for location in ids], dtype=object)
+    names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)
     points = as_latlon(latlon)
-    train = points[names == "train"]
-    report: dict[str, dict[str, float]] = {}
-    for name in splits.ids:
-        here = points[names == name]
-        if name != "train" and len(here) and len(train):
-            km = nearest_km(here, train)
-            report[name] = {"min_km": float(km.min()), "median_km": float(np.median(km))}
-    return report
+    others = (names != "train") & (names != "")
+    if not (names == "train").any() or not others.any():
+        return {}
+    km = nearest_km(points[others], points[names == "train"])
+    found, which = np.unique(names[others], return_inverse=True)
+    ends = np.cumsum(np.bincount(which))
+    parts = dict(zip(found.tolist(), np.split(km[np.argsort(which, kind="stable")], ends[:-1]), strict=True))
+    return {
+        name: {"min_km": float(parts[name].min()), "median_km": float(np.median(parts[name]))}
+        for name in splits.ids
+        if name in parts
+    }

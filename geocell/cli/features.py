@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from geocell.cli.caches import emit_cache
-from geocell.cli.output import emit, note, read_table, usage_errors
+from geocell.cli.output import UsageError, emit, note, read_table, usage_errors
 from geocell.downloads import Downloads
 from geocell.views import ColumnNames
 
@@ -175,6 +175,10 @@ def split(
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)
+    drawn = {"--fractions": fractions != (0.8, 0.1, 0.1), "--seed": seed != 0, "--buffer-km": buffer_km != 0}
+    typed = [flag for flag, differs in drawn.items() if differs]
+    if from_column and typed:
+        raise UsageError(f"--from-column takes the splits as they are, got also {' and '.join(typed)}: leave one out.")
     require_new(out, overwrite)
     if (source / "cache.json").is_file():
         cache = FeatureCache.open(source)
