@@ -255,7 +255,8 @@ class Partition:
         value = read_json(folder / PARTITION_FILE, "a partition")
         try:
             assign = _read_assign(value, folder)
-            partition = cls(value["kind"], *cells, value["parameters"], value["fitted_on"], *assign)
+            parameters, fitted_on = (_object(value, key) for key in ("parameters", "fitted_on"))
+            partition = cls(value["kind"], *cells, parameters, fitted_on, *assign)
             written = value["sha256"]
         except (IndexError, KeyError, TypeError) as error:
             raise ValueError(
@@ -269,6 +270,12 @@ class Partition:
         return partition
 
 
+def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    if not isinstance(value[key], dict):
+        raise TypeError(f"{key} must be an object, got {value[key]}")
+    return dict(value[key])
+
+
 def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
     """Return rule, class_of_raw and unseen_raw from the content of `partition.json`; nothing when it only decodes."""
     from geocell.partitioners import PARTITIONERS
@@ -278,7 +285,12 @@ def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
         return ()
     if kind not in PARTITIONERS:
         raise ValueError(f"{folder} holds a partition of kind {kind!r}, and this geocell knows {sorted(PARTITIONERS)}.")
-    rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
+    try:
+        rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
+    except ValueError as error:
+        raise ValueError(
+            f"the rule of the partition in {folder} is damaged: {error}: write the partition again."
+        ) from error
     unseen = np.zeros(len(rule.names), dtype=np.bool_)
     unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
     return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen

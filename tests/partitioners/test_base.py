@@ -94,6 +94,12 @@ def test_foreign_geocell_info(tmp_path: Path) -> None:
         ),
         ({"0": {"centroid_lat": float("nan"), "centroid_lon": 0.0}}, "centroids must be finite"),
         ({"0": {"centroid_lat": None, "centroid_lon": 0.0}}, "must give every cell a place in degrees"),
+        ({"0": {"centroid_lat": 1, "centroid_lon": 2, "count": -3}}, "counts and radii of at least 0, got -3"),
+        (
+            {"0": {"centroid_lat": 1, "centroid_lon": 2, "radius_km": -5}},
+            "counts and radii of at least 0, got -5",
+        ),
+        ({"0": {"centroid_lat": 1, "centroid_lon": 2, "count": 10**30}}, "plain numbers: Python int too large"),
         ({str(i): {"centroid_lat": 1, "centroid_lon": 2, "name": "a"} for i in (0, 1)}, "got 'a' more than once"),
     ],
 )
@@ -121,6 +127,9 @@ def test_changed_cells_are_refused(folder: Path) -> None:
         ({"kind": "hexagons"}, r"kind 'hexagons', and this geocell knows \['h3', 'h3-adaptive', .*, 's"),
         ({"assign": None}, "is incomplete"),
         ({"assign": {"resolution": 2}}, "is incomplete .KeyError: 'cells'"),
+        ({"assign": {"resolution": 2, "cells": ["zz"]}}, "is damaged: invalid literal .*: write the partition again"),
+        ({"parameters": None}, "is incomplete .TypeError: parameters must be an object, got None"),
+        ({"fitted_on": [1]}, r"is incomplete .TypeError: fitted_on must be an object, got \[1\]"),
     ],
 )
 def test_bad_partition_json(changes: dict[str, Any], message: str, folder: Path) -> None:
