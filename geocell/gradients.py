@@ -189,13 +189,13 @@ def _mean_distance_slope(m: Tensor, truth: Tensor) -> Tensor:
 
 def _hierarchy_term(p: Tensor, target: Tensor, terms: LossTerms, per_row: float) -> tuple[Tensor, Tensor]:
     """Return the hierarchy of a block, and (R, C) its derivative by the probabilities."""
-    value, pull = p.new_zeros(()), torch.zeros_like(p)
+    value, pull, own = p.new_zeros(()), torch.zeros_like(p), torch.empty_like(p)
     tiny = torch.finfo(p.dtype).tiny
     for share, groups in zip(terms.level_weights(), terms.ancestors.values(), strict=True):
         weight = terms.hierarchy * per_row * share
-        own = groups == groups.index_select(0, target)[:, None]
-        sums = (p * own).sum(dim=1)
+        torch.eq(groups, groups.index_select(0, target)[:, None], out=own)
+        sums = torch.linalg.vecdot(p, own)
         value = value - weight * sums.clamp_min(tiny).log().sum()
         # A group at the floor is a constant, and 1 / floor would overflow the products to come.
-        pull -= own * torch.where(sums > tiny, weight / sums, 0.0)[:, None]
+        pull.addcmul_(own, torch.where(sums > tiny, -weight / sums, 0.0)[:, None])
     return value, pull
