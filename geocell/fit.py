@@ -132,6 +132,7 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
         raise ValueError("a fit needs training locations, got none: name another split.")
     if val is not None:
         train.encoder.require_same(val.encoder, "the training locations", "the validation locations")
+        _require_apart(train, val)
     if init is not None:
         init.encoder.require_same(train.encoder, "the head to start from", "the training locations")
         if not _same_cells(init.partition, partition):
@@ -139,6 +140,19 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
                 f"a warm start needs the same cells in both heads: the head to start from has {init.partition!r}, "
                 f"the fit {partition!r}; fit on the partition in the folder of that head."
             )
+
+
+def _require_apart(train: Locations, val: Locations) -> None:
+    """Raise ValueError if a training location, by id and coordinates, is a validation location too."""
+    places = dict(zip(train.ids.tolist(), map(tuple, train.latlon.tolist()), strict=True))
+    both = [
+        key for key, at in zip(val.ids.tolist(), map(tuple, val.latlon.tolist()), strict=True) if places.get(key) == at
+    ]
+    if both:
+        raise ValueError(
+            f"training and validation locations must have none in common, and {len(both)} are in both, "
+            f"{both[0]!r} among them: take each from a split of its own."
+        )
 
 
 def _same_cells(start: Partition, cells: Partition) -> bool:

@@ -342,6 +342,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"must be finite numbers, got NaN or infinity at location 'loc5'"):
             fit_head(replace(train, features=features), val, cells, QUICK)
 
+    def test_a_location_in_both_parts_is_refused(self, train: Locations, val: Locations, cells: Partition) -> None:
+        with pytest.raises(ValueError, match=r"have none in common, and 3 are in both, 'loc0' among them"):
+            fit_head(train, train.take(np.array([0, 5, 7])), cells, QUICK)
+        assert set(train.ids) & set(val.ids)  # equal names of other places are no overlap
+        fit_head(train, val, cells, replace(QUICK, epochs=1))
+
     def test_no_training_location(self, train: Locations, val: Locations, cells: Partition) -> None:
         with pytest.raises(ValueError, match="a fit needs training locations, got none"):
             fit_head(train.take(np.empty(0, np.int64)), val, cells, QUICK)

@@ -79,7 +79,7 @@ def test_exif_rotation_is_applied(tmp_path: Path, clip: TowerEncoder) -> None:
     upright, turned = encode_images([tmp_path / "upright.png", tmp_path / "turned.png"], clip)
     np.testing.assert_allclose(upright, turned, atol=1e-6)
     with Image.open(tmp_path / "turned.png") as mine:
-        np.testing.assert_array_equal(encode_images([mine], clip)[0], turned)
+        np.testing.assert_allclose(encode_images([mine], clip)[0], turned, atol=1e-6)  # alone it is another batch
         assert mine.size == (60, 90)  # what is somebody's is not turned itself
 
 
