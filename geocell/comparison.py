@@ -11,7 +11,7 @@ import numpy as np
 from geocell.files import FORMAT
 from geocell.intervals import Interval, mean_interval, percentile_interval, share_draws
 from geocell.metrics import Outcomes, outcomes
-from geocell.report import percent, text_table
+from geocell.tables import percent, text_table
 
 if TYPE_CHECKING:
     from geocell.ensemble import Ensemble

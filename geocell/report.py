@@ -5,81 +5,23 @@ Objects and JSON hold fractions; percent begins here. These functions return str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from geocell.geodesy import distance_km
-
-ABSENT = "–"
-"""What a table shows where a row has no value."""
-
-Row = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a score table.
-
-    Attributes:
-        key: how the column is called in `columns=` and, for plain ones, in the row.
-        header: what stands above it.
-        text: a row -> what stands in it, None when the row has no value.
-        left: whether it is aligned to the left, as words are.
-        shared: whether it moves below the table when every row says the same.
-    """
-
-    key: str
-    header: str
-    text: Callable[[Row], str | None]
-    left: bool = False
-    shared: bool = False
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as percent with one decimal, without the sign.
-
-    >>> percent(0.6306)
-    '63.1'
-    """
-    return f"{100.0 * fraction:.1f}"
-
-
-def _number(row: Row, key: str) -> float | None:
-    value = row.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"a row of scores must hold a number or null as {key!r}, got {value!r}: pass Scores.to_dict().")
-    return float(value)
-
-
-def _words(key: str, header: str, *, shared: bool = False) -> Column:
-    def text(row: Row) -> str | None:
-        value = row.get(key)
-        return None if value is None or value == "" else str(value)
-
-    return Column(key, header, text, left=True, shared=shared)
-
-
-def _numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool = False) -> Column:
-    def text(row: Row) -> str | None:
-        value = _number(row, key)
-        return None if value is None else form(value)
-
-    return Column(key, header, text, shared=shared)
+from geocell.tables import ABSENT, Column, Row, Table, aligned, chosen_columns, number, numbers, percent, words
 
 
 def _within(km: str) -> Column:
     def text(row: Row) -> str | None:
         fractions = row.get("within")
-        value = _number(fractions, km) if isinstance(fractions, Mapping) else None
+        value = number(fractions, km) if isinstance(fractions, Mapping) else None
         return None if value is None else percent(value)
 
     return Column(f"within_{km}", f"≤{km}", text)
 
 
 def _balscore(row: Row) -> str | None:
-    value = _number(row, "balscore")
+    value = number(row, "balscore")
     if value is None:
         return None
     intervals = row.get("intervals")
@@ -100,121 +42,66 @@ def _km(value: float) -> str:
 
 def _outside(row: Row) -> str | None:
     """Return how many locations lie in no cell, which is worth a column only when there are some."""
-    value = _number(row, "n_outside")
+    value = number(row, "n_outside")
     return _count(value) if value else None
 
 
 def _weights(row: Row) -> str | None:
-    low, high = _number(row, "weight_min"), _number(row, "weight_max")
+    low, high = number(row, "weight_min"), number(row, "weight_max")
     return None if low is None or high is None else f"{low:.2g}–{high:.3g}"
 
 
 _DISTANCES = (
-    _numbers("median_km", "median km", _km),
-    _numbers("mean_km", "mean km", _km),
+    numbers("median_km", "median km", _km),
+    numbers("mean_km", "mean km", _km),
     *(_within(km) for km in ("1", "25", "200", "750", "2500")),
     Column("balscore", "balscore", _balscore),
 )
 
 COLUMNS: tuple[Column, ...] = (
-    _words("head", "head"),
-    _words("fit", "fit"),
-    _words("partition", "partition"),
-    _numbers("n_cells", "cells", _count),
-    _words("decoder", "decoder", shared=True),
-    _words("split", "split", shared=True),
-    _numbers("n_locations", "locations", _count, shared=True),
+    words("head", "head"),
+    words("fit", "fit"),
+    words("partition", "partition"),
+    numbers("n_cells", "cells", _count),
+    words("decoder", "decoder", shared=True),
+    words("split", "split", shared=True),
+    numbers("n_locations", "locations", _count, shared=True),
     Column("n_outside", "outside", _outside),
-    _numbers("top1", "top-1", percent),
-    _numbers("top5", "top-5", percent),
+    numbers("top1", "top-1", percent),
+    numbers("top5", "top-5", percent),
     *_DISTANCES,
 )
 """The columns of every score table, in their order; further keys of a row are not shown."""
 
 CELL_COLUMNS: tuple[Column, ...] = (
-    _words("partition", "partition"),
-    _words("kind", "kind"),
-    _numbers("n_cells", "cells", _count),
-    _numbers("count_min", "fewest", _count),
-    _numbers("count_median", "median", "{:,g}".format),
-    _numbers("count_max", "most", _count),
-    _numbers("n_single", "single", _count),
-    _numbers("count_gini", "Gini", "{:.2f}".format),
+    words("partition", "partition"),
+    words("kind", "kind"),
+    numbers("n_cells", "cells", _count),
+    numbers("count_min", "fewest", _count),
+    numbers("count_median", "median", "{:,g}".format),
+    numbers("count_max", "most", _count),
+    numbers("n_single", "single", _count),
+    numbers("count_gini", "Gini", "{:.2f}".format),
     Column("weights", "weights", _weights),
-    _numbers("radius_km_median", "radius km", _km),
-    _numbers("area_km2_median", "area km²", _count),
-    _numbers("n_parameters", "parameters", _count),
+    numbers("radius_km_median", "radius km", _km),
+    numbers("area_km2_median", "area km²", _count),
+    numbers("n_parameters", "parameters", _count),
 )
 """The first columns of an audit: how cells are filled, how large they are."""
 
 CEILING_COLUMNS: tuple[Column, ...] = (
-    _words("partition", "partition"),
-    _words("country", "country"),
-    _numbers("n_locations", "locations", _count, shared=True),
-    _numbers("fallback", "fallback", percent),
-    _numbers("outside", "outside", percent),
+    words("partition", "partition"),
+    words("country", "country"),
+    numbers("n_locations", "locations", _count, shared=True),
+    numbers("fallback", "fallback", percent),
+    numbers("outside", "outside", percent),
     *_DISTANCES,
 )
 """The other columns of an audit: how locations find their cells, what the oracle reaches."""
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Columns, the texts of every row, and a note."""
-
-    columns: list[Column]
-    cells: list[list[str]]
-    note: str
-
-    def text(self) -> str:
-        left = [column.left for column in self.columns]
-        table = text_table([column.header for column in self.columns], self.cells, left)
-        return f"{table}\n{self.note}" if self.note else table
-
-    def markdown(self) -> str:
-        header = [column.header for column in self.columns]
-        rule = ["---" if column.left else "---:" for column in self.columns]
-        lines = [header, rule, *self.cells]
-        texts = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
-        return "\n".join([*texts, "", self.note] if self.note else texts)
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool] | int) -> str:
-    """Return texts as an aligned table for the terminal: header, rule and rows, without a final newline.
-
-    Args:
-        header: what stands above the columns.
-        rows: the texts of every row, as many as the header has.
-        left: which columns are aligned to the left, as words are; or how many, from the first on.
-    """
-    lines = [header, *rows]
-    to_left = [i < left for i in range(len(header))] if isinstance(left, int) else left
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = [_aligned(line, widths, to_left) for line in lines]
-    texts.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(texts)
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
-    texts = [t.ljust(w) if to_left else t.rjust(w) for t, w, to_left in zip(line, widths, left, strict=True)]
-    return "  ".join(texts).rstrip()
-
-
-def _chosen(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None) -> list[Column]:
-    """Return the columns of those keys, or those in which at least one row has a value."""
-    if not rows:
-        raise ValueError("a table needs at least one row, got none: score a head first.")
-    if keys is None:
-        return [column for column in all_columns if any(column.text(row) is not None for row in rows)]
-    known = {column.key: column for column in all_columns}
-    unknown = [key for key in keys if key not in known]
-    if unknown:
-        raise ValueError(f"columns must be among {', '.join(known)}, got {', '.join(unknown)}: name one of those.")
-    return [known[key] for key in keys]
-
-
-def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None = None) -> _Table:
-    chosen = _chosen(rows, all_columns, keys)
+def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None = None) -> Table:
+    chosen = chosen_columns(rows, all_columns, keys)
     texts = {column.key: [column.text(row) or ABSENT for row in rows] for column in chosen}
     notes = []
     for column in [column for column in chosen if column.shared and keys is None]:
@@ -228,7 +115,7 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
     if any("[" in text for text in texts.get("balscore", ())):
         notes.append("[95 % interval]")
     cells = [[texts[column.key][i] for column in chosen] for i in range(len(rows))]
-    return _Table(chosen, cells, " · ".join(notes))
+    return Table(chosen, cells, " · ".join(notes))
 
 
 def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
@@ -324,7 +211,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _place(value: Row, what: str) -> tuple[float, float]:
-    lat, lon = _number(value, "lat"), _number(value, "lon")
+    lat, lon = number(value, "lat"), number(value, "lon")
     if lat is None or lon is None:
         raise ValueError(f"{what} must hold degrees as 'lat' and 'lon', got {sorted(value)}.")
     return lat, lon
@@ -349,7 +236,7 @@ def prediction_text(prediction: Row) -> str:
     heading = f"{prediction.get('location', 'location')}: {lat:.4f}, {lon:.4f}"
     if prediction.get("decoder"):
         heading += f"  (decoder {prediction['decoder']})"
-    reach = [(share, _number(prediction, f"radius_{share}_km")) for share in (50, 90)]
+    reach = [(share, number(prediction, f"radius_{share}_km")) for share in (50, 90)]
     known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
     truth = prediction.get("truth")
     origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
@@ -368,7 +255,7 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
     table = [["", "probability", "cell", "centroid lat", "lon"] + (["km to truth"] if origin else [])]
     for rank, cell in enumerate(cells, start=1):
         lat, lon = _place(cell, "a cell")
-        probability = _number(cell, "probability")
+        probability = number(cell, "probability")
         line = [
             str(rank),
             ABSENT if probability is None else f"{percent(probability)} %",
@@ -378,4 +265,4 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
         ]
         table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  " + _aligned(line, widths, [i == 2 for i in range(len(line))]) for line in table]
+    return ["  " + aligned(line, widths, [i == 2 for i in range(len(line))]) for line in table]

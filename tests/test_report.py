@@ -7,7 +7,7 @@ import pytest
 
 from geocell.metrics import outcomes_of, scores_of
 from geocell.partitioners import KDTreePartitioner
-from geocell.report import COLUMNS, audit_table, country_table, markdown_table, percent, prediction_text, score_table
+from geocell.report import COLUMNS, audit_table, country_table, markdown_table, prediction_text, score_table
 
 SCORES = {
     "format": 1,
@@ -176,10 +176,6 @@ def test_countries_stand_with_the_worst_first() -> None:
     assert [line[:3] for line in lines[2:4]] == [["a", "ES", "1"], ["a", "DE", "3"]]
     with pytest.raises(ValueError, match="need a column 'country'"):
         country_table([{"partition": "a", **audit.to_dict(), "countries": {}}])
-
-
-def test_percent_rounds_to_one_decimal() -> None:
-    assert [percent(x) for x in (0.0, 0.00049, 0.9996, 1.0)] == ["0.0", "0.0", "100.0", "100.0"]
 
 
 PREDICTION = {

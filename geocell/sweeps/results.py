@@ -15,8 +15,8 @@ from geocell.files import FORMAT, read_json, write_text
 from geocell.head_files import CONFIG_FILE, SCORES_FILE
 from geocell.intervals import INTERVAL
 from geocell.metrics import RADII_KM, Scores
-from geocell.report import ABSENT, percent, text_table
 from geocell.sweeps.plan import Fit, Row
+from geocell.tables import ABSENT, percent, text_table
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
