@@ -1,25 +1,24 @@
 """The model card of a head: what a reader of its folder has to know, generated from the files beside it.
 
-The template is `card.md` beside this file. Text that a person wrote between the two marks is kept.
+The template is `card.md` beside this file. What it makes stands between marks; text that a person wrote elsewhere is
+kept, and so are keys of the YAML block that a head does not decide.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from geocell.card_metadata import CardSettings, metadata_yaml, score_label, score_values, settings_of
+from geocell.card_text import CardText, put_together
+
 if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
+    from jinja2 import Template
 
     from geocell.geodesy import Floats
-
-OWN_START = "<!-- Your own text goes between these two lines: it is kept whenever this card is written anew. -->"
-OWN_END = "<!-- End of your own text. -->"
-UNPUBLISHED = "unpublished"
-"""What stands for the data set of scores whose locations are not on the Hub."""
 
 _LICENCES = {
     "geolocal/StreetCLIP": "cc-by-nc-4.0",
@@ -29,54 +28,6 @@ _LICENCES = {
 }
 """Start of an encoder's name -> licence of its weights, where its authors state one."""
 
-_NAMES = {"balscore": "balscore", "top1": "top-1", "top5": "top-5", "median_km": "median", "mean_km": "mean"}
-
-
-@dataclass(frozen=True)
-class CardSettings:
-    """What a card says that no file of the head knows. Empty fields are those of the card from before.
-
-    Attributes:
-        license: licence of the head as the Hub spells it, mit at first; that of the encoder is added.
-        datasets: data sets on the Hub that it was trained on.
-        benchmark: data set on the Hub that scores.json was measured on, user/data or user/data:task.
-    """
-
-    license: str = ""
-    datasets: tuple[str, ...] = ()
-    benchmark: str = ""
-
-    def over(self, earlier: CardSettings) -> CardSettings:
-        """Return these settings, with those of an earlier card where they are empty."""
-        return CardSettings(
-            self.license or earlier.license, self.datasets or earlier.datasets, self.benchmark or earlier.benchmark
-        )
-
-
-def settings_of(card: str) -> CardSettings:
-    """Return the settings that an earlier card states."""
-    from huggingface_hub import ModelCard
-
-    if not card:
-        return CardSettings()
-    try:
-        data = ModelCard(card).data
-    except Exception:  # a card that a person broke has nothing to say
-        return CardSettings()
-    tested = {result.dataset_type for result in data.get("eval_results") or []} - {UNPUBLISHED}
-    datasets = data.get("datasets") or ()
-    return CardSettings(
-        str(data.get("license") or ""),
-        (datasets,) if isinstance(datasets, str) else tuple(datasets),
-        min(tested, default=""),
-    )
-
-
-def own_text(card: str) -> str:
-    """Return what a person wrote between the marks of a card."""
-    found = re.search(f"{re.escape(OWN_START)}\n(.*?)\n?{re.escape(OWN_END)}", card, re.DOTALL)
-    return found[1].strip() if found else ""
-
 
 def head_card(
     config: Mapping[str, Any],
@@ -85,7 +36,7 @@ def head_card(
     *,
     address: str = "path/to/this/folder",
     picture: str = "",
-    own: str = "",
+    before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
     """Return the model card of a head as Markdown.
@@ -96,23 +47,17 @@ def head_card(
         scores: the content of its `scores.json`, when it has one.
         address: what a reader loads it by.
         picture: file name of the picture of its cells, when it has one.
-        own: what a person wrote.
-        settings: licence and data sets.
+        before: the card from before, of which a person's text and settings are kept.
+        settings: licence and data sets, instead of those.
     """
-    from jinja2 import Environment, StrictUndefined
-
     encoder, training = config["encoder"], config["training"]
     origin = training.get("origin")
     first = CardSettings(license="mit" if origin is None else origin["license"])
-    settings = (settings or CardSettings()).over(first)
+    before = before or CardText()
+    settings = (settings or CardSettings()).over(settings_of(before.metadata)).over(first)
     n_cells = f"{config['n_cells']:,}"
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
-    environment = Environment(  # noqa: S701 - Markdown, not HTML
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    template = environment.from_string(files("geocell").joinpath("card.md").read_text(encoding="utf-8"))
-    text = template.render(
-        metadata=_metadata(title, encoder, scores, settings),
+    text = _template().render(
         title=title,
         n_cells=n_cells,
         encoder=encoder,
@@ -133,89 +78,19 @@ def head_card(
         license=settings.license,
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
-        own_start=OWN_START,
-        own_end=OWN_END,
     )
-    text = re.sub(r"\n{3,}", "\n\n", text)
-    return text.replace(f"{OWN_START}\n", f"{OWN_START}\n{own}", 1)
+    metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
+    return put_together(metadata, re.sub(r"\n{3,}", "\n\n", text), before.own)
 
 
-def _metadata(title: str, encoder: Mapping[str, Any], scores: Mapping[str, Any] | None, settings: CardSettings) -> str:
-    """Return the YAML block, made and checked by huggingface_hub."""
-    from huggingface_hub import ModelCardData
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
 
-    on_hub = encoder["name"].count("/") == 1 and not encoder["revision"].startswith("sha256:")
-    data = ModelCardData(
-        license=settings.license,
-        library_name="geocell",
-        pipeline_tag="image-classification",
-        tags=["image-geolocation", "geolocation", "geocell", "street-view"],
-        base_model=encoder["name"] if on_hub else None,
-        datasets=list(settings.datasets) or None,
-        model_name=title,
-        eval_results=None if scores is None else eval_results(scores, settings),
+    environment = Environment(  # noqa: S701 - Markdown, not HTML
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    if scores is None:
-        data.pop("model_name")
-    return data.to_yaml()
-
-
-def eval_results(scores: Mapping[str, Any], settings: CardSettings) -> list[EvalResult]:
-    """Return scores as the entries of a model-index: percent and km, as people quote them."""
-    from huggingface_hub import EvalResult
-
-    dataset = settings.benchmark or UNPUBLISHED
-    shared = EvalResult(
-        task_type="image-classification",
-        task_name="Image geolocation",
-        dataset_type=dataset,
-        dataset_name=f"{dataset}, {scores['n_locations']} locations",
-        dataset_split=scores["split"] or None,
-        metric_type="",
-        metric_value=None,
-        metric_args={"decoder": scores["decoder"]},
-    )
-    return [
-        replace(
-            shared,
-            metric_type=name,
-            metric_name=f"{_label(name)} ({'km' if name.endswith('_km') else '%'})",
-            metric_value=round(value if name.endswith("_km") else 100 * value, 2),
-        )
-        for name, value in _values(scores).items()
-        if value is not None
-    ]
-
-
-def eval_file(scores: Mapping[str, Any], settings: CardSettings) -> tuple[str, str]:
-    """Return name and content of the file by which the Hub shows scores beside others on one benchmark.
-
-    Only the balscore goes there: a benchmark ranks by one number.
-    """
-    import yaml
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
-    dataset, _, task = settings.benchmark.partition(":")
-    entry = EvalResultEntry(
-        dataset_id=dataset,
-        task_id=task or "default",
-        value=round(100 * scores["balscore"], 2),
-        notes=f"balscore in %, decoder {scores['decoder']}, {scores['n_locations']} locations",
-    )
-    return f".eval_results/{dataset.replace('/', '--')}.yaml", yaml.safe_dump(
-        eval_result_entries_to_yaml([entry]), sort_keys=False
-    )
-
-
-def _values(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return score name -> value, under the names that intervals have."""
-    within = {f"within_{radius}": share for radius, share in scores["within"].items()}
-    names = ("balscore", "top1", "top5")
-    return {**{name: scores[name] for name in names}, **within, **{n: scores[n] for n in ("median_km", "mean_km")}}
-
-
-def _label(name: str) -> str:
-    return _NAMES.get(name, f"within {name.removeprefix('within_')} km")
+    return environment.from_string(files("geocell").joinpath("card.md").read_text(encoding="utf-8"))
 
 
 def _form(name: str, value: float | None) -> str:
@@ -229,8 +104,8 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     split = f"the split `{scores['split']}`" if scores["split"] else "an unnamed split"
     intervals = scores["intervals"]
     rows = [
-        (_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
-        for name, value in _values(scores).items()
+        (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
+        for name, value in score_values(scores).items()
     ]
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
@@ -238,7 +113,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         "where": f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; intervals are over "
         "locations.",
         "rows": rows,
-        "country_columns": ["locations" if name == "n_locations" else _label(name) for name in columns],
+        "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
         "countries": [
             (country, [_cell(name, values[name]) for name in columns]) for country, values in countries.items()
         ],
@@ -250,7 +125,9 @@ def _published(scores: Mapping[str, Any]) -> dict[str, str]:
     flat = {name: value for name, value in scores.items() if name != "within"}
     flat |= {f"within_{radius}": value for radius, value in scores.get("within", {}).items()}
     units = {name: "" if name == "cells" else " km" if name.endswith("_km") else " %" for name in flat}
-    return {"cells" if name == "cells" else _label(name): f"{value:,}{units[name]}" for name, value in flat.items()}
+    return {
+        "cells" if name == "cells" else score_label(name): f"{value:,}{units[name]}" for name, value in flat.items()
+    }
 
 
 def _cell(name: str, value: float | None) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders import decode as decode_posterior
 from geocell.decoders import require_decoder
-from geocell.files import FORMAT, new_folder, read_json, write_json
+from geocell.files import FORMAT, new_folder, read_json, require_types, write_json
 from geocell.head import GeoHead, Head
 from geocell.head_files import ENSEMBLE_FILE, load_head, save_head
 from geocell.offsets import folded_offsets
@@ -169,7 +169,9 @@ def load_ensemble(path: str | Path) -> Ensemble:
         ValueError: when a head is damaged, or not the one that was written.
     """
     folder = Path(path)
-    written = read_json(folder / ENSEMBLE_FILE, "an ensemble").get("heads", [])
+    value = read_json(folder / ENSEMBLE_FILE, "an ensemble")
+    require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
+    written = value["heads"]
     heads = tuple(load_head(folder / str(number)) for number in range(len(written)))
     strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
     if strangers:

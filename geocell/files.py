@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 FORMAT = 1
 """The major format number of everything this version writes."""
+
+
+_AGAIN = "copy it again from its origin, or make it again."
+_JSON_NAMES: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+}
+
+
+class DamagedFileError(ValueError):
+    """A file is not what it should be. The message names it and is whole."""
 
 
 def canonical_json(value: object) -> str:
@@ -99,7 +115,10 @@ def json_text(value: object) -> str:
 
 def missing(path: Path, what: str) -> FileNotFoundError:
     """Return the error of a file that is not there, which `what` needs ("a partition")."""
-    return FileNotFoundError(f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}.")
+    return FileNotFoundError(
+        f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}: check the folder, or copy the "
+        "file again from its origin."
+    )
 
 
 def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any]:
@@ -118,16 +137,80 @@ def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any
         raise missing(path, what)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} must be JSON, got a syntax error: {error}. Write {what} again.") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} must be JSON, got a syntax error ({error}): {_AGAIN}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} must hold a JSON object, got {type(value).__name__}.")  # noqa: TRY004
+        raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
     if versioned and value.get("format") != FORMAT:
-        raise ValueError(
+        raise DamagedFileError(
             f"{path} is {what} of format {value.get('format')!r}, and this geocell reads format {FORMAT}: "
             "use the geocell version that wrote it, or write it again."
         )
     return value
+
+
+def require_types(value: object, types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+    """Refuse a JSON object that lacks a key, or has a value of another type.
+
+    Args:
+        value: the object.
+        types: key -> what its value must be: str, int, float (any finite number), dict or list, or several of them;
+            further keys are not looked at.
+        where: its place, for error messages.
+
+    Raises:
+        ValueError: when it does.
+    """
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{where} must be a JSON object, got {_short(value)}: {_AGAIN}")
+    for key, expected in types.items():
+        choices = expected if isinstance(expected, tuple) else (expected,)
+        if key not in value:
+            raise DamagedFileError(f"{where} must have {key!r}, {_names(choices)}, and lacks it: {_AGAIN}")
+        if not any(_is_a(value[key], choice) for choice in choices):
+            raise DamagedFileError(
+                f"{where} must have {_names(choices)} as {key!r}, got {_short(value[key])}: {_AGAIN}"
+            )
+
+
+@contextmanager
+def reading(where: object, what: str) -> Iterator[None]:
+    """Say which file is not what it should be, whatever Python raises at a content of another form.
+
+    Args:
+        where: the file.
+        what: what it must be ("a partition").
+
+    Raises:
+        ValueError: when the block fails at its content. What already names a file passes as it is.
+    """
+    try:
+        yield
+    except DamagedFileError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedFileError(
+            f"{where} must be {what}, got something else or a damaged file ({reason}): {_AGAIN}"
+        ) from error
+
+
+def _is_a(value: object, choice: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) and math.isfinite(value) if choice is float else isinstance(value, choice)
+
+
+def _names(choices: Sequence[type]) -> str:
+    return " or ".join(_JSON_NAMES[choice] for choice in choices)
+
+
+def _short(value: object) -> str:
+    """Return a JSON value as an error message shows it."""
+    if isinstance(value, list | dict):
+        return f"{type(value).__name__} of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def read_recipe_tables(path: Path, tables: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocell import __version__
-from geocell.card import head_card, own_text, settings_of
-from geocell.files import FORMAT, missing, new_folder, read_json, write_json, write_text
+from geocell.card import head_card
+from geocell.card_text import CardText, require_unchanged, take_apart
+from geocell.files import missing, new_folder, read_json, reading, write_json, write_text
 from geocell.head import GeoHead, HasJson, Head
+from geocell.head_config import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
 from geocell.hub import CARD_FILE, HubName, Snapshot, download, pickles
 from geocell.locations import EncoderInfo
 from geocell.partitioners.base import PARTITION_FILE, Partition
@@ -24,22 +24,16 @@ from geocell.partitioners.cells import INFO_FILE
 from geocell.partitioners.polygons import SHAPES_FILE
 from geocell.recipe import fit_config_from_dict
 
-CONFIG_FILE = "config.json"
 ENSEMBLE_FILE = "ensemble.json"
 WEIGHTS_FILE = "model.safetensors"
 OFFSETS_FILE = "offsets.safetensors"
 SCORES_FILE = "scores.json"
-HISTORY_FILE = "history.csv"
 PICTURE_FILE = "partition.png"
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
     HISTORY_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
-
-_CONFIG_KEYS = {
-    "format", "library", "version", "encoder", "dim", "n_cells", "partition_sha256", "fusion", "fit", "training",
-}  # fmt: skip
 
 
 def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrite: bool = False) -> None:
@@ -62,20 +56,21 @@ def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrit
         for name, tensors in _by_file(weights).items():
             save_file(tensors, folder / name)
         head.partition.write_into(folder)
-        write_json(folder / CONFIG_FILE, _config_json(head))
+        write_json(folder / CONFIG_FILE, config_json(head))
         if head.history:
-            write_text(folder / HISTORY_FILE, _history_csv(head.history))
+            write_text(folder / HISTORY_FILE, history_csv(head.history))
         _write_scores_and_card(head, folder, scores)
 
 
 def write_scores(head: Head, folder: Path, scores: HasJson) -> None:
-    """Write scores into the folder that `head` was loaded from, and its model card anew.
+    """Write scores into the folder that `head` was loaded from, and the generated parts of its model card anew.
 
     Raises:
         FileNotFoundError: when `folder` is not the folder of a head.
-        ValueError: when it is the folder of a head on other cells, or the scores are of another partition.
+        ValueError: when it is the folder of a head on other cells, the scores are of another partition, or a person
+            wrote into a generated part of the card; nothing is written then.
     """
-    if read_json(folder / CONFIG_FILE, "a head").get("partition_sha256") != head.partition.sha256:
+    if read_config(folder)["partition_sha256"] != head.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
     _write_scores_and_card(head, folder, scores)
 
@@ -88,40 +83,36 @@ def require_scores_of(head: Head, scores: Mapping[str, Any], what: str) -> None:
         raise ValueError(f"{what} must be its own, got those of another head on the same cells: score it again.")
 
 
-def _config_json(head: Head) -> dict[str, Any]:
-    origin = "origin" in head.training  # the fit was somebody else's, and only its fusion is known
-    return {
-        "format": FORMAT,
-        "library": "geocell",
-        "version": __version__,
-        "encoder": head.encoder.to_dict(),
-        "dim": head.encoder.dim,
-        "n_cells": len(head.partition),
-        "partition_sha256": head.partition.sha256,
-        "fusion": head.config.fusion,
-        "fit": {"fusion": head.config.fusion} if origin else head.config.to_dict(),
-        "training": dict(head.training),
-    }
-
-
 def _write_scores_and_card(head: Head, folder: Path, scores: HasJson | None) -> None:
     numbers = None if scores is None else scores.to_dict()
     if numbers is not None:
         require_scores_of(head, numbers, "scores beside a head")
+    card = _card_like(head, folder, numbers)  # first, since a card with text that would be lost is refused
+    if numbers is not None:
         write_json(folder / SCORES_FILE, numbers)
-    write_text(folder / CARD_FILE, _card_like(head, folder, numbers))
+    write_text(folder / CARD_FILE, card)
 
 
 def _card_like(head: Head, folder: Path, scores: Mapping[str, Any] | None) -> str:
     """Return the card for a folder, with what a person wrote and set in the card that is there."""
-    before, picture = read_card(folder), PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
-    return card_of(head, scores, picture=picture, own=own_text(before), settings=settings_of(before))
+    picture = PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
+    return card_of(head, scores, picture=picture, before=read_card(folder))
 
 
-def read_card(folder: Path) -> str:
-    """Return the model card in a folder, "" when there is none."""
+def read_card(folder: Path) -> CardText:
+    """Return the model card in a folder, an empty one when there is none.
+
+    Raises:
+        ValueError: when it is damaged, or a person wrote where it would be lost.
+    """
     path = folder / CARD_FILE
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    if not path.is_file():
+        return CardText()
+    with reading(path, "Markdown in UTF-8"):
+        text = path.read_text(encoding="utf-8")
+    card = take_apart(text, str(path))
+    require_unchanged(card, str(path))
+    return card
 
 
 def card_of(head: Head, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
@@ -133,7 +124,7 @@ def card_of(head: Head, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # 
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(_config_json(head), partition, scores, **kw)
+    return head_card(config_json(head), partition, scores, **kw)
 
 
 @dataclass(frozen=True)
@@ -216,15 +207,12 @@ def load_head(path: str | Path) -> Head:
             f"expected one head, got the ensemble {folder}: name one of its heads, {folder / '0'} say, or make them "
             "one with `geocell average`; `geocell.load_ensemble` reads it whole."
         )
-    config = read_json(folder / CONFIG_FILE, "a head")
-    if set(config) != _CONFIG_KEYS:
-        raise ValueError(
-            f"{folder / CONFIG_FILE} must have the keys {', '.join(sorted(_CONFIG_KEYS))}, "
-            f"got {', '.join(sorted(config))}: write the head again."
-        )
+    config = read_config(folder)
     encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
     partition = Partition.load(folder)
+    if partition.sha256 != config["partition_sha256"] and not (folder / PARTITION_FILE).is_file():
+        raise missing(folder / PARTITION_FILE, "a head")
     if partition.sha256 != config["partition_sha256"]:
         raise ValueError(
             f"the partition in {folder} must be the one the head was fitted on, {config['partition_sha256']}, "
@@ -246,7 +234,7 @@ def load_head(path: str | Path) -> Head:
     for name, expected in _by_file(module.state_dict()).items():
         weights |= _read_weights(folder / name, expected)
     module.load_state_dict(weights, strict=True)
-    return Head(module, partition, encoder, fit, config["training"], _read_history(folder / HISTORY_FILE))
+    return Head(module, partition, encoder, fit, config["training"], read_history(folder))
 
 
 def _by_file(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -280,15 +268,3 @@ def _read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _describe(tensors: Mapping[str, tuple[tuple[int, ...], torch.dtype]]) -> str:
     parts = (f"{name} {list(shape)} {str(dtype)[6:]}" for name, (shape, dtype) in sorted(tensors.items()))
     return ", ".join(parts) or "nothing"
-
-
-def _history_csv(history: Sequence[Mapping[str, float]]) -> str:
-    rows = [",".join(json.dumps(value) for value in row.values()) for row in history]
-    return "\n".join([",".join(history[0]), *rows]) + "\n"
-
-
-def _read_history(path: Path) -> tuple[dict[str, float], ...]:
-    if not path.is_file():
-        return ()
-    names, *rows = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
-    return tuple({name: json.loads(value) for name, value in zip(names, row, strict=True)} for row in rows)

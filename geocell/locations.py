@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
 
+from geocell.files import require_types
+
 
 @dataclass(frozen=True)
 class EncoderInfo:
@@ -68,6 +70,7 @@ class EncoderInfo:
         if not isinstance(value, Mapping) or set(value) != names:
             got = sorted(value) if isinstance(value, Mapping) else value
             raise ValueError(f"{where} must describe an encoder by {sorted(names)}, got {got}.")
+        require_types(value, {name: int if name in {"dim", "image_size"} else str for name in sorted(names)}, where)
         return cls(**value)
 
 

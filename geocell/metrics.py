@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders import require_decoder
-from geocell.files import FORMAT
+from geocell.files import FORMAT, reading, require_types
 from geocell.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
 from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
 from geocell.locations import named_groups
@@ -27,6 +27,15 @@ RADII_KM = (1, 25, 200, 750, 2500)
 TOP_K = 5
 
 _FARTHEST_KM = float(np.pi * EARTH_RADIUS_KM)
+_MAYBE = (float, type(None))
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("decoder", "split", "partition_sha256"), str),
+    **dict.fromkeys(("n_locations", "n_cells"), int),
+    **dict.fromkeys(("median_km", "mean_km", "balscore"), float),
+    **dict.fromkeys(("top1", "top5"), _MAYBE),
+    **dict.fromkeys(("within", "intervals", "countries"), dict),
+    **{"n_outside": (int, type(None)), "head_sha256": (str, type(None))},
+}
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -99,7 +108,7 @@ class Scores:
         """Read the JSON form; `where` names its place in an error message.
 
         Raises:
-            ValueError: for another format, or missing or unknown keys.
+            ValueError: for another format, missing or unknown keys, or a value of another type.
         """
         if value.get("format") != FORMAT:
             raise ValueError(
@@ -108,10 +117,17 @@ class Scores:
             )
         names = {field.name for field in fields(cls)}
         if set(value) != names | {"format"}:
-            raise ValueError(f"{where} must have the keys {sorted(names)}, got {sorted(set(value) - {'format'})}.")
+            raise ValueError(
+                f"{where} must have the keys {sorted(names)}, got {sorted(set(value) - {'format'})}: score again."
+            )
+        require_types(value, _TYPES, where)
         known = {name: value[name] for name in names}
-        known["within"] = {int(radius): float(share) for radius, share in value["within"].items()}
-        known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
+        with reading(where, "scores"):
+            known["within"] = {int(radius): float(share) for radius, share in value["within"].items()}
+            known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
+            columns: Mapping[str, float] = next(iter(value["countries"].values()), {})
+            for country in value["countries"].values():
+                require_types(country, dict.fromkeys(columns, _MAYBE), where)
         return cls(**known)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,11 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from geocell.card import OWN_START, CardSettings, eval_file, own_text, settings_of
+from geocell.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
+from geocell.card_text import CardText, require_unchanged, take_apart
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.head import Head
+from geocell.head_config import CONFIG_FILE
 from geocell.head_files import (
-    CONFIG_FILE,
     HEAD_FILES,
     PICTURE_FILE,
     SCORES_FILE,
@@ -28,6 +28,7 @@ from geocell.head_files import (
     require_scores_of,
 )
 from geocell.hub import CARD_FILE, HubName, commit, open_repository
+from geocell.metrics import Scores
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ def push_head(
         raise FileNotFoundError(f"a push needs the folder of a head, and there is none at {folder}.")
     head = load_head(folder)
     scores = _read_scores(folder, head)
+    if settings.benchmark and scores is None:
+        raise ValueError(
+            f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
+            "or leave it out."
+        )
     with TemporaryDirectory() as scratch:
         add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
         add[CONFIG_FILE] = _public_config(folder)
@@ -94,12 +100,13 @@ def push_head(
             add[PICTURE_FILE] = picture
         local = read_card(folder)
         remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
-        there = "" if remote is None else remote.card
-        settings = settings.over(settings_of(there)).over(settings_of(local))
+        there = _card_there(name, "" if remote is None else remote.card, overwrite)
+        earlier = settings_of(there.metadata)
+        settings = settings.over(earlier).over(settings_of(local.metadata))
         facts: dict[str, Any] = {
             "address": str(name) if name.revision != "main" else name.repo,
             "picture": PICTURE_FILE if PICTURE_FILE in add else "",
-            "own": _own_text(name, local, there, overwrite),
+            "before": _joined(name, local, there, overwrite),
             "settings": settings,
         }
         card = card_of(head, scores, **facts)
@@ -111,7 +118,8 @@ def push_head(
         result = Publication(name, dict(sorted(sizes.items())), left_out, card)
         if remote is None:
             return result
-        stale = [file for file in remote.files if _belongs(file) and file not in add]
+        replaced = {eval_file_name(earlier)} if earlier.benchmark else set()
+        stale = [file for file in remote.files if (_belongs(file) or file in replaced) and file not in add]
         message = f"Geocell head on {len(head.partition):,} cells"
         return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
 
@@ -165,27 +173,42 @@ def _public_config(folder: Path) -> bytes:
 
 def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     """Return the content of `scores.json`, if all scores in the folder are of this head."""
+    found = None
     for path in sorted(folder.glob("scores*.json")):
-        require_scores_of(head, read_json(path, "scores"), str(path))
-    path = folder / SCORES_FILE
-    return read_json(path, "scores") if path.is_file() else None
+        scores = Scores.from_dict(read_json(path, "scores"), str(path)).to_dict()
+        require_scores_of(head, scores, str(path))
+        found = scores if path.name == SCORES_FILE else found
+    return found
 
 
-def _own_text(name: HubName, local: str, remote: str, overwrite: bool) -> str:
-    """Return what a person wrote in one of two cards; both may not say different things."""
-    body = re.sub(r"\A---\n.*?\n---\n", "", remote, flags=re.DOTALL)
-    if body.strip() and OWN_START not in body and not overwrite:
+def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
+    """Return the card on the Hub; what is damaged, or would be lost, is refused unless it is to be overwritten."""
+    where = f"the card of {name}"
+    try:
+        found = take_apart(card, where)
+        if not overwrite:
+            require_unchanged(found, where)
+    except ValueError as error:
+        if overwrite:
+            return CardText()
+        raise ValueError(f"{str(error).removesuffix('.')}; or pass --overwrite.") from error
+    return found
+
+
+def _joined(name: HubName, local: CardText, remote: CardText, overwrite: bool) -> CardText:
+    """Return what persons wrote in two cards; in one place both may not say different things."""
+    differs = [part for part, text in local.own.items() if remote.own.get(part, text) != text]
+    if differs and not overwrite:
+        places = ", ".join(f"below its part {part!r}" if part else "at its top" for part in differs)
         raise ValueError(
-            f"the card of {name} has no place marked for text of its own, and all of it would be replaced: keep what "
-            f"matters in that place of {CARD_FILE} in the folder, then pass --overwrite."
+            f"the card of {name} has text of its own that differs from that of the folder's card, {places}: make them "
+            "the same, empty one of them, or pass --overwrite to replace the one on the Hub."
         )
-    here, there = own_text(local), own_text(remote)
-    if here and there and here != there and not overwrite:
-        raise ValueError(
-            f"the card of {name} has text of its own that differs from that of the folder's card: make them the same, "
-            "empty one of them, or pass --overwrite to replace the one on the Hub."
-        )
-    return here or there
+    own = dict(local.own) if overwrite else {**remote.own, **local.own}
+    tags = [
+        tag for card in (remote, local) if isinstance(tag_list := card.metadata.get("tags"), list) for tag in tag_list
+    ]
+    return CardText({**remote.metadata, **local.metadata, "tags": tags}, own)
 
 
 def _draw_cells(head: Head, out: Path) -> Path | None:

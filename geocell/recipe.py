@@ -154,6 +154,8 @@ def fit_config_from_dict(value: dict[str, Any], where: str) -> FitConfig:
         ValueError: for an unknown key, with the known ones, or a value that its field refuses.
     """
     known = [field.name for field in fields(FitConfig)]
+    if not isinstance(value, dict):
+        raise ValueError(f"{where} must be a table of settings, got {value!r}.")  # noqa: TRY004 - one kind of error
     unknown = sorted(set(value) - set(known))
     if unknown:
         raise ValueError(f"{where} must have keys among {', '.join(known)}, got {', '.join(unknown)}.")

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
-from huggingface_hub import ModelCard, parse_eval_result_entries
+from huggingface_hub import ModelCard
 
-from geocell.card import OWN_END, OWN_START, CardSettings, eval_file, own_text, settings_of
+from geocell.card_metadata import CardSettings
 from geocell.head import Head
 from geocell.head_files import card_of, load_head
 from geocell.locations import EncoderInfo, Locations
@@ -110,37 +109,76 @@ def test_its_recipe_is_one(tmp_path: Path) -> None:
     assert FitConfig(**read_recipe(tmp_path / "recipe.toml")["fit"]) == config
 
 
-def test_what_a_person_wrote_and_set_stays_when_scores_come(tmp_path: Path) -> None:
-    head = make_head()
-    head.save(tmp_path / "head")
-    path = tmp_path / "head" / "README.md"
-    text = path.read_text().replace(OWN_START, f"{OWN_START}\n## Thanks\n\nTo Ann.\n")
-    path.write_text(text.replace("license: mit", "license: cc-by-4.0"))
-    load_head(tmp_path / "head").write_scores(tmp_path / "head", score(head, world(), split="test"))
-    card = path.read_text()
-    assert own_text(card) == "## Thanks\n\nTo Ann."
-    assert card.count(OWN_START) == card.count(OWN_END) == 1
-    assert settings_of(card).license == "cc-by-4.0"
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    make_head().save(tmp_path / "head")
+    return tmp_path / "head"
+
+
+def score_again(folder: Path) -> str:
+    """Score the head in a folder and return the card that it has then."""
+    load_head(folder).write_scores(folder, score(make_head(), world(), split="test"))
+    return (folder / "README.md").read_text()
+
+
+def test_what_a_person_wrote_and_set_stays_when_scores_come(saved: Path) -> None:
+    path = saved / "README.md"
+    text = path.read_text()
+    for before, after in (
+        ("license: mit", "license: cc-by-4.0\nlanguage: de"),
+        ("- street-view", "- street-view\n- alps"),
+        ("<!-- generated: head", "A photograph by Ann.\n\n<!-- generated: head"),
+        ("<!-- generated: training", "## My remarks\n\nOne.\n\n\n\nTwo.\n\n<!-- generated: training"),
+    ):
+        assert before in text
+        text = text.replace(before, after, 1)
+    path.write_text(f"{text}\nThe end.\n")
+    card = score_again(saved)
+    assert "| balscore |" in card
+    assert "Not measured." not in card
+    assert card.index("A photograph by Ann.") < card.index("# Geocell head")
+    assert card.index("## Scores") < card.index("## My remarks\n\nOne.\n\n\n\nTwo.\n") < card.index("## Training")
+    assert card.endswith("\n\nThe end.\n")
+    data = ModelCard(card).data
+    assert (data.license, data.language) == ("cc-by-4.0", "de")
+    assert data.tags == ["image-geolocation", "geolocation", "geocell", "street-view", "alps"]
+    assert "This head: `cc-by-4.0`." in card
+    assert score_again(saved) == card
+
+
+def test_a_card_that_a_person_wrote_alone_stays_above(saved: Path) -> None:
+    (saved / "README.md").write_text("# My head\n\nIt knows the Alps.\n")
+    card = score_again(saved)
+    assert "---\n\n# My head\n\nIt knows the Alps.\n\n<!-- generated: head " in card
     assert "| balscore |" in card
 
 
-def test_settings_of_other_texts() -> None:
-    assert settings_of("") == CardSettings()
-    assert settings_of("---\n: : :\n---\n") == CardSettings()
-    assert own_text("# A card of somebody else") == ""
-    assert CardSettings(license="mit").over(CardSettings("x", ("a/b",), "c/d")) == CardSettings("mit", ("a/b",), "c/d")
+def test_nothing_is_written_where_text_would_be_lost(saved: Path) -> None:
+    path = saved / "README.md"
+    path.write_text(path.read_text().replace("## Limits\n", "## Limits\n\nOnly by day.\n"))
+    before = path.read_text()
+    words = (
+        r"README\.md was changed inside generated parts, which are written anew \(limits\): move what you wrote below"
+    )
+    with pytest.raises(ValueError, match=words):
+        score_again(saved)
+    assert path.read_text() == before
+    assert not (saved / "scores.json").exists()
+    text = before.replace("\nOnly by day.\n", "").replace(
+        "<!-- generated: scores", "Only by day.\n\n<!-- generated: scores"
+    )
+    path.write_text(text)
+    assert "Only by day." in score_again(saved)
 
 
-def test_a_benchmark_of_the_hub_gets_its_file() -> None:
-    head = make_head()
-    scores = scores_json(head)
-    name, text = eval_file(scores, CardSettings(benchmark="osv5m/osv5m:europe"))
-    assert name == ".eval_results/osv5m--osv5m.yaml"
-    (entry,) = parse_eval_result_entries(yaml.safe_load(text))
-    assert (entry.dataset_id, entry.task_id) == ("osv5m/osv5m", "europe")
-    assert entry.value == pytest.approx(100 * scores["balscore"], abs=0.005)
-    assert entry.notes == "balscore in %, decoder centroid, 40 locations"
-    assert eval_file(scores, CardSettings(benchmark="a/b"))[1].count("task_id: default") == 1
+def test_a_broken_card_is_not_taken_for_an_empty_one(saved: Path) -> None:
+    path = saved / "README.md"
+    path.write_text(path.read_text().replace("license: mit", "license: : mit"))
+    with pytest.raises(
+        ValueError, match=r"README\.md must begin with a YAML block, got a syntax error \(mapping values"
+    ):
+        score_again(saved)
+    assert "license: : mit" in path.read_text()
 
 
 def test_regions_are_named_in_every_quarter_of_the_earth() -> None:

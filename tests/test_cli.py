@@ -99,6 +99,11 @@ def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.
     assert scores["split"] == "test"
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
     assert load_head(road / "head").training["n_train"] == 18
+    readme = road / "head" / "README.md"
+    card = readme.read_text()
+    readme.write_text(card.replace("## Limits\n", "## Limits\n\nOnly by day.\n"))
+    fails(capsys, base, 1, "README.md was changed inside generated parts", "(limits)")
+    readme.write_text(card)
     other = answer(capsys, f"{base} --split val --decode mean --out {tmp_path}/s.json")
     assert other["decoder"] == "mean"
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
@@ -143,6 +148,10 @@ def test_a_head_is_pushed_pulled_and_named_by_its_repository(
     hub: Hub, road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dry = answer(capsys, f"push {road}/head me/head --dry-run --license cc-by-4.0")
+    fails(
+        capsys, f"push {road}/head me/head --benchmark osv5m", 2, "benchmark must be a data set on the Hub", "'osv5m'"
+    )
+    fails(capsys, f"push {road}/head me/head --datasets me/a--b", 2, "datasets must be", "Cannot have -- or ..")
     assert hub.requests == []
     assert dry["address"] is None
     assert "license: cc-by-4.0" in str(dry["card"])

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from geocell.cache import FeatureCache
-from geocell.card import OWN_START
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.fit import fit_head
@@ -179,4 +178,3 @@ print(json.dumps([[c.probability for c in sorted(a.cells, key=lambda c: c.cell)]
     assert np.array(json.loads(last)) == pytest.approx(fitted.posterior(locations), abs=1e-6)
     assert hub.asked(rf"you/encoder/resolve/{commit}/model\.safetensors")
     assert not hub.asked(r"you/encoder/resolve/main/model")
-    assert OWN_START in card

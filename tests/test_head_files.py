@@ -153,7 +153,7 @@ def truncate(folder: Path) -> None:
         (drop("config.json"), FileNotFoundError, r"a head needs the file config\.json"),
         (drop("model.safetensors"), FileNotFoundError, r"a head needs the file model\.safetensors"),
         (drop("geocell_info.json"), FileNotFoundError, r"geocell_info\.json"),
-        (drop("partition.json"), ValueError, r"must be the one the head was fitted on"),
+        (drop("partition.json"), FileNotFoundError, r"a head needs the file partition\.json, and there is none in"),
         (change_config(format=2), ValueError, r"a head of format 2, and this geocell reads format 1"),
         (change_config(more=1), ValueError, r"must have the keys .*got .*more"),
         (change_config(fit={"epoch": 3}), ValueError, r"must have keys among epochs.*got epoch"),

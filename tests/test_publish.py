@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard, constants
 
-from geocell.card import OWN_END, OWN_START, CardSettings
+from geocell.card_metadata import CardSettings
 from geocell.head import GeoHead, Head
 from geocell.head_files import load_head
 from geocell.metrics import score
@@ -216,7 +216,7 @@ def other_scores(folder: Path) -> None:
     [
         (damaged, "must be finite, got NaN"),
         (other_scores, r"scores-val\.json must be its own, got those of another head on the same cells"),
-        (lambda folder: (folder / "partition.json").unlink(), "must be the one the head was fitted on"),
+        (lambda folder: (folder / "scores.json").write_text("{"), r"scores\.json must be JSON, got a syntax error"),
     ],
 )
 def test_a_damaged_folder_is_not_pushed(hub: Hub, folder: Path, damage: Callable[[Path], None], message: str) -> None:
@@ -323,43 +323,81 @@ def test_a_pull_request_leaves_the_branch_alone(hub: Hub, folder: Path) -> None:
     assert "model.safetensors" in hub.files("you/head", "refs/pr/1")
 
 
+LICENCE = "<!-- generated: licence"
+
+
 def test_what_a_person_wrote_is_kept(hub: Hub, folder: Path) -> None:
     push_head(folder, "me/head", settings=CardSettings("cc-by-4.0", ("me/images",), "osv5m/osv5m:europe"))
     card = hub.files("me/head")["README.md"].decode()
-    hub.put("me/head", {"README.md": card.replace(OWN_START, f"{OWN_START}\nPhotos by Ann.").encode(), "x.txt": b"1"})
+    card = card.replace(LICENCE, f"Photos by Ann.\n\n{LICENCE}").replace("- geocell\n", "- geocell\n- alps\n")
+    hub.put("me/head", {"README.md": card.encode(), "x.txt": b"1"})
+    readme = folder / "README.md"
+    readme.write_text(f"{readme.read_text()}\nScored by Eve.\n")
     push_head(folder, "me/head")
     card = hub.files("me/head")["README.md"].decode()
-    assert f"{OWN_START}\nPhotos by Ann.\n{OWN_END}" in card
+    assert f"\n\nPhotos by Ann.\n\n{LICENCE}" in card
+    assert card.endswith("\n\nScored by Eve.\n")
     data = ModelCard(card).data
     assert (data.license, data.datasets) == ("cc-by-4.0", ["me/images"])
+    assert "alps" in data.tags
     assert data.eval_results[0].dataset_type == "osv5m/osv5m:europe"
     assert "x.txt" in hub.files("me/head")
-    readme = folder / "README.md"
-    readme.write_text(readme.read_text().replace(OWN_START, f"{OWN_START}\nPhotos by Bob."))
-    with pytest.raises(ValueError, match="the card of me/head@main has text of its own that differs"):
+    readme.write_text(readme.read_text().replace(LICENCE, f"Photos by Bob.\n\n{LICENCE}"))
+    with pytest.raises(
+        ValueError, match=r"the card of me/head@main has text of its own that differs .* part 'dual': make"
+    ):
         push_head(folder, "me/head")
     push_head(folder, "me/head", overwrite=True)
-    assert "Photos by Bob." in hub.files("me/head")["README.md"].decode()
+    card = hub.files("me/head")["README.md"].decode()
+    assert "Photos by Bob." in card
+    assert "Photos by Ann." not in card
 
 
-def test_a_text_with_empty_lines_stays_as_it_was_written(hub: Hub, folder: Path) -> None:
-    text, readme = "One.\n\n\n\nTwo.", folder / "README.md"
-    readme.write_text(readme.read_text().replace(OWN_START, f"{OWN_START}\n{text}"))
-    for _ in range(2):
+def test_a_part_that_was_changed_on_the_hub_or_here_is_not_lost_unasked(hub: Hub, folder: Path) -> None:
+    push_head(folder, "me/head")
+    card = hub.files("me/head")["README.md"].decode()
+    hub.put("me/head", {"README.md": card.replace("## Limits\n", "## Limits\n\nOnly by day.\n").encode()})
+    with pytest.raises(
+        ValueError, match=r"the card of me/head@main was changed inside .*limits.*; or pass --overwrite"
+    ):
         push_head(folder, "me/head")
-        assert f"{OWN_START}\n{text}\n{OWN_END}" in hub.files("me/head")["README.md"].decode()
+    assert b"Only by day." in hub.files("me/head")["README.md"]
+    push_head(folder, "me/head", overwrite=True)
+    assert b"Only by day." not in hub.files("me/head")["README.md"]
+    readme = folder / "README.md"
+    readme.write_text(readme.read_text().replace("## Limits\n", "## Limits\n\nOnly by night.\n"))
+    hub.requests.clear()
+    with pytest.raises(ValueError, match=r"head/README\.md was changed inside generated parts"):
+        push_head(folder, "me/head", overwrite=True)
+    assert hub.requests == []
 
 
-def test_a_card_of_another_hand_is_not_replaced_unasked(hub: Hub, folder: Path) -> None:
+def test_a_card_of_another_hand_is_kept(hub: Hub, folder: Path) -> None:
     hub.put("me/head", {"README.md": b"---\nlicense: apache-2.0\n---\n"})  # what the Hub's own form makes
     push_head(folder, "me/head")
     assert ModelCard(hub.files("me/head")["README.md"].decode()).data.license == "apache-2.0"
     hub.put("me/head", {"README.md": b"---\nlicense: mit\n---\n# Written by hand\n"})
-    with pytest.raises(ValueError, match="the card of me/head@main has no place marked for text of its own, and all"):
+    push_head(folder, "me/head")
+    assert b"# Written by hand\n\n<!-- generated: head " in hub.files("me/head")["README.md"]
+    hub.put("me/head", {"README.md": b"---\n: : :\n---\n# Written by hand\n"})
+    with pytest.raises(
+        ValueError, match=r"the card of me/head@main must begin with a YAML block, .*; or pass --overwrite"
+    ):
         push_head(folder, "me/head")
-    assert b"Written by hand" in hub.files("me/head")["README.md"]
     push_head(folder, "me/head", overwrite=True)
     assert b"Written by hand" not in hub.files("me/head")["README.md"]
+
+
+def test_a_result_on_a_benchmark_goes_with_its_scores(hub: Hub, folder: Path, tmp_path: Path) -> None:
+    push_head(folder, "me/head", settings=CardSettings(benchmark="you/bench"))
+    assert ".eval_results/you--bench.yaml" in hub.files("me/head")
+    make_head(seed=1).save(tmp_path / "second")
+    push_head(tmp_path / "second", "me/head")
+    assert ".eval_results/you--bench.yaml" not in hub.files("me/head")  # the first head reached that
+    hub.requests.clear()
+    with pytest.raises(ValueError, match=r"benchmark says what scores\.json was measured on, and there is none in"):
+        push_head(tmp_path / "second", "me/head", settings=CardSettings(benchmark="you/bench"))
+    assert hub.requests == []
 
 
 def test_a_pull_does_not_take_a_folder_here_for_the_repository(

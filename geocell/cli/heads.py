@@ -176,6 +176,7 @@ def score(
     from geocell.decoders import require_decoder
     from geocell.devices import choose_device
     from geocell.files import write_json
+    from geocell.head_files import read_card
     from geocell.metrics import score as score_locations
     from geocell.report import score_table
 
@@ -183,6 +184,8 @@ def score(
         require_decoder(decode)
         choose_device(device)
     loaded, place = open_head(head)
+    if out is None and place.snapshot is None:
+        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations = cache_locations(cache, splits, split)
     scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all", device=device)
     if out is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.card import CardSettings
+from geocell.card_metadata import CardSettings
 from geocell.cli.output import UsageError, emit, note
 
 if TYPE_CHECKING:

@@ -31,11 +31,16 @@ def draw_history(out: Path, history: Sequence[Mapping[str, float]], best_epoch: 
 
     Raises:
         ImportError: when matplotlib is not installed.
-        ValueError: for another suffix, or no rows.
+        ValueError: for another suffix, no rows, or a column that is not there.
     """
     require_picture_name(out)
     if not history:
         raise ValueError("a picture of a fit needs its history, and this head has none: fit it here.")
+    lacking = sorted({"epoch", *_PANELS.values()} - set(history[0]))
+    if lacking:
+        raise ValueError(
+            f"the history of a fit must have the columns {', '.join(lacking)}, and lacks them: fit it again."
+        )
     with own_style():
         figure = new_figure(8.0, 5.0)
         for place, (label, name) in enumerate(_PANELS.items(), start=1):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.files import FORMAT, canonical_json, new_folder, read_json, write_json
+from geocell.files import FORMAT, canonical_json, new_folder, read_json, reading, require_types, write_json
 from geocell.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
 from geocell.partitioners.merging import Ints
@@ -30,6 +30,14 @@ __all__ = ["OUTSIDE", "Assignment", "Partition"]
 
 PARTITION_FILE = "partition.json"
 CENTROIDS_KIND = "centroids"
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "parameters": dict,
+    "fitted_on": dict,
+    "sha256": str,
+    "assign": (dict, type(None)),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,27 +261,17 @@ class Partition:
         if not (folder / PARTITION_FILE).is_file():
             return cls(CENTROIDS_KIND, *cells)
         value = read_json(folder / PARTITION_FILE, "a partition")
-        try:
-            assign = _read_assign(value, folder)
-            parameters, fitted_on = (_object(value, key) for key in ("parameters", "fitted_on"))
-            partition = cls(value["kind"], *cells, parameters, fitted_on, *assign)
-            written = value["sha256"]
-        except (IndexError, KeyError, TypeError) as error:
+        require_types(value, _TYPES, str(folder / PARTITION_FILE))
+        assign, written = _read_assign(value, folder), value["sha256"]
+        with reading(folder / PARTITION_FILE, f"a partition of kind {value['kind']}"):
+            partition = cls(value["kind"], *cells, value["parameters"], value["fitted_on"], *assign)
+            found = partition.sha256
+        if found != written:
             raise ValueError(
-                f"{folder / PARTITION_FILE} is incomplete ({type(error).__name__}: {error}): write the partition again."
-            ) from error
-        if partition.sha256 != written:
-            raise ValueError(
-                f"the cells in {folder} must hash to {written[:12]}…, got {partition.sha256[:12]}…: {INFO_FILE} and "
+                f"the cells in {folder} must hash to {written[:12]}…, got {found[:12]}…: {INFO_FILE} and "
                 f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
             )
         return partition
-
-
-def _object(value: Mapping[str, Any], key: str) -> dict[str, Any]:
-    if not isinstance(value[key], dict):
-        raise TypeError(f"{key} must be an object, got {value[key]}")
-    return dict(value[key])
 
 
 def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
@@ -284,13 +282,12 @@ def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
     if kind == CENTROIDS_KIND:
         return ()
     if kind not in PARTITIONERS:
-        raise ValueError(f"{folder} holds a partition of kind {kind!r}, and this geocell knows {sorted(PARTITIONERS)}.")
-    try:
-        rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
-    except ValueError as error:
         raise ValueError(
-            f"the rule of the partition in {folder} is damaged: {error}: write the partition again."
-        ) from error
-    unseen = np.zeros(len(rule.names), dtype=np.bool_)
-    unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
-    return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen
+            f"{folder / PARTITION_FILE} is a partition of kind {kind!r}, and this geocell knows "
+            f"{', '.join(sorted(PARTITIONERS))}: use the geocell version that wrote it."
+        )
+    with reading(folder / PARTITION_FILE, f"a partition of kind {kind}"):
+        rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
+        unseen = np.zeros(len(rule.names), dtype=np.bool_)
+        unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
+        return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen

@@ -74,11 +74,15 @@ def read_cells(folder: Path) -> Cells:
         centroids = as_latlon([_centroid(cell, key) for key, cell in zip(keys, cells, strict=True)], "centroids")
         counts = np.array([int(_optional(cell, "count", 0)) for cell in cells], dtype=np.int64)
         radius = np.array([float(_optional(cell, "radius_km", np.nan)) for cell in cells])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{path} must give every cell a place in degrees and plain numbers: {error}") from error
+    except (OverflowError, TypeError, ValueError) as error:
+        reason = str(error).removesuffix(".")
+        raise ValueError(
+            f"{path} must give every cell a place in degrees and plain numbers, got something else ({reason}): mend "
+            "it, or copy it again from its origin."
+        ) from error
     negative = [*counts[counts < 0].tolist(), *radius[radius < 0].tolist()]
     if negative:
-        raise ValueError(f"{path} must give counts and radii of at least 0, got {negative[0]:g}.")
+        raise ValueError(f"{path} must give counts and radii of at least 0, got {negative[0]:g}: mend it.")
     labels = tuple(str(_optional(cell, "label", name)) for cell, name in zip(cells, names, strict=True))
     return Cells(names, labels, centroids, counts, radius)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from geocell.files import read_json, write_json
+from geocell.files import read_json, reading, write_json
 from geocell.geodesy import Floats, chord_from_km, swap_latlon_to_xy, unit_vectors
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
@@ -165,11 +165,16 @@ class PolygonRule(Rule):
         """Read the JSON form and the regions beside it."""
         import shapely
 
-        features = read_json(folder / SHAPES_FILE, "a partition into regions", versioned=False)["features"]
-        shapes = np.array([shapely.geometry.shape(item["geometry"]) for item in features], dtype=object)
-        rows = [item["properties"] for item in features]
-        codes, titles = (tuple(str(row[key]) for row in rows) for key in ("name", "label"))
-        parents = tuple(str(row["parent"]) for row in rows if "parent" in row)
+        regions = read_json(folder / SHAPES_FILE, "a partition into regions", versioned=False)
+        with reading(folder / SHAPES_FILE, "the regions of a partition"):
+            features = regions["features"]
+            try:
+                shapes = np.array([shapely.geometry.shape(item["geometry"]) for item in features], dtype=object)
+            except shapely.errors.ShapelyError as error:
+                raise ValueError(str(error)) from error
+            rows = [item["properties"] for item in features]
+            codes, titles = (tuple(str(row[key]) for row in rows) for key in ("name", "label"))
+            parents = tuple(str(row["parent"]) for row in rows if "parent" in row)
         return cls(codes, titles, shapes, float(value["snap_km"]), parents)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from geocell.files import FORMAT, read_json, write_text
-from geocell.head_files import CONFIG_FILE, SCORES_FILE
+from geocell.files import FORMAT, read_json, reading, write_text
+from geocell.head_config import CONFIG_FILE
+from geocell.head_files import SCORES_FILE
 from geocell.intervals import INTERVAL
 from geocell.metrics import RADII_KM, Scores
 from geocell.sweeps.plan import Fit, Row
@@ -33,12 +34,13 @@ def read_fit(folder: Path) -> dict[str, Any]:
     """Return the line of a finished fit, from the folder of its head; shares are fractions."""
     config = read_json(folder / CONFIG_FILE, "a head")
     scores = Scores.from_dict(read_json(folder / SCORES_FILE, "a fit of a sweep"), str(folder / SCORES_FILE))
-    training = config["training"]
+    with reading(folder / CONFIG_FILE, "the head of a fit"):
+        training = config["training"]
+        how = {name: training[name] for name in ("epochs_run", "best_epoch")}
+        how["val_balscore"] = training["val"].get("balscore")
     values: dict[str, Any] = {
         "n_cells": scores.n_cells,
-        "epochs_run": training["epochs_run"],
-        "best_epoch": training["best_epoch"],
-        "val_balscore": training["val"].get("balscore"),
+        **how,
         "decoder": scores.decoder,
         "split": scores.split,
         "n_locations": scores.n_locations,

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from geocell.decoders import require_decoder
 from geocell.devices import choose_device
 from geocell.files import FORMAT, read_json, write_json
-from geocell.head_files import CONFIG_FILE
+from geocell.head_config import CONFIG_FILE
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows

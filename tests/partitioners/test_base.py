@@ -124,12 +124,15 @@ def test_changed_cells_are_refused(folder: Path) -> None:
     ("changes", "message"),
     [
         ({"format": 2}, "format 2, and this geocell reads format 1"),
-        ({"kind": "hexagons"}, r"kind 'hexagons', and this geocell knows \['h3', 'h3-adaptive', .*, 's"),
-        ({"assign": None}, "is incomplete"),
-        ({"assign": {"resolution": 2}}, "is incomplete .KeyError: 'cells'"),
-        ({"assign": {"resolution": 2, "cells": ["zz"]}}, "is damaged: invalid literal .*: write the partition again"),
-        ({"parameters": None}, "is incomplete .TypeError: parameters must be an object, got None"),
-        ({"fitted_on": [1]}, r"is incomplete .TypeError: fitted_on must be an object, got \[1\]"),
+        ({"kind": "hexagons"}, r"kind 'hexagons', and this geocell knows h3, h3-adaptive, .*: use the geocell version"),
+        ({"parameters": []}, r"partition\.json must have an object as 'parameters', got list of 0: copy it again"),
+        (
+            {"assign": None},
+            r"partition\.json must be a partition of kind h3, got something else or a damaged file .Typ",
+        ),
+        ({"assign": {"resolution": 2}}, r"damaged file .KeyError: 'cells'.: copy it again from its origin, or make it"),
+        ({"assign": {"resolution": 2, "cells": ["zz"]}}, r"damaged file .ValueError: invalid literal .*: copy it again"),
+        ({"fitted_on": [1]}, r"partition\.json must have an object as 'fitted_on', got list of 1: copy it again"),
     ],
 )
 def test_bad_partition_json(changes: dict[str, Any], message: str, folder: Path) -> None:
