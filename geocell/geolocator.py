@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,15 +70,15 @@ class Geolocator:
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Sequence[ImageLike], *, one_location: Literal[True], top_k: int = 5, decode: str = "centroid"
+        self, images: Iterable[ImageLike], *, one_location: Literal[True], top_k: int = 5, decode: str = "centroid"
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Sequence[ImageLike | Sequence[ImageLike]], *, top_k: int = 5, decode: str = "centroid"
+        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: str = "centroid"
     ) -> Predictions: ...
     def locate(
         self,
-        images: ImageLike | Sequence[ImageLike | Sequence[ImageLike]],
+        images: ImageLike | Iterable[ImageLike | Iterable[ImageLike]],
         *,
         one_location: bool = False,
         top_k: int = 5,
@@ -88,7 +89,8 @@ class Geolocator:
         Features are rounded as a feature cache keeps them, so that an image gets the answer that was scored.
 
         Args:
-            images: one image; or a list with one item per location, an image or a list of its views.
+            images: one image; or a list with one item per location, an image or a list of its views. A generator or
+                any other iterable does for a list, and of its images some hundreds are in memory at once.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
             decode: name of the decoder.
@@ -103,36 +105,59 @@ class Geolocator:
         from geocell.encoding import encode_images
 
         require_answer(top_k, decode, self.head)
-        single = not isinstance(images, list | tuple) and not (isinstance(images, np.ndarray) and images.ndim == 4)
-        one = single or one_location
-        items = cast(list[ImageLike], [images] if single else images)
-        places = [_views(item) for item in ([items] if one_location and not single else items)]
-        if not places:
-            raise ValueError("locate needs at least one image, got none.")
-        views = [view for place in places for view in place]
-        left = enumerate(views)
+        one = one_location or _is_image(images)
+        names: list[list[str]] = []
+        left = _opened_views([images] if one else _items(images), names)
         parts = []
         while part := list(islice(left, _AT_ONCE)):
-            parts.append(encode_images([_opened(view, i) for i, view in part], self.encoder))
+            parts.append(encode_images(part, self.encoder))
+        if not names:
+            raise ValueError("locate needs at least one image, got none.")
         features = np.concatenate(parts).astype(np.float16)
-        offsets = np.cumsum([0, *map(len, places)]).astype(np.int64)
-        names = _names(places)
-        ids = np.array([", ".join(islice(names, len(place))) for place in places], dtype=object)
-        unknown = np.full((len(places), 2), np.nan)
-        locations = Locations(ids, unknown, features, np.arange(len(views)), offsets, self.encoder.info, {})
+        offsets = np.cumsum([0, *map(len, names)]).astype(np.int64)
+        ids = np.array([", ".join(of_place) for of_place in names], dtype=object)
+        unknown = np.full((len(names), 2), np.nan)
+        locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
         answers = predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device)
         return answers[0] if one else answers
 
 
-def _views(place: ImageLike | Sequence[ImageLike]) -> list[ImageLike]:
-    """Return the views of one location."""
-    if isinstance(place, np.ndarray) and place.ndim == 4:
-        return list(place)
-    if not isinstance(place, list | tuple):
-        return [place]  # type: ignore[list-item]
-    if not place or any(isinstance(view, list | tuple) for view in place):
-        raise ValueError("a location must be an image or a list of images, got an empty list or lists inside its list.")
-    return list(place)
+def _is_image(value: object) -> bool:
+    """Return whether this is one image, or an array that was meant as one; else it may be a list of them."""
+    from PIL import Image
+
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind not in "OU" and value.ndim <= 3
+    return isinstance(value, str | os.PathLike | Image.Image)
+
+
+def _items(value: object) -> Iterable[Any]:
+    """Return what can be gone through, if it may be a list of images."""
+    if isinstance(value, bytes | bytearray | memoryview | Mapping) or not isinstance(value, Iterable):
+        raise ValueError(  # noqa: TRY004 - every image that is none is one kind of error
+            f"an image must be a path, an address, a Pillow image or an array, got {type(value).__name__}: pass one of "
+            "these, or a list of them."
+        )
+    return value
+
+
+def _opened_views(places: Iterable[Any], names: list[list[str]]) -> Iterator[Path | str | Image.Image]:
+    """Yield the views of locations as the encoding stage takes them, and put their names into a list per location."""
+    count = 0
+    for place in places:
+        names.append([])
+        for view in [place] if _is_image(place) else _items(place):
+            if not _is_image(view):
+                _items(view)  # says what is neither an image nor a list
+                raise ValueError(
+                    f"a location must be an image or a list of images, got a {type(view).__name__} inside its list: "
+                    "pass one list per location."
+                )
+            names[-1].append(str(view) if isinstance(view, str | os.PathLike) else f"image {count}")
+            yield _opened(view, count)
+            count += 1
+        if not names[-1]:
+            raise ValueError("a location must be an image or a list of images, got an empty list: leave it out.")
 
 
 def _opened(view: ImageLike, index: int) -> Path | str | Image.Image:
@@ -164,10 +189,3 @@ def _fetched(url: str) -> Image.Image:
         return Image.open(io.BytesIO(FileImages().read(url)))
     except OSError as error:
         raise ValueError(f"{url} must be a readable image, got {error}: check the address.") from error
-
-
-def _names(places: Sequence[Sequence[ImageLike]]) -> Iterator[str]:
-    """Yield what a view is called: its path or address, or its place in the list."""
-    views = (view for place in places for view in place)
-    for i, view in enumerate(views):
-        yield str(view) if isinstance(view, str | Path) else f"image {i}"

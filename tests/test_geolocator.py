@@ -5,10 +5,13 @@ import os
 import re
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -105,6 +108,37 @@ def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:
     assert grey.cells[0].probability > 0
 
 
+def test_any_iterable_of_images(road: Path, locator: Geolocator) -> None:
+    lists = [views(road, i) for i in range(3)]
+    expected = locator.locate(lists).to_dict()
+    assert locator.locate(iter(lists)).to_dict() == expected
+    assert locator.locate(tuple(map(tuple, lists))).to_dict() == expected
+    assert locator.locate((str(path) for path in place) for place in lists).to_dict() == expected
+    assert locator.locate(np.array(lists)).to_dict() == expected
+    assert locator.locate(pd.Series(lists)).to_dict() == expected
+    one = locator.locate((Path(path) for path in lists[0]), one_location=True)
+    assert one.to_dict() == expected["predictions"][0]
+    assert locator.locate(dict.fromkeys(lists[0]).keys()).to_dict() == locator.locate(lists[0]).to_dict()
+
+
+def test_images_of_a_generator_are_not_kept(road: Path, locator: Geolocator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million images must not lie in memory at once: as many as are encoded together do."""
+    monkeypatch.setattr("geocell.geolocator._AT_ONCE", 4)
+    pixels = np.asarray(Image.open(views(road, 0)[0]))
+    made: list[weakref.ref[Image.Image]] = []
+    alive: list[int] = []
+
+    def images() -> Iterator[Image.Image]:
+        for _ in range(20):
+            image = Image.fromarray(pixels)
+            made.append(weakref.ref(image))
+            alive.append(sum(one() is not None for one in made))
+            yield image
+
+    assert len(locator.locate(images())) == 20
+    assert 4 <= max(alive) <= 10
+
+
 @pytest.mark.loopback
 def test_an_image_from_an_address(hub: Hub, road: Path, locator: Geolocator) -> None:
     hub.put("you/photos", {"a.jpg": (road / "img" / "000_0.jpg").read_bytes(), "b.jpg": b"broken"})
@@ -127,6 +161,15 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
         locator.locate("none.jpg")
     with pytest.raises(ValueError, match=r"an array must be an image of bytes, .* got float64 \(8, 8, 3\) as view 1"):
         locator.locate([views(road, 0)[0], np.zeros((8, 8, 3))])
+    with pytest.raises(ValueError, match="needs at least one image, got none"):
+        locator.locate(iter(()))
+    for stranger in (b"bytes", {"a": views(road, 0)[0]}, 3, None, [views(road, 0)[0], 3], [[b"bytes"]]):
+        with pytest.raises(ValueError, match="an image must be a path, an address, a Pillow image or an array, got"):
+            locator.locate(stranger)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
+        locator.locate([[[views(road, 0)[0]]]])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
+        locator.locate([views(road, 0)], one_location=True)  # type: ignore[list-item]
     with pytest.raises(ValueError, match="top_k must be at least 1"):
         locator.locate("none.jpg", top_k=0)
     with pytest.raises(ValueError, match="decode must be one of"):
