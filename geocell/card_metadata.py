@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from geocell.hub_names import why_no_name
+
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
@@ -34,7 +36,7 @@ class CardSettings:
     def __post_init__(self) -> None:
         """Check the names of data sets."""
         for name in self.datasets:
-            if reason := _why_not(name):
+            if reason := why_no_name(name):
                 raise ValueError(f"datasets must be names of data sets on the Hub, user/data, got {name!r}: {reason}")
         if self.benchmark and (reason := _why_no_benchmark(self.benchmark)):
             raise ValueError(
@@ -49,32 +51,20 @@ class CardSettings:
         )
 
 
-def _why_not(dataset: str) -> str:
-    """Return why a name cannot be that of a data set, "" when it can."""
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, and not in __all__
-
-    try:
-        validate_repo_id(dataset)
-    except HFValidationError as error:
-        return str(error)
-    return ""
-
-
 def _why_no_benchmark(text: str) -> str:
     dataset, colon, task = text.partition(":")
     if dataset.count("/") != 1:
         return "write the user, a slash, and the name of the data set."
     if colon and re.fullmatch(r"[^\s:]+", task) is None:
         return "write the name of the task below the colon, without blanks, or leave out the colon."
-    return _why_not(dataset)
+    return why_no_name(dataset)
 
 
 def settings_of(metadata: Mapping[str, Any]) -> CardSettings:
     """Return the settings that the YAML block of an earlier card states; what is no such setting is left out."""
     datasets = metadata.get("datasets") or ()
     names = [datasets] if isinstance(datasets, str) else datasets if isinstance(datasets, list) else []
-    known = tuple(name for name in names if isinstance(name, str) and not _why_not(name))
+    known = tuple(name for name in names if isinstance(name, str) and not why_no_name(name))
     license_ = metadata.get("license")
     tested = {name for name in _tested(metadata.get("model-index")) if not _why_no_benchmark(name)}
     return CardSettings(license_ if isinstance(license_, str) else "", known, min(tested, default=""))

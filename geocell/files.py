@@ -116,8 +116,8 @@ def json_text(value: object) -> str:
 def missing(path: Path, what: str) -> FileNotFoundError:
     """Return the error of a file that is not there, which `what` needs ("a partition")."""
     return FileNotFoundError(
-        f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}: check the folder, or copy the "
-        "file again from its origin."
+        f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}: check the folder, or copy "
+        "the file again from its origin."
     )
 
 

@@ -28,7 +28,7 @@ ImageLike: TypeAlias = Union[str, Path, "Image.Image", NDArray[Any]]
 _AT_ONCE = 256  # images that are open at the same time
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Geolocator:
     """A head and its encoder.
 
@@ -45,6 +45,10 @@ class Geolocator:
     def __post_init__(self) -> None:
         """Check that the two belong together."""
         self.head.encoder.require_same(self.encoder.info, "the head", "the encoder")
+
+    def __repr__(self) -> str:
+        """Return the head."""
+        return f"<Geolocator of {self.head!r}>"
 
     @classmethod
     def load(cls, name: str | Path, *, encoder: str | None = None, device: str = "auto") -> Geolocator:

@@ -17,7 +17,8 @@ from geocell.card_text import CardText, require_unchanged, take_apart
 from geocell.files import missing, new_folder, read_json, reading, write_json, write_text
 from geocell.head import GeoHead, HasJson, Head
 from geocell.head_config import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
-from geocell.hub import CARD_FILE, HubName, Snapshot, download, pickles
+from geocell.hub import CARD_FILE, Snapshot, download, pickles
+from geocell.hub_names import HubName
 from geocell.locations import EncoderInfo
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE

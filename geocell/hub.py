@@ -6,7 +6,6 @@ Logins are huggingface_hub's own (`hf auth login`, HF_TOKEN): no token is taken,
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,45 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell import __version__
+from geocell.hub_names import MAIN, HubName
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-MAIN = "main"
 CARD_FILE = "README.md"
 
-_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
 _TIMEOUT_S = 10.0
 _PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
-
-
-@dataclass(frozen=True)
-class HubName:
-    """A repository at a revision, written `user/repo@revision`.
-
-    Attributes:
-        repo: `user/repo`.
-        revision: branch, tag or commit.
-    """
-
-    repo: str
-    revision: str = MAIN
-
-    def __str__(self) -> str:
-        """Return `user/repo@revision`."""
-        return f"{self.repo}@{self.revision}"
-
-    @classmethod
-    def parse(cls, text: str) -> HubName:
-        """Read `user/repo` or `user/repo@revision`.
-
-        Raises:
-            ValueError: for anything else.
-        """
-        found = _NAME.fullmatch(text)
-        if found is None:
-            raise ValueError(f"a repository on the Hub is written user/repo or user/repo@revision, got {text!r}.")
-        return cls(found["repo"], found["revision"] or MAIN)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
-
 from geocell.files import require_types
+
+_POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Rows(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Locations:
     """P locations with 1..V views each, and the features of those views.
 
@@ -108,6 +108,10 @@ class Locations:
     offsets: NDArray[np.int64]
     encoder: EncoderInfo
     columns: Mapping[str, NDArray[Any]]
+
+    def __repr__(self) -> str:
+        """Return how many there are, and of which encoder."""
+        return f"<Locations: {len(self):,} with {self.n_views:,} views, {self.encoder.name} D={self.dim}>"
 
     def __len__(self) -> int:
         """Return P."""

@@ -123,8 +123,8 @@ def require_answer(top_k: int, decode: str, head: Head | None = None) -> None:
     Raises:
         ValueError: for an unknown decoder, one that is not for this head, or a bad `top_k`.
     """
-    if top_k < 1:
-        raise ValueError(f"top_k must be at least 1, got {top_k}.")
+    if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
+        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
     require_decoder(decode, head is None or head.has_offsets)
 
 

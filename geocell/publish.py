@@ -27,7 +27,8 @@ from geocell.head_files import (
     read_card,
     require_scores_of,
 )
-from geocell.hub import CARD_FILE, HubName, commit, open_repository
+from geocell.hub import CARD_FILE, commit, open_repository
+from geocell.hub_names import HubName
 from geocell.metrics import Scores
 
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from geocell.head import GeoHead, Head
-from geocell.hub import HubName, download
+from geocell.hub import download
+from geocell.hub_names import HubName
 from geocell.locations import EncoderInfo
 from geocell.partitioners.base import Partition
 from geocell.partitioners.cells import INFO_FILE

@@ -99,10 +99,15 @@ def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.
     assert scores["split"] == "test"
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
     assert load_head(road / "head").training["n_train"] == 18
+    fails(capsys, f"score {road}/head --cache {road}/cache --split val", 2, "--split val", "pass --splits FILE")
+    fails(capsys, f"compare {road}/head {road}/head --cache {road}/cache --split val", 2, "pass --splits FILE")
+    fails(capsys, f"audit {road}/cells --cache {road}/cache --split val", 2, "pass --splits FILE")
     readme = road / "head" / "README.md"
     card = readme.read_text()
     readme.write_text(card.replace("## Limits\n", "## Limits\n\nOnly by day.\n"))
     fails(capsys, base, 1, "README.md was changed inside generated parts", "(limits)")
+    answer(capsys, f"{base} --split val")  # whose scores are not in the card
+    (road / "head" / "scores-val.json").unlink()
     readme.write_text(card)
     other = answer(capsys, f"{base} --split val --decode mean --out {tmp_path}/s.json")
     assert other["decoder"] == "mean"
@@ -152,6 +157,9 @@ def test_a_head_is_pushed_pulled_and_named_by_its_repository(
         capsys, f"push {road}/head me/head --benchmark osv5m", 2, "benchmark must be a data set on the Hub", "'osv5m'"
     )
     fails(capsys, f"push {road}/head me/head --datasets me/a--b", 2, "datasets must be", "Cannot have -- or ..")
+    fails(capsys, f"push {road}/head me/a--b --dry-run", 2, "a name that the Hub takes", "Cannot have -- or ..")
+    fails(capsys, "pull me", 2, "is written user/repo")
+    fails(capsys, f"import me --head a --out {tmp_path}/made", 2, "is written user/repo")
     assert hub.requests == []
     assert dry["address"] is None
     assert "license: cc-by-4.0" in str(dry["card"])
@@ -188,6 +196,8 @@ def test_published_heads_are_imported(hub: Hub, road: Path, tmp_path: Path, caps
     torch.save({"model": head.module.state_dict()}, tmp_path / "best.pt")
     two = f"{tmp_path}/best.pt {road}/head/geocell_info.json"
     made = answer(capsys, f"import {two} --encoder {road}/clip --out {tmp_path}/made")
+    assert main(f"import {two} --encoder {road}/clip --out {tmp_path}/made --overwrite".split()) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/made: 4 cells from best.pt\n"
     assert made["n_cells"] == 4
     image = f"{road}/img/000_0.jpg --device cpu"
     ours, theirs = (
@@ -359,7 +369,7 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
     fails(capsys, f"score {road}/head --cache {road}/cache --device tpu", 2, "device must be auto or one of")
     fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --device tpu", 2, "device must be auto or one of")
     fails(capsys, f"predict {road}/head {tmp_path}/none.jpg", 1, "none.jpg")
-    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --top-k 0 --device cpu", 2, "top_k must be at least 1")
+    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --top-k 0 --device cpu", 2, "top_k must be a whole number")
     fails(capsys, "fit-head", 2, "--cache")
     everything = (
         f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --out {tmp_path}/h"

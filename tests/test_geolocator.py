@@ -170,8 +170,9 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
         locator.locate([[[views(road, 0)[0]]]])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
         locator.locate([views(road, 0)], one_location=True)  # type: ignore[list-item]
-    with pytest.raises(ValueError, match="top_k must be at least 1"):
-        locator.locate("none.jpg", top_k=0)
+    for top_k in (0, 1.5, "3", True):
+        with pytest.raises(ValueError, match=f"top_k must be a whole number of at least 1, got {top_k!r}"):
+            locator.locate("none.jpg", top_k=top_k)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="decode must be one of"):
         locator.locate("none.jpg", decode="best")
 
@@ -179,6 +180,12 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
 def test_the_head_computes_where_it_is_told_to(road: Path, locator: Geolocator) -> None:
     with pytest.raises(ValueError, match="device must be auto"):
         replace(locator, device="tpu").locate(views(road, 0))
+
+
+def test_it_is_shown_in_a_line(road: Path, locator: Geolocator) -> None:
+    assert repr(locator).startswith("<Geolocator of <Head clip D=32 on <Partition kmeans: 4 cells, sha256 ")
+    locations = FeatureCache.open(road / "cache").locations()
+    assert repr(locations) == "<Locations: 12 with 24 views, clip D=32>"
 
 
 def test_another_encoder_is_refused(road: Path, locator: Geolocator, tmp_path: Path) -> None:

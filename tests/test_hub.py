@@ -1,28 +1,12 @@
-"""Files of repositories: names, what is fetched and what is not, and commits that meet each other."""
+"""Files of repositories: what is fetched and what is not, and commits that meet each other."""
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from geocell.hub import HubName, commit, download, open_repository, pickles
+from geocell.hub import commit, download, open_repository, pickles
+from geocell.hub_names import HubName
 from tests.local_hub import CUT, Hub
-
-WORDS = st.text("abcXYZ019_.-", min_size=1)
-
-
-@given(WORDS, WORDS, st.none() | st.text("abc019_.-/", min_size=1))
-def test_a_name_is_read_as_it_is_written(user: str, repo: str, revision: str | None) -> None:
-    name = HubName.parse(f"{user}/{repo}" + ("" if revision is None else f"@{revision}"))
-    assert name == HubName(f"{user}/{repo}", revision or "main")
-    assert HubName.parse(str(name)) == name
-
-
-@pytest.mark.parametrize("text", ["head", "me/head@", "me/head/more", "me/he ad", "/me/head", "me/head@v1@v2", ""])
-def test_other_texts_are_no_names(text: str) -> None:
-    with pytest.raises(ValueError, match="is written user/repo or user/repo@revision, got"):
-        HubName.parse(text)
 
 
 @pytest.mark.loopback

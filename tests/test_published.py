@@ -13,7 +13,7 @@ import torch
 
 from geocell.head import Head
 from geocell.head_files import load_head
-from geocell.hub import HubName
+from geocell.hub_names import HubName
 from geocell.locations import EncoderInfo
 from geocell.published import Published, fetch_published, import_head, known_heads, published_files
 from tests.local_hub import Hub

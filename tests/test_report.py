@@ -8,6 +8,7 @@ import pytest
 from geocell.metrics import outcomes_of, scores_of
 from geocell.partitioners import KDTreePartitioner
 from geocell.report import COLUMNS, audit_table, country_table, markdown_table, prediction_text, score_table
+from geocell.tables import percent
 
 SCORES = {
     "format": 1,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, usage_errors
+from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
 
 
 def compare(
@@ -17,7 +17,7 @@ def compare(
     *,
     cache: Path,
     splits: Path | None = None,
-    split: str = "test",
+    split: str | None = None,
     decode: str = "centroid",
     json: bool = False,
 ) -> None:
@@ -28,7 +28,7 @@ def compare(
         head_b: folder or repository of the second head; its cells may be others.
         cache: feature cache.
         splits: splits.json; without it every location of the cache is compared.
-        split: which split of it.
+        split: which split of it; test when left out.
         decode: decoder, centroid, mean or offset, for both.
         json: print one JSON object.
     """
@@ -37,9 +37,10 @@ def compare(
 
     with usage_errors():
         require_decoder(decode)
+    name = split_name(splits, split, "test")
     a, b = open_head(head_a)[0], open_head(head_b)[0]
-    locations = cache_locations(cache, splits, split)
-    comparison = compare_heads(a, b, locations, decode, split if splits else "all")
+    locations = cache_locations(cache, splits, name)
+    comparison = compare_heads(a, b, locations, decode, name)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit({"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said}, comparison.text(head_a, head_b), json)
 

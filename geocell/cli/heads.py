@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, usage_errors
+from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
 from geocell.logs import LogTo, open_log
 from geocell.recipe import FitConfig
 
@@ -153,7 +153,7 @@ def score(
     *,
     cache: Path,
     splits: Path | None = None,
-    split: str = "test",
+    split: str | None = None,
     decode: str = "centroid",
     device: str = "auto",
     out: Path | None = None,
@@ -167,7 +167,7 @@ def score(
         head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
-        split: which split of it.
+        split: which split of it; test when left out.
         decode: decoder, centroid, mean, or offset for heads fitted with offsets.
         device: where the head computes: auto, cpu, cuda or mps.
         out: file to write instead.
@@ -183,11 +183,12 @@ def score(
     with usage_errors():
         require_decoder(decode)
         choose_device(device)
+    name = split_name(splits, split, "test")
     loaded, place = open_head(head)
-    if out is None and place.snapshot is None:
+    if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations = cache_locations(cache, splits, split)
-    scores = score_locations(loaded, locations, decode=decode, split=split if splits else "all", device=device)
+    locations = cache_locations(cache, splits, name)
+    scores = score_locations(loaded, locations, decode=decode, split=name, device=device)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":

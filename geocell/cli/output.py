@@ -89,13 +89,13 @@ class Source:
     Attributes:
         cache: feature cache whose locations are used.
         splits: splits.json; without it every location of the cache is used.
-        split: which split of it.
+        split: which split of it; train when left out.
         table: table with coordinates, instead of a cache.
     """
 
     cache: Path | None = None
     splits: Path | None = None
-    split: str = "train"
+    split: str | None = None
     table: Path | None = None
 
     @property
@@ -103,9 +103,8 @@ class Source:
         """What is written down about it in an artefact."""
         if self.table is not None:
             return self.table.name
-        return f"{self.cache.name if self.cache else ''}, " + (
-            f"split {self.split}" if self.splits else "all locations"
-        )
+        split = split_name(self.splits, self.split, "train")
+        return f"{self.cache.name if self.cache else ''}, {f'split {split}' if self.splits else 'all locations'}"
 
     def latlon(self, columns: ColumnNames) -> Floats:
         """Return (P, 2) degrees, one row per location."""
@@ -115,6 +114,7 @@ class Source:
         """Return the coordinates of every location, and what else an audit asks about them."""
         if (self.cache is None) == (self.table is None):
             raise UsageError("expected one of --cache DIR and --table FILE: pass the one that has the locations.")
+        split = split_name(self.splits, self.split, "train")
         if self.table is not None:
             if self.splits is not None:
                 raise UsageError("--splits names locations of a cache: pass --cache instead of --table.")
@@ -122,7 +122,7 @@ class Source:
 
             table = read_table(self.table, columns, images_optional=True)
             return Places(location_coordinates(table), location_column(table, COUNTRY))
-        locations = cache_locations(Path(self.cache or ""), self.splits, self.split)
+        locations = cache_locations(Path(self.cache or ""), self.splits, split)
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
@@ -134,6 +134,13 @@ def open_head(name: str) -> tuple[Head, HeadPlace]:
     if place.remark:
         note(place.remark)
     return load_head(place.folder), place
+
+
+def split_name(splits: Path | None, split: str | None, usual: str) -> str:
+    """Return the split that is meant: the usual one of splits.json when none was typed, and "all" without that file."""
+    if splits is None and split is not None:
+        raise UsageError(f"--split {split} names a part of splits.json: pass --splits FILE, or leave --split out.")
+    return "all" if splits is None else split or usual
 
 
 def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: bool = True) -> Locations:

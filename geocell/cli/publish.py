@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from geocell.card_metadata import CardSettings
-from geocell.cli.output import UsageError, emit, note
+from geocell.cli.output import UsageError, emit, note, usage_errors
 
 if TYPE_CHECKING:
     from geocell.publish import Publication
@@ -45,11 +45,14 @@ def push(
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         json: print one JSON object.
     """
+    from geocell.hub_names import HubName
     from geocell.publish import push_head
 
     if revision is not None and "@" in repo:
         raise UsageError(f"expected the branch once, got {repo} and --revision {revision}: leave one of them out.")
     name = repo if revision is None else f"{repo}@{revision}"
+    with usage_errors():
+        HubName.parse(name)
     done = push_head(head, name, private=private, pr=pr, dry_run=dry_run, overwrite=overwrite, settings=settings)
     if done.left_out:
         note(f"no part of a head, and not sent: {', '.join(done.left_out)}")
@@ -81,8 +84,11 @@ def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json
         overwrite: replace an existing folder.
         json: print one JSON object.
     """
+    from geocell.hub_names import HubName
     from geocell.publish import pull_head
 
+    with usage_errors():
+        HubName.parse(repo)
     place = pull_head(repo, out, overwrite=overwrite)
     if place.remark:
         note(place.remark)
@@ -119,7 +125,7 @@ def import_(
     """
     from geocell.encoders import load_encoder
     from geocell.files import require_new
-    from geocell.hub import HubName
+    from geocell.hub_names import HubName
     from geocell.published import fetch_published, import_head, published_files
 
     require_new(out, overwrite)
@@ -128,13 +134,16 @@ def import_(
     if head is None:
         published = published_files(Path(checkpoint), Path(cells or ""))
     else:
-        published = fetch_published(HubName.parse(checkpoint), head, cells or "")
+        with usage_errors():
+            name = HubName.parse(checkpoint)
+        published = fetch_published(name, head, cells or "")
     note(f"loading the encoder {encoder}")
     made = import_head(published, load_encoder(encoder, revision, "cpu").info)
     made.save(out, overwrite=overwrite)
     origin = made.training["origin"]
     result = {"head": str(out), "n_cells": len(made.partition), "encoder": made.encoder.to_dict(), "origin": origin}
-    text = f"{out}: {len(made.partition):,} cells from {origin['source']}, {origin['checkpoint']}"
+    where = dict.fromkeys((origin["source"], origin["checkpoint"]))  # one and the same for a file here
+    text = f"{out}: {len(made.partition):,} cells from {', '.join(where)}"
     if origin["published"]:
         text += f"\n  published balscore {origin['published']['balscore']}, not measured here"
     emit(result, text, json)

@@ -141,8 +141,8 @@ def _load_errors(name: str) -> Iterator[None]:
     except OSError as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise OSError(
-            f"the weights of {name} could not be loaded: {first} "
-            "Check the name and the network, or pass a folder that holds the model."
+            f"the weights of {name} could not be loaded ({first.removesuffix('.')}): check the name and the network, "
+            "or pass a folder that holds the model."
         ) from error
     except ImportError as error:
         extra = "timm" if name.startswith((TIMM, "timm/")) else "torchvision"

@@ -131,7 +131,10 @@ def test_changed_cells_are_refused(folder: Path) -> None:
             r"partition\.json must be a partition of kind h3, got something else or a damaged file .Typ",
         ),
         ({"assign": {"resolution": 2}}, r"damaged file .KeyError: 'cells'.: copy it again from its origin, or make it"),
-        ({"assign": {"resolution": 2, "cells": ["zz"]}}, r"damaged file .ValueError: invalid literal .*: copy it again"),
+        (
+            {"assign": {"resolution": 2, "cells": ["zz"]}},
+            r"damaged file .ValueError: invalid literal .*: copy it again",
+        ),
         ({"fitted_on": [1]}, r"partition\.json must have an object as 'fitted_on', got list of 1: copy it again"),
     ],
 )
