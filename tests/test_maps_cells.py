@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,13 @@ def test_bad_input_is_refused(hexagons: Partition, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="can only decode"):
             draw_cells(tmp_path / name, Partition.load(tmp_path / "cells"))
     assert [path.name for path in tmp_path.iterdir()] == ["cells"]
+
+
+def test_a_box_around_cells_of_unknown_radius_is_that_around_their_centroids(hexagons: Partition) -> None:
+    south, west, north, east = box_of(replace(hexagons, radius_km=np.full(len(hexagons), np.nan)))
+    lat, lon = hexagons.centroids.T
+    assert (south <= lat.min(), west <= lon.min(), north >= lat.max(), east >= lon.max()) == (True,) * 4
+    assert north - south < box_of(hexagons)[2] - box_of(hexagons)[0]
 
 
 def test_the_box_holds_the_locations(hexagons: Partition) -> None:

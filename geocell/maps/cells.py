@@ -92,9 +92,9 @@ def _origin(partition: Partition) -> str:
 
 
 def box_of(partition: Partition) -> Box:
-    """Return the box around the training locations of all cells, roughly: centroids and the radii around them."""
+    """Return the box around the training locations of all cells, roughly: centroids and the radii that are known."""
     lat, lon = partition.centroids.T
-    reach = np.minimum(partition.radius_km / 111.2, 15.0)
+    reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / 111.2, 15.0)
     across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
     corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
     return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
