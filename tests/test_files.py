@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from geocell.files import new_folder, read_json, require_new, write_json
+from geocell.files import DamagedFileError, new_folder, read_json, reading, require_new, require_types, write_json
 
 
 def test_json_round_trip_and_format(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(FileNotFoundError, match=r"a thing needs the file a\.json"):
         read_json(tmp_path / "a.json", "a thing")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=f"there is none in {tmp_path}\\."):
+    with pytest.raises(FileNotFoundError, match=f"there is none in {tmp_path}: check the folder"):
         read_json(Path("a.json"), "a thing")
 
 
@@ -69,3 +69,34 @@ def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
         raise RuntimeError
     assert (out / "x").read_text() == "1"
     require_new(tmp_path / "other", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "a file must be a JSON object, got list of 0: copy it again"),
+        ({}, "a file must have 'n', a whole number, and lacks it: copy it again"),
+        ({"n": 1.5, "x": 1}, "a file must have a whole number as 'n', got 1.5: copy it again"),
+        ({"n": True, "x": 1}, "a file must have a whole number as 'n', got true"),
+        ({"n": 1, "x": float("inf")}, "a file must have a number or null as 'x', got Infinity"),
+        ({"n": 1, "x": "a" * 99}, f'got "{"a" * 59}…: copy'),
+    ],
+)
+def test_values_of_another_type_are_refused(value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        require_types(value, {"n": int, "x": (float, type(None))}, "a file")
+    require_types({"n": 1, "x": None, "more": 1}, {"n": int, "x": (float, type(None))}, "a file")
+
+
+def test_what_python_says_of_a_damaged_file_is_one_sentence() -> None:
+    with (
+        pytest.raises(
+            ValueError, match=r"a\.json must be a thing, got something else or a damaged file \(KeyError: 'x'\)"
+        ),
+        reading("a.json", "a thing"),
+    ):
+        {}["x"]
+    with pytest.raises(ValueError, match=r"^inner$"), reading("a.json", "a thing"):
+        raise DamagedFileError("inner")
+    with pytest.raises(FileNotFoundError, match=r"^missing$"), reading("a.json", "a thing"):
+        raise FileNotFoundError("missing")

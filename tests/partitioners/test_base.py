@@ -99,7 +99,10 @@ def test_foreign_geocell_info(tmp_path: Path) -> None:
             {"0": {"centroid_lat": 1, "centroid_lon": 2, "radius_km": -5}},
             "counts and radii of at least 0, got -5",
         ),
-        ({"0": {"centroid_lat": 1, "centroid_lon": 2, "count": 10**30}}, "plain numbers: Python int too large"),
+        (
+            {"0": {"centroid_lat": 1, "centroid_lon": 2, "count": 10**30}},
+            "plain numbers, got something else .Python int too large",
+        ),
         ({str(i): {"centroid_lat": 1, "centroid_lon": 2, "name": "a"} for i in (0, 1)}, "got 'a' more than once"),
     ],
 )
