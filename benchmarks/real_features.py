@@ -1,4 +1,4 @@
-"""Heads on real features of real photographs, five folds by location, beside the majority cell and nearest neighbour.
+"""Heads on real features of real photographs, five folds by location, beside a plain loop and nearest neighbour.
 
 559 locations (922 views), EfficientNet-Lite0 features from the shared data folder; every partition, head and neighbour
 sees the training folds alone, and the early stopping an eighth of those.
@@ -80,6 +80,17 @@ def head_answer(partitioner: Partitioner, config: FitConfig) -> Answer:
     return answer
 
 
+def plain_answer(partitioner: Partitioner, config: FitConfig) -> Answer:
+    """Return the answers of the same head fitted by the plain loop."""
+    from benchmarks.plain_loop import fit_plain, plain_answers
+
+    def answer(train: Locations, val: Locations, test: Locations) -> NDArray[np.float64]:
+        partition = partitioner.fit(np.concatenate((train.latlon, val.latlon)))
+        return plain_answers(fit_plain(train, val, partition, config), test, partition)
+
+    return answer
+
+
 def majority_answer(partitioner: Partitioner) -> Answer:
     """Return the centroid of the fullest cell, whatever the image."""
 
@@ -106,19 +117,21 @@ def main() -> None:
     flags = parse_flags("heads on real features, five folds by location")
     locations = real_locations(shared_data())
     clusters, seeds = KMeansPartitioner(k=64, seed=0), range(1 if flags.quick else 5)
-    fitted: dict[str, tuple[Partitioner, dict[str, Any]]] = {
-        "head, 64 K-Means cells": (clusters, {}),
-        "head, 64 K-Means cells, logit fusion": (clusters, {"fusion": "logit"}),
-        "head, 64 K-Means cells, haversine 0.01": (clusters, {"haversine": 0.01}),
-        "head, H3 resolution 2": (H3Partitioner(resolution=2), {}),
+    fitted: dict[str, tuple[Callable[[Partitioner, FitConfig], Answer], Partitioner, dict[str, Any]]] = {
+        "head, 64 K-Means cells": (head_answer, clusters, {}),
+        "plain loop, 64 K-Means cells": (plain_answer, clusters, {}),
+        "head, 64 K-Means cells, haversine 0.01": (head_answer, clusters, {"haversine": 0.01}),
+        "plain loop, 64 K-Means cells, haversine 0.01": (plain_answer, clusters, {"haversine": 0.01}),
+        "head, 64 K-Means cells, logit fusion": (head_answer, clusters, {"fusion": "logit"}),
+        "head, H3 resolution 2": (head_answer, H3Partitioner(resolution=2), {}),
     }
     runs: dict[str, list[dict[str, float]]] = {
         "majority cell": [cross_validate(locations, majority_answer(clusters))],
         "nearest neighbour": [cross_validate(locations, nearest_answer)],
     }
-    for name, (partitioner, changes) in list(fitted.items())[: 1 if flags.quick else None]:
+    for name, (answer, partitioner, changes) in list(fitted.items())[: 1 if flags.quick else None]:
         configs = [FitConfig(seed=seed, device="cpu", **changes) for seed in seeds]
-        runs[name] = [cross_validate(locations, head_answer(partitioner, config)) for config in configs]
+        runs[name] = [cross_validate(locations, answer(partitioner, config)) for config in configs]
     rows = []
     for name, results in runs.items():
         means = {key: round(float(np.mean([r[key] for r in results])), 2) for key in results[0]}
