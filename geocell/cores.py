@@ -15,6 +15,9 @@ import torch
 A = TypeVar("A")
 B = TypeVar("B")
 
+_MOST = 16
+"""Threads at most: calling an operation holds the interpreter for a few hundredths of the time that it takes."""
+
 
 def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) -> list[B]:
     """Return what a function makes of every piece, in order, computed in threads that have one core each.
@@ -28,6 +31,7 @@ def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) ->
         pieces: what to work on, best a few per thread: whoever is free takes the next.
         threads: how many, this one among them.
     """
+    before, threads = torch.get_num_threads(), min(threads, _MOST)
     if min(threads, len(pieces)) <= 1:
         return [function(piece) for piece in pieces]
     results: dict[int, B] = {}
@@ -37,12 +41,12 @@ def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) ->
         while (number := next(following)) < len(pieces):
             results[number] = function(pieces[number])
 
-    others = [_workers(threads - 1, os.getpid()).submit(work) for _ in range(threads - 1)]
+    others = [_workers(threads - 1, os.getpid()).submit(work) for _ in range(min(threads, len(pieces)) - 1)]
     torch.set_num_threads(1)
     try:
         work()
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     for other in others:
         if not other.cancel():  # a thread that has not woken up by now has nothing left to do
             other.result()
@@ -52,7 +56,7 @@ def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) ->
 @cache
 def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has none of the threads
     """Return threads in which torch computes on one core each."""
-    started = threading.Barrier(threads + 1)
+    started, before = threading.Barrier(threads + 1), torch.get_num_threads()
 
     def start() -> None:
         torch.set_num_threads(1)
@@ -63,5 +67,5 @@ def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a 
     for _ in range(threads):
         pool.submit(int)  # a thread starts with its first task
     started.wait()
-    torch.set_num_threads(threads + 1)
+    torch.set_num_threads(before)
     return pool
