@@ -3,8 +3,7 @@
 559 locations (922 views) at 303 places, EfficientNet-Lite0 features, 64 K-Means cells unless said otherwise. Five
 folds, drawn anew and fitted with another seed in every repeat. Folds are drawn by location, as in `real_features.py`,
 and once more by place, with all locations of one coordinate in one fold: a place that was never seen. Differences are
-paired, to the default or to the base that is named; their interval is over places, drawn for both together, and the
-spread is over repeats.
+paired, to the default or to the base that is named; in their interval places and repeats are drawn, for both together.
 
 The best configuration is chosen inside: for every fold of every repeat, by the mean balscore of the candidates over the
 other four folds, each fitted without that fold and without the one it is scored on.
@@ -36,10 +35,9 @@ from geocell.intervals import N_DRAWS, percentile_interval
 from geocell.locations import Locations
 from geocell.metrics import balscore_of
 from geocell.recipe import FitConfig
-from geocell.sweeps.results import seed_interval
 from geocell.views import latlon_keys
 
-REPEATS = {False: 3, True: 2}
+REPEATS = {False: 8, True: 5}
 """How often folds are dealt by location, and by place."""
 
 RADII_KM = (25, 200, 750)
@@ -135,6 +133,21 @@ class Protocol:
         return np.random.default_rng(0).standard_exponential((N_DRAWS, places.max() + 1))[:, places]
 
 
+def mean_of_drawn_repeats(values: Floats) -> Floats:
+    """Return (N,) means of (R, N) values over repeats that are drawn too, by the Bayesian bootstrap.
+
+    A repeat stands for other folds and other random numbers of the fit. The spread of so few is raised to the one
+    that is right on average: their bootstrap has (R - 1) / (R + 1) of the variance of their mean.
+    """
+    repeats = len(values)
+    if repeats == 1:
+        return np.asarray(values[0])
+    mean = values.mean(axis=0)
+    weights = np.random.default_rng(1).standard_exponential(values.shape)
+    weights /= weights.sum(axis=0)
+    return np.asarray(mean + np.sqrt((repeats + 1) / (repeats - 1)) * ((values - mean) * weights).sum(axis=0))
+
+
 def inner_scores(protocol: Protocol, case: Case) -> Floats:
     """Return (R, 5): the sum of the balscores on the other folds of heads that saw neither that nor the outer fold."""
     scores = np.zeros((protocol.repeats, N_FOLDS))
@@ -162,17 +175,15 @@ def chosen(protocol: Protocol, distances: Mapping[str, Floats], inner: Mapping[s
 
 
 def row_of(name: str, group: str, base: str, protocol: Protocol, own: Floats, other: Floats) -> dict[str, Any]:
-    """Return a line: the balscore, and the paired difference to the base with its spread and interval."""
+    """Return a line: the balscore, and the paired difference to the base with its interval."""
     scores, against = protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]
     difference = scores - against
     weights = protocol.draws()
-    drawn = protocol.balscores(own, weights).mean(axis=0) - protocol.balscores(other, weights).mean(axis=0)
-    low, high = percentile_interval(drawn)
-    spread = seed_interval(difference.tolist())
+    drawn = protocol.balscores(own, weights) - protocol.balscores(other, weights)
+    low, high = percentile_interval(mean_of_drawn_repeats(drawn))
     numbers = {
         "balscore": scores.mean(),
         "difference": difference.mean(),
-        "difference_repeats": difference.mean() - spread[0] if spread else 0.0,
         "difference_low": low,
         "difference_high": high,
         **{f"within_{radius}": (own <= radius).mean() for radius in RADII_KM},

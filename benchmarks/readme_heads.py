@@ -24,7 +24,7 @@ def _interval(row: Line, name: str = "difference", factor: float = 1.0) -> str:
 
 
 def verdict(row: Line) -> str:
-    """Return what the interval of a difference over places says."""
+    """Return what the interval of a difference says."""
     if row["case"] == row["base"]:
         return ""
     low, high = float(row["difference_low"]), float(row["difference_high"])
@@ -33,7 +33,7 @@ def verdict(row: Line) -> str:
 
 def _ablation_cells(row: Line) -> list[str]:
     base = row["case"] == row["base"]
-    difference = "" if base else f"{_signed(row['difference'])} ± {float(row['difference_repeats']):.1f}"
+    difference = "" if base else _signed(row["difference"])
     shares = [f"{float(row[f'within_{radius}']):.1f}" for radius in (25, 200, 750)]
     against = "" if base or row["base"] == "default" else row["base"]
     interval = "" if base else _interval(row)
@@ -47,7 +47,8 @@ def _ablation_note(rows: Sequence[Line]) -> str:
     chosen = next(row["chosen"] for row in rows if row["chosen"])
     return (
         f"Percent; {rows[0]['repeats']} repeats of five folds. Difference to the default, or to what stands under "
-        f"against, ± half the 95 % interval over repeats; then the 95 % interval over places. Chosen by fold: {chosen}."
+        "against; its 95 % interval is over places and over repeats, which have other folds and other seeds of the "
+        f"fit. Chosen by fold: {chosen}."
     )
 
 

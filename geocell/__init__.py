@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from geocell.head_files import load_head as load_head
     from geocell.locations import EncoderInfo as EncoderInfo
     from geocell.locations import Locations as Locations
-    from geocell.metrics import Scores as Scores
     from geocell.metrics import balscore as balscore
     from geocell.metrics import score as score
     from geocell.partitioners.base import OUTSIDE as OUTSIDE
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
     from geocell.publish import pull_head as pull_head
     from geocell.publish import push_head as push_head
     from geocell.recipe import FitConfig as FitConfig
+    from geocell.scores import Scores as Scores
     from geocell.splits import Splits as Splits
     from geocell.splits import make_splits as make_splits
     from geocell.splits import split as split
@@ -77,7 +77,7 @@ _HOMES = {
     "head": ("Head",),
     "head_files": ("load_head",),
     "locations": ("EncoderInfo", "Locations"),
-    "metrics": ("Scores", "balscore", "score"),
+    "metrics": ("balscore", "score"),
     "partitioners.base": ("OUTSIDE", "Partition"),
     "partitioners.h3": ("H3Partitioner",),
     "partitioners.h3_adaptive": ("H3AdaptivePartitioner",),
@@ -91,6 +91,7 @@ _HOMES = {
     "prediction": ("Prediction", "Predictions"),
     "publish": ("pull_head", "push_head"),
     "recipe": ("FitConfig",),
+    "scores": ("Scores",),
     "splits": ("Splits", "make_splits", "split"),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),

@@ -29,7 +29,7 @@ from geocell.head_files import (
 )
 from geocell.hub import CARD_FILE, commit, open_repository
 from geocell.hub_names import HubName
-from geocell.metrics import Scores
+from geocell.scores import Scores
 
 
 @dataclass(frozen=True)

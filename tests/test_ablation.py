@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from benchmarks import ablation
-from benchmarks.ablation import Protocol, answered, chosen, folds, inner_scores, places_of, row_of
+from benchmarks.ablation import (
+    Protocol,
+    answered,
+    chosen,
+    folds,
+    inner_scores,
+    mean_of_drawn_repeats,
+    places_of,
+    row_of,
+)
 from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, OFFSETS, QUICK, Case
 from benchmarks.readme_heads import verdict
 from benchmarks.simulation import simulated_locations
@@ -56,7 +65,15 @@ def test_differences_are_paired_and_in_percent(locations: Locations) -> None:
     assert row["difference"] == pytest.approx(row["balscore"] - 100)
     assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
     same = row_of("same", "", DEFAULT, protocol, near, near)
-    assert same["difference_low"] == same["difference_high"] == same["difference_repeats"] == 0
+    assert same["difference_low"] == same["difference_high"] == 0
+
+
+def test_repeats_are_drawn_with_the_spread_of_their_mean() -> None:
+    values = np.random.default_rng(5).normal(size=6)
+    drawn = mean_of_drawn_repeats(np.tile(values[:, None], (1, 40_000)))
+    assert drawn.mean() == pytest.approx(values.mean(), abs=0.01)
+    assert drawn.var() == pytest.approx(values.var(ddof=1) / 6, rel=0.03)
+    assert mean_of_drawn_repeats(np.array([[1.0, 3.0]])).tolist() == [1.0, 3.0]
 
 
 def test_the_chosen_one_is_the_best_on_the_other_folds(locations: Locations) -> None:

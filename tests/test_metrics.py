@@ -1,6 +1,5 @@
-"""Scores: the numbers by hand, the intervals against a plain bootstrap, and the JSON form."""
+"""Scores: the numbers by hand, and the intervals against a plain bootstrap."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,6 @@ from geocell.head import GeoHead, Head
 from geocell.metrics import (
     RADII_KM,
     Outcomes,
-    Scores,
     balscore,
     outcomes_of,
     score,
@@ -24,6 +22,7 @@ from geocell.metrics import (
 )
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.recipe import FitConfig
+from geocell.scores import Scores
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 
@@ -66,26 +65,6 @@ def test_within_is_at_most() -> None:
     from geocell.metrics import within_shares
 
     assert within_shares(np.array([25.0, np.nextafter(25.0, 26.0)]))[25] == 0.5
-
-
-def test_json_round_trip() -> None:
-    scores = scores_at([0.5, 20, 100], hits=(np.array([True, False, False]), np.array([True] * 3)), n_outside=1)
-    value = json.loads(json.dumps(scores.to_dict()))
-    assert value["format"] == 1
-    assert value["within"]["25"] == pytest.approx(2 / 3)
-    assert Scores.from_dict(value) == scores
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, r"scores must be of format 1, got 2"),
-        ({"extra": 1}, r"scores must have the keys .*got .*'extra'"),
-    ],
-)
-def test_strange_json(change: dict[str, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Scores.from_dict({**scores_at([1.0]).to_dict(), **change})
 
 
 def test_no_location_has_no_score() -> None:

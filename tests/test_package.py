@@ -18,10 +18,10 @@ LEVELS = {
     "decoders": 1, "paths": 1, "losses": 1, "views": 2, "outlines": 1, "devices": 0, "shapes": 1, "neighbours": 1,
     "transforms": 1, "image_sources": 1, "hub": 1, "cache": 2.5, "torch_encoder": 2, "partitioners": 2, "recipe": 2,
     "encoders": 3, "splits": 3, "encoding": 4, "cells_geometry": 3, "offsets": 3, "inputs": 2, "card": 3, "head": 4,
-    "head_files": 5, "published": 5, "metrics": 5, "cores": 0, "near": 0.5, "validation": 5.5, "gradients": 2,
-    "parallel": 2, "logs": 0, "batches": 5, "progress": 5, "step": 5.5, "blocks": 5.5, "ensemble": 5.5, "fit": 6,
-    "audit": 6, "prediction": 6, "prediction_files": 6, "geolocator": 7, "rasters": 6, "report": 7, "maps": 7,
-    "hub_names": 0, "card_text": 1, "card_metadata": 1, "head_config": 4.5, "tables": 0,
+    "head_files": 5, "published": 5, "metrics": 5, "scores": 4.5, "cores": 0, "near": 0.5, "validation": 5.5,
+    "gradients": 2, "parallel": 2, "logs": 0, "batches": 5, "progress": 5, "step": 5.5, "blocks": 5.5,
+    "ensemble": 5.5, "fit": 6, "audit": 6, "prediction": 6, "prediction_files": 6, "geolocator": 7, "rasters": 6,
+    "report": 7, "maps": 7, "hub_names": 0, "card_text": 1, "card_metadata": 1, "head_config": 4.5, "tables": 0,
     "comparison": 8, "publish": 8, "sweeps": 8, "quickstart": 8, "cli": 9, "__main__": 10,
 }  # fmt: skip
 

@@ -15,7 +15,8 @@ from geocell.files import FORMAT, read_json, reading, write_text
 from geocell.head_config import CONFIG_FILE
 from geocell.head_files import SCORES_FILE
 from geocell.intervals import INTERVAL
-from geocell.metrics import RADII_KM, Scores
+from geocell.metrics import RADII_KM
+from geocell.scores import Scores
 from geocell.sweeps.plan import Fit, Row
 from geocell.tables import ABSENT, percent, text_table
 
