@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from geocell.cores import over_cores
 from geocell.head import segment_softmax, weighted_sums
 from geocell.inputs import Inputs, rows_of
 from geocell.recipe import FitConfig
@@ -50,10 +51,13 @@ def drop(features: Tensor, share: float, generator: torch.Generator) -> Tensor:
     parts = torch.split(features.view(torch.int16 if features.element_size() == 2 else torch.int32), _ROWS)
     seeds = torch.randint(2**63 - 1, (len(parts),), generator=generator).tolist()
     least = round(share * 2**16) - 2**15
-    kept = torch.empty_like(parts[0])
-    for part, seed in zip(parts, seeds, strict=True):
-        words = torch.from_numpy(np.random.SFC64(seed).random_raw(-(-part.numel() // 4))).view(torch.int16)
-        part.mul_(torch.ge(words[: part.numel()].view(part.shape), least, out=kept[: len(part)]))
+
+    def drop_part(number: int) -> None:
+        part = parts[number]
+        words = torch.from_numpy(np.random.SFC64(seeds[number]).random_raw(-(-part.numel() // 4))).view(torch.int16)
+        part.mul_(torch.ge(words[: part.numel()].view(part.shape), least, out=torch.empty_like(part)))
+
+    over_cores(drop_part, range(len(parts)), torch.get_num_threads())
     return features
 
 
