@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import set_num_threads
 
-from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, QUICK, Case
+from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, NEAREST, PLAIN, QUICK, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.plain_loop import fit_plain, plain_answers
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE, nearest_answer, real_locations
 from geocell.ensemble import Ensemble
 from geocell.fit import fit_head
@@ -66,6 +67,9 @@ def answered(case: Case, locations: Locations, rest: Ints, test: Ints, seed: int
     n_val = int(VALIDATION_SHARE * len(rest)) if case.validate else 0
     train, val, unseen = locations.take(rest[n_val:]), locations.take(rest[:n_val]), locations.take(test)
     partition = case.partitioner.fit(locations.take(rest).latlon)
+    if case.plain:
+        module = fit_plain(train, val, partition, FitConfig(seed=100 * seed, device="cpu", **case.fit))
+        return distance_km(plain_answers(module, unseen, partition), unseen.latlon)
     heads = []
     for number in range(case.heads):
         common: dict[str, Any] = {"seed": 100 * seed + number, "device": "cpu"}
@@ -211,9 +215,9 @@ def run(protocol: Protocol, cases: Sequence[Case]) -> list[dict[str, Any]]:
         row_of(case.name, case.group, case.base, protocol, distances[case.name], distances[case.base]) for case in cases
     ]
     neighbour = protocol.distances(None)
-    rows.append(row_of("nearest neighbour", "floor", DEFAULT, protocol, neighbour, distances[DEFAULT]))
+    rows.append(row_of(NEAREST, "floor", DEFAULT, protocol, neighbour, distances[DEFAULT]))
     best, counts = chosen(protocol, distances, within)
-    for base, other in ((DEFAULT, distances[DEFAULT]), ("nearest neighbour", neighbour)):
+    for base, other in ((DEFAULT, distances[DEFAULT]), (PLAIN, distances[PLAIN]), (NEAREST, neighbour)):
         rows.append({**row_of("chosen on the other folds", "chosen", base, protocol, best, other), "chosen": counts})
     return [{**row, "chosen": row.get("chosen", "")} for row in rows]
 

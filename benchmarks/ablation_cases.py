@@ -9,6 +9,8 @@ from typing import Any
 from geocell.partitioners import H3Partitioner, KDTreePartitioner, KMeansPartitioner, Partitioner
 
 DEFAULT = "default"
+PLAIN = "plain loop"
+NEAREST = "nearest neighbour"
 CLUSTERS = KMeansPartitioner(k=64, seed=0)
 
 
@@ -26,6 +28,7 @@ class Case:
         validate: whether an eighth of the training folds selects the epoch, or is trained on too.
         heads: how many seeds are averaged.
         candidate: whether the best is chosen from it.
+        plain: whether the plain loop fits it.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Case:
     validate: bool = True
     heads: int = 1
     candidate: bool = False
+    plain: bool = False
 
 
 def _with_decay(value: float, base: str, partitioner: Partitioner) -> Case:
@@ -54,6 +58,7 @@ OFFSETS = {"offsets": 1.0, "decode": "offset"}
 
 CASES = (
     Case(DEFAULT, "default", candidate=True),
+    Case(PLAIN, "floor", plain=True),
     *(Case(f"haversine {value}", "loss", {"haversine": value}) for value in (0.001, 0.003, 0.01)),
     *(Case(f"expected_distance {value}", "loss", {"expected_distance": value}) for value in (0.001, 0.003)),
     Case("second stage, haversine 0.01", "loss", second={"epochs": 10, "haversine": 0.01}),
@@ -99,9 +104,9 @@ CASES = (
     ),
 )
 BY_PLACE = (
-    DEFAULT, "haversine 0.001", "haversine 0.01", "weight_exponent 0.5", "label_smoothing 0", "smoothing_km 75",
+    DEFAULT, PLAIN, "haversine 0.001", "haversine 0.01", "weight_exponent 0.5", "label_smoothing 0", "smoothing_km 75",
     "dropout 0.1", "fusion logit", "ensemble of 5 seeds", "128 cells", "offsets 1, decode offset",
 )  # fmt: skip
 """Cases with folds by place too, besides the candidates."""
 
-QUICK = (DEFAULT, "haversine 0.01", "fusion logit", "40 epochs, validation trained on")
+QUICK = (DEFAULT, PLAIN, "haversine 0.01", "fusion logit", "40 epochs, validation trained on")
