@@ -19,7 +19,7 @@ from geocell.blocks import Blocks
 from geocell.files import canonical_json
 from geocell.geodesy import distance_km, unit_vectors
 from geocell.head import GeoHead, Head
-from geocell.locations import Locations
+from geocell.locations import Locations, require_locations
 from geocell.logs import Log
 from geocell.losses import LossTerms, class_weights
 from geocell.near import near_cells
@@ -122,7 +122,10 @@ def fit_head(
 
 
 def _require_fitting_parts(train: Locations, val: Locations | None, partition: Partition, init: Head | None) -> None:
-    """Raise ValueError unless locations, partition and init can make one head."""
+    """Raise ValueError, or TypeError, unless locations, partition and init can make one head."""
+    require_locations(train, "what a fit trains on")
+    if val is not None:
+        require_locations(val, "what a fit is validated on")
     if not partition.can_assign:
         raise ValueError(
             "a fit needs a partition that assigns locations to cells, and this one only decodes: use a folder with "

@@ -161,6 +161,13 @@ class Locations:
         )
 
 
+def require_locations(value: object, what: str) -> None:
+    """Raise TypeError, with the way there, unless `value` is `Locations`; `what` says what it is for."""
+    if not isinstance(value, Locations):
+        way = f": call .locations() of the {type(value).__name__}" if hasattr(value, "locations") else ""
+        raise TypeError(f"{what} must be Locations, got {type(value).__name__}{way}.")
+
+
 def named_groups(names: ArrayLike) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield every name of a (P,) column in their order, and which of the P locations have it.
 

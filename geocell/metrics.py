@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from geocell.decoders import require_decoder
 from geocell.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
 from geocell.intervals import Interval, mean_interval, median_draws, percentile_interval, share_draws, share_interval
-from geocell.locations import named_groups
+from geocell.locations import named_groups, require_locations
 from geocell.scores import Scores
 
 if TYPE_CHECKING:
@@ -163,7 +163,9 @@ def outcomes(
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
+        TypeError: for something else than locations.
     """
+    require_locations(locations, "what a head is scored on")
     require_decoder(decode, head.has_offsets)
     partition = head.partition
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None

@@ -46,6 +46,19 @@ def test_features_on_the_disk_are_those_in_memory(cache: FeatureCache) -> None:
     assert np.array_equal(disk.mean_features(), memory.mean_features())
 
 
+def test_a_cache_in_place_of_its_locations_is_refused_with_the_way_there(cache: FeatureCache) -> None:
+    memory = cache.locations()
+    cells = KMeansPartitioner(k=6, seed=0).fit(memory.latlon)
+    way = r"must be Locations, got FeatureCache: call \.locations\(\) of the FeatureCache\."
+    with pytest.raises(TypeError, match="what a fit trains on " + way):
+        fit_head(cache, None, cells, CONFIG)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"what a fit is validated on must be Locations, got list\."):
+        fit_head(memory, [], cells, CONFIG)  # type: ignore[arg-type]
+    head = fit_head(memory, None, cells, replace(CONFIG, epochs=1))
+    with pytest.raises(TypeError, match="what a head is scored on " + way):
+        score(head, cache)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stream", [0, 1, 50, 64, 199, 200, 1000])
 def test_every_location_is_in_one_batch_of_an_epoch(cache: FeatureCache, stream: int) -> None:
     train = cache.locations(in_memory=False)
