@@ -24,7 +24,7 @@ def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) ->
 
     A piece is a few dozen operations. Whole pieces side by side meet once, at the end. One operation after the other,
     each spread over all cores by torch, they would meet after every one, and wait for the slowest core each time: on a
-    machine with other work that takes up to thirty times as long.
+    machine with other work that takes many times as long.
 
     Args:
         function: of a piece; torch and numpy let go of the interpreter while they compute.
