@@ -9,9 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from geocell.features.locations import Locations
-from geocell.files import FORMAT, read_json, require_new, write_json
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    canonical_json,
+    read_json,
+    reading,
+    require_new,
+    require_types,
+    write_json,
+)
 
 NAMES = ("train", "val", "test")
+SPLITS_FILE = "splits.json"
+
+_TYPES: dict[str, type | tuple[type, ...]] = {"splits": dict, "seed": (int, type(None)), "buffer_km": float}
 
 
 @dataclass(frozen=True)
@@ -29,14 +41,18 @@ class Splits:
     buffer_km: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a location in two splits."""
+        """Refuse a location in two splits, or twice in one, and a seed or buffer below 0."""
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}.")
+        if not self.buffer_km >= 0:
+            raise ValueError(f"buffer_km must be at least 0, got {self.buffer_km}.")
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:
                 if location in seen:
+                    where = f"twice in {name!r}" if seen[location] == name else f"in {seen[location]!r} and {name!r}"
                     raise ValueError(
-                        f"a location must be in one split, got {location!r} in {seen[location]!r} and {name!r}: "
-                        "make the splits again."
+                        f"a location must be in one split, once, got {location!r} {where}: make the splits again."
                     )
                 seen[location] = name
 
@@ -69,12 +85,28 @@ class Splits:
 
     @classmethod
     def load(cls, path: Path | str) -> Splits:
-        """Read `splits.json`."""
+        """Read `splits.json`.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            IsADirectoryError: when it is a folder.
+            DamagedFileError: when it does not hold splits, or a location is in two of them.
+        """
         path = Path(path)
-        value = read_json(path, "splits")
-        splits = value.get("splits")
-        if not isinstance(splits, dict) or not all(
-            isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values()
-        ):
-            raise ValueError(f"{path} must hold 'splits': name -> location ids: make it with `geocell split`.")
-        return cls({k: tuple(ids) for k, ids in splits.items()}, value.get("seed"), value.get("buffer_km", 0))
+        if path.is_dir():
+            inside = path / SPLITS_FILE
+            name = f"name {inside.name} in it" if inside.is_file() else f"name a {SPLITS_FILE}"
+            raise IsADirectoryError(f"splits must be a file, got the folder {path}: {name}.")
+        value = {"seed": None, "buffer_km": 0.0, **read_json(path, "splits")}
+        with reading(path, "splits"):
+            require_types(value, _TYPES, str(path))
+            splits = value["splits"]
+            canonical_json(splits).encode()  # fails for half of a surrogate pair, which no file can hold
+            if not all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values()):
+                raise DamagedFileError(
+                    f"{path} must hold 'splits': name -> location ids: make it with `geocell split`."
+                )
+            try:
+                return cls({name: tuple(ids) for name, ids in splits.items()}, value["seed"], value["buffer_km"])
+            except ValueError as error:
+                raise DamagedFileError(f"{path}: {error}") from error

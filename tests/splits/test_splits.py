@@ -1,12 +1,17 @@
 """`splits.json`: what is written, read and refused, and the locations of a split."""
 
+import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
+from geocell.files import DamagedFileError
 from geocell.splits.draw import make_splits, split
 from geocell.splits.splits import Splits
+from tests.damage import damaged_json
 from tests.splits.places import ids_of, spread
 from tests.worlds import make_locations
 
@@ -18,7 +23,7 @@ def test_saving_and_loading(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="--overwrite"):
         splits.save(tmp_path / "s.json")
     (tmp_path / "bad.json").write_text('{"format": 1, "splits": [1]}')
-    with pytest.raises(ValueError, match="geocell split"):
+    with pytest.raises(ValueError, match="'splits'"):
         Splits.load(tmp_path / "bad.json")
 
 
@@ -43,3 +48,55 @@ def test_ids_in_a_file_are_text(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"format": 1, "splits": {"train": [["a"]], "test": [1]}}')
     with pytest.raises(ValueError, match="name -> location ids"):
         Splits.load(tmp_path / "s.json")
+
+
+def test_a_folder_is_no_splits_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=r"must be a file, got the folder .*: name a splits\.json"):
+        Splits.load(tmp_path)
+    Splits({"train": ("a",)}).save(tmp_path / "splits.json")
+    with pytest.raises(IsADirectoryError, match=r"name .*splits\.json in it"):
+        Splits.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": {"train": ["a"], "test": ["a"]}}, "one split, once, got 'a' in 'train' and 'test'"),
+        ({"splits": {"train": ["a", "a"]}}, "once, got 'a' twice in 'train'"),
+        ({"splits": {"train": "ab"}}, "name -> location ids"),
+        ({"splits": {"train": ["\ud800"]}}, "UnicodeEncodeError"),
+        ({"seed": 10**400, "buffer_km": 10**400}, "OverflowError"),
+        ({"seed": "7"}, "'seed'"),
+        ({"seed": True}, "'seed'"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"buffer_km": None}, "'buffer_km'"),
+        ({"buffer_km": -0.5}, r"buffer_km must be at least 0, got -0\.5"),
+        ({"format": 9}, "format 9"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_its_name(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps({"format": 1, "seed": 0, "buffer_km": 0, "splits": {"train": ["a"]}} | change))
+    with pytest.raises(DamagedFileError, match=message) as found:
+        Splits.load(path)
+    assert str(path) in str(found.value)
+
+
+def test_splits_written_by_hand_need_no_seed(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"format": 1, "splits": {"train": ["a"], "mine": []}}')
+    assert Splits.load(tmp_path / "s.json") == Splits({"train": ("a",), "mine": ()}, None, 0)
+
+
+@settings(max_examples=150)
+@given(damaged_json({"format": 1, "seed": 3, "buffer_km": 1.5, "splits": {"train": ["a", "b"], "test": ["c"]}}))
+def test_any_damage_is_one_error(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "splits.json"
+        path.write_bytes(content)
+        try:
+            splits = Splits.load(path)
+        except DamagedFileError as error:
+            assert str(path) in str(error)
+        else:
+            splits.save(path, overwrite=True)
+            assert Splits.load(path) == splits
