@@ -49,12 +49,13 @@ def fit_head(
     """
     del recipe  # read before, as the defaults of the flags
     from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.partitioners.base import Partition
     from geocell.splits.splits import Splits
     from geocell.training.fit import fit_head as fit
 
     overwrite = overwrite or resume  # an interrupt leaves the best head so far
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
@@ -139,8 +140,9 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     """
     from geocell.files import require_new
     from geocell.heads.ensemble import average_heads
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     head = average_heads([open_head(name)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
