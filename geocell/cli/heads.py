@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +47,7 @@ def fit_head(
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
+    from geocell.compute.ranks import process_rank
     from geocell.files import require_new
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.partitioners.base import Partition
@@ -58,7 +58,7 @@ def fit_head(
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
+    first = process_rank() == 0  # of the processes that fit together
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     in_memory = config.stream == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from geocell.compute.devices import process_count, process_rank
+from geocell.compute.ranks import process_count, process_rank
 from geocell.features import require_cache_or_nothing, shard_path
 from geocell.files import is_local, remove_leftovers
 
