@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from geocell.compute.parent_process import end_with_parent
 from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
@@ -100,7 +101,9 @@ def make_head(fit: Fit, setup: Setup, data: Data) -> None:
         head = fit_head(data.train, data.val, partition, fit.config, init=init)
     if head.training["interrupted"]:
         raise KeyboardInterrupt
-    head.save(setup.folder(fit), scores=score(head, data.test, setup.config.decode, setup.config.split))
+    scores = score(head, data.test, setup.config.decode, setup.config.split)
+    # A folder that has appeared meanwhile is the same head, from a process of a run that was killed.
+    head.save(setup.folder(fit), scores, overwrite=True)
 
 
 Ended = tuple[Fit, str | None]
@@ -143,6 +146,7 @@ _here: dict[str, tuple[Setup, Data]] = {}
 
 
 def _begin(setup: Setup) -> None:
+    end_with_parent()
     torch.set_num_threads(setup.threads)
     _here["sweep"] = setup, Data.of(setup)
 
