@@ -74,7 +74,7 @@ def _run(fits: Sequence[Fit], setup: Setup, data: Data, jobs: int) -> SweepResul
     """Fit what is not there yet, in so many processes, and keep the tables up to date."""
     failed = _make_partitions(fits, setup, data)
     finished = {fit.name: values for fit in fits if (values := _finished(fit, setup)) is not None}
-    result = SweepResult(setup.out, tuple(fits), finished, failed)
+    result = SweepResult(setup.out, tuple(fits), finished, failed, data.remarks)
     result.write()
     waiting = [fit for fit in fits if fit.name not in finished and fit.row.name not in failed]
     lost = {fit.name for fit in fits if fit.name not in finished and fit.row.name in failed}

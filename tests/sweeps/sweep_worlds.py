@@ -1,6 +1,8 @@
 """A small world to sweep over: a cache whose features tell roughly where they are, splits, partitions, a sweep file."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -27,10 +29,18 @@ haversine = 0.01
 """
 
 
-def make_world(folder: Path) -> Path:
-    """Fill a folder with a cache, splits, three partitions and a sweep file; return it."""
+def make_world(folder: Path, same_place: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Fill a folder with a cache, splits, three partitions and a sweep file; return it.
+
+    Args:
+        folder: to fill.
+        same_place: location -> the one whose coordinates it has.
+    """
+    folder.mkdir(exist_ok=True)
     rng = np.random.default_rng(0)
     latlon = np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), axis=1)
+    for one, other in same_place.items():
+        latlon[int(one[3:])] = latlon[int(other[3:])]
     features = np.concatenate((latlon / 5, rng.normal(size=(90, INFO.dim - 2))), axis=1).astype(np.float32)
     rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
     (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")

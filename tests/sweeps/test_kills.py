@@ -26,11 +26,10 @@ DEADLINE = 240.0
 # A file, since the processes of the pool run it too: what it changes, it changes for them.
 SCRIPT = """
 import os, sys, threading
-from dataclasses import replace
 from pathlib import Path
 import safetensors.torch
+from geocell.cli import main
 from geocell.compute import parent_process
-from tests.sweeps.sweep_worlds import ONE, run
 
 world, out, events, how = Path(sys.argv[1]), *map(Path, sys.argv[2:4]), sys.argv[4]
 save_file = safetensors.torch.save_file
@@ -46,7 +45,8 @@ if how == "portable":
     parent_process._signal_at_parent_death = lambda: None
 
 if __name__ == "__main__":
-    run(world, out, replace(ONE, jobs=2))
+    of_world = ["--cache", world / "cache", "--splits", world / "splits.json", "--out", out]
+    sys.exit(main(["sweep", *map(str, [world / "sweep.toml", *of_world]), "--jobs", "2", "--device", "cpu"]))
 """
 
 
@@ -61,13 +61,20 @@ def of_session(session: int) -> list[int]:
     return found
 
 
-def killed_sweep(world: Path, folder: Path, number: signal.Signals, how: str) -> list[int]:
-    """Run a sweep, kill it while both of its processes write a head, and return the pidfds of all its processes."""
+def killed_sweep(world: Path, folder: Path, number: signal.Signals, how: str) -> tuple[list[int], int, str]:
+    """Run a sweep, and kill it while both of its processes write a head.
+
+    Returns:
+        The pidfds of all its processes, its exit status and its standard error.
+    """
     (folder / "script.py").write_text(SCRIPT)
     (folder / "events").mkdir()
     command = [sys.executable, folder / "script.py", world, folder / "out", folder / "events", how]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.DEVNULL) as parent:
+    with (
+        (folder / "stderr").open("w+") as stderr,
+        subprocess.Popen(command, env=environment, start_new_session=True, stderr=stderr) as parent,
+    ):
         began = time.monotonic()
         while len(list((folder / "events").iterdir())) < 2:
             assert parent.poll() is None
@@ -75,8 +82,12 @@ def killed_sweep(world: Path, folder: Path, number: signal.Signals, how: str) ->
             time.sleep(0.02)
         handles = [os.pidfd_open(pid) for pid in of_session(parent.pid)]
         assert len(handles) > 2
-        parent.send_signal(number)
-    return handles
+        if number == signal.SIGINT:
+            os.killpg(parent.pid, number)  # as a terminal does
+        else:
+            parent.send_signal(number)
+        status = parent.wait(DEADLINE)
+        return handles, status, (folder / "stderr").read_text()
 
 
 @linux
@@ -87,16 +98,20 @@ def killed_sweep(world: Path, folder: Path, number: signal.Signals, how: str) ->
         (signal.SIGKILL, "portable"),
         (signal.SIGTERM, "linux"),
         (signal.SIGHUP, "linux"),
+        (signal.SIGINT, "linux"),
     ],
 )
 def test_a_killed_sweep_leaves_no_process_and_is_taken_over(
     world: Path, done: SweepResult, tmp_path: Path, number: signal.Signals, how: str
 ) -> None:
     with ExitStack() as stack:
-        for handle in killed_sweep(world, tmp_path, number, how):
+        handles, status, stderr = killed_sweep(world, tmp_path, number, how)
+        for handle in handles:
             stack.callback(os.close, handle)
             stack.callback(kill, handle)
             assert select.select([handle], [], [], DEADLINE)[0], "a process outlived its sweep"
+    assert status == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in stderr
     out = tmp_path / "out"
     assert set(weights(out)) == {"coarse-ce-seed0", "fine-ce-seed0"}
     assert list(out.rglob(".*")) != []

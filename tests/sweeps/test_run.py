@@ -19,7 +19,7 @@ from geocell.sweeps.results import SweepResult, seed_interval
 from geocell.sweeps.run import sweep
 from geocell.training.fit import fit_head
 from geocell.views import read_views
-from tests.sweeps.sweep_worlds import ONE, SWEEP, run, weights
+from tests.sweeps.sweep_worlds import ONE, SWEEP, make_world, run, weights
 from tests.worlds import INFO
 
 
@@ -224,7 +224,7 @@ def test_a_sweep_that_does_not_say_of_which_features_it_is(world: Path, done: Sw
     path = done.out / "sweep.json"
     written = json.loads(path.read_text())
     path.write_text(json.dumps({key: value for key, value in written.items() if key != "features_sha256"}))
-    with pytest.raises(ValueError, match="did not write down which features it is of: name another --out") as found:
+    with pytest.raises(ValueError, match="did not record which features it is of: name another --out") as found:
         run(world, done.out)
     assert f'add "features_sha256": "{written["features_sha256"]}" to sweep.json' in str(found.value)
     path.write_text(json.dumps(written))
@@ -272,3 +272,20 @@ def test_two_partitions_of_one_folder_name_are_not_taken_for_each_other(
     assert result.finished["cells-seed0"]["n_cells"] == 4
     assert list(result.failed) == ["lone"]
     assert "has other cells than" in result.failed["lone"]
+
+
+def test_shared_coordinates_are_said_and_recorded(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "world", same_place={"loc050": "loc000", "loc070": "loc002", "loc071": "loc002"})
+    (world / "one.toml").write_text('[sweep]\npartitions = ["coarse"]\n[fit]\nepochs = 1\n[configs.ce]\n')
+    result = run(world, tmp_path / "out", recipe="one.toml")
+    assert [remark.split(", so")[0] for remark in result.remarks] == [
+        "1 of 15 val locations has the coordinates of a training location",
+        "2 of 25 test locations have the coordinates of a training location",
+    ]
+    assert result.to_dict()["remarks"] == result.remarks
+    head = load_head(tmp_path / "out" / "heads" / "coarse-ce-seed0")
+    assert head.training["n_val_at_training_coordinates"] == 1
+
+
+def test_locations_of_their_own_are_not_remarked(done: SweepResult) -> None:
+    assert done.remarks == []
