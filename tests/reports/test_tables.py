@@ -13,7 +13,7 @@ def test_percent_rounds_to_one_decimal() -> None:
 
 def test_words_stand_left_and_numbers_right() -> None:
     text = text_table(["name", "n"], [["a", "1"], ["longer", "1,000"]], 1)
-    assert text == "name        n\n──────  ─────\na           1\nlonger  1,000"
+    assert text == "name        n\n─────────────\na           1\nlonger  1,000"
     assert text_table(["name", "n"], [["a", "1"], ["longer", "1,000"]], [True, False]) == text
 
 
