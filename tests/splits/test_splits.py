@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +144,11 @@ def test_a_tables_own_splits() -> None:
 
 
 def test_a_name_per_location_takes_no_time() -> None:
-    n = 30_000  # a column of something else; a pass over all of them per name would take minutes
-    began = time.process_time()
+    n = 100_000  # a column of something else; a pass over all of them per name would not end within a test's limit
     splits = splits_from_column(ids_of(n), spread(n), [f"name{i:05d}" for i in range(n)])
     assert leak_report(splits, ids_of(n), spread(n)) == {}
     named_train = Splits({"train": ("loc0",), **{name: ids for name, ids in splits.ids.items() if name != "name00000"}})
     report = leak_report(named_train, ids_of(n), spread(n))
-    assert time.process_time() - began < 10
     km = float(nearest_km(spread(n)[[5]], spread(n)[[0]])[0])
     assert report["name00005"] == {"min_km": km, "median_km": km}
     assert list(report) == list(named_train.ids)[1:]
