@@ -85,7 +85,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     if todo:
         rows = sum(last - first for first, last in map(manifest.shard_range, todo))
         workers = default_workers(rows, views.images) if workers is None else workers
-        loader = Loader.of(views.images, encoder.preprocess)
+        loader = Loader.from_probe(views.images, encoder.preprocess)
         silent = process_rank() > 0 or None  # of several processes, one shows the progress
         with (
             pillow_silenced(),

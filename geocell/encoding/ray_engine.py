@@ -104,7 +104,7 @@ class _ShardActor:
     ) -> None:
         encoder = load()
         self._folder = as_place(folder)
-        self._pool = DecodePool(Loader.of(source, encoder.preprocess), **options)
+        self._pool = DecodePool(Loader.from_probe(source, encoder.preprocess), **options)
         self._encoder = ShardEncoder(encoder, self._pool, options["batch_size"])
 
     def __call__(self, jobs: dict[str, Any]) -> dict[str, Any]:
