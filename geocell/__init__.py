@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from geocell.heads.fit_config import FitConfig as FitConfig
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
+    from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
     from geocell.metrics.scores import Scores as Scores
@@ -68,7 +69,7 @@ _HOMES = {
     "features": ("FeatureCache",),
     "evaluation.comparison": ("Comparison", "compare"),
     "decoders.base": ("decode",),
-    "images.downloads": ("Downloads",),
+    "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "heads.ensemble": ("Ensemble", "average_heads", "load_ensemble"),

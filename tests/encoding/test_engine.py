@@ -14,7 +14,7 @@ from PIL import Image
 from geocell.encoders import TowerEncoder, load_encoder
 from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode, encode_images
-from geocell.images import loading as images
+from geocell.images import opening
 from geocell.views import read_views, table_from_frame
 from tests.encoding.tiny import TinyEncoder, noise
 from tests.worlds import make_clip, make_image, make_photos
@@ -48,7 +48,7 @@ def test_broken_images_are_rows_with_reasons(
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "text.jpg").write_text("not an image")
     make_image(tmp_path / "huge.jpg", size=300)
-    monkeypatch.setattr(images, "MAX_PIXELS", 10_000)
+    monkeypatch.setattr(opening, "MAX_MEGAPIXELS", 0.01)
     names = ["cut.jpg", "good.jpg", "empty.jpg", "gone.jpg", "text.jpg", "huge.jpg", "good.jpg"]
     frame = pd.DataFrame({"image": names, "lat": range(7), "lon": 0})
     cache = encode(table_from_frame(frame, tmp_path), clip, tmp_path / "c", batch_size=4)
@@ -56,7 +56,7 @@ def test_broken_images_are_rows_with_reasons(
     assert [s == "ok" for s in status] == [False, True, False, False, False, False, True]
     assert "truncated" in status[0]
     assert status[3] == "no such file"
-    assert status[5] == "too large: 316 x 300 pixels"
+    assert status[5] == "too large: 316 x 300 pixels, more than 0.01 megapixels"
     assert len(cache.locations()) == 2
     np.testing.assert_array_equal(cache.features[1], cache.features[6])
 
