@@ -66,4 +66,3 @@ def kept_rows(folder: Path, manifest: Manifest) -> int:
             except ValueError:
                 continue
     return kept
-

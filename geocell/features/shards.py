@@ -122,9 +122,7 @@ def read_header(path: Path) -> ShardHeader:
         )
     expected, got = tensor["data_offsets"][1], size - header.offset
     if got != expected:
-        raise DamagedFileError(
-            f"{path} must hold {expected} bytes of features, got {got}: remove it and encode again."
-        )
+        raise DamagedFileError(f"{path} must hold {expected} bytes of features, got {got}: remove it and encode again.")
     return header
 
 
