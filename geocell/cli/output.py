@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
-    from geocell.images.downloads import Downloads
+    from geocell.images.downloads import DownloadConfig
     from geocell.views import ViewTable
 
 
@@ -62,7 +62,7 @@ def read_table(
     columns: ColumnNames,
     *,
     root: Path | None = None,
-    downloads: Downloads | None = None,
+    downloads: DownloadConfig | None = None,
     images_optional: bool = False,
 ) -> ViewTable:
     """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""

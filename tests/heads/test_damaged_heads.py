@@ -16,6 +16,7 @@ from geocell.cli import main
 from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, load_ensemble
 from geocell.heads.fit_config import FitConfig
+from geocell.heads.hashes import HASHED_FILES
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.trained_on import location_keys
@@ -44,9 +45,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = GeoHead(DIM, CELLS, offsets=True)
     module.load_state_dict({**module.state_dict(), **random_module().state_dict()})
     training = {"n_train": 40, "n_val": 4, "n_train_outside": 1, "best_epoch": 1, "epochs_run": 2}
-    head = replace(
-        make_head(), module=module, config=FitConfig(offsets=1.0), training=training, history=HISTORY, trained_on=KEYS
-    )
+    head = make_head(training=training, history=HISTORY, trained_on=KEYS)
+    head = replace(head, module=module, config=FitConfig(offsets=1.0))
     places = replace(world(), columns={"country": np.array(["DE", "FR"] * 20, dtype=object)})
     head.save(folder / "fitted", scores=score(head, places, split="test", allow_training=True))
     (folder / "fitted" / "scores-val.json").write_text(
@@ -115,6 +115,7 @@ def damages(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
             yield word, "\n".join(lines).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize("kind", ["fitted", "imported"])
 def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Path, kind: str, hashed: bool) -> None:
@@ -126,6 +127,8 @@ def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Pat
     for path in sorted(folder.iterdir()):
         data = path.read_bytes()
         for word, content in damages(data, path.name):
+            if hashed and path.name in HASHED_FILES and word not in {"empty", "cut", "binary", "[]"}:
+                continue  # all the same to a hash
             path.write_bytes(content)
             try:
                 push_head(folder, "me/head", dry_run=True)  # which reads all of it

@@ -227,7 +227,7 @@ class TestJoining:
         for head in (plain, Ensemble((fitted, fitted))):
             with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
                 score(head, TEST, "offset")
-        with pytest.raises(ValueError, match="fit a head with offsets .*; or decode by centroid"):
+        with pytest.raises(ValueError, match=r"fit a head with offsets .*; or decode by centroid"):
             predict_locations(plain, TEST, decode="offset")
         with pytest.raises(ValueError, match="decode offset needs offsets"):
             decode("offset", [[1.0]], [[0.0, 0.0]])
