@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from geocell._version import __version__
 
 if TYPE_CHECKING:
-    from geocell.decoders.base import decode as decode
+    from geocell.decoders.table import decode as decode
     from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
     from geocell.encoders import Encoder as Encoder
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from geocell.heads.fit_config import FitConfig as FitConfig
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
+    from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
     from geocell.metrics.scores import Scores as Scores
@@ -67,8 +68,8 @@ _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
     "evaluation.comparison": ("Comparison", "compare"),
-    "decoders.base": ("decode",),
-    "images.downloads": ("Downloads",),
+    "decoders.table": ("decode",),
+    "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "heads.ensemble": ("Ensemble", "average_heads", "load_ensemble"),
