@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from geocell.cli.output import (
     Decode,
     Interrupted,
-    cache_locations,
+    counted_locations,
     emit,
     note,
     open_head,
@@ -269,10 +269,11 @@ def score(
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations = cache_locations(cache, splits, name)
+    locations, n_shared = counted_locations(cache, splits, name)
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    scores = replace(scores, n_at_training_coordinates=n_shared)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":

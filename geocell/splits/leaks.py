@@ -13,6 +13,18 @@ from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
 from geocell.views import rounded_latlon
 
+NEAR_KM = 1.0
+"""Two locations closer than this show much of the same scene or street."""
+
+
+def length_text(km: float) -> str:
+    """Return a distance for people: metres below one kilometre.
+
+    >>> length_text(0.0111), length_text(222.39)
+    ('11 m', '222.4 km')
+    """
+    return f"{1000 * km:.0f} m" if round(1000 * km) < 1000 else f"{km:,.1f} km"
+
 
 def nearest_km(latlon: Floats, train: Floats) -> Floats:
     """Return the (P,) distance of each location to the nearest training location, in km: the leak report's measure."""

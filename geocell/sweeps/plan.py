@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import as_decoder
 from geocell.files import read_recipe_tables
-from geocell.heads.fit_config import MAX_SEED, SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
 
 RECIPE_FILE = "recipe.toml"
 SWEEP_KEYS = ("partitions", "seeds")

@@ -120,6 +120,8 @@ def make_head(fit: Fit, setup: Setup, data: Data) -> None:
     shared = 0 if data.val is None else count_at_training_coordinates(data.val.latlon, data.train.latlon)
     head = replace(head, training={**head.training, "n_val_at_training_coordinates": shared})
     scores = score(head, data.test, setup.config.decode, setup.config.split)
+    shared = count_at_training_coordinates(data.test.latlon, data.train.latlon)
+    scores = replace(scores, n_at_training_coordinates=shared)
     # A folder that has appeared meanwhile is the same head, from a process of a run that was killed.
     head.save(setup.folder(fit), scores, overwrite=True)
 

@@ -153,6 +153,7 @@ def test_shared_coordinates_are_said_and_recorded(
     base = f"score {tmp_path}/h --cache {folder}/cache --splits {splits}"
     assert main(base.split()) == 0
     assert "1 of 25 test locations has the coordinates of a training location" in capsys.readouterr().err
+    assert json.loads((tmp_path / "h" / "scores.json").read_text())["n_at_training_coordinates"] == 1
 
 
 def test_splits_that_share_nothing_are_not_remarked(

@@ -286,6 +286,7 @@ def test_shared_coordinates_are_said_and_recorded(tmp_path: Path) -> None:
     assert result.to_dict()["remarks"] == result.remarks
     head = load_head(tmp_path / "out" / "heads" / "coarse-ce-seed0")
     assert head.training["n_val_at_training_coordinates"] == 1
+    assert result.results()[0]["n_at_training_coordinates"] == 2
 
 
 def test_locations_of_their_own_are_not_remarked(done: SweepResult) -> None:
