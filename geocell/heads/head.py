@@ -26,6 +26,7 @@ from geocell.heads.module import GeoHead, answer, new_module
 from geocell.heads.remote import find_head
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
+from geocell.partitioners.kinds import Kind
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -137,11 +138,12 @@ class Head:
         write_scores(self.parts, Path(path), scores)
 
 
-def load_head(path: str | Path) -> Head:
+def load_head(path: str | Path, partitioner: str | type[Kind] | None = None) -> Head:
     """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
 
     Args:
         path: folder, or `user/repo@revision` on the Hub.
+        partitioner: class or `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when there is no such head, or a file is missing.
@@ -152,7 +154,7 @@ def load_head(path: str | Path) -> Head:
     place = find_head(path)
     if place.remark:
         warnings.warn(place.remark, stacklevel=2)
-    parts = read_head(place.folder)
+    parts = read_head(place.folder, partitioner)
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
     return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history)
