@@ -19,6 +19,7 @@ def compare(
     splits: Path | None = None,
     split: str | None = None,
     decode: str = "centroid",
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
@@ -30,6 +31,7 @@ def compare(
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: decoder, centroid, mean or offset, for both.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.decoders.base import require_decoder
@@ -39,7 +41,7 @@ def compare(
     with usage_errors():
         require_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a)[0], open_head(head_b)[0]
+    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
     locations = cache_locations(cache, splits, name)
     comparison = compare_heads(a, b, locations, decode, name)
     said = {"sentence": comparison.sentence(head_a, head_b)}

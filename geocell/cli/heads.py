@@ -26,6 +26,7 @@ def fit_head(
     resume: bool = False,
     log_to: LogTo | None = None,
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
@@ -44,6 +45,7 @@ def fit_head(
         resume: go on with a fit that was interrupted, to the same head as an unbroken one.
         log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
         overwrite: replace an existing head, and the state of a fit that was cut short.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
@@ -59,8 +61,8 @@ def fit_head(
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
     first = process_rank() == 0  # of the processes that fit together
-    cells = Partition.load(partition)
-    start = None if init is None else open_head(init)[0]
+    cells = Partition.load(partition, partitioner)
+    start = None if init is None else open_head(init, partitioner)[0]
     in_memory = config.stream == 0
     train = cache_locations(cache, splits, "train", in_memory=in_memory)
     val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
@@ -108,18 +110,21 @@ def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
-def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
+def plot_history(
+    head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
+) -> None:
     """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.plots.history_chart import draw_history
 
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     best = int(loaded.training.get("best_epoch", 0))
     draw_history(out, loaded.history, best, title or Path(head).name)
     emit(
@@ -129,13 +134,16 @@ def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False
     )
 
 
-def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def average(
+    heads: list[str], /, *, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
 
     Args:
         heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
         out: folder of the head.
         overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.files import require_new
@@ -143,7 +151,7 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
-    head = average_heads([open_head(name)[0] for name in heads])
+    head = average_heads([open_head(name, partitioner)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
     emit({"head": str(out), "averaged": heads}, text, json)
@@ -159,6 +167,7 @@ def score(
     decode: str = "centroid",
     device: str = "auto",
     out: Path | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Score a head on locations it has not seen, and write the scores into its folder.
@@ -173,6 +182,7 @@ def score(
         decode: decoder, centroid, mean, or offset for heads fitted with offsets.
         device: where the head computes: auto, cpu, cuda or mps.
         out: file to write instead.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
@@ -186,7 +196,7 @@ def score(
         require_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
-    loaded, place = open_head(head)
+    loaded, place = open_head(head, partitioner)
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations = cache_locations(cache, splits, name)
@@ -213,6 +223,7 @@ def predict(
     encoder: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say where images were taken.
@@ -227,6 +238,7 @@ def predict(
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
@@ -246,7 +258,7 @@ def predict(
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     require_answer(top_k, decode, loaded)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)

@@ -126,7 +126,7 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
-def open_head(name: str) -> tuple[Head, HeadPlace]:
+def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadPlace]:
     """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
     from geocell.heads.head import load_head
     from geocell.heads.remote import find_head
@@ -134,7 +134,7 @@ def open_head(name: str) -> tuple[Head, HeadPlace]:
     place = find_head(name)
     if place.remark:
         note(place.remark)
-    return load_head(place.folder), place
+    return load_head(place.folder, partitioner), place
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,19 @@ PARTITIONERS: dict[str, type[Partitioner]] = {kind: cast("type[Partitioner]", pa
 """Kind -> the dataclass of its parameters, of every kind in this package."""
 
 
+def custom_partitioner(name: str) -> type[Partitioner]:
+    """Return a custom partitioner by `module:attribute`.
+
+    Raises:
+        ImportError: when there is no such module or attribute.
+        ValueError: when it is no dataclass of parameters that subclasses `Partitioner`.
+    """
+    found = partitioner_type(name)
+    if not (isinstance(found, type) and issubclass(found, Partitioner) and is_dataclass(found)):
+        raise ValueError(f"{name} must be a dataclass that subclasses geocell.partitioners.Partitioner.")
+    return found
+
+
 def make_partitioner(kind: str, parameters: Mapping[str, Any]) -> Partitioner:
     """Return the partitioner of a kind.
 
@@ -39,7 +52,7 @@ def make_partitioner(kind: str, parameters: Mapping[str, Any]) -> Partitioner:
         ValueError: for an unknown kind, an unknown or missing parameter, or a bad value.
         ImportError: when there is no such module or attribute.
     """
-    cls = cast("type[Partitioner]", partitioner_type(kind))
+    cls = PARTITIONERS[kind] if kind in PARTITIONERS else custom_partitioner(kind)
     known = {item.name: item for item in fields(cls)}
     unknown = sorted(set(parameters) - set(known))
     if unknown:

@@ -136,7 +136,7 @@ def test_changed_cells_are_refused(folder: Path) -> None:
         ),
         (
             {"assign": {"resolution": 2}},
-            r"damaged file .'cells' is missing.: copy it again from its origin, or make it",
+            r"damaged file .'cells' is missing.: copy it again from its origin",
         ),
         (
             {"assign": {"resolution": 2, "cells": ["zz"]}},
