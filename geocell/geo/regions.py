@@ -73,7 +73,7 @@ def _checked(geometry: object, what: str, budget: _Budget) -> dict[str, Any]:
         if not isinstance(parts, list):
             raise ValueError(f"{what} must have a list of geometries.")
         return {"type": kind, "geometries": [_checked(part, what, budget) for part in parts]}
-    if kind not in _RING_DEPTH:
+    if not isinstance(kind, str) or kind not in _RING_DEPTH:
         raise ValueError(f"{what} must be a Polygon or MultiPolygon, got {kind!r:.40}.")
     coordinates = _without_empty(geometry.get("coordinates"), _RING_DEPTH[kind], what)
     if not coordinates:
