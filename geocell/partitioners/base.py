@@ -20,6 +20,7 @@ from geocell.files import (
     DamagedFileError,
     canonical_json,
     new_folder,
+    printable,
     read_folder,
     read_json,
     reading,
@@ -301,7 +302,7 @@ class Partition:
             found = partition.sha256
         if not _same_hash(found, written):
             raise DamagedFileError(
-                f"the cells in {folder} must hash to {shown(written[:12])}…, got {found[:12]}…: {INFO_FILE} and "
+                f"the cells in {folder} must hash to {printable(written[:12])}…, got {found[:12]}…: {INFO_FILE} and "
                 f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
             )
         return partition
