@@ -174,3 +174,36 @@ def test_the_command_fits_and_reads_a_custom_kind(
     assert len(json.loads(Path(map_).read_text())["features"]) == len(Partition.load(out, stripes))
     assert main(["partition", "no_such_module:X", "--table", str(table), "--out", out]) == 2
     assert "expected a partitioner at no_such_module:X" in capsys.readouterr().err
+
+
+def test_a_head_on_cells_of_a_custom_kind_is_loaded_by_name(stripes: str, tmp_path: Path) -> None:
+    from geocell.heads.ensemble import Ensemble, load_ensemble
+    from geocell.heads.fit_config import FitConfig
+    from geocell.heads.head import load_head
+    from geocell.training.fit import fit_head
+    from tests.training.test_fit import world
+
+    train = world(40, 0)
+    cells = make_partitioner(stripes, {"n": 12}).fit(train.latlon)
+    head = fit_head(train, None, cells, FitConfig(epochs=1, device="cpu"))
+    head.save(tmp_path / "head")
+    with pytest.raises(ValueError, match="pass --partitioner module:attribute"):
+        load_head(tmp_path / "head")
+    again = load_head(tmp_path / "head", partitioner=stripes)
+    assert again.sha256 == head.sha256
+    again.save(tmp_path / "copy")
+    Ensemble((head, again)).save(tmp_path / "both")
+    assert len(load_ensemble(tmp_path / "both", partitioner=stripes).heads) == 2
+
+
+def test_a_head_that_could_not_be_loaded_again_is_not_saved(stripes: str, tmp_path: Path) -> None:
+    from geocell.heads.fit_config import FitConfig
+    from geocell.training.fit import fit_head
+    from tests.training.test_fit import world
+
+    train = world(40, 0)
+    local = type("Local", (partitioner_type(stripes),), {"__module__": "my_stripes"})
+    head = fit_head(train, None, local().fit(train.latlon), FitConfig(epochs=1, device="cpu"))
+    with pytest.raises(ValueError, match="has no name that another program can import"):
+        head.save(tmp_path / "head")
+    assert [path.name for path in tmp_path.iterdir()] == ["modules"]
