@@ -99,6 +99,8 @@ def sweep(
         choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
+    for remark in result.remarks:
+        note(remark)
     if result.finished:
         try:
             result.draw()
