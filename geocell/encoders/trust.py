@@ -38,7 +38,9 @@ def _code(value: object) -> Iterator[str]:
     if not isinstance(value, Mapping):
         return
     for key, item in value.items():
-        if (key in {"auto_map", "custom_pipelines"} and item) or ("attn_implementation" in str(key) and re.search(r"[/:]", str(item))):
+        if (key in {"auto_map", "custom_pipelines"} and item) or (
+            "attn_implementation" in str(key) and re.search(r"[/:]", str(item))
+        ):
             yield str(key)
         elif key == "architecture" and ":" in str(item):
             yield f"{key} {str(item)[:40]}"

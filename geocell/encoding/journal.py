@@ -28,9 +28,7 @@ class Journal:
         self._folder, self._dim, self._retry = folder, dim, retry
         self._since = time.monotonic()
 
-    def begin(
-        self, index: int, known: list[str], batch_size: int
-    ) -> tuple[NDArray[np.float32], dict[int, str], int]:
+    def begin(self, index: int, known: list[str], batch_size: int) -> tuple[NDArray[np.float32], dict[int, str], int]:
         """Return the (rows, D) features of a shard, its problems, and how many of its rows are there already.
 
         That number is a multiple of the batch size, so that the same batches follow as in a run that was never
@@ -53,9 +51,7 @@ class Journal:
         features[:rows] = stored[:rows]
         return features, {row: text for row, text in problems.items() if row < rows}, rows
 
-    def keep(
-        self, index: int, features: NDArray[np.float32], problems: dict[int, str], *, now: bool = False
-    ) -> None:
+    def keep(self, index: int, features: NDArray[np.float32], problems: dict[int, str], *, now: bool = False) -> None:
         """Keep the first rows of a shard, unless that was done within `JOURNAL_SECONDS` and is not asked for `now`."""
         if not now and time.monotonic() - self._since < JOURNAL_SECONDS:
             return

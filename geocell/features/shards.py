@@ -108,7 +108,7 @@ def read_header(path: Path) -> ShardHeader:
             file.seek(0)
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, _MAX_HEADER):
-                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")  # noqa: TRY301 - as below
+                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")
             value = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError, struct.error) as error:
         if isinstance(error, DamagedFileError):
@@ -122,9 +122,7 @@ def read_header(path: Path) -> ShardHeader:
         )
     expected, got = tensor["data_offsets"][1], size - header.offset
     if got != expected:
-        raise DamagedFileError(
-            f"{path} must hold {expected} bytes of features, got {got}: remove it and encode again."
-        )
+        raise DamagedFileError(f"{path} must hold {expected} bytes of features, got {got}: remove it and encode again.")
     return header
 
 

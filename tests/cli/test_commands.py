@@ -388,7 +388,7 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
         "--downloads 0",
         "--download-timeout-s 0",
         "--pooling max",
-        "--views crop9",
+        "--augment crop9",
         "--backend cv",
         "--dtype int8",
         "--image-timeout 0",
@@ -419,13 +419,13 @@ def test_a_branch_that_moves_does_not_change_a_cache_that_was_begun(
     road: Path, tmp_path: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = hub.put("someone/clip", road / "clip")
-    command = f"encode {road}/photos.csv --encoder someone/clip --device cpu --views flip --out {tmp_path}/c"
+    command = f"encode {road}/photos.csv --encoder someone/clip --device cpu --augment flip --out {tmp_path}/c"
     begun = answer(capsys, command)["encoder"]
     assert (begun["revision"], begun["pooling"]) == (first, "pooler_output, mean of flip")
     hub.put("someone/clip", make_clip(tmp_path / "moved", seed=5))
     assert answer(capsys, command)["encoder"] == begun
     assert answer(capsys, command.replace(f"{tmp_path}/c", f"{tmp_path}/d"))["encoder"]["revision"] != first
-    fails(capsys, command.replace("--views flip", ""), 1, "must share one encoder", "mean of flip")
+    fails(capsys, command.replace("--augment flip", ""), 1, "must share one encoder", "mean of flip")
 
 
 def test_one_location_cannot_be_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from geocell.images import opening
 from geocell.images.loading import load_pixels
-from geocell.images.opening import FORMATS, MAX_MEGAPIXELS, RefusedImageError, open_image
+from geocell.images.opening import FORMATS, MAX_MEGAPIXELS, open_image
 from geocell.images.transforms import PillowTransform
 from geocell.views.exif import read_exif_position
 from tests.encoding.tiny import noise
@@ -163,5 +163,3 @@ def test_mutated_files_give_pixels_or_a_reason(kind: str, data: st.DataObject) -
         pixels, problem = load_pixels(io.BytesIO(mutated), SMALL)
         assert (pixels is None) == bool(problem)
         assert "\n" not in problem
-
-
