@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from geocell.prediction.records import Prediction as Prediction
     from geocell.publishing.push import pull_head as pull_head
     from geocell.publishing.push import push_head as push_head
+    from geocell.splits.draw import make_splits as make_splits
+    from geocell.splits.draw import split as split
     from geocell.splits.splits import Splits as Splits
-    from geocell.splits.splits import make_splits as make_splits
-    from geocell.splits.splits import split as split
     from geocell.sweeps.plan import SweepConfig as SweepConfig
     from geocell.sweeps.run import sweep as sweep
     from geocell.training.fit import fit_head as fit_head
@@ -96,7 +96,8 @@ _HOMES = {
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),
     "metrics.scores": ("Scores",),
-    "splits.splits": ("Splits", "make_splits", "split"),
+    "splits.draw": ("make_splits", "split"),
+    "splits.splits": ("Splits",),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),
     "views": ("ColumnNames", "ViewTable", "read_views"),

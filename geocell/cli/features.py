@@ -179,7 +179,8 @@ def split(
     """
     from geocell.features import FeatureCache
     from geocell.files import require_new
-    from geocell.splits.splits import leak_report, make_splits, require_draw, splits_from_column
+    from geocell.splits.draw import make_splits, require_draw, splits_from_column
+    from geocell.splits.leaks import leak_report
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)

@@ -131,6 +131,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: TowerEncoder) -> None:
     table = make_photos(tmp_path, 40, 2)
     encoder = clip.info.source
@@ -141,8 +142,7 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: Towe
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "c").glob("features-*")) and process.poll() is None and time.monotonic() < deadline:
+    while not list((tmp_path / "c").glob("features-*")) and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -188,6 +188,7 @@ def test_real_photographs_equal_the_plain_call(tmp_path: Path, shared_data: Path
         assert plain @ ours / np.linalg.norm(plain) / np.linalg.norm(ours) > 0.99999
 
 
+@pytest.mark.slow
 def test_real_photographs_with_the_pretrained_encoder(tmp_path: Path, shared_data: Path) -> None:
     import torch
 

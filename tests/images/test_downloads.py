@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from tests.encoding.tiny import TinyEncoder
 
 pytestmark = pytest.mark.loopback
 
-FAST = DownloadConfig(download_timeout_s=0.5, download_retries=2, download_wait_s=0.01, download_max_mb=0.1)
+PATIENT = DownloadConfig(download_retries=2, download_wait_s=0.01, download_max_mb=0.1)
+HASTY = replace(PATIENT, download_timeout_s=0.5)
 
 
 def grey(value: int) -> bytes:
@@ -45,6 +47,7 @@ class Server(ThreadingHTTPServer):
         self.asked: Counter[str] = Counter()
         self.agents: set[str] = set()
         self.at_once = self.most_at_once = 0
+        self.met = threading.Event()
         self.lock = threading.Lock()
         self.stopping = threading.Event()
 
@@ -70,11 +73,13 @@ class Handler(BaseHTTPRequestHandler):
             number = server.asked[self.path]
         self.answer(number)
 
-    def answer(self, number: int) -> None:
+    def answer(self, number: int) -> None:  # noqa: PLR0912 - one branch per path
         name = self.path.strip("/")
         if name.startswith("image"):
-            self.take_a_while()
             self.send(200, grey(int(name[5:] or 0)))
+        elif name.startswith("together"):
+            self.wait_for_another()
+            self.send(200, grey(int(name[8:])))
         elif name == "flaky":
             self.send(*((503, b"") if number < 3 else (200, b"at last")))
         elif name == "busy":
@@ -90,11 +95,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif name == "drip":
             self.send(200, b"", {"Content-Length": "1000"})
-            for _ in range(40):
+            while True:  # until the other end closes
                 self.wfile.write(b"y")
                 time.sleep(0.05)
         elif name == "hang":
-            time.sleep(2)
+            self.connection.recv(1)  # until the other end closes
+            self.close_connection = True
         elif name == "slow-header":
             self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"z")
         elif name == "endless-redirect":
@@ -113,12 +119,15 @@ class Handler(BaseHTTPRequestHandler):
             while not self.server.stopping.wait(0.05):
                 self.wfile.write(rest)
 
-    def take_a_while(self) -> None:
+    def wait_for_another(self) -> None:
+        """Wait until two requests are answered at once, which the first two are."""
         server = self.server
         with server.lock:
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
-        time.sleep(0.02)
+            if server.at_once > 1:
+                server.met.set()
+        server.met.wait()
         with server.lock:
             server.at_once -= 1
 
@@ -151,7 +160,7 @@ def server() -> Iterator[Server]:
     ],
 )
 def test_what_can_be_had_is_had(server: Server, path: str, content: bytes, tries: int) -> None:
-    assert FAST.read(server.url(path)) == content
+    assert PATIENT.read(server.url(path)) == content
     assert server.asked[path] == tries
     assert all(agent.startswith("geocell/") for agent in server.agents)
 
@@ -172,8 +181,9 @@ def test_what_can_be_had_is_had(server: Server, path: str, content: bytes, tries
     ],
 )
 def test_what_cannot_be_had_says_why_in_one_line(server: Server, path: str, reason: str, tries: int) -> None:
+    downloads = HASTY if "within" in reason else PATIENT
     with pytest.raises(OSError, match=rf"^{reason}$"):
-        FAST.read(server.url(path))
+        downloads.read(server.url(path))
     assert server.asked[path] == tries
 
 
@@ -233,12 +243,11 @@ def test_hosts_and_addresses_that_are_none() -> None:
 
 
 def test_many_at_once_stay_in_order_and_in_bounds(server: Server, tmp_path: Path) -> None:
-    rows = [server.url(f"/image{i}" if i % 5 else "/404") for i in range(40)]
+    rows = [server.url(f"/together{i}" if i % 5 else "/404") for i in range(40)]
     frame = pd.DataFrame({"url": rows, "lat": np.arange(40.0), "lon": 0.0})
     frame.to_csv(tmp_path / "t.csv", index=False)
     table = read_views(tmp_path / "t.csv", downloads=DownloadConfig(downloads=7, download_retries=0))
     assert table.images.at_once == 7
-    server.most_at_once = 0
     cache = encode(table, TinyEncoder(), tmp_path / "c", batch_size=16)
     assert [status == "ok" for status in cache.views["status"]] == [i % 5 > 0 for i in range(40)]
     assert set(cache.views["status"]) == {"ok", "HTTP 404"}

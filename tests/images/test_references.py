@@ -59,7 +59,7 @@ def test_no_source_opens_them_whatever_names_them(tmp_path: Path, url: str) -> N
         (FileImages(str(tmp_path)), url),
         (ParquetImages(str(tmp_path), "image"), "p.parquet::0"),
     ):
-        with pytest.raises(OSError, match="are not opened$"):
+        with pytest.raises(OSError, match=r"are not opened$"):
             source.read(reference)
     for source, reference in (
         (FileImages(url), "a.jpg"),
