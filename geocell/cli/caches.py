@@ -76,11 +76,14 @@ def verify(cache: str, /, *, json: bool = False) -> None:
         cache: its folder, or a URL that fsspec knows (s3://…).
         json: print one JSON object.
     """
-    from geocell.features import verify_cache
+    from geocell.features import unverifiable, verify_cache
 
     damages = verify_cache(cache)
-    text = "\n".join(damages) or f"{cache}: every shard has its checksum, and every view its status"
-    emit({"cache": cache, "intact": not damages, "damages": damages}, text, json)
+    unchecked = [] if damages else unverifiable(cache)
+    text = "\n".join(damages) or f"{cache}: every file has its hash, and every view the status of its shard"
+    if unchecked:
+        text = f"{cache}: nothing is damaged, but not everything could be checked:\n" + "\n".join(unchecked)
+    emit({"cache": cache, "intact": not damages, "damages": damages, "unchecked": unchecked}, text, json)
     if damages:
         noun = "damage" if len(damages) == 1 else "damages"
         raise ValueError(f"{cache} must be intact, got {len(damages)} {noun}: encode what is damaged again.")

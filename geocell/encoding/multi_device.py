@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.compute.cores import usable_cores
-from geocell.encoding.engine import encode, finish_cache
+from geocell.encoding.engine import encode, finish_cache, reported_interrupt
 from geocell.features import FeatureCache, Manifest
 from geocell.files import as_place, is_local
 from geocell.views import ViewTable

@@ -523,7 +523,7 @@ def test_broken_files_are_one_sentence(road: Path, tmp_path: Path, capsys: pytes
         fails(capsys, f"cache info {tmp_path}/c", 1, words)
     (tmp_path / "c" / "cache.json").write_text(json.dumps(manifest))
     (tmp_path / "c" / "views.parquet").write_bytes(b"x")
-    fails(capsys, f"cache info {tmp_path}/c", 1, "readable views.parquet")
+    fails(capsys, f"cache info {tmp_path}/c", 1, "must be a readable Parquet file")
     fails(capsys, f"split {road}/cache --out {tmp_path} --overwrite", 1, "got the folder")
 
 

@@ -139,9 +139,7 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: Towe
         sys.executable, "-m", "geocell", "encode", str(table), "--encoder", encoder, "--out", str(tmp_path / "c"),
         "--batch-size", "1", "--shard-rows", "4", "--json",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list((tmp_path / "c").glob("features-*")) and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
