@@ -28,7 +28,6 @@ from geocell.files import (
 )
 
 if TYPE_CHECKING:
-
     from geocell.views import ViewTable
 
 SHARD_ROWS = 4096

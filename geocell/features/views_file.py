@@ -22,7 +22,18 @@ _SLICE = 1 << 16
 
 
 def views_bytes(frame: pd.DataFrame) -> io.BytesIO:
-    """Return a table of views as a Parquet file, its pages with checksums."""
+    """Return a table of views as a Parquet file, its pages with checksums; columns of mixed types become text."""
+    import pyarrow as pa
+
+    try:
+        return _parquet(frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        mixed = [name for name in frame.columns if frame[name].dtype == object]
+        texts = {name: [None if value is None else str(value) for value in frame[name].tolist()] for name in mixed}
+        return _parquet(frame.assign(**texts))
+
+
+def _parquet(frame: pd.DataFrame) -> io.BytesIO:
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False, write_page_checksum=True)
     return buffer
@@ -88,11 +99,7 @@ def _read(where: Path | io.BytesIO, rows: int | None) -> pyarrow.Table:
     try:
         opened = where if isinstance(where, io.BytesIO) else where.open("rb")
         with parquet.ParquetFile(opened, page_checksum_verification=True) as file:
-            got, names = file.metadata.num_rows, file.schema_arrow.names
-            if rows is not None and got != rows:
-                raise DamagedFileError(f"{where} must have {rows} views, got {got}: encode the images again.")
-            if len(set(names)) < len(names):
-                raise DamagedFileError(f"{where} must have every column once, got {names}: encode again.")
+            _require_shape(file.metadata.num_rows, file.schema_arrow.names, where, rows)
             return file.read()
     except DamagedFileError:
         raise
@@ -102,6 +109,13 @@ def _read(where: Path | io.BytesIO, rows: int | None) -> pyarrow.Table:
     finally:
         if opened is not None and opened is not where:
             opened.close()
+
+
+def _require_shape(got: int, names: list[str], where: object, rows: int | None) -> None:
+    if rows is not None and got != rows:
+        raise DamagedFileError(f"{where} must have {rows} views, got {got}: encode the images again.")
+    if len(set(names)) < len(names):
+        raise DamagedFileError(f"{where} must have every column once, got {names}: encode again.")
 
 
 def _require_types(frame: pd.DataFrame, where: Path) -> None:
