@@ -42,6 +42,11 @@ def split_pooling(pooling: str) -> tuple[str, str]:
     return base, augment or "none"
 
 
+def averaged_pooling(pooling: str, augment: str) -> str:
+    """Return the pooling that is recorded for an augmented encoder; see `split_pooling`."""
+    return f"{pooling}{_BY}{augment}"
+
+
 def flip(image: Image.Image) -> list[Image.Image]:
     """Return an image and its mirror image."""
     from PIL import Image as PILImage
@@ -101,7 +106,7 @@ class AveragedEncoder:
             )
         self._encoder = encoder
         self.preprocess: Transform = _Transform(encoder.preprocess, augment)
-        self._info = replace(encoder.info, pooling=f"{encoder.info.pooling}{_BY}{augment}")
+        self._info = replace(encoder.info, pooling=averaged_pooling(encoder.info.pooling, augment))
 
     @property
     def info(self) -> EncoderInfo:

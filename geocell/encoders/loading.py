@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
-from geocell.encoders.augmented import AveragedEncoder, check_augmentation, split_pooling
+from geocell.encoders.augmented import AveragedEncoder, averaged_pooling, check_augmentation, split_pooling
 from geocell.encoders.info import EncoderInfo
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
-from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder
+from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder, describe_tower
 
 
 def load_encoder(
@@ -53,6 +54,36 @@ def load_encoder(
     else:
         encoder = TowerEncoder(name, revision, device, dtype, compile, pooling, backend)
     return encoder if augment == "none" else AveragedEncoder(encoder, augment)
+
+
+def describe_encoder(
+    name: str = STREETCLIP,
+    revision: str | None = None,
+    *,
+    pooling: str | None = None,
+    augment: str = "none",
+    backend: str = "pil",
+) -> EncoderInfo:
+    """Return which encoder a name and settings mean; of models of transformers, weights are not loaded.
+
+    Args:
+        name: see `load_encoder`; so for the others, but that `pooling` is `pooler_output` when omitted.
+        revision: branch, tag or commit on the Hub.
+        pooling: which tensor becomes the feature.
+        augment: test-time augmentation.
+        backend: what resizes.
+
+    Returns:
+        The description, whose `dim` is 0 where only the weights tell it.
+
+    Raises:
+        ValueError, OSError, ImportError: see `load_encoder`.
+    """
+    check_encoder_settings(name, revision, pooling, augment, backend)
+    if name == LITE0 or _is_own(name):
+        return load_encoder(name, revision, "cpu", pooling=pooling, augment=augment, backend=backend).info
+    info = describe_tower(name, revision, pooling, backend)
+    return info if augment == "none" else replace(info, pooling=averaged_pooling(info.pooling, augment))
 
 
 def check_encoder_settings(name: str, revision: str | None, pooling: str | None, augment: str, backend: str) -> None:

@@ -1,4 +1,4 @@
-"""Interrupted runs: what was encoded of an unfinished shard is kept, and the bytes are those of an uninterrupted run."""
+"""Interrupted runs keep the rows of an unfinished shard, and end with the bytes of an uninterrupted run."""
 
 import os
 import signal

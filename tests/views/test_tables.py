@@ -289,14 +289,14 @@ def test_text_of_spreadsheets_in_utf_16(tmp_path: Path, encoding: str, suffix: s
 def test_other_encodings_are_named(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"t{suffix}"
     path.write_bytes("image,lat,lon\nä,1,2\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="must be text in UTF-8 or UTF-16, got the byte 0xe4 .*: save it as UTF-8"):
+    with pytest.raises(ValueError, match=r"must be text in UTF-8 or UTF-16, got the byte 0xe4 .*: save it as UTF-8"):
         read_views(path)
 
 
 def test_a_file_name_that_is_not_utf_8_costs_its_row_alone(tmp_path: Path) -> None:
     make_image(tmp_path / "good.jpg", 1, (48.1, 11.5))
     make_image(tmp_path / "other.jpg", 1, (48.1, 11.5))
-    os.rename(os.fsencode(tmp_path / "other.jpg"), os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+    (tmp_path / "other.jpg").rename(tmp_path / "caf\udce9.jpg")
     cache = encode(tmp_path, TinyEncoder(), tmp_path / "c")
     assert cache.views[["image", "status"]].to_numpy().tolist() == [
         ["caf\\udce9.jpg", "its file name is not UTF-8"],
