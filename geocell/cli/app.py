@@ -163,8 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command(*bound.args, **bound.kwargs)
     except KeyboardInterrupt as error:
-        kept = "interrupted; what was finished is kept, run the same command again."
-        print(f"geocell: {str(error) or kept}", file=sys.stderr)
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        print(f"geocell: {kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
