@@ -42,6 +42,7 @@ def fit_head(
     resume: bool = False,
     log_to: LogTo | None = None,
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Fit a head on cached features, and keep the epoch that is best on the validation locations.
@@ -60,6 +61,7 @@ def fit_head(
         resume: continue a fit that was interrupted; the head is the same as that of an uninterrupted one.
         log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
         overwrite: replace an existing head, and the state of an interrupted fit.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
@@ -81,6 +83,7 @@ def fit_head(
             resume=resume,
             log_to=log_to,
             overwrite=overwrite,
+            partitioner=partitioner,
             first=first,
         )
     if not first:
@@ -105,6 +108,7 @@ def _fit(
     resume: bool,
     log_to: LogTo | None,
     overwrite: bool,
+    partitioner: str | None,
     first: bool,
 ) -> Head:
     """Fit a head and save it; of several processes that fit together, the first one saves."""
@@ -121,8 +125,8 @@ def _fit(
     overwrite = overwrite or resume  # an interrupted fit has saved its head
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     members = Splits.load(splits)
-    cells = Partition.load(partition)
-    start = None if init is None else open_head(init)[0]
+    cells = Partition.load(partition, partitioner)
+    start = None if init is None else open_head(init, partitioner)[0]
     locations = FeatureCache.open(cache).locations(in_memory=config.stream == 0)
     train = split_locations(locations, members, "train", cache)
     val = split_locations(locations, members, "val", cache) if members.ids.get("val") else None
@@ -184,18 +188,21 @@ def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
-def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
+def plot_history(
+    head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
+) -> None:
     """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.plots.history_chart import draw_history
 
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     best = int(loaded.training.get("best_epoch", 0))
     draw_history(out, loaded.history, best, title or Path(head).name)
     emit(
@@ -205,13 +212,16 @@ def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False
     )
 
 
-def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def average(
+    heads: list[str], /, *, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
 
     Args:
         heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
         out: folder of the head.
         overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.files import require_new
@@ -219,7 +229,7 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
-    head = average_heads([open_head(name)[0] for name in heads])
+    head = average_heads([open_head(name, partitioner)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
     emit({"head": str(out), "averaged": heads}, text, json)
@@ -236,6 +246,7 @@ def score(
     device: str = "auto",
     allow_training: bool = False,
     out: Path | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Score a head on locations it has not seen, and write the scores into its folder.
@@ -251,6 +262,7 @@ def score(
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
@@ -265,7 +277,7 @@ def score(
         decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
-    loaded, place = open_head(head)
+    loaded, place = open_head(head, partitioner)
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
@@ -296,6 +308,7 @@ def predict(
     encoder: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say where images were taken.
@@ -310,6 +323,7 @@ def predict(
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
@@ -331,7 +345,7 @@ def predict(
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)

@@ -138,7 +138,7 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
-def open_head(name: str) -> tuple[Head, HeadSource]:
+def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource]:
     """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
     from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
@@ -147,7 +147,7 @@ def open_head(name: str) -> tuple[Head, HeadSource]:
     source = find_head(name)
     for remark in filter(None, (source.remark, why_not_hashed(source.folder))):
         note(remark)
-    return load_head(source), source
+    return load_head(source, partitioner), source
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
