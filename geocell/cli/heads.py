@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log
 
@@ -26,6 +26,7 @@ def fit_head(
     resume: bool = False,
     log_to: LogTo | None = None,
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
@@ -44,6 +45,7 @@ def fit_head(
         resume: go on with a fit that was interrupted, to the same head as an unbroken one.
         log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
         overwrite: replace an existing head, and the state of a fit that was cut short.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
@@ -59,8 +61,8 @@ def fit_head(
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
     first = process_rank() == 0  # of the processes that fit together
-    cells = Partition.load(partition)
-    start = None if init is None else open_head(init)[0]
+    cells = Partition.load(partition, partitioner)
+    start = None if init is None else open_head(init, partitioner)[0]
     in_memory = config.stream == 0
     train = cache_locations(cache, splits, "train", in_memory=in_memory)
     val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
@@ -108,18 +110,21 @@ def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
-def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
+def plot_history(
+    head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
+) -> None:
     """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.plots.history_chart import draw_history
 
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     best = int(loaded.training.get("best_epoch", 0))
     draw_history(out, loaded.history, best, title or Path(head).name)
     emit(
@@ -129,13 +134,16 @@ def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False
     )
 
 
-def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def average(
+    heads: list[str], /, *, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
 
     Args:
         heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
         out: folder of the head.
         overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.files import require_new
@@ -143,7 +151,7 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
-    head = average_heads([open_head(name)[0] for name in heads])
+    head = average_heads([open_head(name, partitioner)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
     emit({"head": str(out), "averaged": heads}, text, json)
@@ -156,9 +164,11 @@ def score(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     device: str = "auto",
+    allow_training: bool = False,
     out: Path | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Score a head on locations it has not seen, and write the scores into its folder.
@@ -170,27 +180,33 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         device: where the head computes: auto, cpu, cuda or mps.
+        allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
-    from geocell.decoders.base import require_decoder
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
     from geocell.heads.folder import read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
-        require_decoder(decode)
+        decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
-    loaded, place = open_head(head)
+    loaded, place = open_head(head, partitioner)
+    loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations = cache_locations(cache, splits, name)
-    scores = score_locations(loaded, locations, decode=decode, split=name, device=device)
+    with usage_errors():
+        require_unseen([loaded], locations, allow_training)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":
@@ -208,11 +224,12 @@ def predict(
     *,
     one_location: bool = False,
     top_k: int = 5,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     out: Path | None = None,
     encoder: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say where images were taken.
@@ -222,14 +239,16 @@ def predict(
         images: image files, or http(s) addresses of images.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.prediction.files import require_prediction_file
@@ -238,7 +257,8 @@ def predict(
     from geocell.reports.text import prediction_text
 
     with usage_errors():
-        require_answer(top_k, decode)
+        decoder = as_decoder(decode)
+        require_answer(top_k, decoder)
         choose_device(device)
     missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
     if missing:
@@ -246,11 +266,11 @@ def predict(
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, _ = open_head(head)
-    require_answer(top_k, decode, loaded)
+    loaded, _ = open_head(head, partitioner)
+    loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
-    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)
+    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
     if out is not None:
         note(f"wrote {answers.save(out)}")
     value = answers.to_dict()

@@ -218,7 +218,7 @@ class _Run:
         return tuple(rows), heads
 
     def _draw(self, rows: tuple[dict[str, Any], ...], heads: Mapping[str, Head], test: Locations) -> Path:
-        from geocell.decoders.base import decode
+        from geocell.decoders.table import decode
         from geocell.plots import MapPanel, draw_maps
 
         panels = []
@@ -244,7 +244,7 @@ class _Run:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
         from dataclasses import replace
 
-        from geocell.decoders.base import decode
+        from geocell.decoders.table import decode
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
 
