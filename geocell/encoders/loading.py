@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 
 from geocell.encoders.augmented import AveragedEncoder, check_views, split_pooling
-from geocell.encoders.info import EncoderInfo
+from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
@@ -112,7 +112,7 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
     try:
         encoder = load_encoder(
             where,
-            None if local or fixed else info.revision,
+            None if local or fixed or info.revision == NOT_PINNED else info.revision,
             device,
             pooling=pooling if pooling in POOLINGS and not fixed else None,
             views=views if views in {"flip", "crop5"} else "single",
