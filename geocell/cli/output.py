@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
+    from geocell.splits.splits import Splits
     from geocell.views import ViewTable
 
 
@@ -36,6 +37,10 @@ Decode = Annotated[str, Parameter(help=f"How a posterior becomes a point: {decod
 
 class UsageError(ValueError):
     """Flags that do not make a command: exit status 2."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a command; the message says what is kept and how to continue. Exit status 130."""
 
 
 def emit(result: Mapping[str, Any], text: str, as_json: bool) -> None:
@@ -133,7 +138,7 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
-def open_head(name: str) -> tuple[Head, HeadSource]:
+def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource]:
     """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
     from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
@@ -142,7 +147,7 @@ def open_head(name: str) -> tuple[Head, HeadSource]:
     source = find_head(name)
     if source.remark:
         note(source.remark)
-    head = load_head(source)
+    head = load_head(source, partitioner)
     if remark := why_not_hashed(source.folder):
         note(remark)
     return head, source
@@ -163,8 +168,26 @@ def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: 
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
     if splits is None:
         return locations
-    loaded = Splits.load(splits)
-    chosen = loaded.select(locations, split)
-    if len(chosen) < len(loaded.ids[split]):
-        note(f"{len(chosen)} of the {len(loaded.ids[split])} locations of split {split} are in {cache}")
+    return split_locations(locations, Splits.load(splits), split, cache)
+
+
+def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:
+    """Return the locations of one split; say which are missing, and which have the coordinates of a training location.
+
+    Args:
+        locations: all of a cache.
+        splits: the splits.
+        split: name of one.
+        cache: folder of the cache, for the remark.
+    """
+    from geocell.splits.leaks import shared_coordinates_remark
+
+    chosen, n_wanted = splits.select(locations, split), len(splits.ids[split])
+    if len(chosen) < n_wanted:
+        note(f"{len(chosen):,} of the {n_wanted:,} locations of split {split} are in {cache}")
+    if split != "train":
+        train = set(splits.ids.get("train", ()))
+        at = locations.latlon[[location in train for location in locations.ids]]
+        if remark := shared_coordinates_remark(chosen.latlon, at, split):
+            note(remark)
     return chosen

@@ -22,6 +22,10 @@ HEAD_KEYS = ("partition", "init")
 """Keys of `[head]`: the folder in partitions/ that the head is fitted on, the folder in heads/ it starts from."""
 
 
+MAX_SEED = 2**63 - 1
+"""The largest seed of torch's generators that TOML can state too."""
+
+
 @dataclass(frozen=True)
 class FitConfig:
     """Settings of one fit. Flag, TOML key, JSON key and field share one name.
@@ -92,6 +96,8 @@ class FitConfig:
             "seed": 0,
         }.items():
             _require_integer(name, getattr(self, name), least)
+        if self.seed > MAX_SEED:
+            raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}.")
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
         for name, choices in {"fusion": get_args(Fusion), "precision": get_args(Precision)}.items():

@@ -24,7 +24,8 @@ from geocell.hub.client import CARD_FILE
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
-from geocell.partitioners.polygons import SHAPES_FILE
+from geocell.partitioners.kinds import Kind
+from geocell.partitioners.polygon_rule import SHAPES_FILE
 
 ENSEMBLE_FILE = "ensemble.json"
 SCORES_FILE = "scores.json"
@@ -198,7 +199,7 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
     return head_card(parts.config_json(), partition, scores, **kw)
 
 
-def read_head(folder: Path) -> HeadParts:
+def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
     """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 
     Raises:
@@ -214,7 +215,7 @@ def read_head(folder: Path) -> HeadParts:
     config = read_config(folder)
     encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
-    partition = Partition.load(folder)
+    partition = Partition.load(folder, partitioner)
     if partition.sha256 != config["partition_sha256"] and not (folder / PARTITION_FILE).is_file():
         raise missing(folder / PARTITION_FILE, "a head")
     if partition.sha256 != config["partition_sha256"]:

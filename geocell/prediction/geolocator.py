@@ -52,13 +52,21 @@ class Geolocator:
         return f"<Geolocator of {self.head!r}>"
 
     @classmethod
-    def load(cls, name: str | Path, *, encoder: str | None = None, device: str = "auto") -> Geolocator:
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        encoder: str | None = None,
+        device: str = "auto",
+        partitioner: str | None = None,
+    ) -> Geolocator:
         """Load a head, and its encoder at the revision that the head records.
 
         Args:
             name: folder of the head, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
+            partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
         Raises:
             FileNotFoundError: when head or encoder are not there.
@@ -66,7 +74,7 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head(name)
+        head = load_head(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device)
 
     @overload

@@ -10,7 +10,7 @@ from typing import Any
 
 from geocell.decoders.table import as_decoder
 from geocell.files import read_recipe_tables
-from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.heads.fit_config import MAX_SEED, SECTIONS, FitConfig, fit_config_from_dict, read_recipe
 
 RECIPE_FILE = "recipe.toml"
 SWEEP_KEYS = ("partitions", "seeds")
@@ -46,8 +46,8 @@ class SweepConfig:
             raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different from each other, got {list(self.seeds)}.")
-        if min(self.seeds, default=0) < 0:
-            raise ValueError(f"seeds must be at least 0, got {list(self.seeds)}.")
+        if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
+            raise ValueError(f"seeds must be from 0 to {MAX_SEED}, got {list(self.seeds)}.")
         as_decoder(self.decode)
 
 

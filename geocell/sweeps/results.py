@@ -73,12 +73,14 @@ class SweepResult:
         fits: every fit that it is made of.
         finished: name of a fit -> its values.
         failed: name of a row -> why it could not be fitted.
+        remarks: what a reader must know about the locations: that some share coordinates with training locations.
     """
 
     out: Path
     fits: Sequence[Fit]
     finished: dict[str, Values]
     failed: dict[str, str]
+    remarks: Sequence[str] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -117,7 +119,13 @@ class SweepResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"format": FORMAT, "out": str(self.out), "summary": self.summary(), "results": self.results()}
+        return {
+            "format": FORMAT,
+            "out": str(self.out),
+            "summary": self.summary(),
+            "results": self.results(),
+            "remarks": list(self.remarks),
+        }
 
     def write(self) -> None:
         """Write `results.csv` and `summary.csv` as far as the sweep is."""

@@ -102,7 +102,8 @@ def test_the_way_it_is_run_is_checked() -> None:
         SweepConfig(jobs=-1)
     with pytest.raises(ValueError, match=r"seeds must be different from each other, got \[1, 1\]"):
         SweepConfig(seeds=(1, 1))
-    with pytest.raises(ValueError, match=r"seeds must be at least 0, got \[-1\]"):
-        SweepConfig(seeds=(-1,))
+    for seed in (-1, 2**63):
+        with pytest.raises(ValueError, match=rf"seeds must be from 0 to 9223372036854775807, got \[{seed}\]"):
+            SweepConfig(seeds=(seed,))
     with pytest.raises(ValueError, match="decode must be one of"):
         SweepConfig(decode="best")
