@@ -270,7 +270,7 @@ def score(
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
-    from geocell.heads.folder import read_card
+    from geocell.heads.folder import pin_encoder, read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
@@ -282,16 +282,20 @@ def score(
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
+    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     if out is not None:
         write_json(out, scores.to_dict())
-    elif place.snapshot is None and scores.split == "test":
-        loaded.write_scores(place.folder, scores)
     elif place.snapshot is None:
-        write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+        if pin_encoder(place.folder, locations.encoder):
+            loaded = replace(loaded, encoder=locations.encoder)
+        if scores.split == "test":
+            loaded.write_scores(place.folder, scores)
+        else:
+            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     emit(scores.to_dict(), score_table([row]), json)
 
@@ -330,6 +334,7 @@ def predict(
     from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
+    from geocell.heads.folder import pin_encoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator, is_address
     from geocell.prediction.predictions import require_answer
@@ -345,10 +350,16 @@ def predict(
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, _ = open_head(head, partitioner)
+    loaded, place = open_head(head, partitioner)
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
+    if place.snapshot is None:
+        try:
+            if pin_encoder(place.folder, locator.encoder.info):
+                note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
+        except OSError as error:  # a folder that cannot be written to can be used all the same
+            note(f"{head}: its encoder could not be pinned: {error}")
     answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
     if out is not None:
         note(f"wrote {answers.save(out)}")

@@ -145,9 +145,12 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     from geocell.heads.source import find_head
 
     source = find_head(name)
-    for remark in filter(None, (source.remark, why_not_hashed(source.folder))):
+    if source.remark:
+        note(source.remark)
+    head = load_head(source, partitioner)
+    if remark := why_not_hashed(source.folder):
         note(remark)
-    return load_head(source, partitioner), source
+    return head, source
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

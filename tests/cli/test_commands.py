@@ -451,6 +451,8 @@ def test_features_of_another_encoder_and_partitions_of_another_head(
     capsys.readouterr()
     for name in ("geocell_info.json", "partition.json"):
         (tmp_path / "head" / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "is of another head")
+    (tmp_path / "head" / "hashes.json").unlink()
     fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "partition")
 
 
@@ -507,7 +509,7 @@ def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path)
 def test_scores_of_other_splits_stay_out_of_the_card(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = f"score {road}/head --cache {road}/cache --splits {road}/splits.json"
     test = answer(capsys, base)
-    train = answer(capsys, f"{base} --split train")
+    train = answer(capsys, f"{base} --split train --allow-training")
     assert json.loads((road / "head" / "scores.json").read_text()) == test
     assert json.loads((road / "head" / "scores-train.json").read_text()) == train
 
