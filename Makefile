@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: quickstart test test-slow test-all test-min coverage lint clean
+.PHONY: quickstart test test-slow test-all test-min coverage lint hooks release-check clean
 .NOTPARALLEL:
 
 quickstart: $(VENV)/.quickstart
@@ -40,6 +40,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Runs what `lint` runs before each commit.
+hooks: $(VENV)/.dev
+	$(BIN)/pre-commit install
+
+# Builds the distributions, checks them, and runs the quickstart from the wheel in an environment of its own.
+release-check: $(VENV)/.release
+	$(BIN)/python tools/release_check.py --constraints $(CONSTRAINTS)
+
 $(VENV)/.torch: $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	# torch first and exactly: a later resolution would prefer a build with gigabytes of CUDA
@@ -54,5 +62,10 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
 	touch $@ $(VENV)/.quickstart
 
+$(VENV)/.release:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) "build" "twine"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-min quickstart .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-min quickstart dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
