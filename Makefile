@@ -64,7 +64,7 @@ $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.release:
 	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) "build" "twine"
+	$(PIP_INSTALL) "build" "readme-renderer[md]" "twine"
 	touch $@
 
 clean:

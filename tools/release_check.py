@@ -115,7 +115,7 @@ def require_absolute_links(metadata: email.message.Message) -> None:
         fail("README.md must be Markdown that the package index renders")
     links = _Links()
     links.feed(html)
-    relative = [target for target in links.targets if not re.match(r"https?://|mailto:", target)]
+    relative = [target for target in links.targets if not re.match(r"https?://|mailto:|#", target)]
     if relative:
         fail(f"README.md must have no relative link on the package index, got {', '.join(relative[:5])}")
     repository = [url for url in metadata.get_all("Project-URL", []) if url.startswith("Repository, ")]
