@@ -273,7 +273,7 @@ def quickstart(
         overwrite: begin again instead of going on with what is there.
         json: print one JSON object.
     """
-    from geocell.quickstart.road import run
+    from geocell.quickstart.pipeline import run
 
     result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite)
     emit(result.to_dict(), result.text(), json)

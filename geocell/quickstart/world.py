@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from geocell.files import new_folder, write_text
 from geocell.quickstart.places import HEADINGS, OFFSET_KM, Place, choose_places
-from geocell.quickstart.scenes import take_picture, to_jpeg
-from geocell.quickstart.streets import build_street
+from geocell.quickstart.scenery.scenes import take_picture, to_jpeg
+from geocell.quickstart.scenery.streets import build_street
 
 COLUMNS: tuple[str, ...] = ("file_name", "latitude", "longitude", "location", "heading", "country", "place")
 """Columns of metadata.csv."""

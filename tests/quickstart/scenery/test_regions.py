@@ -3,11 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.quickstart.landmarks import LANDMARKS, landmarks_of
-from geocell.quickstart.plants import SPECIES, species_shares
-from geocell.quickstart.regions import climate_of, grass_of, relief_of, roads_of, soil_of
-from geocell.quickstart.styles import STYLES, styles_of
-from geocell.quickstart.weather import sun_at
+from geocell.quickstart.scenery.landmarks import LANDMARKS, landmarks_of
+from geocell.quickstart.scenery.plants import SPECIES, species_shares
+from geocell.quickstart.scenery.regions import climate_of, grass_of, relief_of, roads_of, soil_of
+from geocell.quickstart.scenery.styles import STYLES, styles_of
+from geocell.quickstart.scenery.weather import sun_at
 
 latitudes = st.floats(34, 72)
 longitudes = st.floats(-12, 35)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.geodesy import distance_km
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.regions import Colour
 
 _KERNEL_KM = 170.0
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocell.quickstart.camera import Light
-from geocell.quickstart.regions import Climate, Colour, mix
+from geocell.quickstart.scenery.camera import Light
+from geocell.quickstart.scenery.regions import Climate, Colour, mix
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from geocell.quickstart.buildings import Plot, house
-from geocell.quickstart.furniture import Sign, bollard, car, fence, shelter
-from geocell.quickstart.landmarks import LANDMARKS, landmark, landmarks_of
 from geocell.quickstart.places import Place
-from geocell.quickstart.plants import SPECIES, grow, species_shares
-from geocell.quickstart.regions import PAINT, Colour, eastwards
-from geocell.quickstart.setting import FROM_M, TO_M, Setting, Street, leaf_tint, plant_tree
-from geocell.quickstart.styles import STYLE, STYLES
+from geocell.quickstart.scenery.buildings import Plot, house
+from geocell.quickstart.scenery.furniture import Sign, bollard, car, fence, shelter
+from geocell.quickstart.scenery.landmarks import LANDMARKS, landmark, landmarks_of
+from geocell.quickstart.scenery.plants import SPECIES, grow, species_shares
+from geocell.quickstart.scenery.regions import PAINT, Colour, eastwards
+from geocell.quickstart.scenery.setting import FROM_M, TO_M, Setting, Street, leaf_tint, plant_tree
+from geocell.quickstart.scenery.styles import STYLE, STYLES
 
 
 def raise_landmarks(street: Street, place: Place, setting: Setting, rng: np.random.Generator) -> None:

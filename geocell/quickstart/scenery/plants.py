@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageDraw
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light
-from geocell.quickstart.regions import Climate, Colour
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light
+from geocell.quickstart.scenery.regions import Climate, Colour
 
 SPECIES: tuple[str, ...] = ("broadleaf", "poplar", "spruce", "pine", "cypress", "palm", "olive", "birch")
 

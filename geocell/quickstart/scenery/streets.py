@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from geocell.quickstart.backdrop import Backdrop
-from geocell.quickstart.furniture import markings
 from geocell.quickstart.places import Place
-from geocell.quickstart.regions import Colour, climate_of, eastwards, grass_of, mix, relief_of, roads_of, soil_of
-from geocell.quickstart.roadside import furnish, line_with_plots, park_cars, raise_landmarks
-from geocell.quickstart.setting import Setting, Street
-from geocell.quickstart.styles import STYLES, styles_of
-from geocell.quickstart.weather import draw_weather
+from geocell.quickstart.scenery.backdrop import Backdrop
+from geocell.quickstart.scenery.furniture import markings
+from geocell.quickstart.scenery.regions import (
+    Colour,
+    climate_of,
+    eastwards,
+    grass_of,
+    mix,
+    relief_of,
+    roads_of,
+    soil_of,
+)
+from geocell.quickstart.scenery.roadside import furnish, line_with_plots, park_cars, raise_landmarks
+from geocell.quickstart.scenery.setting import Setting, Street
+from geocell.quickstart.scenery.styles import STYLES, styles_of
+from geocell.quickstart.scenery.weather import draw_weather
 
 
 def build_street(place: Place, rng: np.random.Generator) -> Street:

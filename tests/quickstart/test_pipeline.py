@@ -11,7 +11,7 @@ from PIL import Image
 from geocell.cache import FeatureCache
 from geocell.cli import main
 from geocell.head_files import load_head
-from geocell.quickstart.road import FITS, Road, run
+from geocell.quickstart.pipeline import FITS, Road, run
 from geocell.splits import Splits
 from geocell.views import read_views
 

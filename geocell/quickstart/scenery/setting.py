@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from geocell.quickstart.backdrop import Backdrop
-from geocell.quickstart.camera import Array, Mesh, Model
-from geocell.quickstart.furniture import Sign
-from geocell.quickstart.plants import SPECIES, Plant, grow, species_shares
-from geocell.quickstart.regions import Climate, Colour, Roads, eastwards
-from geocell.quickstart.weather import Weather
+from geocell.quickstart.scenery.backdrop import Backdrop
+from geocell.quickstart.scenery.camera import Array, Mesh, Model
+from geocell.quickstart.scenery.furniture import Sign
+from geocell.quickstart.scenery.plants import SPECIES, Plant, grow, species_shares
+from geocell.quickstart.scenery.regions import Climate, Colour, Roads, eastwards
+from geocell.quickstart.scenery.weather import Weather
 
 FROM_M, TO_M = -65.0, 95.0
 """How far along the road things are placed."""

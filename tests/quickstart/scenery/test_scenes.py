@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geocell.quickstart.camera import SIZE, Camera
 from geocell.quickstart.places import HEADINGS, Place
-from geocell.quickstart.scenes import take_picture
-from geocell.quickstart.setting import Street
-from geocell.quickstart.streets import build_street
+from geocell.quickstart.scenery.camera import SIZE, Camera
+from geocell.quickstart.scenery.scenes import take_picture
+from geocell.quickstart.scenery.setting import Street
+from geocell.quickstart.scenery.streets import build_street
 
 
 def place(lat: float, lon: float, country: str, sea: tuple[bool, ...] = (False,) * 4) -> Place:

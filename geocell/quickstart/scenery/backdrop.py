@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light
+from geocell.quickstart.scenery.regions import Colour
 
 _TILE = 256
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocell.quickstart.camera import Light, Mesh, Wall
-from geocell.quickstart.regions import Colour
-from geocell.quickstart.styles import STYLE, Style
+from geocell.quickstart.scenery.camera import Light, Mesh, Wall
+from geocell.quickstart.scenery.regions import Colour
+from geocell.quickstart.scenery.styles import STYLE, Style
 
 _DETAIL_M = 40.0
 

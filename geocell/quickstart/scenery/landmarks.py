@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.geodesy import distance_km
-from geocell.quickstart.camera import Light, Mesh
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.camera import Light, Mesh
+from geocell.quickstart.scenery.regions import Colour
 
 _HOMES: dict[str, tuple[tuple[float, float, float], ...]] = {
     "campanile": ((43.5, 11.8, 4.0), (40.9, 15.0, 3.5), (45.5, 10.5, 3.0), (43.6, 5.0, 2.5), (45.3, 14.5, 2.0)),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageDraw
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light, Mesh
-from geocell.quickstart.regions import PAINT, Colour, Roads
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light, Mesh
+from geocell.quickstart.scenery.regions import PAINT, Colour, Roads
 
 _UP = (0.0, 1.0, 0.0)
 _REACH_M = (-60.0, 130.0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import ImageDraw
 
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.regions import Colour
 
 Array = NDArray[np.float32]
 

@@ -7,11 +7,11 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from geocell.quickstart.backdrop import paint
-from geocell.quickstart.camera import SIZE, SUPERSAMPLING, Array, Camera, draw_model
-from geocell.quickstart.furniture import draw_pole, draw_sign, draw_wires
-from geocell.quickstart.plants import KINDS, draw_plant
-from geocell.quickstart.setting import Street
+from geocell.quickstart.scenery.backdrop import paint
+from geocell.quickstart.scenery.camera import SIZE, SUPERSAMPLING, Array, Camera, draw_model
+from geocell.quickstart.scenery.furniture import draw_pole, draw_sign, draw_wires
+from geocell.quickstart.scenery.plants import KINDS, draw_plant
+from geocell.quickstart.scenery.setting import Street
 
 
 def take_picture(street: Street, heading: float, rng: np.random.Generator) -> tuple[Image.Image, int]:
