@@ -29,13 +29,13 @@ from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, NEAREST, PLAIN, 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.plain_loop import fit_plain, plain_answers
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE, nearest_answer, real_locations
-from geocell.ensemble import Ensemble
-from geocell.fit import fit_head
-from geocell.geodesy import distance_km
-from geocell.intervals import N_DRAWS, percentile_interval
-from geocell.locations import Locations
-from geocell.metrics import balscore_of
-from geocell.recipe import FitConfig
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import distance_km
+from geocell.heads.ensemble import Ensemble
+from geocell.heads.fit_config import FitConfig
+from geocell.metrics.intervals import N_DRAWS, percentile_interval
+from geocell.metrics.outcomes import balscore_of
+from geocell.training.fit import fit_head
 from geocell.views import latlon_keys
 
 REPEATS = {False: 8, True: 5}

@@ -21,8 +21,8 @@ from PIL import Image
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from geocell.encoders import EfficientNetLite0
-from geocell.encoding.images import load_pixels
-from geocell.transforms import PillowTransform
+from geocell.images.loading import load_pixels
+from geocell.images.transforms import PillowTransform
 
 SIZES = ((1024, 768), (2048, 1536), (4000, 3000))
 QUALITY, AGAIN = 90, 75

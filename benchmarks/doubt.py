@@ -14,11 +14,11 @@ import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import folds, real_locations
-from geocell.fit import fit_head
-from geocell.locations import Locations
+from geocell.features.locations import Locations
+from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KMeansPartitioner
-from geocell.prediction import Prediction, predict_locations
-from geocell.recipe import FitConfig
+from geocell.prediction.predictions import Prediction, predict_locations
+from geocell.training.fit import fit_head
 
 EUROPE = (35.0, -12.0, 72.0, 40.0)
 """South, west, north, east in degrees."""

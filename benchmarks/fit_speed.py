@@ -27,13 +27,13 @@ import torch.nn.functional as F  # noqa: N812 - torch's own habit
 from torch import Tensor, nn
 
 from benchmarks.common import conditions, finish, parse_flags
-from geocell.batches import Batches
-from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
-from geocell.head import GeoHead
-from geocell.inputs import Inputs
-from geocell.losses import LossTerms, class_weights
-from geocell.recipe import FitConfig, Precision
-from geocell.step import Stepper
+from geocell.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
+from geocell.heads.fit_config import FitConfig, Precision
+from geocell.heads.head import GeoHead
+from geocell.heads.inputs import Inputs
+from geocell.training.batches import Batches
+from geocell.training.losses import LossTerms, class_weights
+from geocell.training.stepper import Stepper
 
 LOCATIONS, VIEWS, DIM = 63_000, 4, 1024
 CELLS = (487, 1898, 5444)

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags
-from geocell.fit import fit_head
-from geocell.locations import EncoderInfo, Locations
+from geocell.features.locations import EncoderInfo, Locations
+from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KDTreePartitioner
 from geocell.partitioners.base import Partition
-from geocell.recipe import FitConfig
+from geocell.training.fit import fit_head
 
 LOCATIONS, VIEWS, DIM = 16_384, 4, 1024
 CONFIG = FitConfig(epochs=2, batch_size=1024, device="cpu")

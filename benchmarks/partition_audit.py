@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.partition_recipes import NUTS, street_view
 from benchmarks.readme import ROOT, one_of_each_kind
-from geocell.outlines import write_countries
+from geocell.geo.countries import write_countries
 from geocell.partitioners import Partition, make_partitioner
 from geocell.partitioners.polygons import LayerPartitioner
 
@@ -111,7 +111,7 @@ def draw(rows: list[dict[str, Any]], partitions: dict[str, Partition], n_train: 
     """Draw the ceilings and the maps, as small files."""
     from PIL import Image
 
-    from geocell.maps import draw_audits, draw_cell_maps
+    from geocell.plots import draw_audits, draw_cell_maps
 
     caption = f"Fitted on {n_train:,} street-view locations in Europe"
     images = ROOT / "docs" / "images"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.readme import ROOT
 from geocell.files import read_recipe_tables
-from geocell.outlines import write_countries
+from geocell.geo.countries import write_countries
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.polygons import LayerPartitioner
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from geocell.geodesy import unit_vectors
+from geocell.geo.geodesy import unit_vectors
 from geocell.partitioners import make_partitioner
 from geocell.partitioners.h3 import h3_indexes
 from geocell.partitioners.partitioner import sorted_places
@@ -125,7 +125,7 @@ def s2_ids_case(kind: str, n: int, k: int) -> dict[str, Any]:
     del kind, k
     import s2cell
 
-    from geocell.geodesy import latlon_from_unit
+    from geocell.geo.geodesy import latlon_from_unit
     from geocell.partitioners.s2ids import s2_ids, s2_parents
 
     rng = np.random.default_rng(0)

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from geocell.blocks import MIN_STEPS
-from geocell.geodesy import EARTH_RADIUS_KM, distance_km
-from geocell.locations import Locations
-from geocell.losses import class_weights
-from geocell.metrics import balscore_of
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
+from geocell.heads.fit_config import FitConfig
+from geocell.metrics.outcomes import balscore_of
 from geocell.partitioners.base import Partition
-from geocell.recipe import FitConfig
-from geocell.step import learning_rate
+from geocell.training.blocks import MIN_STEPS
+from geocell.training.losses import class_weights
+from geocell.training.stepper import learning_rate
 
 
 def fit_plain(train: Locations, val: Locations, partition: Partition, config: FitConfig) -> nn.Module:

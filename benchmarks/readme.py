@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import readme_heads
 from benchmarks.common import read_results
-from geocell.recipe import read_recipe
+from geocell.heads.fit_config import read_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from geocell.geodesy import distance_km
-from geocell.locations import EncoderInfo, Locations
-from geocell.metrics import RADII_KM, balscore_of, within_shares
+from geocell.features.locations import EncoderInfo, Locations
+from geocell.geo.geodesy import distance_km
+from geocell.heads.fit_config import FitConfig
+from geocell.metrics.outcomes import RADII_KM, balscore_of, within_shares
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partitioner
-from geocell.recipe import FitConfig
 
 ENCODER = EncoderInfo("efficientnet-lite0", "0.1.0", "mean_of_last_feature_map", 1280, 224, "short side 256, crop 224")
 VALIDATION_SHARE = 0.12
@@ -69,8 +69,8 @@ def cross_validate(locations: Locations, answer: Answer) -> dict[str, float]:
 
 def head_answer(partitioner: Partitioner, config: FitConfig) -> Answer:
     """Return the answers of a head fitted on a partition of the training and validation locations."""
-    from geocell.decoders import decode
-    from geocell.fit import fit_head
+    from geocell.decoders.base import decode
+    from geocell.training.fit import fit_head
 
     def answer(train: Locations, val: Locations, test: Locations) -> NDArray[np.float64]:
         partition = partitioner.fit(np.concatenate((train.latlon, val.latlon)))

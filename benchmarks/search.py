@@ -26,13 +26,13 @@ from benchmarks.ablation_cases import DEFAULT, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations
-from geocell.comparison import compare
-from geocell.fit import fit_head
-from geocell.head import Head
-from geocell.locations import Locations
-from geocell.metrics import score
+from geocell.evaluation.comparison import compare
+from geocell.features.locations import Locations
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.head import Head
+from geocell.metrics.outcomes import score
 from geocell.partitioners import H3Partitioner
-from geocell.recipe import FitConfig
+from geocell.training.fit import fit_head
 
 SEARCHED = ("lr", "weight_decay", "dropout", "batch_size")
 DEFAULTS = {item.name: item.default for item in fields(FitConfig) if item.name in SEARCHED}

@@ -19,14 +19,14 @@ import numpy as np
 from benchmarks.common import conditions, finish, parse_flags
 from benchmarks.partition_recipes import street_view
 from benchmarks.readme import ROOT
-from geocell.comparison import compare
-from geocell.fit import fit_head
-from geocell.geodesy import EARTH_RADIUS_KM, unit_vectors
-from geocell.head import Head
-from geocell.locations import EncoderInfo, Locations
-from geocell.metrics import score
+from geocell.evaluation.comparison import compare
+from geocell.features.locations import EncoderInfo, Locations
+from geocell.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
+from geocell.heads.fit_config import FitConfig, read_recipe
+from geocell.heads.head import Head
+from geocell.metrics.outcomes import score
 from geocell.partitioners import H3Partitioner
-from geocell.recipe import FitConfig, read_recipe
+from geocell.training.fit import fit_head
 
 DIM = 192
 JITTER_DEGREES = 0.02

@@ -7,15 +7,10 @@ or scikit-learn.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from geocell._version import __version__
 
 if TYPE_CHECKING:
-    from geocell.audit import Audit as Audit
-    from geocell.cache import FeatureCache as FeatureCache
-    from geocell.comparison import Comparison as Comparison
-    from geocell.comparison import compare as compare
-    from geocell.decoders import decode as decode
-    from geocell.downloads import Downloads as Downloads
+    from geocell.decoders.base import decode as decode
     from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
     from geocell.encoders import Encoder as Encoder
@@ -24,18 +19,23 @@ if TYPE_CHECKING:
     from geocell.encoders import load_encoder as load_encoder
     from geocell.encoding import encode as encode
     from geocell.encoding import import_features as import_features
-    from geocell.ensemble import Ensemble as Ensemble
-    from geocell.ensemble import average_heads as average_heads
-    from geocell.ensemble import load_ensemble as load_ensemble
-    from geocell.fit import fit_head as fit_head
-    from geocell.geodesy import distance_km as distance_km
-    from geocell.geolocator import Geolocator as Geolocator
-    from geocell.head import Head as Head
-    from geocell.head_files import load_head as load_head
-    from geocell.locations import EncoderInfo as EncoderInfo
-    from geocell.locations import Locations as Locations
-    from geocell.metrics import balscore as balscore
-    from geocell.metrics import score as score
+    from geocell.evaluation.audit import Audit as Audit
+    from geocell.evaluation.comparison import Comparison as Comparison
+    from geocell.evaluation.comparison import compare as compare
+    from geocell.features import FeatureCache as FeatureCache
+    from geocell.features.locations import EncoderInfo as EncoderInfo
+    from geocell.features.locations import Locations as Locations
+    from geocell.geo.geodesy import distance_km as distance_km
+    from geocell.heads.ensemble import Ensemble as Ensemble
+    from geocell.heads.ensemble import average_heads as average_heads
+    from geocell.heads.ensemble import load_ensemble as load_ensemble
+    from geocell.heads.fit_config import FitConfig as FitConfig
+    from geocell.heads.folder import load_head as load_head
+    from geocell.heads.head import Head as Head
+    from geocell.images.downloads import Downloads as Downloads
+    from geocell.metrics.outcomes import balscore as balscore
+    from geocell.metrics.outcomes import score as score
+    from geocell.metrics.scores import Scores as Scores
     from geocell.partitioners.base import OUTSIDE as OUTSIDE
     from geocell.partitioners.base import Partition as Partition
     from geocell.partitioners.h3 import H3Partitioner as H3Partitioner
@@ -47,37 +47,37 @@ if TYPE_CHECKING:
     from geocell.partitioners.quadtree import QuadtreePartitioner as QuadtreePartitioner
     from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
-    from geocell.prediction import Prediction as Prediction
-    from geocell.prediction import Predictions as Predictions
-    from geocell.publish import pull_head as pull_head
-    from geocell.publish import push_head as push_head
-    from geocell.recipe import FitConfig as FitConfig
-    from geocell.scores import Scores as Scores
-    from geocell.splits import Splits as Splits
-    from geocell.splits import make_splits as make_splits
-    from geocell.splits import split as split
+    from geocell.prediction.geolocator import Geolocator as Geolocator
+    from geocell.prediction.predictions import Prediction as Prediction
+    from geocell.prediction.predictions import Predictions as Predictions
+    from geocell.publishing.push import pull_head as pull_head
+    from geocell.publishing.push import push_head as push_head
+    from geocell.splits.splits import Splits as Splits
+    from geocell.splits.splits import make_splits as make_splits
+    from geocell.splits.splits import split as split
     from geocell.sweeps.plan import SweepConfig as SweepConfig
     from geocell.sweeps.run import sweep as sweep
+    from geocell.training.fit import fit_head as fit_head
     from geocell.views import ColumnNames as ColumnNames
     from geocell.views import ViewTable as ViewTable
     from geocell.views import read_views as read_views
 
 _HOMES = {
-    "audit": ("Audit",),
-    "cache": ("FeatureCache",),
-    "comparison": ("Comparison", "compare"),
-    "decoders": ("decode",),
-    "downloads": ("Downloads",),
+    "evaluation.audit": ("Audit",),
+    "features": ("FeatureCache",),
+    "evaluation.comparison": ("Comparison", "compare"),
+    "decoders.base": ("decode",),
+    "images.downloads": ("Downloads",),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
-    "ensemble": ("Ensemble", "average_heads", "load_ensemble"),
-    "fit": ("fit_head",),
-    "geodesy": ("distance_km",),
-    "geolocator": ("Geolocator",),
-    "head": ("Head",),
-    "head_files": ("load_head",),
-    "locations": ("EncoderInfo", "Locations"),
-    "metrics": ("balscore", "score"),
+    "heads.ensemble": ("Ensemble", "average_heads", "load_ensemble"),
+    "training.fit": ("fit_head",),
+    "geo.geodesy": ("distance_km",),
+    "prediction.geolocator": ("Geolocator",),
+    "heads.head": ("Head",),
+    "heads.folder": ("load_head",),
+    "features.locations": ("EncoderInfo", "Locations"),
+    "metrics.outcomes": ("balscore", "score"),
     "partitioners.base": ("OUTSIDE", "Partition"),
     "partitioners.h3": ("H3Partitioner",),
     "partitioners.h3_adaptive": ("H3AdaptivePartitioner",),
@@ -88,11 +88,11 @@ _HOMES = {
     "partitioners.quadtree": ("QuadtreePartitioner",),
     "partitioners.s2": ("S2Partitioner",),
     "partitioners.semantic": ("SemanticPartitioner",),
-    "prediction": ("Prediction", "Predictions"),
-    "publish": ("pull_head", "push_head"),
-    "recipe": ("FitConfig",),
-    "scores": ("Scores",),
-    "splits": ("Splits", "make_splits", "split"),
+    "prediction.predictions": ("Prediction", "Predictions"),
+    "publishing.push": ("pull_head", "push_head"),
+    "heads.fit_config": ("FitConfig",),
+    "metrics.scores": ("Scores",),
+    "splits.splits": ("Splits", "make_splits", "split"),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),
     "views": ("ColumnNames", "ViewTable", "read_views"),

@@ -3,8 +3,8 @@
 import numpy as np
 import shapely
 
-from geocell.geodesy import EARTH_RADIUS_KM, latlon_from_unit
-from geocell.shapes import Geometries
+from geocell.geo.geodesy import EARTH_RADIUS_KM, latlon_from_unit
+from geocell.geo.shapes import Geometries
 
 SPHERE_KM2 = 4 * np.pi * EARTH_RADIUS_KM**2
 

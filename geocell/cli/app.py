@@ -16,7 +16,7 @@ from typing import Any, get_args
 from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
-from geocell import __version__
+from geocell._version import __version__
 from geocell.cli import caches, experiments, features, heads, partitions, publish
 from geocell.cli.output import UsageError
 from geocell.partitioners import read_partition_recipe
@@ -53,7 +53,7 @@ def _recipe_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCol
         return
     path = Path(typed[-1])
     if section == "fit":
-        from geocell.recipe import read_recipe
+        from geocell.heads.fit_config import read_recipe
 
         values = read_recipe(path).get("fit", {})
     else:

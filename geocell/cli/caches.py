@@ -11,7 +11,7 @@ from geocell.cli.output import emit, read_table
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
-    from geocell.cache import FeatureCache
+    from geocell.features import FeatureCache
 
 Flat = Parameter(name="*")
 
@@ -50,7 +50,7 @@ def import_(
         json: print one JSON object.
     """
     from geocell.encoding import import_features
-    from geocell.locations import EncoderInfo
+    from geocell.features.locations import EncoderInfo
 
     views = None if table is None else read_table(table, columns, images_optional=True)
     info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)
@@ -64,7 +64,7 @@ def info(cache: str, /, *, json: bool = False) -> None:
         cache: its folder, or a URL that fsspec knows (s3://…).
         json: print one JSON object.
     """
-    from geocell.cache import FeatureCache
+    from geocell.features import FeatureCache
 
     emit_cache(FeatureCache.open(cache), json)
 
@@ -76,7 +76,7 @@ def verify(cache: str, /, *, json: bool = False) -> None:
         cache: its folder, or a URL that fsspec knows (s3://…).
         json: print one JSON object.
     """
-    from geocell.cache import verify_cache
+    from geocell.features import verify_cache
 
     damages = verify_cache(cache)
     text = "\n".join(damages) or f"{cache}: every shard has its checksum, and every view its status"
@@ -95,7 +95,7 @@ def merge(caches: tuple[Path, ...], /, *, out: Path, overwrite: bool = False, js
         overwrite: replace an existing cache.
         json: print one JSON object.
     """
-    from geocell.cache import merge_caches
+    from geocell.features import merge_caches
 
     emit_cache(merge_caches(caches, out, overwrite=overwrite), json)
 

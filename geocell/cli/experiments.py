@@ -32,8 +32,8 @@ def compare(
         decode: decoder, centroid, mean or offset, for both.
         json: print one JSON object.
     """
-    from geocell.comparison import compare as compare_heads
-    from geocell.decoders import require_decoder
+    from geocell.decoders.base import require_decoder
+    from geocell.evaluation.comparison import compare as compare_heads
 
     with usage_errors():
         require_decoder(decode)
@@ -77,7 +77,7 @@ def sweep(
         device: device of every fit, instead of its own.
         json: print one JSON object.
     """
-    from geocell.devices import choose_device
+    from geocell.compute.devices import choose_device
     from geocell.sweeps.plan import SweepConfig
     from geocell.sweeps.run import sweep as run_sweep
 

@@ -12,11 +12,11 @@ from cyclopts import Parameter
 
 from geocell.cli.caches import emit_cache
 from geocell.cli.output import UsageError, emit, note, read_table, usage_errors
-from geocell.downloads import Downloads
+from geocell.images.downloads import Downloads
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
-    from geocell.cache import FeatureCache
+    from geocell.features import FeatureCache
 
 Flat = Parameter(name="*")
 
@@ -78,13 +78,13 @@ def encode(
         strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
-    from geocell.cache import require_cache_or_nothing
-    from geocell.devices import choose_device, choose_dtype, process_rank
+    from geocell.compute.devices import choose_device, choose_dtype, process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings
-    from geocell.encoding.processes import encode_on_devices, parse_devices
+    from geocell.encoding.multi_device import encode_on_devices, parse_devices
     from geocell.encoding.ray_engine import encode_with_ray
+    from geocell.features import require_cache_or_nothing
     from geocell.files import as_place
 
     with usage_errors():
@@ -124,8 +124,8 @@ def encode(
 
 def _pinned_revision(out: Path, encoder: str) -> str | None:
     """Return the commit with which a cache of this encoder was begun, so that a branch that moved changes nothing."""
-    from geocell.cache import Manifest
     from geocell.encoders import hub_id
+    from geocell.features import Manifest
 
     if not (out / "cache.json").is_file():
         return None
@@ -169,9 +169,9 @@ def split(
         overwrite: replace an existing file.
         json: print one JSON object.
     """
-    from geocell.cache import FeatureCache
+    from geocell.features import FeatureCache
     from geocell.files import require_new
-    from geocell.splits import leak_report, make_splits, require_draw, splits_from_column
+    from geocell.splits.splits import leak_report, make_splits, require_draw, splits_from_column
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)

@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
-from geocell.logs import LogTo, open_log
-from geocell.recipe import FitConfig
+from geocell.heads.fit_config import FitConfig
+from geocell.training.loggers import LogTo, open_log
 
 Flat = Parameter(name="*")
 
@@ -49,9 +49,9 @@ def fit_head(
     """
     del recipe  # read before, as the defaults of the flags
     from geocell.files import require_new
-    from geocell.fit import fit_head as fit
     from geocell.partitioners.base import Partition
-    from geocell.splits import Splits
+    from geocell.splits.splits import Splits
+    from geocell.training.fit import fit_head as fit
 
     overwrite = overwrite or resume  # an interrupt leaves the best head so far
     require_new(out, overwrite)
@@ -116,7 +116,7 @@ def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False
         title: what stands above; the head's name otherwise.
         json: print one JSON object.
     """
-    from geocell.maps.history import draw_history
+    from geocell.plots.history_chart import draw_history
 
     loaded, _ = open_head(head)
     best = int(loaded.training.get("best_epoch", 0))
@@ -137,8 +137,8 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
         overwrite: replace an existing head.
         json: print one JSON object.
     """
-    from geocell.ensemble import average_heads
     from geocell.files import require_new
+    from geocell.heads.ensemble import average_heads
 
     require_new(out, overwrite)
     head = average_heads([open_head(name)[0] for name in heads])
@@ -173,12 +173,12 @@ def score(
         out: file to write instead.
         json: print one JSON object.
     """
-    from geocell.decoders import require_decoder
-    from geocell.devices import choose_device
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.base import require_decoder
     from geocell.files import write_json
-    from geocell.head_files import read_card
-    from geocell.metrics import score as score_locations
-    from geocell.report import score_table
+    from geocell.heads.folder import read_card
+    from geocell.metrics.outcomes import score as score_locations
+    from geocell.reports.text import score_table
 
     with usage_errors():
         require_decoder(decode)
@@ -227,13 +227,13 @@ def predict(
         overwrite: replace an existing file.
         json: print one JSON object.
     """
-    from geocell.devices import choose_device
+    from geocell.compute.devices import choose_device
     from geocell.encoders import encoder_for
     from geocell.files import require_new
-    from geocell.geolocator import Geolocator, is_address
-    from geocell.prediction import require_answer
-    from geocell.prediction_files import require_prediction_file
-    from geocell.report import prediction_text
+    from geocell.prediction.files import require_prediction_file
+    from geocell.prediction.geolocator import Geolocator, is_address
+    from geocell.prediction.predictions import require_answer
+    from geocell.reports.text import prediction_text
 
     with usage_errors():
         require_answer(top_k, decode)

@@ -15,11 +15,11 @@ from geocell.views import ColumnNames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from geocell.downloads import Downloads
-    from geocell.geodesy import Floats
-    from geocell.head import Head
-    from geocell.head_files import HeadPlace
-    from geocell.locations import Locations
+    from geocell.features.locations import Locations
+    from geocell.geo.geodesy import Floats
+    from geocell.heads.folder import HeadPlace
+    from geocell.heads.head import Head
+    from geocell.images.downloads import Downloads
     from geocell.views import ViewTable
 
 
@@ -128,7 +128,7 @@ class Source:
 
 def open_head(name: str) -> tuple[Head, HeadPlace]:
     """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
-    from geocell.head_files import find_head, load_head
+    from geocell.heads.folder import find_head, load_head
 
     place = find_head(name)
     if place.remark:
@@ -145,8 +145,8 @@ def split_name(splits: Path | None, split: str | None, usual: str) -> str:
 
 def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: bool = True) -> Locations:
     """Return the locations of a cache, or of one of its splits, with their features in memory or on the disk."""
-    from geocell.cache import FeatureCache
-    from geocell.splits import Splits
+    from geocell.features import FeatureCache
+    from geocell.splits.splits import Splits
 
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
     if splits is None:

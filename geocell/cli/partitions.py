@@ -87,8 +87,8 @@ def export(partition: Path, out: Path, /, *, json: bool = False) -> None:
         out: .geojson, or .parquet for GeoParquet; an existing file is replaced.
         json: print one JSON object.
     """
-    from geocell.cells_geometry import export_cells
     from geocell.partitioners.base import Partition
+    from geocell.partitioners.cell_polygons import export_cells
 
     loaded = Partition.load(partition)
     export_cells(loaded, out)
@@ -117,8 +117,8 @@ def plot(
         bbox: south, west, north, east in degrees; the box around the training locations otherwise.
         json: print one JSON object.
     """
-    from geocell.maps import draw_cells
     from geocell.partitioners.base import Partition
+    from geocell.plots import draw_cells
 
     loaded = Partition.load(partition)
     draw_cells(out, loaded, title, bbox=bbox, caption=caption)
@@ -149,10 +149,10 @@ def audit(
         plot: picture of the ceilings against the number of cells, PNG or SVG by its suffix.
         json: print one JSON object, which has the ceilings of every country where they are known.
     """
-    from geocell.audit import DIM
-    from geocell.audit import audit as audit_partition
+    from geocell.evaluation.audit import DIM
+    from geocell.evaluation.audit import audit as audit_partition
     from geocell.partitioners.base import Partition
-    from geocell.report import audit_table, country_table
+    from geocell.reports.text import audit_table, country_table
 
     if dim is not None and dim < 1:
         raise UsageError(f"dim must be at least 1, got {dim}.")
@@ -164,7 +164,7 @@ def audit(
     if by_country:
         text = f"{text}\n\n{country_table(rows)}"
     if plot is not None:
-        from geocell.maps import draw_audits
+        from geocell.plots import draw_audits
 
         draw_audits(plot, rows)
     emit({"audits": rows}, text, json)

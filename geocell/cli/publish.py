@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.card_metadata import CardSettings
 from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.heads.card_metadata import CardSettings
 
 if TYPE_CHECKING:
-    from geocell.publish import Publication
+    from geocell.publishing.push import Publication
 
 Flat = Parameter(name="*")
 
@@ -45,8 +45,8 @@ def push(
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         json: print one JSON object.
     """
-    from geocell.hub_names import HubName
-    from geocell.publish import push_head
+    from geocell.hub.names import HubName
+    from geocell.publishing.push import push_head
 
     if revision is not None and "@" in repo:
         raise UsageError(f"expected the branch once, got {repo} and --revision {revision}: leave one of them out.")
@@ -84,8 +84,8 @@ def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json
         overwrite: replace an existing folder.
         json: print one JSON object.
     """
-    from geocell.hub_names import HubName
-    from geocell.publish import pull_head
+    from geocell.hub.names import HubName
+    from geocell.publishing.push import pull_head
 
     with usage_errors():
         HubName.parse(repo)
@@ -125,8 +125,8 @@ def import_(
     """
     from geocell.encoders import load_encoder
     from geocell.files import require_new
-    from geocell.hub_names import HubName
-    from geocell.published import fetch_published, import_head, published_files
+    from geocell.hub.names import HubName
+    from geocell.publishing.checkpoints import fetch_published, import_head, published_files
 
     require_new(out, overwrite)
     if head is None and cells is None:

@@ -4,7 +4,7 @@ An encoder turns images into features in two steps, so that the first can run in
 image an (H, W, 3) array of bytes, and calling the encoder makes a batch of those (B, D) features.
 """
 
-from geocell.encoders.averaged import AveragedEncoder
+from geocell.encoders.augmented import AveragedEncoder
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.loading import check_encoder_settings, encoder_for, load_encoder
 from geocell.encoders.protocol import Encoder

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from geocell.devices import choose_device, choose_dtype
+from geocell.compute.devices import choose_device, choose_dtype
 from geocell.encoders.processors import DRAFT
-from geocell.locations import EncoderInfo
-from geocell.torch_encoder import TorchEncoder
-from geocell.transforms import Normalisation, PillowTransform
+from geocell.encoders.torch_encoder import TorchEncoder
+from geocell.features.locations import EncoderInfo
+from geocell.images.transforms import Normalisation, PillowTransform
 
 if TYPE_CHECKING:
     import torch

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from geocell.encoders.averaged import AveragedEncoder, check_views, split_pooling
+from geocell.encoders.augmented import AveragedEncoder, check_views, split_pooling
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
 from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder
-from geocell.locations import EncoderInfo
+from geocell.features.locations import EncoderInfo
 
 
 def load_encoder(

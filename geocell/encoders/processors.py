@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from geocell.files import canonical_json
-from geocell.transforms import (
+from geocell.images.transforms import (
     Normalisation,
     PillowTransform,
     Transform,

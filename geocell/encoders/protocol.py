@@ -8,8 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.locations import EncoderInfo
-from geocell.transforms import Transform
+from geocell.features.locations import EncoderInfo
+from geocell.images.transforms import Transform
 
 
 @runtime_checkable

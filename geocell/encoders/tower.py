@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.devices import choose_device, choose_dtype
+from geocell.compute.devices import choose_device, choose_dtype
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
 from geocell.encoders.processors import load_processor
-from geocell.locations import EncoderInfo
-from geocell.torch_encoder import TorchEncoder
+from geocell.encoders.torch_encoder import TorchEncoder
+from geocell.features.locations import EncoderInfo
 
 if TYPE_CHECKING:
     import torch

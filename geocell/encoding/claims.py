@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from geocell.cache import require_cache_or_nothing, shard_path
-from geocell.devices import process_count, process_rank
+from geocell.compute.devices import process_count, process_rank
+from geocell.features import require_cache_or_nothing, shard_path
 from geocell.files import is_local
 
 _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time

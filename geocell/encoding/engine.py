@@ -11,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.cache import (
+from geocell.compute.devices import process_rank
+from geocell.encoding.claims import claims_of, folder_lock, require_alone
+from geocell.encoding.decode_pool import DecodePool, default_workers
+from geocell.encoding.shard_encoder import Shard, ShardEncoder
+from geocell.features import (
     SHARD_ROWS,
     FeatureCache,
     Manifest,
@@ -22,13 +26,9 @@ from geocell.cache import (
     shard_version,
     write_shard,
 )
-from geocell.devices import process_rank
-from geocell.encoding.claims import claims_of, folder_lock, require_alone
-from geocell.encoding.images import Loader, load_pixels, pillow_silenced
-from geocell.encoding.pool import DecodePool, default_workers
-from geocell.encoding.shards import Shard, ShardEncoder
+from geocell.features.locations import EncoderInfo
 from geocell.files import as_place
-from geocell.locations import EncoderInfo
+from geocell.images.loading import Loader, load_pixels, pillow_silenced
 from geocell.views import ViewTable, read_views
 
 if TYPE_CHECKING:

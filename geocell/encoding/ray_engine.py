@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.cache import SHARD_ROWS, FeatureCache, write_shard
+from geocell.encoding.decode_pool import DecodePool
 from geocell.encoding.engine import IMAGE_TIMEOUT, begin_or_go_on, end
-from geocell.encoding.images import Loader
-from geocell.encoding.pool import DecodePool
-from geocell.encoding.shards import Shard, ShardEncoder
+from geocell.encoding.shard_encoder import Shard, ShardEncoder
+from geocell.features import SHARD_ROWS, FeatureCache, write_shard
 from geocell.files import as_place
-from geocell.image_sources import ImageSource
+from geocell.images.loading import Loader
+from geocell.images.sources import ImageSource
 from geocell.views import ViewTable
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from geocell.encoding.images import Loader
+from geocell.images.loading import Loader
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
 READY = "ready"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from geocell.files import FORMAT, canonical_json, new_folder, read_json, reading, require_types, write_json
-from geocell.geodesy import Floats, as_latlon, unit_vectors
+from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
@@ -24,7 +24,7 @@ from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_lat
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-    from geocell.audit import Audit
+    from geocell.evaluation.audit import Audit
 
 __all__ = ["OUTSIDE", "Assignment", "Partition"]
 
@@ -215,8 +215,8 @@ class Partition:
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
     def audit(self, latlon: ArrayLike, countries: ArrayLike | None = None) -> Audit:
-        """Return what a head on this partition could reach at best on (P, 2) degrees; see `geocell.audit`."""
-        from geocell.audit import audit
+        """Return what a head on this partition could reach at best on (P, 2) degrees; see `geocell.evaluation.audit`."""
+        from geocell.evaluation.audit import audit
 
         return audit(self, latlon, countries)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geocell.files import read_json
-from geocell.geodesy import Floats, as_latlon
+from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.merging import Ints
 
 INFO_FILE = "geocell_info.json"

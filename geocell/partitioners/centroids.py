@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from geocell.geodesy import (
+from geocell.geo.geodesy import (
     Floats,
     distance_km,
     distance_matrix_km,

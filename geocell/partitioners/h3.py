@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
-from geocell.shapes import Geometries, great_circle_polygons
 
 _CHUNK = 1 << 20  # rows turned into Python floats at a time
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, areas_km2, great_circle_polygons
 from geocell.partitioners.h3 import h3_centres, h3_indexes, h3_parents, h3_polygons, h3_resolutions
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, level_of
-from geocell.shapes import Geometries, areas_km2, great_circle_polygons
 
 Indexes = NDArray[np.uint64]
 

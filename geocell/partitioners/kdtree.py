@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import Level, RawAssignment, Rule, level_of
-from geocell.shapes import Geometries, box_polygons
 
 _LEAF, _LAT, _LON = -1, 0, 1
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
+from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
+from geocell.geo.shapes import Geometries
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon, workers_for
 from geocell.partitioners.s2ids import s2_ids
 from geocell.partitioners.voronoi import voronoi_polygons
-from geocell.shapes import Geometries
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

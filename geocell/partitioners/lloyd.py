@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.rule import workers_for
 

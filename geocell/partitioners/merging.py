@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
 
 Ints = NDArray[np.int64]
 

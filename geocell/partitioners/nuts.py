@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.polygons import LayerPartitioner, PolygonRule
 from geocell.partitioners.rule import Level, Rule, level_of

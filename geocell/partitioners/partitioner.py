@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.geodesy import Floats, as_latlon, unit_vectors
+from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.base import Partition
 from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
 from geocell.partitioners.merging import Ints, merge_small_cells

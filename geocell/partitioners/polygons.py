@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from geocell.files import read_json, reading, write_json
-from geocell.geodesy import Floats, chord_from_km, swap_latlon_to_xy, unit_vectors
+from geocell.geo.geodesy import Floats, chord_from_km, swap_latlon_to_xy, unit_vectors
+from geocell.geo.shapes import Geometries
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, level_of
-from geocell.shapes import Geometries
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree

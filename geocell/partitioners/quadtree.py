@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.kdtree import bounds, east_of, median_threshold, widest_gap
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, level_of
-from geocell.shapes import Geometries, box_polygons
 
 _WORLD = (-90.0, 0.0, 90.0, 360.0)  # south, west, north, east; longitudes eastward from the cut
 

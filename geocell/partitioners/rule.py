@@ -10,9 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, areas_km2
 from geocell.partitioners.merging import Ints
-from geocell.shapes import Geometries, areas_km2
 
 Bools = NDArray[np.bool_]
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from geocell.geodesy import Floats
+from geocell.geo.geodesy import Floats
+from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
@@ -25,7 +26,6 @@ from geocell.partitioners.s2ids import (
     s2_ranges,
     s2_token,
 )
-from geocell.shapes import Geometries, great_circle_polygons
 
 
 @dataclass(frozen=True, eq=False)

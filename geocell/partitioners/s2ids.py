@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
+from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.partitioners.merging import Ints
 
 Ids = NDArray[np.uint64]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geodesy import Floats, latlon_from_unit, unit_vectors
-from geocell.shapes import GRID, Geometries, great_circle_polygons, only_polygons
+from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
+from geocell.geo.shapes import GRID, Geometries, great_circle_polygons, only_polygons
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

@@ -14,16 +14,16 @@ import numpy as np
 from tqdm import tqdm
 
 from geocell.files import FORMAT, read_json, write_json
-from geocell.recipe import FitConfig
+from geocell.heads.fit_config import FitConfig
 
 if TYPE_CHECKING:
-    from geocell.cache import FeatureCache
     from geocell.encoders import Encoder
-    from geocell.geodesy import Floats
-    from geocell.head import Head
-    from geocell.locations import Locations
+    from geocell.features import FeatureCache
+    from geocell.features.locations import Locations
+    from geocell.geo.geodesy import Floats
+    from geocell.heads.head import Head
     from geocell.partitioners.base import Partition
-    from geocell.prediction import Prediction
+    from geocell.prediction.predictions import Prediction
 
 MARK = "quickstart.json"
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -81,7 +81,7 @@ class Road:
 
     def text(self) -> str:
         """Return what the terminal shows at the end."""
-        from geocell.report import prediction_text, score_table
+        from geocell.reports.text import prediction_text, score_table
 
         answer = {
             **self.prediction.to_dict(),
@@ -153,7 +153,7 @@ class _Run:
         from geocell.encoders import LITE0, load_encoder
         from geocell.encoding import encode
         from geocell.quickstart.world import make_world
-        from geocell.splits import NAMES, make_splits, nearest_km
+        from geocell.splits.splits import NAMES, make_splits, nearest_km
 
         images = self.out / "world"
         self._stage("drawing images")
@@ -177,7 +177,7 @@ class _Run:
         return self._ask(heads[best], self.out / "heads" / best, cache, test, encoder, rows, picture, nearest)
 
     def _partitions(self, latlon: Floats) -> dict[str, Partition]:
-        from geocell.outlines import write_nuts0
+        from geocell.geo.countries import write_nuts0
         from geocell.partitioners import H3Partitioner, KDTreePartitioner, KMeansPartitioner, NUTSPartitioner
 
         boundaries = write_nuts0(self.out / "boundaries.geojson")
@@ -197,8 +197,8 @@ class _Run:
     ) -> tuple[tuple[dict[str, Any], ...], dict[str, Head]]:
         from dataclasses import replace
 
-        from geocell.fit import fit_head
-        from geocell.metrics import score
+        from geocell.metrics.outcomes import score
+        from geocell.training.fit import fit_head
 
         self._stage("partitioning")
         rows: list[dict[str, Any]] = []
@@ -216,8 +216,8 @@ class _Run:
         return tuple(rows), heads
 
     def _draw(self, rows: tuple[dict[str, Any], ...], heads: Mapping[str, Head], test: Locations) -> Path:
-        from geocell.decoders import decode
-        from geocell.maps import MapPanel, draw_maps
+        from geocell.decoders.base import decode
+        from geocell.plots import MapPanel, draw_maps
 
         panels = []
         for row in rows[len(FITS) - 1 :: len(FITS)]:  # the last stage of every partition
@@ -242,9 +242,9 @@ class _Run:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
         from dataclasses import replace
 
-        from geocell.decoders import decode
-        from geocell.geodesy import distance_km
-        from geocell.geolocator import Geolocator
+        from geocell.decoders.base import decode
+        from geocell.geo.geodesy import distance_km
+        from geocell.prediction.geolocator import Geolocator
 
         errors = distance_km(decode("centroid", head.posterior(test), head.partition.centroids), test.latlon)
         middle = int(errors.argsort(kind="stable")[len(errors) // 2])

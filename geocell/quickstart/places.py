@@ -12,8 +12,8 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from geocell.geodesy import chord_from_km, unit_vectors
-from geocell.outlines import country_outlines
+from geocell.geo.countries import country_outlines
+from geocell.geo.geodesy import chord_from_km, unit_vectors
 
 BOX: tuple[float, float, float, float] = (34.4, -11.0, 71.3, 34.0)
 """South, west, north, east of the towns in degrees."""

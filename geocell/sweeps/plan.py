@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geocell.decoders import require_decoder
+from geocell.decoders.base import require_decoder
 from geocell.files import read_recipe_tables
-from geocell.recipe import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
 
 RECIPE_FILE = "recipe.toml"
 SWEEP_KEYS = ("partitions", "seeds")

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from geocell.files import FORMAT, read_json, reading, write_text
-from geocell.head_config import CONFIG_FILE
-from geocell.head_files import SCORES_FILE
-from geocell.intervals import INTERVAL
-from geocell.metrics import RADII_KM
-from geocell.scores import Scores
+from geocell.heads.config_file import CONFIG_FILE
+from geocell.heads.folder import SCORES_FILE
+from geocell.metrics.intervals import INTERVAL
+from geocell.metrics.outcomes import RADII_KM
+from geocell.metrics.scores import Scores
+from geocell.reports.tables import ABSENT, percent, text_table
 from geocell.sweeps.plan import Fit, Row
-from geocell.tables import ABSENT, percent, text_table
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
@@ -134,7 +134,7 @@ class SweepResult:
         Raises:
             ImportError: when matplotlib is not installed.
         """
-        from geocell.maps import draw_sweep
+        from geocell.plots import draw_sweep
 
         return draw_sweep(self.out / PLOT_FILE, self.summary(), self.results(), caption=self.note())
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from geocell.decoders import require_decoder
-from geocell.devices import choose_device
+from geocell.compute.devices import choose_device
+from geocell.decoders.base import require_decoder
 from geocell.files import FORMAT, read_json, write_json
-from geocell.head_config import CONFIG_FILE
+from geocell.heads.config_file import CONFIG_FILE
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows
-from geocell.sweeps.pool import Data, Setup, run_here, run_in_processes
 from geocell.sweeps.results import SweepResult, read_fit
+from geocell.sweeps.workers import Data, Setup, run_here, run_in_processes
 
 MANIFEST_FILE = "sweep.json"
 

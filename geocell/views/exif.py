@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from geocell.geodesy import as_latlon
-from geocell.image_sources import FileImages
+from geocell.geo.geodesy import as_latlon
+from geocell.images.sources import FileImages
 from geocell.views.table import ViewTable, make_table
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.image_sources import (
+from geocell.images.parquet_rows import open_remote
+from geocell.images.sources import (
     MEMBER,
     DatasetImages,
     FileImages,
@@ -16,7 +17,6 @@ from geocell.image_sources import (
     join,
     load_saved_dataset,
 )
-from geocell.parquet_rows import open_remote
 from geocell.views.columns import ColumnNames
 
 if TYPE_CHECKING:

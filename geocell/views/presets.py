@@ -20,7 +20,7 @@ from geocell.views.columns import ColumnNames, PresetName
 if TYPE_CHECKING:
     import pandas as pd
 
-    from geocell.geodesy import Floats
+    from geocell.geo.geodesy import Floats
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def land_share(latlon: Floats) -> float:
     """Return the share of points on land, by the outlines of countries (1:50m)."""
     import shapely
 
-    from geocell.outlines import country_outlines
+    from geocell.geo.countries import country_outlines
 
     tree = shapely.STRtree(country_outlines().geometry.to_numpy())
     inside = tree.query(shapely.points(latlon[:, 1], latlon[:, 0]), predicate="within")[0]

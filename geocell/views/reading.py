@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from geocell.downloads import Downloads, is_http
-from geocell.image_sources import FileImages, ImageSource, join
+from geocell.images.downloads import Downloads, is_http
+from geocell.images.sources import FileImages, ImageSource, join
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
+from geocell.views.discovery import IMAGE_SUFFIXES, find_files
 from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
-from geocell.views.places import IMAGE_SUFFIXES, find_files
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table
 from geocell.views.webdataset import read_shards

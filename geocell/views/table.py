@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import (
+from geocell.geo.geodesy import (
     Floats,
     as_latlon,
     grouped_coordinates,
@@ -19,7 +19,7 @@ from geocell.geodesy import (
     unit_distance_km,
     unit_vectors,
 )
-from geocell.image_sources import FileImages, ImageSource
+from geocell.images.sources import FileImages, ImageSource
 from geocell.views.columns import ColumnNames, find_columns
 
 if TYPE_CHECKING:

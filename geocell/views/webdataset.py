@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from geocell.image_sources import MEMBER, TarImages, join
-from geocell.parquet_rows import open_remote
+from geocell.images.parquet_rows import open_remote
+from geocell.images.sources import MEMBER, TarImages, join
 from geocell.views.columns import ColumnNames
 from geocell.views.table import ViewTable, make_table
 

@@ -7,7 +7,7 @@ import pytest
 
 from geocell.encoders import EfficientNetLite0, Encoder, TowerEncoder, encoder_for, load_encoder
 from geocell.encoding import encode
-from geocell.locations import EncoderInfo
+from geocell.features.locations import EncoderInfo
 from tests.worlds import make_clip, make_photos
 
 

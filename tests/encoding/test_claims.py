@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from geocell.cache import FeatureCache, shard_path, shard_problems, write_shard
 from geocell.encoding import encode
 from geocell.encoding.claims import Claims, folder_lock
+from geocell.features import FeatureCache, shard_path, shard_problems, write_shard
 from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image, make_photos
 

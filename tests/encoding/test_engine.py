@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from geocell.encoders import TowerEncoder, load_encoder
-from geocell.encoding import encode, encode_images, images
-from geocell.locations import EncoderInfo
+from geocell.encoding import encode, encode_images
+from geocell.features.locations import EncoderInfo
+from geocell.images import loading as images
 from geocell.views import read_views, table_from_frame
 from tests.encoding.tiny import TinyEncoder, noise
 from tests.worlds import make_clip, make_image, make_photos

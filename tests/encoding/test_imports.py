@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from geocell.encoding import import_features
-from geocell.locations import EncoderInfo
+from geocell.features.locations import EncoderInfo
 from geocell.views import read_views, table_from_frame
 from tests.worlds import make_image
 

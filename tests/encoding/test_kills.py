@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from geocell.cache import verify_cache
 from geocell.encoding import encode
+from geocell.features import verify_cache
 from tests.encoding.tiny import BROKEN, TinyEncoder
 from tests.worlds import make_photos
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from geocell.locations import EncoderInfo
-from geocell.transforms import PillowTransform, Transform
+from geocell.features.locations import EncoderInfo
+from geocell.images.transforms import PillowTransform, Transform
 
 SMALL = PillowTransform((16, 16), None, Image.Resampling.BILINEAR)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocell.geodesy import distance_matrix_km, unit_vectors
+from geocell.geo.geodesy import distance_matrix_km, unit_vectors
 from geocell.partitioners import (
     OUTSIDE,
     H3Partitioner,

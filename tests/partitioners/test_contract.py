@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocell.geodesy import distance_km, distance_matrix_km
+from geocell.geo.geodesy import distance_km, distance_matrix_km
 from geocell.partitioners import (
     OUTSIDE,
     PARTITIONERS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from h3.api import basic_str
 
-from geocell.geodesy import latlon_from_unit
+from geocell.geo.geodesy import latlon_from_unit
 from geocell.partitioners import H3AdaptivePartitioner
 
 WORLD = latlon_from_unit(np.random.default_rng(0).normal(size=(1500, 3)))

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import cKDTree
 from sklearn.cluster import KMeans
 
-from geocell.geodesy import distance_km, distance_matrix_km, latlon_from_unit, spherical_mean, unit_vectors
+from geocell.geo.geodesy import distance_km, distance_matrix_km, latlon_from_unit, spherical_mean, unit_vectors
 from geocell.partitioners import KMeansPartitioner, kmeans, lloyd
 from geocell.partitioners.lloyd import kmeans_centres
 

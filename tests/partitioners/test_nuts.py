@@ -11,7 +11,7 @@ import pytest
 import shapely
 from shapely.geometry import LineString, box
 
-from geocell.geodesy import distance_km
+from geocell.geo.geodesy import distance_km
 from geocell.partitioners import OUTSIDE, NUTSPartitioner, Partition
 
 Regions = Callable[..., Path]

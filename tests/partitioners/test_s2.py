@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import s2cell
 
-from geocell.geodesy import latlon_from_unit
+from geocell.geo.geodesy import latlon_from_unit
 from geocell.partitioners import S2Partitioner
 
 WORLD = latlon_from_unit(np.random.default_rng(0).normal(size=(3000, 3)))

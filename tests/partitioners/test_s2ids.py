@@ -5,7 +5,7 @@ import s2cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocell.geodesy import distance_km, latlon_from_unit, unit_vectors
+from geocell.geo.geodesy import distance_km, latlon_from_unit, unit_vectors
 from geocell.partitioners.s2ids import cell_vertices, s2_centres, s2_ids, s2_levels, s2_parents, s2_ranges, s2_token
 
 Points = np.ndarray

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from geocell.geodesy import distance_km, distance_matrix_km
+from geocell.geo.geodesy import distance_km, distance_matrix_km
 from geocell.partitioners import OUTSIDE, Partition, SemanticPartitioner
 from geocell.partitioners.semantic import voronoi_centres
 

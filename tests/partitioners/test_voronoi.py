@@ -6,9 +6,9 @@ import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from geocell.geodesy import distance_km, latlon_from_unit, unit_vectors
+from geocell.geo.geodesy import distance_km, latlon_from_unit, unit_vectors
+from geocell.geo.shapes import areas_km2
 from geocell.partitioners.voronoi import voronoi_polygons
-from geocell.shapes import areas_km2
 from tests.spheres import SPHERE_KM2, inside_the_world, random_places
 
 DEGENERATE = {

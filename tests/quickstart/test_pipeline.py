@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geocell.cache import FeatureCache
 from geocell.cli import main
-from geocell.head_files import load_head
+from geocell.features import FeatureCache
+from geocell.heads.folder import load_head
 from geocell.quickstart.pipeline import FITS, Road, run
-from geocell.splits import Splits
+from geocell.splits.splits import Splits
 from geocell.views import read_views
 
 N_LOCATIONS = 56

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import shapely
 
-from geocell.geodesy import distance_km, swap_latlon_to_xy
-from geocell.outlines import country_outlines
+from geocell.geo.countries import country_outlines
+from geocell.geo.geodesy import distance_km, swap_latlon_to_xy
 from geocell.quickstart.places import BOX, HEADINGS, OFFSET_KM, Place, choose_places, european_towns
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from geocell.recipe import FitConfig
+from geocell.heads.fit_config import FitConfig
 from geocell.sweeps.plan import SweepConfig, fits_of, read_rows
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from geocell.encoding import import_features
-from geocell.fit import fit_head
-from geocell.head_files import load_head
+from geocell.heads.folder import load_head
 from geocell.partitioners.base import Partition
-from geocell.splits import Splits
-from geocell.sweeps import pool
+from geocell.splits.splits import Splits
+from geocell.sweeps import workers as pool
 from geocell.sweeps.plan import SweepConfig
 from geocell.sweeps.results import SweepResult, seed_interval
 from geocell.sweeps.run import sweep
+from geocell.training.fit import fit_head
 from geocell.views import read_views
 from tests.worlds import INFO
 

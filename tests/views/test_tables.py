@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.downloads import Downloads
-from geocell.image_sources import FileImages
+from geocell.images.downloads import Downloads
+from geocell.images.sources import FileImages
 from geocell.views import ColumnNames, latlon_keys, location_coordinates, read_views, table_from_frame
 from geocell.views.table import make_table
 from tests.worlds import make_image

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import distance_km
+from geocell.geo.geodesy import distance_km
 from geocell.quickstart.scenery.camera import Light, Mesh
 from geocell.quickstart.scenery.regions import Colour
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import distance_km
+from geocell.geo.geodesy import distance_km
 
 Colour = tuple[float, float, float]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geodesy import distance_km
+from geocell.geo.geodesy import distance_km
 from geocell.quickstart.scenery.regions import Colour
 
 _KERNEL_KM = 170.0

@@ -1,0 +1,62 @@
+"""Data-parallel fits under `torchrun`: every process takes its share of each batch, and all hold the same weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+
+from geocell.compute.devices import choose_device
+
+T = TypeVar("T")
+
+
+@contextmanager
+def processes(device: str) -> Iterator[torch.device]:
+    """Join the processes that `torchrun` started, if it did, and yield the device of this one.
+
+    Args:
+        device: auto, cpu, cuda, cuda:0 or mps; `auto` and `cuda` give every process of a machine a GPU of its own.
+    """
+    chosen = torch.device(choose_device(device))
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        yield chosen
+        return
+    if chosen == torch.device("cuda"):
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield chosen
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Return the number of this process, 0 when it is alone."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def n_processes() -> int:
+    """Return how many processes fit together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def agreed(value: T) -> T:
+    """Return the value that process 0 has, so that all decide alike."""
+    if n_processes() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def summed(value: torch.Tensor) -> torch.Tensor:
+    """Return the sum of a tensor over the processes."""
+    if n_processes() > 1:
+        dist.all_reduce(value)
+    return value

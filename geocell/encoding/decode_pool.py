@@ -1,0 +1,297 @@
+"""Decoding in parallel, in order, with bounded memory and a watchdog: no image can hang a run, and none can end it.
+
+A *lane* decodes one image at a time: a thread that does it itself, or one that has a worker process do it. Pixels land
+in slots of a ring of batch buffers. The watchdog looks at the lanes whenever a batch is waited for: an image that
+takes longer than `image_timeout` becomes a row with that reason, its lane is given up and a fresh one takes its place;
+a process that is not ready to decode after `LOADING_TIMEOUT` is ended, and counts as one that died.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.compute.devices import usable_cores
+from geocell.encoding.worker import READY, WorkerProcess, shared_file
+from geocell.images.loading import Loader
+from geocell.images.sources import ImageSource
+
+AHEAD = 3
+"""Batch buffers: one that the encoder reads, and those that are filled meanwhile."""
+THREADS = 4
+"""Decoding threads at most: Pillow lets go of Python's lock while it decodes, and more only wait for it."""
+PROCESS_ROWS = 4096
+"""Tables of fewer rows are decoded by threads."""
+LOADING_TIMEOUT = 120.0
+"""Seconds that a worker process may take until it can decode: imports from a slow network disk take their time."""
+_TICK_SECONDS = 0.1
+_CLOSE_SECONDS = 1.0
+_STARTS = 3  # in a row of processes that die or hang before they are ready: the next ones would too
+
+
+@dataclass
+class Batch:
+    """Consecutive rows of one shard.
+
+    Attributes:
+        shard: index of the shard.
+        first: row of the shard that the first one is.
+        references: of the images.
+        problems: row of the batch -> why it has no pixels; those known from the table to begin with.
+        rows: of the whole shard.
+    """
+
+    shard: int
+    first: int
+    references: Sequence[str]
+    problems: dict[int, str]
+    rows: int
+    buffer: int = -1
+    pending: int = 0
+
+    @property
+    def last(self) -> bool:
+        """Whether the shard ends with it."""
+        return self.first + len(self.references) == self.rows
+
+    def good(self) -> list[int]:
+        """Return the rows of the batch that have pixels."""
+        return [row for row in range(len(self.references)) if row not in self.problems]
+
+
+@dataclass
+class _Job:
+    batch: Batch
+    row: int
+    attempts: int = 0
+    resolved: bool = False
+
+
+@dataclass
+class _Lane:
+    thread: threading.Thread = field(init=False)
+    job: _Job | None = None
+    since: float = 0.0  # when its job began, or the loading of its process
+    given_up: bool = False
+    starts: int = 0  # of processes since one was ready
+    process: WorkerProcess | None = None
+    loading: bool = False  # whether its process is not ready yet
+    overdue: bool = False  # whether it was ended for that
+
+
+class DecodePool:
+    """Fills batches with pixels."""
+
+    def __init__(self, loader: Loader, *, workers: int, batch_size: int, image_timeout: float) -> None:
+        """Start the lanes.
+
+        Args:
+            loader: what makes references pixels.
+            workers: worker processes; 0 decodes in threads of this process.
+            batch_size: images per batch at most.
+            image_timeout: seconds that one image may take.
+        """
+        self._loader, self._timeout = loader, image_timeout
+        self._batch_size = batch_size
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._failure: Exception | None = None
+        self._closed = False
+        size = AHEAD * batch_size * int(np.prod(loader.shape)) * np.dtype(loader.dtype).itemsize
+        self._file = shared_file(size)
+        memory = mmap.mmap(self._file.fileno(), size)
+        self._slots = np.frombuffer(memory, dtype=loader.dtype).reshape(-1, *loader.shape)
+        self._free = deque(range(AHEAD))
+        self._target = self._serve_by_process if workers else self._serve_by_thread
+        self._lanes: list[_Lane] = []
+        for _ in range(workers or max(min(THREADS, usable_cores()), loader.source.at_once)):
+            self._add_lane()
+
+    def __enter__(self) -> DecodePool:
+        """Return the pool."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the lanes, whatever they do."""
+        self._closed = True
+        for lane in self._lanes:
+            self._jobs.put(None)
+            if lane.process is not None:
+                lane.process.kill()
+        for lane in self._lanes:
+            lane.thread.join(_CLOSE_SECONDS)
+        self._file.close()
+
+    def batches(self, plan: Iterable[Batch]) -> Iterator[tuple[Batch, NDArray[Any]]]:
+        """Yield every batch of a plan in order with the (B', *S) pixels of its good rows.
+
+        The pixels are valid until the next batch is asked for.
+        """
+        waiting: deque[Batch] = deque()
+        remaining = iter(plan)
+        exhausted = False
+        while True:
+            while self._free and not exhausted:
+                batch = next(remaining, None)
+                if batch is None:
+                    exhausted = True
+                else:
+                    waiting.append(batch)
+                    self._dispatch(batch)
+            if not waiting:
+                return
+            batch = waiting.popleft()
+            self._wait(batch)
+            start = batch.buffer * self._batch_size
+            pixels = self._slots[start : start + len(batch.references)]
+            yield batch, pixels[batch.good()] if batch.problems else pixels
+            self._free.append(batch.buffer)
+
+    def _dispatch(self, batch: Batch) -> None:
+        batch.buffer = self._free.popleft()
+        jobs = [_Job(batch, row) for row in batch.good()]
+        batch.pending = len(jobs)
+        for job in jobs:
+            self._jobs.put(job)
+
+    def _wait(self, batch: Batch) -> None:
+        with self._changed:
+            while batch.pending:
+                if self._failure is not None:
+                    raise self._failure
+                self._changed.wait(_TICK_SECONDS)
+                self._watch()
+
+    def _watch(self) -> None:
+        """End processes that are not ready in time; give up lanes whose image takes too long, and put in fresh ones."""
+        now = time.monotonic()
+        for lane in list(self._lanes):
+            if lane.loading and lane.process is not None and now - lane.since > LOADING_TIMEOUT:
+                lane.overdue = True
+                lane.process.kill()  # its lane notices, and starts another
+            job = lane.job
+            if job is None or job.resolved or now - lane.since <= self._timeout:
+                continue
+            lane.given_up = True
+            if lane.process is not None:
+                lane.process.kill()
+                lane.process.wait()  # until it can't write into a slot that another image gets
+            self._resolve(job, f"took longer than {self._timeout:g} s")
+            self._lanes.remove(lane)
+            self._add_lane()
+
+    def _resolve(self, job: _Job, problem: str, pixels: NDArray[Any] | None = None) -> None:
+        """Note how a job ended, unless that is known already: a lane that was given up may come too late."""
+        with self._changed:
+            if job.resolved:
+                return
+            job.resolved = True
+            if pixels is not None:
+                self._slots[self._slot(job)] = pixels
+            if problem:
+                job.batch.problems[job.row] = problem
+            job.batch.pending -= 1
+            if not job.batch.pending:
+                self._changed.notify_all()
+
+    def _slot(self, job: _Job) -> int:
+        return job.batch.buffer * self._batch_size + job.row
+
+    def _add_lane(self) -> None:
+        lane = _Lane()
+        # a daemon, because a thread that hangs in the kernel must not keep the interpreter from ending
+        lane.thread = threading.Thread(target=self._target, args=(lane,), name="decode", daemon=True)
+        self._lanes.append(lane)
+        lane.thread.start()
+
+    def _serve_by_thread(self, lane: _Lane) -> None:
+        while not (lane.given_up or self._closed) and (job := self._jobs.get()) is not None:
+            lane.since, lane.job = time.monotonic(), job
+            pixels, problem = self._loader(job.batch.references[job.row])
+            self._resolve(job, problem, pixels)
+            lane.job = None
+
+    def _serve_by_process(self, lane: _Lane) -> None:
+        retry: _Job | None = None
+        while not (lane.given_up or self._closed):
+            lane.starts += 1
+            try:
+                lane.process = WorkerProcess(self._loader, self._file.fileno(), self._slots.nbytes)
+            except OSError as error:  # too many processes or open files: without a lane the jobs would wait for ever
+                reason = error.strerror or str(error)
+                self._fail(f"be able to start, got: {reason}: pass fewer workers, or workers=0 to decode in threads.")
+                return
+            lane.since, lane.overdue, lane.loading = time.monotonic(), False, True
+            try:
+                self._converse(lane, lane.process, retry)
+            except (EOFError, OSError, pickle.UnpicklingError):  # the process died
+                if lane.starts >= _STARTS:
+                    late = f"no answer within {LOADING_TIMEOUT:g} s"
+                    self._fail_to_load(late if lane.overdue else f"it ended with status {lane.process.wait()}")
+                    return
+                if lane.job is not None:  # else it died before it could try `retry`, which is still to be tried
+                    retry = self._after_death(lane, lane.process)
+            else:
+                return
+            finally:
+                lane.loading = False
+                lane.process.close()
+
+    def _converse(self, lane: _Lane, process: WorkerProcess, job: _Job | None) -> None:
+        """Have a process decode jobs until there are no more, beginning with `job`."""
+        greeting = process.greet()
+        if greeting != READY:
+            self._fail_to_load(greeting)
+            return
+        lane.starts, lane.loading = 0, False
+        job = job or self._jobs.get()
+        while job is not None:
+            lane.since, lane.job = time.monotonic(), job
+            problem = process.ask((self._slot(job), job.batch.references[job.row]))
+            self._resolve(job, problem)
+            lane.job = None
+            job = None if lane.given_up or self._closed else self._jobs.get()
+
+    def _after_death(self, lane: _Lane, process: WorkerProcess) -> _Job | None:
+        """Return the job to try once more after its process died, and note the reason the second time."""
+        job, lane.job = lane.job, None
+        if job is None or job.resolved or self._closed:
+            return None
+        job.attempts += 1
+        if job.attempts < 2:
+            return job
+        self._resolve(job, f"the process that decoded it died (status {process.wait()})")
+        return None
+
+    def _fail_to_load(self, greeting: str) -> None:
+        self._fail(
+            f"be able to load {self._loader.transform!r}, got: {greeting}. Define the encoder's transform in a module "
+            "that can be imported, or pass workers=0 to decode in threads."
+        )
+
+    def _fail(self, demand: str) -> None:
+        """Let the consumer know what worker processes must do, and can't."""
+        with self._changed:
+            self._failure = ValueError(f"worker processes must {demand}")
+            self._changed.notify_all()
+
+
+def default_workers(rows: int, source: ImageSource) -> int:
+    """Return how many worker processes decode a table: one per core, shared with the other encoders of this machine.
+
+    None for a small one, whose run would end as they are ready, and none where threads wait for downloads.
+    """
+    if rows < PROCESS_ROWS or source.at_once != 1 or not hasattr(os, "fork"):
+        return 0
+    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # which torchrun sets

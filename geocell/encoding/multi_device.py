@@ -1,0 +1,126 @@
+"""One encoder per device of a machine: processes that share a cache."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geocell.compute.devices import usable_cores
+from geocell.encoding.engine import encode, end
+from geocell.features import FeatureCache
+from geocell.files import as_place, is_local
+from geocell.views import ViewTable
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+
+def parse_devices(text: str) -> list[str]:
+    """Return the torch devices that `0,1` or `cuda:0,cuda:1` or `cpu,cpu` names.
+
+    Raises:
+        ValueError: when it names none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise ValueError(f"devices must be a list such as 0,1 or cuda:0,cuda:1, got {text!r}.")
+    return [f"cuda:{name}" if name.isdigit() else name for name in names]
+
+
+def encode_on_devices(
+    table: ViewTable,
+    loading: Mapping[str, Any],
+    devices: Sequence[str],
+    out: Path,
+    options: Mapping[str, Any],
+    strict: bool = False,
+    say: Callable[[str], object] = str,
+) -> FeatureCache:
+    """Encode a table by one process per device.
+
+    What a process that dies had begun, the others do; but on an object store, where each has its own shards, all end
+    with it. Those on the CPU share the threads that one would have.
+
+    Args:
+        table: the views.
+        loading: arguments of `load_encoder` but the device.
+        devices: torch devices, one process each.
+        out: folder of the cache.
+        options: further arguments of `encode`.
+        strict: raise at the end when a view has no features.
+        say: is told when some processes failed, but not all.
+
+    Raises:
+        RuntimeError: when no process came to the end, or on an object store not all, with what the first of them said.
+    """
+    context = multiprocessing.get_context("spawn")
+    complaints: SimpleQueue[str] = context.SimpleQueue()
+    seats = [(rank, len(devices), devices.count("cpu") if name == "cpu" else 1) for rank, name in enumerate(devices)]
+    processes = [
+        context.Process(
+            target=_encode_on, args=(table, {**loading, "device": device}, out, dict(options), seat, complaints)
+        )
+        for device, seat in zip(devices, seats, strict=True)
+    ]
+    place = as_place(out)
+    for process in processes:
+        process.start()
+    try:
+        running = processes
+        while running:
+            wait([process.sentinel for process in running])
+            running = [process for process in running if process.is_alive()]
+            if not is_local(place) and any(process.exitcode for process in processes):
+                for process in running:
+                    process.terminate()  # it would wait for shards that nobody makes
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    statuses = [process.exitcode for process in processes]
+    failed = sum(status != 0 for status in statuses)
+    got = f"exit statuses {statuses}: {'nothing was said' if complaints.empty() else complaints.get()}"
+    if failed == len(devices) or (failed and not is_local(place)):
+        raise RuntimeError(f"processes on {', '.join(devices)} must encode, got {got}")
+    if failed:
+        say(f"{failed} of {len(devices)} processes failed, and the others did their part; {got}")
+    return end(place, strict)
+
+
+def _encode_on(
+    table: ViewTable,
+    loading: Mapping[str, Any],
+    out: Path,
+    options: Mapping[str, Any],
+    seat: tuple[int, int, int],
+    complaints: SimpleQueue[str],
+) -> None:
+    """Encode in a process of its own, whose seat is its number, how many there are, and how many share the CPU."""
+    from geocell.encoders import load_encoder
+
+    rank, together, on_cpu = seat
+    os.environ |= {
+        "RANK": str(rank),
+        "WORLD_SIZE": str(together),
+        "LOCAL_WORLD_SIZE": str(together),
+    }  # as torchrun does
+    share_threads(on_cpu)
+    try:
+        encode(table, load_encoder(**loading), out, **options)
+    except KeyboardInterrupt:  # the process that started this one says so
+        raise SystemExit(130) from None
+    except Exception as error:
+        complaints.put(f"{loading['device']}: {' '.join(str(error).split())}")
+        raise SystemExit(1) from error
+
+
+def share_threads(processes: int) -> None:
+    """Give torch a share of the threads that it would take alone, one at least; OMP_NUM_THREADS, when set, wins."""
+    if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), usable_cores()) // processes))

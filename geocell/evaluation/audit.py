@@ -1,0 +1,304 @@
+"""What a partition allows a head to reach at best, known before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.features.locations import named_groups
+from geocell.geo.geodesy import Floats, as_latlon, distance_km
+from geocell.partitioners.base import OUTSIDE
+from geocell.partitioners.cell_polygons import class_areas_km2
+from geocell.partitioners.partitioner import places_sha256
+
+if TYPE_CHECKING:
+    from geocell.partitioners.base import Partition
+
+DIM = 1024
+"""D of StreetCLIP's pooled output."""
+
+# Where advice begins. They are judgements: a head can be fitted beyond each of them.
+_SINGLE_SHARE = 0.05
+_LOST_SHARE = 0.01
+_WITHIN_25 = 0.75
+_WEIGHT_RATIO = 100.0
+_FEW = 5
+_LARGEST_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The best that any head could answer on some locations, by the centroid decoder. Shares are fractions.
+
+    Attributes:
+        n_locations: how many.
+        within: radius in km -> share of the locations at most that far from the oracle's answer.
+        balscore: of the oracle.
+        median_km: median distance from the oracle's answer.
+        mean_km: mean distance.
+        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over locations, those of a score;
+            see `geocell.metrics.intervals`. One location has none of its mean.
+    """
+
+    n_locations: int
+    within: dict[int, float]
+    balscore: float
+    median_km: float
+    mean_km: float
+    intervals: dict[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, distances: Floats) -> Ceiling:
+        """Return the ceiling of (P,) distances in km, P >= 1."""
+        from geocell.metrics.outcomes import RADII_KM, Outcomes
+
+        outcomes = Outcomes(distances)
+        values = outcomes.values()
+        within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
+        rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
+        return cls(len(distances), within, **rest, intervals=outcomes.intervals())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; radii become strings."""
+        within = {str(radius): share for radius, share in self.within.items()}
+        return {**asdict(self), "within": within, "intervals": {k: list(ends) for k, ends in self.intervals.items()}}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The oracle ceiling of a partition on some locations, and how its cells are filled. Shares are fractions.
+
+    The oracle knows the true cell of every location and answers its centroid; for a location outside every cell it
+    answers the nearest centroid. A head that always finds the true cell scores this with the centroid decoder.
+
+    Attributes:
+        kind: kind of the partition.
+        n_cells: C.
+        ceiling: what the oracle reaches.
+        seen: whether the locations are those that the partition was fitted on.
+        fallback: share whose cell is only the nearest by the partition's rule.
+        outside: share in no cell.
+        count_min: fewest training locations in a cell.
+        count_median: median over the cells.
+        count_max: most training locations in a cell.
+        count_gini: Gini coefficient of the counts: 0 when all cells have equally many, towards 1 when few have all.
+        n_training: training locations in all cells.
+        n_single: cells with one training location.
+        weight_min: least class weight of inverse cell frequency, the mean over training locations being 1.
+        weight_max: largest class weight, before any cap.
+        radius_km_median: median over the cells of the distance from the centroid to its farthest training location.
+        radius_km_max: the largest.
+        area_km2_min: least area of a cell, without the places that it only gets by fallback.
+        area_km2_median: median over the cells.
+        area_km2_max: the largest.
+        dim: D.
+        n_parameters: of a head on it: C D + C of the Linear, 2 D of the LayerNorm.
+        countries: country -> what the oracle reaches there; empty when countries are not known.
+        partition_sha256: which partition.
+    """
+
+    kind: str
+    n_cells: int
+    ceiling: Ceiling
+    seen: bool
+    fallback: float
+    outside: float
+    count_min: int
+    count_median: float
+    count_max: int
+    count_gini: float
+    n_training: int
+    n_single: int
+    weight_min: float
+    weight_max: float
+    radius_km_median: float
+    radius_km_max: float
+    area_km2_min: float
+    area_km2_median: float
+    area_km2_max: float
+    dim: int
+    n_parameters: int
+    countries: dict[str, Ceiling]
+    partition_sha256: str
+
+    @property
+    def n_locations(self) -> int:
+        """P audited locations."""
+        return self.ceiling.n_locations
+
+    @property
+    def within(self) -> dict[int, float]:
+        """Radius in km -> share of the locations at most that far from the oracle's answer."""
+        return self.ceiling.within
+
+    @property
+    def balscore(self) -> float:
+        """The oracle's balscore."""
+        return self.ceiling.balscore
+
+    @property
+    def median_km(self) -> float:
+        """The median distance from the oracle's answer."""
+        return self.ceiling.median_km
+
+    @property
+    def mean_km(self) -> float:
+        """The mean distance from the oracle's answer."""
+        return self.ceiling.mean_km
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval over locations of each of them."""
+        return self.ceiling.intervals
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """One sentence for everything that is off; none when nothing is."""
+        return tuple(_advice(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, the ceiling's keys among the others; radii become strings."""
+        value = asdict(self)
+        del value["ceiling"]
+        countries = {name: ceiling.to_dict() for name, ceiling in self.countries.items()}
+        return {**value, **self.ceiling.to_dict(), "countries": countries, "advice": list(self.advice)}
+
+    def __str__(self) -> str:
+        """Return some lines for people, in percent, and the advice."""
+        within = "  ".join(f"{radius} km {share:.1%}" for radius, share in self.within.items())
+        low, high = self.intervals["balscore"]
+        lines = [
+            f"{self.kind}: {self.n_cells} cells with {self.count_min} to {self.count_max} training locations, "
+            f"median {self.count_median:g}; {self.n_single} with one",
+            f"oracle on {self.n_locations} locations: balscore {100 * self.balscore:.1f}, "
+            f"95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+            f"median {self.median_km:.1f} km, mean {self.mean_km:.1f} km",
+            f"within  {within}",
+            f"by fallback {self.fallback:.1%}, outside {self.outside:.1%}",
+            f"class weights {self.weight_min:.2g} to {self.weight_max:.3g}, Gini of the counts {self.count_gini:.2f}",
+            f"radius of a cell {self.radius_km_median:.1f} km in the median, {self.radius_km_max:.0f} km at most",
+            f"area of a cell {self.area_km2_min:,.0f} to {self.area_km2_max:,.0f} km², "
+            f"median {self.area_km2_median:,.0f} km²",
+            f"a head on {self.dim} features has {self.n_parameters:,} parameters",
+        ]
+        return "\n".join([*lines, *self.advice])
+
+
+def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None = None, dim: int = DIM) -> Audit:
+    """Measure the ceiling of a partition on locations, best on ones that it was not fitted on.
+
+    Args:
+        partition: one that assigns.
+        latlon: (P, 2) degrees, P >= 1.
+        countries: (P,) country of each location; an empty or missing one is left out of the ceilings by country.
+        dim: D of the features that a head would get.
+
+    Raises:
+        ValueError: when there are no locations, a country is missing, or the partition only decodes.
+    """
+    places = as_latlon(latlon, "locations")
+    if len(places) == 0:
+        raise ValueError("an audit needs at least one location, got none.")
+    assignment = partition.locate(places)
+    outside = assignment.cells == OUTSIDE
+    cells = assignment.cells.copy()
+    cells[outside] = partition.nearest(places[outside])
+    distances = distance_km(places, partition.centroids[cells])
+    counts = partition.counts
+    weights = inverse_frequencies(counts)
+    areas = class_areas_km2(partition)
+    return Audit(
+        kind=partition.kind,
+        n_cells=len(partition),
+        ceiling=Ceiling.of(distances),
+        seen=partition.fitted_on.get("sha256") == places_sha256(places),
+        fallback=float(assignment.fallback.mean()),
+        outside=float(outside.mean()),
+        count_min=int(counts.min()),
+        count_median=float(np.median(counts)),
+        count_max=int(counts.max()),
+        count_gini=gini(counts),
+        n_training=int(counts.sum()),
+        n_single=int((counts == 1).sum()),
+        weight_min=float(weights.min()),
+        weight_max=float(weights.max()),
+        radius_km_median=float(np.median(partition.radius_km)),
+        radius_km_max=float(partition.radius_km.max()),
+        area_km2_min=float(areas.min()),
+        area_km2_median=float(np.median(areas)),
+        area_km2_max=float(areas.max()),
+        dim=dim,
+        n_parameters=len(partition) * (dim + 1) + 2 * dim,
+        countries={} if countries is None else _by_country(distances, countries),
+        partition_sha256=partition.sha256,
+    )
+
+
+def gini(counts: ArrayLike) -> float:
+    """Return the Gini coefficient of (C,) counts: half the mean absolute difference of two, over their mean.
+
+    >>> gini([1, 1, 1, 1]), gini([0, 0, 0, 4])
+    (0.0, 0.75)
+    """
+    n = np.sort(np.asarray(counts, dtype=np.float64))
+    if not n.sum() > 0:
+        return 0.0
+    return float((2 * np.arange(1, len(n) + 1) - len(n) - 1) @ n / (len(n) * n.sum()))
+
+
+def inverse_frequencies(counts: NDArray[np.int64]) -> Floats:
+    """Return the class weights ``N / (C n_c)`` of the C cells that have locations; 0 alone when none has.
+
+    The same as `geocell.training.losses.class_weights` with its defaults, which an audit does not load torch for.
+    """
+    n = counts[counts > 0]
+    return counts.sum() / (len(n) * n) if len(n) else np.zeros(1)
+
+
+def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:
+    if np.size(countries) != len(distances):
+        raise ValueError(f"countries must name one for each of {len(distances)} locations, got {np.size(countries)}.")
+    return {name: Ceiling.of(distances[there]) for name, there in named_groups(countries)}
+
+
+def _advice(audit: Audit) -> Iterator[str]:
+    if audit.seen:
+        yield "These are the locations that the partition was fitted on, which lie in known cells: audit others too."
+    cells = f"{audit.n_cells:,} cells"
+    if audit.n_single > _SINGLE_SHARE * audit.n_cells:
+        have = "has" if audit.n_single == 1 else "have"
+        yield f"{audit.n_single:,} of {cells} {have} one training location: raise --min-count."
+    elif 0 < audit.count_median < _FEW:
+        yield (
+            f"Half of the {cells} have at most {audit.count_median:g} training locations: "
+            "raise --min-count, or take fewer cells."
+        )
+    if audit.count_max > _LARGEST_SHARE * audit.n_training and audit.n_cells > 2 / _LARGEST_SHARE:
+        yield (
+            f"One of {cells} has {audit.count_max / audit.n_training:.0%} of the training locations: "
+            "take a kind that splits full cells."
+        )
+    if audit.weight_max > _WEIGHT_RATIO * max(audit.weight_min, 1e-300):
+        yield (
+            f"Inverse-frequency class weights run from {audit.weight_min:.2g} to {audit.weight_max:.3g}: "
+            "keep --weight-cap low, or raise --min-count."
+        )
+    if audit.outside > _LOST_SHARE:
+        yield (
+            f"{audit.outside:.1%} of the locations are outside every cell: no head can learn them; fit the partition "
+            "on locations, or on boundaries, that cover them."
+        )
+    if audit.fallback > _LOST_SHARE:
+        yield (
+            f"{audit.fallback:.1%} of the locations get a cell only by the fallback rule: they lie where the partition "
+            "saw no training locations, or beside its boundaries; fit it on more, or take larger cells."
+        )
+    if audit.within[25] < _WITHIN_25:
+        yield (
+            f"Even the oracle is within 25 km for {audit.within[25]:.1%} of the locations only: take smaller cells; "
+            f"half of them reach {audit.radius_km_median:.0f} km or farther from their centroid."
+        )

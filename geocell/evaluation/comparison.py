@@ -1,0 +1,148 @@
+"""Two heads on the same locations: the difference of every score, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geocell.files import FORMAT
+from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
+from geocell.metrics.outcomes import Outcomes, outcomes
+from geocell.reports.tables import percent, text_table
+
+if TYPE_CHECKING:
+    from geocell.features.locations import Locations
+    from geocell.heads.ensemble import Ensemble
+    from geocell.heads.head import Head
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of two heads on the same locations by one decoder, and how far apart they are.
+
+    Attributes:
+        decoder: which decoder turned both posteriors into points.
+        split: name of the split.
+        n_locations: P, the same for both.
+        a: score -> value of the first head: fractions, and km where the name says so.
+        b: score -> value of the second head. `top1` and `top5` are there when both heads have the same cells, since
+            hits among other cells are another thing.
+        differences: score -> `a` minus `b`.
+        intervals: score -> 95 % interval of the difference, from locations drawn for both heads together.
+        n_same: locations for which both heads answer at the same distance from the truth.
+    """
+
+    decoder: str
+    split: str
+    n_locations: int
+    a: Mapping[str, float]
+    b: Mapping[str, float]
+    differences: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    n_same: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        value = {"format": FORMAT, **asdict(self)}
+        return {**value, "intervals": {name: list(interval) for name, interval in self.intervals.items()}}
+
+    def sentence(self, a: str = "A", b: str = "B") -> str:
+        """Return in one sentence which head is better by balscore, if these locations can tell.
+
+        Args:
+            a: what to call the first head.
+            b: what to call the second.
+        """
+        where = f"{self.n_locations:,} locations" + (f" of split {self.split}" if self.split else "")
+        if self.n_same == self.n_locations:
+            return f"{a} and {b} answer equally well at every one of {where}."
+        difference, (low, high) = self.differences["balscore"], self.intervals["balscore"]
+        points = f"{_signed(100 * difference)} points, 95 % interval {_signed(100 * low)} to {_signed(100 * high)}"
+        if low <= 0 <= high:
+            return f"{where} cannot tell whether {a} or {b} has the higher balscore (difference {points})."
+        better, worse = (a, b) if difference > 0 else (b, a)
+        return f"{better} has a higher balscore than {worse} on {where} (difference {a} − {b} {points})."
+
+    def text(self, a: str = "A", b: str = "B") -> str:
+        """Return a table of scores, differences and intervals for the terminal, and the sentence."""
+        rows = []
+        for name, difference in self.differences.items():
+            km = name.endswith("_km")
+            form = "{:,.1f}".format if km else percent
+            factor = 1 if km else 100
+            low, high = (_signed(factor * end) for end in self.intervals.get(name, (np.nan, np.nan)))
+            words = name.replace("within_", "≤").replace("top", "top-").replace("_", " ")
+            rows.append([words, form(self.a[name]), form(self.b[name]), _signed(factor * difference), low, high])
+        table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
+        note = (
+            f"A {a} · B {b} · decoder {self.decoder} · shares and balscore in % · low, high: 95 % interval of A − B, "
+            "locations drawn for both together"
+        )
+        return f"{table}\n{note}\n\n{self.sentence(a, b)}"
+
+
+def _signed(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:+,.1f}".replace("-", "−")
+
+
+def compare(
+    head_a: Head | Ensemble,
+    head_b: Head | Ensemble,
+    locations: Locations,
+    decode: str = "centroid",
+    split: str = "",
+    seed: int = 0,
+) -> Comparison:
+    """Return the paired difference of two heads' scores on the same locations.
+
+    Both see every location, so what makes a location hard for both cancels, and the interval of the difference is much
+    narrower than those of the two scores. The heads may have different partitions and fusions; their encoder is that
+    of the locations.
+
+    Args:
+        head_a: the first head, or an ensemble of them.
+        head_b: the second.
+        locations: P locations with features of the heads' encoder.
+        decode: name of the decoder, for both.
+        split: name of the split that the locations are, for the record.
+        seed: of the resampling.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+    """
+    a, b = (outcomes(head, locations, decode, split) for head in (head_a, head_b))
+    same_cells = head_a.partition.sha256 == head_b.partition.sha256
+    if not same_cells:
+        a, b = Outcomes(a.distances_km), Outcomes(b.distances_km)
+    values_a, values_b = a.values(), b.values()
+    return Comparison(
+        decoder=decode,
+        split=split,
+        n_locations=len(locations),
+        a=values_a,
+        b=values_b,
+        differences={name: values_a[name] - values_b[name] for name in values_a},
+        intervals=paired_intervals(a, b, seed),
+        n_same=int((a.distances_km == b.distances_km).sum()),
+    )
+
+
+def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Interval]:
+    """Return the 95 % interval of every score of `a` minus that of `b`, which are of the same locations.
+
+    Args:
+        a: outcomes of the first head.
+        b: outcomes of the second, with the same scores.
+        seed: of the resampling.
+    """
+    hits = np.stack([*a.hits().values(), *b.hits().values()], axis=1)
+    shares = share_draws(hits, seed, paired=True)
+    half = hits.shape[1] // 2
+    draws_a, draws_b = a.draws(shares[:, :half]), b.draws(shares[:, half:])
+    intervals = {name: percentile_interval(draws_a[name] - draws_b[name]) for name in draws_a}
+    if len(a.distances_km) > 1:
+        intervals["mean_km"] = mean_interval(a.distances_km - b.distances_km, paired=True)
+    return intervals

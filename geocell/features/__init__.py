@@ -1,0 +1,22 @@
+"""Feature caches: what is in the folder, writing it shard by shard, reading it, checking it, joining several."""
+
+from geocell.features.manifest import SHARD_ROWS, Manifest, begin, require_cache_or_nothing
+from geocell.features.merging import merge_caches
+from geocell.features.opened import FeatureCache, finish
+from geocell.features.shards import shard_path, shard_problems, shard_version, write_shard
+from geocell.features.verification import verify_cache
+
+__all__ = [
+    "SHARD_ROWS",
+    "FeatureCache",
+    "Manifest",
+    "begin",
+    "finish",
+    "merge_caches",
+    "require_cache_or_nothing",
+    "shard_path",
+    "shard_problems",
+    "shard_version",
+    "verify_cache",
+    "write_shard",
+]

@@ -1,0 +1,91 @@
+"""One cache of several: what was encoded in parts, or belongs together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geocell.features.manifest import SHARD_ROWS, Manifest, package_versions, write_views
+from geocell.features.opened import FeatureCache
+from geocell.features.shards import write_shard
+from geocell.files import new_folder
+from geocell.geo.geodesy import grouped_spherical_means, unit_distance_km, unit_vectors
+from geocell.views.table import MAX_SPREAD_KM
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def merge_caches(
+    folders: Sequence[Path | str], out: Path | str, *, shard_rows: int = SHARD_ROWS, overwrite: bool = False
+) -> FeatureCache:
+    """Write the rows of several caches, one after the other, into a new one.
+
+    A location whose id is in several of them is one location there.
+
+    Args:
+        folders: complete caches of one encoder in one arithmetic.
+        out: folder of the new cache.
+        shard_rows: rows per shard of the new cache.
+        overwrite: replace an existing cache.
+
+    Raises:
+        ValueError: for fewer than two caches, one of them twice, other encoders, or a location id that means
+            different places.
+        FileExistsError: when `out` exists and `overwrite` is false.
+    """
+    import pandas as pd
+
+    caches = [FeatureCache.open(folder) for folder in folders]
+    if len(caches) < 2:
+        raise ValueError(f"merging needs at least two caches, got {len(caches)}.")
+    homes = [cache.folder.resolve() for cache in caches]
+    twice = [str(home) for home in homes if homes.count(home) > 1]
+    if twice:
+        raise ValueError(f"merging takes every cache once, got {twice[0]} twice: its views would count double.")
+    first = caches[0]
+    for other in caches[1:]:
+        first.encoder.require_same(other.encoder, str(first.folder), str(other.folder))
+        if first.encoder.dtype != other.encoder.dtype:
+            raise ValueError(
+                f"caches must be of one arithmetic, got {first.encoder.dtype} in {first.folder} and "
+                f"{other.encoder.dtype} in {other.folder}: encode one of them again."
+            )
+    views = pd.concat([cache.views for cache in caches], ignore_index=True)
+    _require_one_place_per_location(views)
+    digest = hashlib.sha256("".join(cache.manifest.table_sha256 for cache in caches).encode()).hexdigest()
+    source = " + ".join(cache.manifest.source for cache in caches)
+    manifest = Manifest(first.encoder, len(views), shard_rows, digest, source, package_versions())
+    starts = np.concatenate(([0], np.cumsum([len(cache) for cache in caches])))
+    status = views["status"].to_numpy(object)
+    with new_folder(Path(out), overwrite=overwrite) as folder:
+        for index in range(manifest.n_shards):
+            rows = np.arange(*manifest.shard_range(index))
+            parts = [
+                cache.take(rows[(rows >= start) & (rows < stop)] - start)
+                for cache, start, stop in zip(caches, starts, starts[1:], strict=False)
+            ]
+            problems = {i: str(status[row]) for i, row in enumerate(rows) if status[row] != "ok"}
+            write_shard(folder, index, np.concatenate(parts), problems)
+        write_views(folder, views)
+        manifest.write(folder)
+    return FeatureCache.open(out)
+
+
+def _require_one_place_per_location(views: pd.DataFrame) -> None:
+    good = views[views["status"] == "ok"]
+    codes, names = good["location"].factorize()
+    groups = codes.astype(np.int64)
+    latlon = good[["lat", "lon"]].to_numpy(np.float64)
+    means, _ = grouped_spherical_means(latlon, groups, len(names))
+    spread = unit_distance_km(unit_vectors(latlon), unit_vectors(means)[groups])
+    if len(spread) and spread.max() > MAX_SPREAD_KM:
+        worst = int(np.argmax(spread))
+        raise ValueError(
+            f"a location must be one place in all caches, got views of {good['location'].iloc[worst]!r} "
+            f"{spread[worst]:.1f} km from its middle: give the locations of one cache other ids."
+        )

@@ -1,0 +1,201 @@
+"""FeatureCache: a folder with the features of every view from one encoder at one revision, and the table of views.
+
+`cache.json` says which encoder, how many rows and in which shards; row i of `views.parquet` describes feature row i,
+with a status; `features-00000.safetensors` … hold `shard_rows` rows each. A shard appears by atomic rename when it is
+complete, so writing a cache again writes what is missing. The folder may be one of an object store (`s3://…`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.features.locations import EncoderInfo, Locations
+from geocell.features.manifest import VIEWS_FILE, Manifest, read_statuses, write_views
+from geocell.features.shards import FILE_DTYPE, read_header, read_rows, read_shard, shard_path
+from geocell.files import as_place
+from geocell.geo.geodesy import grouped_coordinates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ("image", "location", "lat", "lon", "status")
+_READERS = 4  # shards that are read at once: one thread does not keep up with fast memory
+
+
+def finish(folder: Path) -> FeatureCache:
+    """Write every view's status into `views.parquet` once all shards are there, and open the cache."""
+    manifest = Manifest.read(folder)
+    status = read_statuses(folder, manifest)
+    frame = read_views_file(folder)
+    if (frame["status"].to_numpy(object) != status).any():
+        write_views(folder, frame.assign(status=status))
+    return FeatureCache.open(folder)
+
+
+def read_views_file(folder: Path) -> pd.DataFrame:
+    """Return the table of views of a cache.
+
+    Raises:
+        ValueError: when it can't be read, a page of it has another checksum, or a column is missing.
+    """
+    import pandas as pd
+
+    try:
+        with (folder / VIEWS_FILE).open("rb") as file:
+            frame = pd.read_parquet(file, page_checksum_verification=True)
+    except (OSError, ValueError) as error:
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"{folder} must have a readable {VIEWS_FILE}, got: {first}: encode again.") from error
+    lacking = [name for name in _COLUMNS if name not in frame]
+    if lacking:
+        raise ValueError(f"{folder / VIEWS_FILE} must have the columns {', '.join(lacking)}: encode again.")
+    return frame
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCache:
+    """An opened, complete cache.
+
+    Attributes:
+        folder: where it is.
+        manifest: what `cache.json` says.
+        views: (N rows) the table of views; `status` is "ok" or why a row has no features.
+    """
+
+    folder: Path
+    manifest: Manifest
+    views: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path | str) -> FeatureCache:
+        """Open a cache that `encode` or `import_features` wrote.
+
+        Raises:
+            FileNotFoundError: when there is none.
+            ValueError: when it is incomplete or inconsistent.
+        """
+        folder = as_place(folder)
+        manifest = Manifest.read(folder)
+        missing = manifest.missing(folder)
+        if missing:
+            raise ValueError(
+                f"{folder} must be a complete cache, got {manifest.n_shards - len(missing)} of {manifest.n_shards} "
+                "shards: run the same `geocell encode` again, it goes on where it stopped."
+            )
+        views = read_views_file(folder)
+        if len(views) != manifest.rows:
+            raise ValueError(f"{folder} must have {manifest.rows} views, got {len(views)}: encode the images again.")
+        if (views["status"] == "pending").any():
+            raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
+        return cls(folder, manifest, views)
+
+    def __len__(self) -> int:
+        """Return N."""
+        return self.manifest.rows
+
+    @property
+    def encoder(self) -> EncoderInfo:
+        """Which encoder made the features."""
+        return self.manifest.encoder
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of its files in bytes."""
+        shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
+        return sum(path.stat().st_size for path in [self.folder / "cache.json", self.folder / VIEWS_FILE, *shards])
+
+    @cached_property
+    def features_sha256(self) -> str:
+        """Hash of all features and faults, from the checksums that the shards carry: no feature is read."""
+        shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
+        return hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """(N,) whether a view has features."""
+        return np.asarray(self.views["status"] == "ok")
+
+    @cached_property
+    def features(self) -> NDArray[np.float16]:
+        """(N, D) features of every view, loaded once; rows of bad views are NaN."""
+        out = np.empty((self.manifest.rows, self.encoder.dim), dtype=FILE_DTYPE)
+
+        def load(index: int) -> None:
+            first, last = self.manifest.shard_range(index)
+            read_shard(shard_path(self.folder, index), out[first:last])
+
+        with ThreadPoolExecutor(min(_READERS, self.manifest.n_shards)) as pool:
+            for _ in pool.map(load, range(self.manifest.n_shards)):
+                pass
+        return out
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
+        """Return the (k, D) features of some rows, reading no others.
+
+        Raises:
+            IndexError: when a row is not in 0 … N - 1.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
+        out = np.empty((len(rows), self.encoder.dim), dtype=FILE_DTYPE)
+        shards = rows // self.manifest.shard_rows
+        for index in np.unique(shards).tolist():
+            first, last = self.manifest.shard_range(index)
+            where = np.flatnonzero(shards == index)
+            shape = (last - first, self.encoder.dim)
+            out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
+        return out
+
+    def locations(self, *, in_memory: bool = True) -> Locations:
+        """Return the locations that have at least one good view, in the order of their first view.
+
+        The coordinates of a location are the spherical mean of its good views; further columns of the table are
+        taken from its first good view.
+
+        Args:
+            in_memory: whether the features are loaded now, or stay on the disk until rows are asked for.
+        """
+        rows = np.flatnonzero(self.good)
+        if not len(rows):
+            raise ValueError(f"{self.folder} must have a view with features, got none: see its views.parquet.")
+        views = self.views.iloc[rows]
+        codes, names = views["location"].factorize()
+        order = np.argsort(codes, kind="stable")
+        counts = np.bincount(codes)
+        latlon = views[["lat", "lon"]].to_numpy(np.float64)
+        first = order[np.concatenate(([0], np.cumsum(counts)[:-1]))]
+        skip = {"image", "location", "lat", "lon", "status", "heading"}
+        return Locations(
+            ids=np.asarray(names, dtype=object),
+            latlon=grouped_coordinates(latlon, codes.astype(np.int64), len(names)),
+            features=self.features if in_memory else StoredFeatures(self),
+            rows=rows[order],
+            offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
+            encoder=self.encoder,
+            columns={str(c): views[c].to_numpy()[first] for c in views.columns if c not in skip},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StoredFeatures:
+    """(N, D) features of a cache that stay on the disk: rows are read when they are taken."""
+
+    cache: FeatureCache
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, D)."""
+        return len(self.cache), self.cache.encoder.dim
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float16]:
+        """Return the (k, D) features of some rows."""
+        return self.cache.take(rows)

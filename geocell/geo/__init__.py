@@ -1,0 +1,1 @@
+"""The sphere: distances, shapes, countries, place names."""

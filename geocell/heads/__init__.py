@@ -1,0 +1,1 @@
+"""Heads: the module, its folder, its card, and what joins several."""

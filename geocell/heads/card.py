@@ -1,0 +1,177 @@
+"""The model card of a head: what a reader of its folder has to know, generated from the files beside it.
+
+The template is `card.md` beside this file. What it makes stands between marks; text that a person wrote elsewhere is
+kept, and so are keys of the YAML block that a head does not decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from geocell.heads.card_metadata import CardSettings, metadata_yaml, score_label, score_values, settings_of
+from geocell.heads.card_text import CardText, put_together
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from geocell.geo.geodesy import Floats
+
+_LICENCES = {
+    "geolocal/StreetCLIP": "cc-by-nc-4.0",
+    "facebook/dinov2": "apache-2.0",
+    "google/siglip": "apache-2.0",
+    "efficientnet-lite0": "apache-2.0",
+}
+"""Start of an encoder's name -> licence of its weights, where its authors state one."""
+
+
+def head_card(
+    config: Mapping[str, Any],
+    partition: Mapping[str, Any],
+    scores: Mapping[str, Any] | None,
+    *,
+    address: str = "path/to/this/folder",
+    picture: str = "",
+    before: CardText | None = None,
+    settings: CardSettings | None = None,
+) -> str:
+    """Return the model card of a head as Markdown.
+
+    Args:
+        config: the content of its `config.json`.
+        partition: the content of its `partition.json`, and `centroids` (C, 2).
+        scores: the content of its `scores.json`, when it has one.
+        address: what a reader loads it by.
+        picture: file name of the picture of its cells, when it has one.
+        before: the card from before, of which a person's text and settings are kept.
+        settings: licence and data sets, instead of those.
+    """
+    encoder, training = config["encoder"], config["training"]
+    origin = training.get("origin")
+    first = CardSettings(license="mit" if origin is None else origin["license"])
+    before = before or CardText()
+    settings = (settings or CardSettings()).over(settings_of(before.metadata)).over(first)
+    n_cells = f"{config['n_cells']:,}"
+    title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
+    text = _template().render(
+        title=title,
+        n_cells=n_cells,
+        encoder=encoder,
+        kind=partition["kind"],
+        parameters="".join(f", {key} {value}" for key, value in partition["parameters"].items()),
+        sha=config["partition_sha256"][:12],
+        region=_region(partition["centroids"]),
+        outside_rule=partition["outside_rule"],
+        fusion=config["fusion"],
+        fitted_on=f"{training['n_train']:,} locations" if "n_train" in training else "not known",
+        training=_training(training),
+        recipe=_toml(config["fit"]),
+        version=config["version"],
+        origin=None if origin is None else {**origin, "published": _published(origin["published"])},
+        scores=None if scores is None else _scores(scores),
+        address=address,
+        picture=picture,
+        license=settings.license,
+        encoder_license=_encoder_license(encoder["name"]),
+        streetclip=encoder["name"] == "geolocal/StreetCLIP",
+    )
+    metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
+    return put_together(metadata, re.sub(r"\n{3,}", "\n\n", text), before.own)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - Markdown, not HTML
+        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.from_string(files("geocell.heads").joinpath("card.md").read_text(encoding="utf-8"))
+
+
+def _form(name: str, value: float | None) -> str:
+    if value is None:
+        return "not known"
+    return f"{value:.1f} km" if name.endswith("_km") else f"{100 * value:.1f} %"
+
+
+def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template shows of scores."""
+    split = f"the split `{scores['split']}`" if scores["split"] else "an unnamed split"
+    intervals = scores["intervals"]
+    rows = [
+        (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
+        for name, value in score_values(scores).items()
+    ]
+    countries = scores["countries"]
+    columns: Sequence[str] = list(next(iter(countries.values()), ()))
+    return {
+        "where": f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; intervals are over "
+        "locations.",
+        "rows": rows,
+        "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
+        "countries": [
+            (country, [_cell(name, values[name]) for name in columns]) for country, values in countries.items()
+        ],
+    }
+
+
+def _published(scores: Mapping[str, Any]) -> dict[str, str]:
+    """Return label -> number of scores that others published, in percent and km as they print them."""
+    flat = {name: value for name, value in scores.items() if name != "within"}
+    flat |= {f"within_{radius}": value for radius, value in scores.get("within", {}).items()}
+    units = {name: "" if name == "cells" else " km" if name.endswith("_km") else " %" for name in flat}
+    return {
+        "cells" if name == "cells" else score_label(name): f"{value:,}{units[name]}" for name, value in flat.items()
+    }
+
+
+def _cell(name: str, value: float | None) -> str:
+    return f"{value:,}" if name == "n_locations" and value is not None else _form(name, value)
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    """Return how the fit went, in one line."""
+    if "n_train" not in training:
+        return "How it was fitted is not known."
+    parts = [f"{training['n_train']:,} training and {training.get('n_val', 0):,} validation locations"]
+    if "best_epoch" in training:
+        parts.append(f"epoch {training['best_epoch']} of {training['epochs_run']} kept")
+    if training.get("n_train_outside"):
+        parts.append(f"{training['n_train_outside']:,} locations outside every cell left out")
+    if training.get("init"):
+        parts.append("started from another head's weights")
+    return "; ".join(parts) + "."
+
+
+def _toml(settings: Mapping[str, Any]) -> list[str]:
+    def text(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value}"
+
+    return [f"{key} = {text(value)}" for key, value in settings.items()]
+
+
+def _region(centroids: Floats) -> str:
+    """Return the box around the cells, in words."""
+    from geocell.geo.geodesy import as_latlon
+
+    degrees = as_latlon(centroids)
+    (south, west), (north, east) = degrees.min(axis=0), degrees.max(axis=0)
+    lat = [f"{abs(value):.1f}° {'N' if value >= 0 else 'S'}" for value in (south, north)]
+    lon = [f"{abs(value):.1f}° {'E' if value >= 0 else 'W'}" for value in (west, east)]
+    return f"cells from {lat[0]} to {lat[1]} and from {lon[0]} to {lon[1]}"
+
+
+def _encoder_license(encoder: str) -> str:
+    """Return what a user of the head has to know about the licence of its encoder."""
+    license_ = next((value for name, value in _LICENCES.items() if encoder.startswith(name)), None)
+    if license_ is None:
+        return f"The weights of its encoder, `{encoder}`, have a licence of their own: read it before you use them."
+    text = f"The weights of its encoder, `{encoder}`, are under `{license_}`"
+    if "-nc" in license_:
+        return f"{text}: **no commercial use**. The head is of no use without them, so that binds whoever uses both."
+    return f"{text}."

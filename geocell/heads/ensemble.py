@@ -1,0 +1,179 @@
+"""Several heads as one: averaged in weight space, which is a head again, or in posterior space, an ensemble."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geocell.decoders.base import decode as decode_posterior
+from geocell.decoders.base import require_decoder
+from geocell.files import FORMAT, new_folder, read_json, require_types, write_json
+from geocell.heads.folder import ENSEMBLE_FILE, load_head, save_head
+from geocell.heads.head import GeoHead, Head
+from geocell.heads.offsets import folded_offsets
+
+if TYPE_CHECKING:
+    from geocell.features.locations import EncoderInfo, Locations
+    from geocell.geo.geodesy import Floats
+    from geocell.partitioners.base import Partition
+
+_COUNTS = ("n_train", "n_train_outside", "n_val")
+
+
+def require_alike(heads: Sequence[Head]) -> None:
+    """Raise ValueError unless heads are at least two on the same cells and features."""
+    if len(heads) < 2:
+        raise ValueError(f"heads are joined from two on, got {len(heads)}.")
+    for number, head in enumerate(heads[1:], start=2):
+        heads[0].encoder.require_same(head.encoder, "head 1", f"head {number}")
+        if head.partition.sha256 != heads[0].partition.sha256:
+            raise ValueError(
+                f"heads are joined on the same cells: head 1 has {heads[0].partition!r}, head {number} "
+                f"{head.partition!r}; fit them on one partition."
+            )
+
+
+def average_heads(heads: Sequence[Head]) -> Head:
+    """Return the head whose weights are the mean of those of heads fitted alike: several seeds, say.
+
+    The norm of each head is first folded into its Linear. The logits of the mean are then the means of the logits, so
+    that for `feature` and `logit` fusion this is the ensemble by geometric means of the posteriors, at the cost of one
+    head (model soups: Wortsman et al. 2022). Queries of an attention and offsets are
+    averaged as well.
+
+    Args:
+        heads: two or more, on one partition and one encoder, of one fusion.
+
+    Returns:
+        A head with the settings of the first; `training["averaged"]` has what is known of each.
+
+    Raises:
+        ValueError: when they do not belong together.
+    """
+    require_alike(heads)
+    fusions = sorted({head.config.fusion for head in heads})
+    if len(fusions) > 1:
+        raise ValueError(f"weights are averaged over heads of one fusion, got {' and '.join(fusions)}.")
+    has_offsets = heads[0].has_offsets
+    if any(head.has_offsets != has_offsets for head in heads):
+        raise ValueError("weights are averaged over heads that all have offsets or all have none, got both.")
+    attention = heads[0].config.fusion == "attention"
+    module = GeoHead(*heads[0].module.shape, heads[0].config.dropout, attention, has_offsets)
+    states = [_folded(head.module) for head in heads]
+    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
+    module.load_state_dict({**module.state_dict(), **mean}, strict=True)
+    first = heads[0].training
+    counts = {key: first[key] for key in _COUNTS if all(head.training.get(key) == first.get(key, -1) for head in heads)}
+    training = {**counts, "averaged": [dict(head.training) for head in heads]}
+    return Head(module, heads[0].partition, heads[0].encoder, heads[0].config, training)
+
+
+def _folded(module: GeoHead) -> dict[str, torch.Tensor]:
+    """Return the tensors of a head of ones and zeros in the norm that is the same function."""
+    state = module.state_dict()
+    gain, shift, weight = state["head.0.weight"], state["head.0.bias"], state["head.2.weight"]
+    folded = {"head.2.weight": weight * gain, "head.2.bias": state["head.2.bias"] + weight @ shift}
+    if "attention.weight" in state:
+        folded["attention.weight"] = state["attention.weight"] * gain
+    if module.offsets is not None:
+        folded |= {f"offsets.{name}": value for name, value in folded_offsets(module.offsets, gain, shift).items()}
+    return folded
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Heads whose posteriors are averaged; it is scored like a head.
+
+    Attributes:
+        heads: two or more, on one partition and one encoder; their fusions may differ.
+    """
+
+    heads: tuple[Head, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the heads belong together."""
+        object.__setattr__(self, "heads", tuple(self.heads))
+        require_alike(self.heads)
+
+    @property
+    def partition(self) -> Partition:
+        """The C cells."""
+        return self.heads[0].partition
+
+    @property
+    def encoder(self) -> EncoderInfo:
+        """Which encoder's features it reads."""
+        return self.heads[0].encoder
+
+    @property
+    def has_offsets(self) -> bool:
+        """False: where its most probable cell is that of no head, there is no offset either."""
+        return False
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the heads."""
+        return hashlib.sha256(" ".join(head.sha256 for head in self.heads).encode()).hexdigest()
+
+    def posterior_chunks(
+        self, locations: Locations, device: str = "auto"
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the mean of the posteriors in pieces; see `Head.posterior_chunks`."""
+        for pieces in zip(*(head.posterior_chunks(locations, device) for head in self.heads), strict=True):
+            total = pieces[0][1]
+            for _, posterior in pieces[1:]:
+                total += posterior
+            yield pieces[0][0], np.divide(total, len(pieces), out=total)
+
+    def answer_chunks(
+        self, locations: Locations, decode: str = "centroid", device: str = "auto"
+    ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
+        """Yield the mean of the posteriors and the decoded points in pieces; see `Head.answer_chunks`."""
+        require_decoder(decode, self.has_offsets)
+        for rows, posterior in self.posterior_chunks(locations, device):
+            yield rows, posterior, decode_posterior(decode, posterior, self.partition.centroids)
+
+    def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
+        """Return the (P, C) float32 mean of the posteriors."""
+        result = np.empty((len(locations), len(self.partition)), dtype=np.float32)
+        for rows, posterior in self.posterior_chunks(locations, device):
+            result[rows] = posterior
+        return result
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write one folder per head, `0`, `1`, …, and `ensemble.json`, all complete or nothing.
+
+        Raises:
+            FileExistsError: when `path` exists and `overwrite` is false.
+        """
+        with new_folder(Path(path), overwrite=overwrite) as folder:
+            for number, head in enumerate(self.heads):
+                save_head(head, folder / str(number))
+            value = {"format": FORMAT, "heads": [head.sha256 for head in self.heads]}
+            write_json(folder / ENSEMBLE_FILE, value)
+
+
+def load_ensemble(path: str | Path) -> Ensemble:
+    """Read an ensemble's folder, every head strictly.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when a head is damaged, or not the one that was written.
+    """
+    folder = Path(path)
+    value = read_json(folder / ENSEMBLE_FILE, "an ensemble")
+    require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
+    written = value["heads"]
+    heads = tuple(load_head(folder / str(number)) for number in range(len(written)))
+    strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
+    if strangers:
+        raise ValueError(f"head {strangers[0]} in {folder} is not the one that was written: copy the folder again.")
+    return Ensemble(heads)

@@ -1,0 +1,140 @@
+"""From the bytes of one image file to the pixels of an encoder, or to the reason why there are none.
+
+This is what worker processes run: it loads Pillow and numpy, and nothing heavier.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.images.sources import ImageSource
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from geocell.images.transforms import Transform
+
+MAX_ASPECT = 40
+"""Images narrower than 1 : 40 show nothing that an encoder's square input keeps, and resize to enormous ones."""
+MAX_PIXELS = 178_956_970
+"""Images with more pixels (Pillow's own limit for a decompression bomb) are not decoded."""
+_ANIMATIONS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})  # several pages or pictures of other formats are no animation
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Makes references pixels; picklable, so that other processes can do it.
+
+    Attributes:
+        source: where the bytes of an image are, by its reference.
+        transform: one upright RGB image -> pixels of the encoder.
+        shape: of the pixels of every image.
+        dtype: of the same.
+    """
+
+    source: ImageSource
+    transform: Transform
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, source: ImageSource, transform: Transform) -> Loader:
+        """Return a loader whose shape and dtype are those of a probe."""
+        from PIL import Image
+
+        probe = transform(Image.new("RGB", (64, 64)))
+        return cls(source, transform, probe.shape, probe.dtype.str)
+
+    def __call__(self, reference: str) -> tuple[NDArray[Any] | None, str]:
+        """Return the pixels of an image and an empty problem, or None and why it has none."""
+        try:
+            data = self.source.read(reference)
+        except FileNotFoundError:
+            return None, "no such file"
+        except OSError as error:  # the source's own sentence
+            return None, str(error)
+        except Exception as error:  # whatever else a source of one's own raises is about this image alone
+            return None, _one_line(error)
+        pixels, problem = load_pixels(io.BytesIO(data), self.transform)
+        if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
+            return (
+                None,
+                f"the encoder's transform gave {pixels.dtype.str} {pixels.shape}, not {self.dtype} {self.shape}",
+            )
+        return pixels, problem
+
+
+def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transform) -> tuple[NDArray[Any] | None, str]:
+    """Return the pixels of an image and an empty problem, or None and why it has none."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with nullcontext(image) if isinstance(image, Image.Image) else Image.open(image) as opened:
+            problem = _refusal(opened)
+            if problem:
+                return None, problem
+            upright: Image.Image = opened
+            if opened is image:  # somebody's, and left as it is
+                upright = ImageOps.exif_transpose(opened)
+            else:
+                side: int | None = getattr(transform, "draft_side", None)
+                if side is not None:
+                    opened.draft(None, (side, side))  # a JPEG's smallest fraction with these sides; else nothing
+                ImageOps.exif_transpose(opened, in_place=True)  # a copy would take half as long as decoding
+            return transform(_to_rgb(upright)), ""
+    except FileNotFoundError:
+        return None, "no such file"
+    except UnidentifiedImageError:  # its own text has the address of an object, another one in every run
+        return None, "cannot identify image file"
+    except Exception as error:
+        return None, _one_line(error)
+
+
+@contextmanager
+def pillow_silenced() -> Iterator[None]:
+    """Keep back what Pillow warns of, for all threads: its image is read all the same, or its row says why not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
+
+
+def _refusal(image: Image.Image) -> str:
+    """Return why an image that opens is not decoded, or nothing."""
+    size = f"{image.width} x {image.height} pixels"
+    if image.width * image.height > MAX_PIXELS:
+        return f"too large: {size}"
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        return f"too narrow: {size}"
+    if image.format in _ANIMATIONS and getattr(image, "is_animated", False):
+        return f"animated: {getattr(image, 'n_frames', 2)} frames"
+    return ""
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Return an RGB image; 16-bit grey is scaled, where Pillow's own conversion clips it to white."""
+    from PIL import Image
+
+    if image.mode == "RGB":
+        return image  # where Pillow's conversion makes a copy
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in {"I", "F"}:
+        raise ValueError(f"pixels of mode {image.mode} have no known range")
+    return image.convert("RGB")
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"  # without the path, which is in the row already
+    text = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+    return re.sub(r" <[^>]+ at 0x[0-9a-f]+>", "", text)  # addresses differ from run to run, and bytes must not

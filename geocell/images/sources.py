@@ -1,0 +1,237 @@
+"""Where the image files of views come from: paths, URLs, members of tar files, rows of Parquet files and datasets.
+
+The column `image` of a table holds one text per view, its *reference*; an `ImageSource` turns references into the
+bytes of image files. Sources are small and picklable, hold no open file and look at nothing before they are asked: a
+table of a million views costs nothing here, and a worker process gets the source once and references from then on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from geocell.images.downloads import Downloads, is_http
+from geocell.images.parquet_rows import read_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_FILE_BYTES = 1 << 30
+"""Files of more bytes are no photographs; they are not read."""
+MEMBER = "::"
+"""What stands between the name of a container and what is meant inside it, as in fsspec's chained URLs."""
+
+
+class ImageSource(Protocol):
+    """What turns references into image files."""
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once: threads that wait for a network cost nothing."""
+        ...
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one image file.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            OSError: when it cannot be had; its text is one line that says why.
+        """
+        ...
+
+
+class _Local:
+    """What is as fast one file after another."""
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once."""
+        return 1
+
+
+@dataclass(frozen=True)
+class FileImages:
+    """Paths and URLs.
+
+    A reference is a path below `root`, an absolute path, an `http(s)` URL, or any other URL that fsspec opens.
+
+    Attributes:
+        root: folder, or fsspec URL of one (`s3://bucket/photos`), that relative paths are below.
+        downloads: how `http(s)` URLs are read; None where there are none.
+    """
+
+    root: str = "."
+    downloads: Downloads | None = None
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once."""
+        return self.downloads.downloads if self.downloads else 1
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one image file."""
+        if is_http(reference):
+            return (self.downloads or Downloads()).read(reference)
+        return read_part(join(self.root, reference))
+
+
+@dataclass(frozen=True)
+class TarImages(_Local):
+    """Members of tar files: a reference is `shard.tar::member.jpg@offset+size`, so nothing is searched for.
+
+    Attributes:
+        root: folder or fsspec URL that the tar files are below.
+    """
+
+    root: str = "."
+
+    def read(self, reference: str) -> bytes:
+        """Return the bytes of one member."""
+        shard, _, member = reference.partition(MEMBER)
+        offset, _, size = member.rpartition("@")[2].partition("+")
+        data = read_part(join(self.root, shard), int(offset), int(size))
+        if len(data) != int(size):
+            raise OSError(f"the tar file ends after {len(data)} of {size} bytes of this image")
+        return data
+
+
+@dataclass(frozen=True)
+class ParquetImages:
+    """Rows of Parquet files: a reference is `part.parquet::row`.
+
+    Rows are read in small batches that the threads of a process share, from where the last one ended: ask for them
+    about in order.
+
+    Attributes:
+        root: folder or fsspec URL that the Parquet files are below.
+        column: column of image files: binary, or a struct with `bytes` and `path` as Hugging Face's `Image` is stored.
+    """
+
+    root: str
+    column: str
+
+    @property
+    def at_once(self) -> int:
+        """How many files it pays to read at once: over a network, threads that share what one of them fetched."""
+        return 4 if "://" in self.root else 1
+
+    def read(self, reference: str) -> bytes:
+        """Return the image file of one row."""
+        part, _, row = reference.rpartition(MEMBER)
+        value = read_row(join(self.root, part), self.column, int(row))
+        return image_bytes(value, self.root)
+
+
+@dataclass(frozen=True)
+class DatasetImages(_Local):
+    """Rows of a dataset that the library `datasets` saved with `save_to_disk`: a reference is `split::row`.
+
+    Attributes:
+        path: the folder.
+        column: column of the feature type `Image`.
+    """
+
+    path: str
+    column: str
+
+    def read(self, reference: str) -> bytes:
+        """Return the image file of one row."""
+        split, _, row = reference.rpartition(MEMBER)
+        dataset = _undecoded(os.getpid(), self.path, self.column)[split]
+        return image_bytes(dataset[int(row)][self.column], self.path)
+
+
+def load_saved_dataset(path: Path | str) -> dict[str, Any]:
+    """Return split -> dataset of a folder that `save_to_disk` wrote; one without splits is the split "".
+
+    Raises:
+        ImportError: when the library `datasets` is not installed.
+        ValueError: when the folder is damaged.
+    """
+    try:
+        from datasets import DatasetDict, load_from_disk
+    except ImportError as error:
+        raise ImportError(
+            f'{path} was saved by the library datasets: run `pip install "geocell-heads[datasets]"`.'
+        ) from error
+    try:
+        loaded: Any = load_from_disk(str(path))
+    except Exception as error:  # the library raises many kinds for a damaged folder
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"{path} must be a folder that `save_to_disk` wrote, got: {first}") from error
+    return dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+
+
+@lru_cache(maxsize=4)
+def _undecoded(_process: int, path: str, column: str) -> Mapping[str, Any]:
+    from datasets import Image
+
+    splits = load_saved_dataset(path)
+    return {
+        name: split.select_columns([column]).cast_column(column, Image(decode=False)) for name, split in splits.items()
+    }
+
+
+def image_bytes(value: object, root: str) -> bytes:
+    """Return the image file that a cell of a table holds: bytes, or a mapping with `bytes` or else `path`."""
+    if isinstance(value, dict):
+        if value.get("bytes") is None and value.get("path"):
+            return read_part(join(root, str(value["path"])))
+        value = value.get("bytes")
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise OSError("no image in this row")
+    return bytes(value)
+
+
+def join(root: str, name: str) -> str:
+    """Return the path or URL of `name` below a folder or URL; an absolute one stays as it is."""
+    if "://" in name or os.path.isabs(name):  # noqa: PTH117 - text in, text out, a million times
+        return name
+    return f"{root.rstrip('/')}/{name}" if "://" in root else os.path.join(root, name)  # noqa: PTH118
+
+
+def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
+    """Return a file's bytes, or `size` of them from `offset`; `path` may be any URL that fsspec opens.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        OSError: when it cannot be read, is a folder, or has more than `MAX_FILE_BYTES`; its text says so in a line.
+    """
+    if "://" in path:
+        return _read_remote(path, offset, size)
+    try:
+        with Path(path).open("rb") as file:
+            length = os.fstat(file.fileno()).st_size if size is None else size
+            file.seek(offset)
+            return file.read(_allowed(length))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise OSError(error.strerror or str(error)) from error  # without the path, which is beside it in the table
+    except ValueError as error:  # a name with a null character
+        raise OSError(f"no name of a file: {error}") from error
+
+
+def _allowed(length: int) -> int:
+    if length > MAX_FILE_BYTES:
+        raise OSError(f"too large: {length} bytes")
+    return length
+
+
+def _read_remote(path: str, offset: int, size: int | None) -> bytes:
+    import fsspec
+
+    try:
+        files, name = fsspec.core.url_to_fs(path)
+        length = files.info(name).get("size") if size is None else size
+        end = None if length is None else offset + _allowed(length)
+        return cast("bytes", files.cat_file(name, start=offset, end=end))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(path) from error
+    except OSError:
+        raise
+    except Exception as error:  # every store has its own kinds
+        raise OSError(f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]) from error

@@ -1,0 +1,1 @@
+"""Outcomes, scores and their intervals; pure numpy."""

@@ -1,0 +1,251 @@
+"""Scores of predicted points: distances, shares within radii, balscore, and their intervals over locations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.decoders.base import require_decoder
+from geocell.features.locations import named_groups, require_locations
+from geocell.geo.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
+from geocell.metrics.intervals import (
+    Interval,
+    mean_interval,
+    median_draws,
+    percentile_interval,
+    share_draws,
+    share_interval,
+)
+from geocell.metrics.scores import Scores
+
+if TYPE_CHECKING:
+    from geocell.features.locations import Locations
+    from geocell.heads.ensemble import Ensemble
+    from geocell.heads.head import Head
+    from geocell.partitioners.base import Partition
+
+RADII_KM = (1, 25, 200, 750, 2500)
+"""Street, city, region, country, continent: the radii of the field (Vo, Jacobs and Hays 2017)."""
+
+TOP_K = 5
+
+_FARTHEST_KM = float(np.pi * EARTH_RADIUS_KM)
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def balscore(within_25: float, within_200: float, within_750: float) -> float:
+    """Return the geometric mean of three shares: high only when street, region and country are right together.
+
+    Args:
+        within_25: share of locations within 25 km, a fraction or in percent like the other two.
+        within_200: within 200 km.
+        within_750: within 750 km.
+
+    >>> round(balscore(31.4, 81.0, 98.6), 2)
+    63.06
+    """
+    return float(np.cbrt(within_25 * within_200 * within_750))
+
+
+def within_shares(distances: NDArray[np.float64]) -> dict[int, float]:
+    """Return radius -> share of the (P,) distances that are at most that far, for `RADII_KM`."""
+    return {radius: float((distances <= radius).mean()) for radius in RADII_KM}
+
+
+def balscore_of(distances: NDArray[np.float64]) -> float:
+    """Return the balscore of (P,) distances in km."""
+    within = within_shares(distances)
+    return balscore(within[25], within[200], within[750])
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of P locations: all that scores and their intervals are made of.
+
+    Attributes:
+        distances_km: (P,) from the answer to the true point.
+        first: (P,) whether the true cell is the most probable one; None when the partition cannot assign.
+        five: (P,) whether it is among the five most probable ones; None likewise.
+        n_outside: how many lie in no cell, None likewise.
+    """
+
+    distances_km: Floats
+    first: Bools | None = None
+    five: Bools | None = None
+    n_outside: int | None = None
+
+    def hits(self) -> dict[str, Bools]:
+        """Return for every share, and for the median, which of the (P,) locations count."""
+        d = self.distances_km
+        columns = {f"within_{radius}": d <= radius for radius in RADII_KM}
+        if self.first is not None and self.five is not None:
+            columns |= {"top1": self.first, "top5": self.five}
+        return {**columns, "median_km": d <= np.median(d)}
+
+    def values(self) -> dict[str, float]:
+        """Return every score by the name that its interval has."""
+        d = self.distances_km
+        shares = {name: float(hit.mean()) for name, hit in self.hits().items() if name != "median_km"}
+        median, mean = float(np.median(d)), float(d.mean())
+        return {"balscore": balscore_of(d), **shares, "median_km": median, "mean_km": mean}
+
+    def draws(self, shares: Floats) -> dict[str, Floats]:
+        """Return (N,) draws of every score but the mean, from the (N, S) draws of the shares of `hits`."""
+        by_name = dict(zip(self.hits(), shares.T, strict=True))
+        median = median_draws(self.distances_km, by_name.pop("median_km"))
+        product = by_name["within_25"] * by_name["within_200"] * by_name["within_750"]
+        return {"balscore": np.cbrt(product), **by_name, "median_km": median}
+
+    def intervals(self, seed: int = 0) -> dict[str, Interval]:
+        """Return the 95 % interval of every score; the mean has one from two locations on."""
+        values, draws = self.values(), self.draws(share_draws(np.stack(list(self.hits().values()), axis=1), seed))
+        intervals = {name: share_interval(draw, values[name]) for name, draw in draws.items() if name != "median_km"}
+        intervals["median_km"] = percentile_interval(draws["median_km"])
+        if len(self.distances_km) > 1:
+            low, high = mean_interval(self.distances_km)
+            intervals["mean_km"] = max(0.0, low), min(_FARTHEST_KM, high)  # a few far ones reach beyond what there is
+        return intervals
+
+
+def top_hits(posterior: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[Bools, Bools]:
+    """Return whether the true cell is the most probable one, and whether it is among the five most probable.
+
+    Args:
+        posterior: (P, C) probabilities.
+        cells: (P,) true cells; a location outside the partition has a negative one, and hits nothing.
+
+    Returns:
+        Two (P,) bool arrays.
+    """
+    k = min(TOP_K, posterior.shape[1])
+    best = np.argpartition(-posterior, k - 1, axis=1)[:, :k]
+    first = posterior.argmax(axis=1) == cells
+    return first, first | (best == cells[:, None]).any(axis=1)
+
+
+def outcomes_of(
+    predicted: ArrayLike,
+    truth: ArrayLike,
+    hits: tuple[Bools, Bools] | None = None,
+    n_outside: int | None = None,
+    split: str = "",
+) -> Outcomes:
+    """Return the outcomes of predicted points.
+
+    Args:
+        predicted: (P, 2) degrees, P >= 1.
+        truth: (P, 2) degrees.
+        hits: what `top_hits` returns, None when the partition cannot assign.
+        n_outside: locations outside the partition, None when it cannot assign.
+        split: name of the split, for the message.
+
+    Raises:
+        ValueError: when there is no location, or the shapes differ, or coordinates are invalid.
+    """
+    if np.size(truth) == 0:
+        raise ValueError(f"scores need at least one location, and the split {split!r} has none: name another split.")
+    points, true_points = as_latlon(predicted, "predicted"), as_latlon(truth, "truth")
+    if points.shape != true_points.shape:
+        raise ValueError(f"scores need one prediction per location, got {len(points)} for {len(true_points)}.")
+    first, five = hits or (None, None)
+    return Outcomes(distance_km(points, true_points), first, five, n_outside)
+
+
+def outcomes(
+    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Outcomes:
+    """Return what a head makes of locations, without ever holding the whole posterior.
+
+    Args:
+        head: the head, or an ensemble of them.
+        locations: P locations with features of the head's encoder.
+        decode: name of the decoder.
+        split: name of the split that the locations are, for messages.
+        device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+        TypeError: for something else than locations.
+    """
+    require_locations(locations, "what a head is scored on")
+    require_decoder(decode, head.has_offsets)
+    partition = head.partition
+    cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
+    points = np.empty((len(locations), 2))
+    hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
+    for rows, posterior, answers in head.answer_chunks(locations, decode, device):
+        points[rows] = answers
+        if cells is not None:
+            hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
+    if cells is None:
+        return outcomes_of(points, locations.latlon, split=split)
+    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
+
+
+def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
+    """Return the scores that outcomes come to.
+
+    Args:
+        outcome: what became of each location.
+        partition: the cells that were answered with.
+        decoder: name of the decoder that made the points.
+        split: name of the split.
+    """
+    values = outcome.values()
+    return Scores(
+        decoder=decoder,
+        split=split,
+        n_locations=len(outcome.distances_km),
+        n_cells=len(partition),
+        n_outside=outcome.n_outside,
+        top1=values.get("top1"),
+        top5=values.get("top5"),
+        median_km=values["median_km"],
+        mean_km=values["mean_km"],
+        within={radius: values[f"within_{radius}"] for radius in RADII_KM},
+        balscore=values["balscore"],
+        intervals=outcome.intervals(),
+        partition_sha256=partition.sha256,
+    )
+
+
+def score(
+    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Scores:
+    """Return the scores of a head on locations; see `outcomes`.
+
+    Args:
+        head: the head, or an ensemble of them.
+        locations: P locations with features of the head's encoder.
+        decode: name of the decoder.
+        split: name of the split that the locations are, for the record.
+        device: where the head computes; see `outcomes`.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+    """
+    outcome = outcomes(head, locations, decode, split, device)
+    scores = scores_of(outcome, head.partition, decode, split)
+    countries = by_country(outcome.distances_km, locations.columns.get("country"))
+    return replace(scores, head_sha256=head.sha256, countries=countries)
+
+
+def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict[str, float]]:
+    """Return the scores of every country, by its name; locations whose country is missing or empty are left out.
+
+    Args:
+        distances: (P,) km.
+        countries: (P,) names, None when they are not known.
+    """
+    result: dict[str, dict[str, float]] = {}
+    for name, members in named_groups([] if countries is None else countries):
+        there = distances[members]
+        within = {f"within_{radius}": share for radius, share in within_shares(there).items()}
+        rest = {"balscore": balscore_of(there), **within, "median_km": float(np.median(there))}
+        result[name] = {"n_locations": len(there), **rest}
+    return result

@@ -1,0 +1,95 @@
+"""The record of what a head reaches, and its JSON form; `geocell.metrics.outcomes` computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from geocell.files import FORMAT, reading, require_types
+
+_MAYBE = (float, type(None))
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("decoder", "split", "partition_sha256"), str),
+    **dict.fromkeys(("n_locations", "n_cells"), int),
+    **dict.fromkeys(("median_km", "mean_km", "balscore"), float),
+    **dict.fromkeys(("top1", "top5"), _MAYBE),
+    **dict.fromkeys(("within", "intervals", "countries"), dict),
+    **{"n_outside": (int, type(None)), "head_sha256": (str, type(None))},
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a head reaches on some locations, by one decoder. Shares are fractions; distances are km.
+
+    Attributes:
+        decoder: which decoder turned the posterior into points.
+        split: name of the split.
+        n_locations: P; locations are counted, never views.
+        n_cells: C.
+        n_outside: locations that lie in no cell of the partition, which count as misses in top1 and top5; None when
+            the partition cannot assign.
+        top1: share whose true cell is the most probable one; None when the partition cannot assign.
+        top5: share whose true cell is among the five most probable ones; None likewise.
+        median_km: median distance to the true point.
+        mean_km: mean distance.
+        within: radius in km -> share at most that far.
+        balscore: see `geocell.metrics.outcomes.balscore`.
+        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over locations;
+            see `geocell.metrics.intervals`. One location has none of its mean.
+        partition_sha256: which partition.
+        head_sha256: which head; None for points that no head made.
+        countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
+            do not say.
+    """
+
+    decoder: str
+    split: str
+    n_locations: int
+    n_cells: int
+    n_outside: int | None
+    top1: float | None
+    top5: float | None
+    median_km: float
+    mean_km: float
+    within: dict[int, float]
+    balscore: float
+    intervals: dict[str, tuple[float, float]]
+    partition_sha256: str
+    head_sha256: str | None = None
+    countries: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; radii become strings."""
+        value = {"format": FORMAT, **asdict(self)}
+        value["within"] = {str(radius): share for radius, share in self.within.items()}
+        value["intervals"] = {name: list(interval) for name, interval in self.intervals.items()}
+        return value
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any], where: str = "scores") -> Scores:
+        """Read the JSON form; `where` names its place in an error message.
+
+        Raises:
+            ValueError: for another format, missing or unknown keys, or a value of another type.
+        """
+        if value.get("format") != FORMAT:
+            raise ValueError(
+                f"{where} must be of format {FORMAT}, got {value.get('format')!r}: "
+                "use the geocell version that wrote it, or score again."
+            )
+        names = {field.name for field in fields(cls)}
+        if set(value) != names | {"format"}:
+            raise ValueError(
+                f"{where} must have the keys {sorted(names)}, got {sorted(set(value) - {'format'})}: score again."
+            )
+        require_types(value, _TYPES, where)
+        known = {name: value[name] for name in names}
+        with reading(where, "scores"):
+            known["within"] = {int(radius): float(share) for radius, share in value["within"].items()}
+            known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
+            columns: Mapping[str, float] = next(iter(value["countries"].values()), {})
+            for country in value["countries"].values():
+                require_types(country, dict.fromkeys(columns, _MAYBE), where)
+        return cls(**known)

@@ -1,0 +1,1 @@
+"""From images to answers, and answers as files and pages."""

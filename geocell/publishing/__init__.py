@@ -1,0 +1,1 @@
+"""Heads on the Hub: pushed, pulled, and imported from published checkpoints."""

@@ -1,0 +1,186 @@
+"""Heads that others published as pickled checkpoints, made folders of ours: read safely, strictly, and labelled."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tomllib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from geocell.features.locations import EncoderInfo
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.head import GeoHead, Head
+from geocell.hub.client import download
+from geocell.hub.names import HubName
+from geocell.partitioners.base import Partition
+from geocell.partitioners.cells import INFO_FILE
+
+CHECKPOINT_FILE = "best.pt"
+_WRAPPER = "model"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published head and where it is from.
+
+    Attributes:
+        checkpoint: the pickled checkpoint.
+        cells: its `geocell_info.json`.
+        source: repository or file, for people.
+        path: of the checkpoint in that repository.
+        revision: commit of the repository; "" for a file.
+        license: of the head, as the Hub spells it; "unknown" for a file.
+        scores: numbers copied from the authors, in percent and km.
+    """
+
+    checkpoint: Path
+    cells: Path
+    source: str
+    path: str
+    revision: str = ""
+    license: str = "unknown"
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+
+def published_files(checkpoint: Path, cells: Path) -> Published:
+    """Return a published head whose two files are here.
+
+    Raises:
+        FileNotFoundError: when one of them is missing.
+    """
+    for what, path in (("checkpoint", checkpoint), (INFO_FILE, cells)):
+        if not path.is_file():
+            raise FileNotFoundError(f"a published head needs its {what}, and there is none at {path}.")
+    return Published(checkpoint, cells, checkpoint.name, checkpoint.name)
+
+
+def fetch_published(name: HubName, head: str, cells: str = "") -> Published:
+    """Fetch a published head from the Hub: the checkpoint, and the cells that belong to it.
+
+    Args:
+        name: repository and revision.
+        head: folder of the checkpoint in it, or the checkpoint itself.
+        cells: path of its `geocell_info.json`; known for the heads of `published.toml`.
+
+    Raises:
+        FileNotFoundError: for no such repository, revision or file.
+        ValueError: when `cells` is neither given nor known.
+    """
+    table = known_heads()
+    path = head if head.endswith(".pt") else f"{head.rstrip('/')}/{CHECKPOINT_FILE}"
+    known = table["heads"].get(path.removesuffix(f"/{CHECKPOINT_FILE}")) if name.repo == table["repository"] else None
+    if not cells and known is None:
+        raise ValueError(
+            f"{name.repo} must say which cells {head} is on: name its {INFO_FILE} in the "
+            f"repository; without it geocell knows these heads of {table['repository']}: {', '.join(table['heads'])}."
+        )
+    if known is not None:
+        cells = cells or table["cells"].format(partition=known["partition"])
+    snapshot = download(name, [path, cells])
+    for file in (path, cells):
+        if not (snapshot.folder / file).is_file():
+            raise FileNotFoundError(f"{name} has no file {file}: look at its list of files for the right path.")
+    facts = {} if known is None else {"license": table["license"], "scores": known["published"]}
+    return Published(snapshot.folder / path, snapshot.folder / cells, name.repo, path, snapshot.commit, **facts)
+
+
+def known_heads() -> dict[str, Any]:
+    """Return the content of `published.toml`: the heads that are known by their path."""
+    return tomllib.loads(files("geocell.publishing").joinpath("published.toml").read_text(encoding="utf-8"))
+
+
+def import_head(published: Published, encoder: EncoderInfo) -> Head:
+    """Make a head of a published checkpoint. Nothing in it is run, and every tensor must be accounted for.
+
+    A checkpoint is a state dict with `head.0.weight`, `head.0.bias` (LayerNorm), `head.2.weight`, `head.2.bias`
+    (Linear), or has one under `model`; what stands beside `model` is left out. Half precision becomes float32.
+
+    Args:
+        published: the files, and where they are from.
+        encoder: the encoder whose features it reads, by its authors' word: the file does not say.
+
+    Raises:
+        ValueError: when it is not such a checkpoint, could run code, or the two files differ in their cells.
+    """
+    partition = _read_cells(published.cells)
+    expected = published.scores.get("cells", len(partition))
+    weights = _read_checkpoint(published.checkpoint)
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    module = GeoHead(encoder.dim, len(partition))
+    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    if "head.2.weight" in found and found["head.2.weight"][0] != len(partition):
+        raise ValueError(
+            f"{published.checkpoint} has {found['head.2.weight'][0]:,} cells and {published.cells} has "
+            f"{len(partition):,}: they are not of one head, look for the {INFO_FILE} it was trained with."
+        )
+    if len(partition) != expected:
+        raise ValueError(
+            f"{published.path} is published with {expected:,} cells, got {len(partition):,}: fetch it again."
+        )
+    if found != wanted:
+        raise ValueError(
+            f"{published.checkpoint} must hold exactly the tensors {_shapes(wanted)}, got {_shapes(found)}: it is "
+            f"no head of this kind, or not on features of {encoder.name}."
+        )
+    module.load_state_dict({name: value.float() for name, value in weights.items()}, strict=True)
+    with published.checkpoint.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    origin = {
+        "source": published.source,
+        "checkpoint": published.path,
+        "revision": published.revision,
+        "sha256": digest,
+        "license": published.license,
+        "published": dict(published.scores),
+    }
+    return Head(module, partition, encoder, FitConfig(), {"origin": origin})
+
+
+def _read_cells(path: Path) -> Partition:
+    """Return the partition that only decodes, of a `geocell_info.json` by any name."""
+    with TemporaryDirectory() as folder:  # its partition.json may lie beside it, of another version
+        shutil.copyfile(path, Path(folder) / INFO_FILE)
+        try:
+            return Partition.load(folder)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(Path(folder) / INFO_FILE), str(path))) from error
+
+
+def _read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint; a pickle that wants to run anything is refused before it does."""
+    import pickle
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickles that it then refuses
+            value = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} must be a checkpoint of tensors and plain values alone, and is none, or could run code: nothing "
+            "in it was run; ask its author for the state dict, or for safetensors."
+        ) from error
+    except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"{path} must be a checkpoint of torch.save, got another or a damaged file: {error}"
+        ) from error
+    state = value.get(_WRAPPER, value) if isinstance(value, Mapping) else value
+    if not isinstance(state, Mapping) or not all(map(_is_float, state.values())):
+        raise ValueError(f"{path} must be a state dict of floats, or have one under {_WRAPPER!r}, got something else.")
+    return dict(state)
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def _shapes(tensors: Mapping[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(tensors.items())) or "nothing"

@@ -1,0 +1,221 @@
+"""Publishing: one head, one repository, one commit; and fetching one back."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from geocell.files import json_text, new_folder, read_json, require_new
+from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
+from geocell.heads.card_text import CardText, require_unchanged, take_apart
+from geocell.heads.config_file import CONFIG_FILE
+from geocell.heads.folder import (
+    HEAD_FILES,
+    PICTURE_FILE,
+    SCORES_FILE,
+    HeadPlace,
+    card_of,
+    fetch_head,
+    load_head,
+    read_card,
+    require_scores_of,
+)
+from geocell.heads.head import Head
+from geocell.hub.client import CARD_FILE, commit, open_repository
+from geocell.hub.names import HubName
+from geocell.metrics.scores import Scores
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a push puts on the Hub.
+
+    Attributes:
+        name: repository and branch.
+        files: name -> size in bytes.
+        left_out: files of the folder that are no part of a head, and stay here.
+        card: the model card.
+        address: of the commit or pull request; "" for a dry run.
+    """
+
+    name: HubName
+    files: Mapping[str, int]
+    left_out: tuple[str, ...]
+    card: str = field(repr=False)
+    address: str = ""
+
+
+def push_head(
+    path: str | Path,
+    repo: str,
+    *,
+    private: bool = False,
+    pr: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    settings: CardSettings = CardSettings(),
+) -> Publication:
+    """Publish the folder of a head as a repository on the Hub, in one commit.
+
+    The folder is checked first as `load_head` checks it, and its scores must be its own. Files of a head that the
+    repository has from before and this one has not are deleted there; other files are left alone. The picture of the
+    cells is drawn when matplotlib is installed.
+
+    Args:
+        path: folder of the head.
+        repo: `user/repo`, or `user/repo@branch`; repository and branch are made if need be.
+        private: make a new repository private, and refuse a public one.
+        pr: open a pull request instead of a commit.
+        dry_run: check and write nothing: without the network.
+        overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
+        settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
+
+    Raises:
+        FileNotFoundError: when `path` is not the folder of a head.
+        PermissionError: without a login or the right to write.
+        ConnectionError: when the Hub cannot be reached, or fails; what was half sent is not visible there.
+        ValueError: when the folder is damaged, or its scores are of another head, or text that a
+            person wrote in the card on the Hub would be lost.
+    """
+    folder, name = Path(path), HubName.parse(repo)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"a push needs the folder of a head, and there is none at {folder}.")
+    head = load_head(folder)
+    scores = _read_scores(folder, head)
+    if settings.benchmark and scores is None:
+        raise ValueError(
+            f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
+            "or leave it out."
+        )
+    with TemporaryDirectory() as scratch:
+        add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        add[CONFIG_FILE] = _public_config(folder)
+        left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
+        if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
+            add[PICTURE_FILE] = picture
+        local = read_card(folder)
+        remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
+        there = _card_there(name, "" if remote is None else remote.card, overwrite)
+        earlier = settings_of(there.metadata)
+        settings = settings.over(earlier).over(settings_of(local.metadata))
+        facts: dict[str, Any] = {
+            "address": str(name) if name.revision != "main" else name.repo,
+            "picture": PICTURE_FILE if PICTURE_FILE in add else "",
+            "before": _joined(name, local, there, overwrite),
+            "settings": settings,
+        }
+        card = card_of(head, scores, **facts)
+        add[CARD_FILE] = card.encode()
+        if scores is not None and settings.benchmark:
+            file, content = eval_file(scores, settings)
+            add[file] = content.encode()
+        sizes = {file: len(v) if isinstance(v, bytes) else v.stat().st_size for file, v in add.items()}
+        result = Publication(name, dict(sorted(sizes.items())), left_out, card)
+        if remote is None:
+            return result
+        replaced = {eval_file_name(earlier)} if earlier.benchmark else set()
+        stale = [file for file in remote.files if (_belongs(file) or file in replaced) and file not in add]
+        message = f"Geocell head on {len(head.partition):,} cells"
+        return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
+
+
+def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadPlace:
+    """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
+
+    A folder here of the repository's name is not looked at.
+
+    Args:
+        repo: `user/repo@revision`.
+        out: folder to make, complete or not at all; without it the head stays in huggingface_hub's cache.
+        overwrite: replace an existing folder.
+
+    Returns:
+        Where it lies, its commit, and what was ignored.
+
+    Raises:
+        FileExistsError: when `out` exists and `overwrite` is false.
+        FileNotFoundError: for no such repository, revision or head.
+        PermissionError: when it is gated.
+        ConnectionError: when the Hub cannot be reached, or fails.
+        ValueError: when it is damaged, or written by another major version.
+    """
+    name = HubName.parse(repo)
+    if out is not None:
+        require_new(Path(out), overwrite)
+    place = fetch_head(name)
+    load_head(place.folder)
+    if out is None:
+        return place
+    with new_folder(Path(out), overwrite=overwrite) as folder:
+        for file in sorted(place.folder.iterdir()):
+            if _belongs(file.name):
+                shutil.copyfile(file, folder / file.name)
+    return replace(place, folder=Path(out))
+
+
+def _belongs(file: str) -> bool:
+    return any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
+
+
+def _public_config(folder: Path) -> bytes:
+    """Return `config.json` without the path at which this machine has the encoder."""
+    config = read_json(folder / CONFIG_FILE, "a head")
+    encoder = config["encoder"]
+    if encoder["revision"].startswith("sha256:") or Path(encoder["source"]).is_absolute():
+        encoder["source"] = ""
+    return json_text(config).encode()
+
+
+def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
+    """Return the content of `scores.json`, if all scores in the folder are of this head."""
+    found = None
+    for path in sorted(folder.glob("scores*.json")):
+        scores = Scores.from_dict(read_json(path, "scores"), str(path)).to_dict()
+        require_scores_of(head, scores, str(path))
+        found = scores if path.name == SCORES_FILE else found
+    return found
+
+
+def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
+    """Return the card on the Hub; what is damaged, or would be lost, is refused unless it is to be overwritten."""
+    where = f"the card of {name}"
+    try:
+        found = take_apart(card, where)
+        if not overwrite:
+            require_unchanged(found, where)
+    except ValueError as error:
+        if overwrite:
+            return CardText()
+        raise ValueError(f"{str(error).removesuffix('.')}; or pass --overwrite.") from error
+    return found
+
+
+def _joined(name: HubName, local: CardText, remote: CardText, overwrite: bool) -> CardText:
+    """Return what persons wrote in two cards; in one place both may not say different things."""
+    differs = [part for part, text in local.own.items() if remote.own.get(part, text) != text]
+    if differs and not overwrite:
+        places = ", ".join(f"below its part {part!r}" if part else "at its top" for part in differs)
+        raise ValueError(
+            f"the card of {name} has text of its own that differs from that of the folder's card, {places}: make them "
+            "the same, empty one of them, or pass --overwrite to replace the one on the Hub."
+        )
+    own = dict(local.own) if overwrite else {**remote.own, **local.own}
+    tags = [
+        tag for card in (remote, local) if isinstance(tag_list := card.metadata.get("tags"), list) for tag in tag_list
+    ]
+    return CardText({**remote.metadata, **local.metadata, "tags": tags}, own)
+
+
+def _draw_cells(head: Head, out: Path) -> Path | None:
+    """Draw the cells, or only their centroids; None without matplotlib."""
+    if find_spec("matplotlib") is None:
+        return None
+    from geocell.plots import draw_cells, draw_centroids
+
+    return draw_cells(out, head.partition) if head.partition.can_assign else draw_centroids(out, head.partition)

@@ -1,0 +1,1 @@
+"""Which location is in which split: draws, neighbours, leaks."""

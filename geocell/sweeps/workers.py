@@ -1,0 +1,207 @@
+"""Making the heads of a sweep: one after the other in this process, or several at a time in others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import multiprocessing
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from geocell.features import FeatureCache
+from geocell.features.locations import Locations
+from geocell.files import canonical_json
+from geocell.heads.folder import load_head
+from geocell.metrics.outcomes import score
+from geocell.partitioners.base import Partition
+from geocell.splits.splits import Splits
+from geocell.sweeps.plan import Fit, SweepConfig
+from geocell.training.fit import fit_head
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every fit of a sweep shares, in a form that goes to another process.
+
+    Attributes:
+        cache: folder of the feature cache.
+        splits: path of splits.json.
+        out: folder of the sweep.
+        config: how it is run.
+        threads: of torch, per process.
+        stream: whether the features stay on the disk, since a fit streams them.
+    """
+
+    cache: Path
+    splits: Path
+    out: Path
+    config: SweepConfig
+    threads: int
+    stream: bool = False
+
+    def folder(self, fit: Fit) -> Path:
+        """Return where the head of a fit is."""
+        return self.out / "heads" / fit.name
+
+    def partition(self, fit: Fit) -> Path:
+        """Return where the partition of a fit is."""
+        return self.out / "partitions" / fit.row.partition.name
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The locations of a sweep, and a hash of the features of their cache."""
+
+    train: Locations
+    val: Locations | None
+    test: Locations
+    cache_sha256: str
+
+    @classmethod
+    def of(cls, setup: Setup) -> Data:
+        """Read the cache and take its splits."""
+        cache = FeatureCache.open(setup.cache)
+        locations = cache.locations(in_memory=not setup.stream)
+        splits = Splits.load(setup.splits)
+        val = splits.select(locations, "val") if splits.ids.get("val") else None
+        test = splits.select(locations, setup.config.split)
+        return cls(splits.select(locations, "train"), val, test, cache.features_sha256)
+
+    @property
+    def parts(self) -> list[Locations]:
+        """The locations of every role that there are."""
+        return [part for part in (self.train, self.val, self.test) if part is not None]
+
+    def locations_sha256(self) -> str:
+        """Return a hash of which locations are in which role, and of the encoder."""
+        content = [self.train.encoder.to_dict(), *([*part.ids.tolist(), part.latlon.tolist()] for part in self.parts)]
+        return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+    def features_sha256(self) -> str:
+        """Return a hash of the features, and of which are whose."""
+        digest = hashlib.sha256(self.cache_sha256.encode())
+        for part in self.parts:
+            digest.update(f"{part.n_views} {len(part)}".encode())
+            digest.update(part.rows.tobytes() + part.offsets.tobytes())
+        return digest.hexdigest()
+
+
+def make_head(fit: Fit, setup: Setup, data: Data) -> None:
+    """Make one head; its folder appears when it is scored."""
+    partition = Partition.load(setup.partition(fit))
+    init = None if fit.init is None else load_head(setup.folder(fit.init))
+    with contextlib.redirect_stderr(io.StringIO()):  # the bar of the sweep is enough
+        head = fit_head(data.train, data.val, partition, fit.config, init=init)
+    if head.training["interrupted"]:
+        raise KeyboardInterrupt
+    head.save(setup.folder(fit), scores=score(head, data.test, setup.config.decode, setup.config.split))
+
+
+Ended = tuple[Fit, str | None]
+"""A fit that ended, and why it failed."""
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _start_failed(fit: Fit, failed: set[str]) -> str | None:
+    """Return why a fit cannot begin, when the one it starts from failed."""
+    return f"the fit it starts from failed: {fit.init.name}" if fit.init and fit.init.name in failed else None
+
+
+def run_here(fits: Sequence[Fit], setup: Setup, data: Data, lost: Collection[str] = ()) -> Iterator[Ended]:
+    """Make the heads one after the other; yield every fit as it ends.
+
+    Args:
+        fits: each after the one it starts from, if that is still to be made.
+        setup: what they share.
+        data: the locations.
+        lost: names of fits that are not made, since they have no partition.
+    """
+    failed = set(lost)
+    for fit in fits:
+        reason = _start_failed(fit, failed)
+        if reason is None:
+            try:
+                make_head(fit, setup, data)
+            except (ValueError, OSError, MemoryError, RuntimeError) as error:
+                reason = _reason(error)
+        if reason is not None:
+            failed.add(fit.name)
+        yield fit, reason
+
+
+_here: dict[str, tuple[Setup, Data]] = {}
+"""What a process of the pool keeps between fits."""
+
+
+def _begin(setup: Setup) -> None:
+    torch.set_num_threads(setup.threads)
+    _here["sweep"] = setup, Data.of(setup)
+
+
+def _make_head_there(fit: Fit) -> None:
+    make_head(fit, *_here["sweep"])
+
+
+def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collection[str] = ()) -> Iterator[Ended]:
+    """Make several heads at a time, each process with its own copy of the locations; yield every fit as it ends.
+
+    Args:
+        fits: see `run_here`.
+        setup: what they share.
+        jobs: how many at a time.
+        lost: see `run_here`.
+
+    Raises:
+        RuntimeError: when a process is killed, for want of memory most often; the heads that were made are kept.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork after torch has threads can hang
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(setup,))
+    try:
+        yield from _schedule(list(fits), pool, lost)
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a process of the sweep was killed, perhaps for want of memory: run the same command with fewer --jobs; "
+            "the finished fits are kept."
+        ) from error
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()  # an interrupt does not wait for fits that would take minutes
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[str]) -> Iterator[Ended]:
+    """Give the pool every fit whose start is there."""
+    running: dict[Future[None], Fit] = {}
+    unfinished, failed = {fit.name for fit in waiting}, set(lost)
+    while waiting or running:
+        for fit in [fit for fit in waiting if fit.init is None or fit.init.name not in unfinished]:
+            waiting.remove(fit)
+            reason = _start_failed(fit, failed)
+            if reason is None:
+                running[pool.submit(_make_head_there, fit)] = fit
+            else:
+                unfinished.remove(fit.name)
+                failed.add(fit.name)
+                yield fit, reason
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            fit, error = running.pop(future), future.exception()
+            if error is not None and not isinstance(error, (ValueError, OSError, MemoryError, RuntimeError)):
+                raise error
+            if isinstance(error, BrokenProcessPool):
+                raise error
+            unfinished.remove(fit.name)
+            if error is not None:
+                failed.add(fit.name)
+            yield fit, None if error is None else _reason(error)

@@ -1,0 +1,63 @@
+"""What an epoch of a fit is scored on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import distance_km
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.head import GeoHead, answer
+from geocell.heads.inputs import Inputs
+from geocell.metrics.outcomes import balscore_of
+from geocell.partitioners.base import Partition
+
+_PART = 4096  # locations at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Validation locations, on the device or, when they are streamed, on the disk.
+
+    Attributes:
+        parts: the inputs of up to so many locations each, or the locations to read.
+        latlon: (V, 2) degrees.
+        partition: the cells.
+        config: settings of the fit.
+        device: where the head is.
+    """
+
+    parts: tuple[Inputs | Locations, ...]
+    latlon: NDArray[np.float64]
+    partition: Partition
+    config: FitConfig
+    device: torch.device
+
+    @classmethod
+    def of(cls, val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> Validation:
+        """Put the validation locations, if there are any, on the device."""
+        if val is None or len(val) == 0:
+            return cls((), np.empty((0, 2)), partition, config, device)
+        parts = [val.take(index) for index in np.split(np.arange(len(val)), range(_PART, len(val), _PART))]
+        read = parts if config.stream else [Inputs.of(part, config.fusion, device) for part in parts]
+        return cls(tuple(read), val.latlon, partition, config, device)
+
+    def score(self, module: GeoHead) -> dict[str, float]:
+        """Return balscore, median and mean distance of a head, NaN when there are no locations."""
+        if not self.parts:
+            return dict.fromkeys(("val_balscore", "val_median_km", "val_mean_km"), math.nan)
+        points = []
+        for part in self.parts:
+            inputs = part if isinstance(part, Inputs) else Inputs.of(part, self.config.fusion, self.device)
+            points.append(answer(module, inputs, self.partition, self.config.decode)[1])
+        distances = distance_km(np.concatenate(points), self.latlon)
+        return {
+            "val_balscore": balscore_of(distances),
+            "val_median_km": float(np.median(distances)),
+            "val_mean_km": float(distances.mean()),
+        }

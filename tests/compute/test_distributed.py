@@ -1,0 +1,64 @@
+"""Data-parallel fits: two processes of torchrun fit the head that one does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from geocell.compute.distributed import agreed, n_processes, processes, rank, summed
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.folder import load_head
+from geocell.partitioners import KMeansPartitioner
+from geocell.training.fit import fit_head
+from tests.training.test_fit import world
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CONFIG = FitConfig(
+    epochs=3, batch_size=31, lr=0.01, device="cpu", precision="float32", haversine=0.01, fusion="attention", offsets=0.5
+)  # the last batch of an epoch has one location, and the other process none
+
+FIT = """
+import os, sys, torch
+from geocell.training.fit import fit_head
+from geocell.compute.distributed import n_processes
+from geocell.partitioners import KMeansPartitioner
+from tests.training.test_fit import world
+from tests.compute.test_distributed import CONFIG
+torch.set_num_threads(1)
+train = world(63, 0)
+cells = KMeansPartitioner(k=5, seed=0).fit(train.latlon)
+head = fit_head(train, world(30, 1), cells, CONFIG, checkpoint=sys.argv[1] + "/checkpoint")
+assert n_processes() == 1  # the group is gone
+head.save(sys.argv[1] + "/" + os.environ["RANK"])
+"""
+
+
+def test_two_processes_fit_what_one_does(tmp_path: Path) -> None:
+    script = tmp_path / "fit.py"
+    script.write_text(FIT)
+    root = Path(__file__).parents[2]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*torchrun, str(script), str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    train = world(63, 0)
+    alone = fit_head(train, world(30, 1), KMeansPartitioner(k=5, seed=0).fit(train.latlon), CONFIG)
+    first, second = (load_head(tmp_path / name) for name in "01")
+    for name, value in alone.module.state_dict().items():
+        assert torch.equal(first.module.state_dict()[name], second.module.state_dict()[name])
+        torch.testing.assert_close(first.module.state_dict()[name], value, atol=1e-4, rtol=1e-3)
+    losses = [[row["train_loss"] for row in head.history] for head in (first, second, alone)]
+    assert losses[0] == losses[1] == pytest.approx(losses[2], rel=1e-4)
+    assert (tmp_path / "checkpoint").is_file()
+
+
+def test_one_process_is_alone() -> None:
+    with processes("cpu") as device:
+        assert device == torch.device("cpu")
+        assert (rank(), n_processes(), agreed("x"), summed(torch.ones(2)).tolist()) == (0, 1, "x", [1.0, 1.0])

@@ -1,0 +1,103 @@
+"""Comparisons: a head with itself, with a better one, on other cells, and what the sentence says."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from geocell.evaluation.comparison import Comparison, compare
+from geocell.features.locations import Locations
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.head import Head
+from geocell.metrics.outcomes import score
+from geocell.partitioners import KMeansPartitioner
+from geocell.training.fit import fit_head
+from tests.worlds import make_locations
+
+
+@pytest.fixture(scope="module")
+def locations() -> Locations:
+    """400 places whose features tell roughly where they are."""
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(40, 60, 400), rng.uniform(0, 20, 400)), axis=1)
+    features = np.concatenate((latlon / 5, rng.normal(size=(400, 6))), axis=1).astype(np.float32)
+    return make_locations(latlon, features)
+
+
+def head_on(locations: Locations, k: int, epochs: int) -> Head:
+    train, partition = locations.take(np.arange(200)), KMeansPartitioner(k=k).fit(locations.latlon[:200])
+    return fit_head(train, None, partition, FitConfig(epochs=epochs, device="cpu", warmup_epochs=0, lr=0.01))
+
+
+@pytest.fixture(scope="module")
+def heads(locations: Locations) -> tuple[Head, Head, Head]:
+    return head_on(locations, 12, 1), head_on(locations, 12, 30), head_on(locations, 20, 30)
+
+
+def test_differences_are_those_of_the_scores(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    test, (short, long, _) = locations.take(np.arange(200, 400)), heads
+    comparison = compare(long, short, test, "mean", "test")
+    a, b = score(long, test, "mean"), score(short, test, "mean")
+    assert comparison.differences["balscore"] == pytest.approx(a.balscore - b.balscore)
+    assert comparison.differences["within_200"] == pytest.approx(a.within[200] - b.within[200])
+    assert comparison.differences["mean_km"] == pytest.approx(a.mean_km - b.mean_km)
+    assert (comparison.a["top1"], comparison.b["top5"]) == (a.top1, b.top5)
+    assert set(comparison.intervals) == set(comparison.differences) == set(a.intervals)
+    low, high = comparison.intervals["mean_km"]
+    assert low < comparison.differences["mean_km"] < high < 0
+    alone = (
+        a.intervals["mean_km"][1] - a.intervals["mean_km"][0] + b.intervals["mean_km"][1] - b.intervals["mean_km"][0]
+    )
+    assert high - low < alone
+    assert json.loads(json.dumps(comparison.to_dict()))["decoder"] == "mean"
+
+
+def test_swapping_the_heads_swaps_the_signs(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    one, other = compare(heads[1], heads[0], locations), compare(heads[0], heads[1], locations)
+    for name, (low, high) in one.intervals.items():
+        assert one.differences[name] == -other.differences[name]
+        width = max(high - low, 1e-9)
+        assert (-high, -low) == pytest.approx(other.intervals[name], abs=0.15 * width), name
+
+
+def test_a_head_and_itself(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    comparison = compare(heads[0], heads[0], locations)
+    assert set(comparison.differences.values()) == {0.0}
+    assert comparison.sentence("x", "y") == "x and y answer equally well at every one of 400 locations."
+
+
+def test_hits_among_other_cells_are_not_compared(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    comparison = compare(heads[1], heads[2], locations)
+    assert "top1" not in comparison.differences
+    assert comparison.intervals["balscore"][0] <= comparison.differences["balscore"]
+
+
+def comparison_with(difference: float, low: float, high: float) -> Comparison:
+    return Comparison(
+        decoder="centroid", split="test", n_locations=1234, a={"balscore": 0.5, "mean_km": 90.0},
+        b={"balscore": 0.5 - difference, "mean_km": 80.0}, differences={"balscore": difference, "mean_km": 10.0},
+        intervals={"balscore": (low, high), "mean_km": (-5.0, 25.0)}, n_same=3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ((0.02, 0.01, 0.03), "A has a higher balscore than B on 1,234 locations of split test (difference A − B +2.0"),
+        (
+            (-0.02, -0.03, -0.01),
+            "B has a higher balscore than A on 1,234 locations of split test (difference A − B −2.0",
+        ),
+        ((0.02, -0.01, 0.05), "1,234 locations of split test cannot tell whether A or B has the higher balscore"),
+    ],
+)
+def test_one_plain_sentence(numbers: tuple[float, float, float], says: str) -> None:
+    assert comparison_with(*numbers).sentence().startswith(says)
+
+
+def test_the_table_has_percent_and_km() -> None:
+    lines = comparison_with(0.02, 0.01, 0.03).text("one", "two").splitlines()
+    assert re.split(r"\s{2,}", lines[2].strip()) == ["balscore", "50.0", "48.0", "+2.0", "+1.0", "+3.0"]
+    assert re.split(r"\s{2,}", lines[3].strip()) == ["mean km", "90.0", "80.0", "+10.0", "−5.0", "+25.0"]
+    assert lines[4].startswith("A one · B two · decoder centroid")

@@ -1,0 +1,163 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from geocell.features import FeatureCache, begin, finish, shard_path, write_shard
+from geocell.views import table_from_frame
+from tests.worlds import INFO
+
+
+def table(n: int = 10) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": [f"{i}.jpg" for i in range(n)],
+            "lat": [float(i // 2) for i in range(n)],
+            "lon": 1.0,
+            "location": [f"L{i // 2}" for i in range(n)],
+            "country": [f"C{i // 2}" for i in range(n)],
+        }
+    )
+
+
+def fill(folder: Path, n: int = 10, shard_rows: int = 4, bad: tuple[int, ...] = ()) -> FeatureCache:
+    manifest = begin(folder, table_from_frame(table(n)), INFO, shard_rows)
+    for index in range(manifest.n_shards):
+        first, last = manifest.shard_range(index)
+        features = np.arange(first, last, dtype=np.float32)[:, None] * np.ones(8, np.float32)
+        problems = {row - first: "truncated" for row in bad if first <= row < last}
+        features[list(problems)] = np.nan
+        write_shard(folder, index, features, problems)
+    return finish(folder)
+
+
+def test_rows_keep_their_features_and_status(tmp_path: Path) -> None:
+    cache = fill(tmp_path / "c", bad=(0, 5))
+    assert len(cache) == 10
+    assert cache.views["status"].tolist() == ["truncated"] + ["ok"] * 4 + ["truncated"] + ["ok"] * 4
+    assert cache.features[7].tolist() == [7.0] * 8
+    assert np.isnan(cache.features[[0, 5]]).all()
+    assert cache.encoder == INFO
+    assert sorted(p.name for p in (tmp_path / "c").iterdir()) == [
+        "cache.json",
+        "features-00000.safetensors",
+        "features-00001.safetensors",
+        "features-00002.safetensors",
+        "views.parquet",
+    ]
+
+
+def test_the_hash_of_features_is_of_every_number_and_every_fault(tmp_path: Path) -> None:
+    hashes = [fill(tmp_path / str(i), bad=bad).features_sha256 for i, bad in enumerate([(), (), (5,)])]
+    assert hashes[0] == hashes[1] != hashes[2]
+    features = np.full((2, 8), 8.0, np.float32) + np.arange(2)[:, None]
+    write_shard(tmp_path / "0", 2, features, {})
+    assert FeatureCache.open(tmp_path / "0").features_sha256 == hashes[0]
+    features[1, 7] += 1
+    write_shard(tmp_path / "0", 2, features, {})
+    assert FeatureCache.open(tmp_path / "0").features_sha256 != hashes[0]
+
+
+def test_locations_are_ragged_and_skip_bad_views(tmp_path: Path) -> None:
+    locations = fill(tmp_path / "c", bad=(0, 4, 5)).locations()
+    assert locations.ids.tolist() == ["L0", "L1", "L3", "L4"]
+    assert locations.rows.tolist() == [1, 2, 3, 6, 7, 8, 9]
+    assert np.diff(locations.offsets).tolist() == [1, 2, 2, 2]
+    assert locations.mean_features()[:, 0].tolist() == [1.0, 2.5, 6.5, 8.5]
+    assert locations.latlon.tolist() == [[0, 1], [1, 1], [3, 1], [4, 1]]
+    assert locations.columns["country"].tolist() == ["C0", "C1", "C3", "C4"]
+
+
+def test_taking_locations(tmp_path: Path) -> None:
+    locations = fill(tmp_path / "c").locations().take(np.array([3, 1]))
+    assert locations.ids.tolist() == ["L3", "L1"]
+    assert locations.rows.tolist() == [6, 7, 2, 3]
+    assert locations.view_location.tolist() == [0, 0, 1, 1]
+    assert locations.n_views == 4
+    assert locations.view_features()[:, 0].tolist() == [6.0, 7.0, 2.0, 3.0]
+
+
+def test_an_incomplete_cache_says_how_to_go_on(tmp_path: Path) -> None:
+    fill(tmp_path / "c")
+    shard_path(tmp_path / "c", 1).unlink()
+    with pytest.raises(ValueError, match="got 2 of 3 shards: run the same `geocell encode` again"):
+        FeatureCache.open(tmp_path / "c")
+    with pytest.raises(FileNotFoundError, match=r"cache\.json"):
+        FeatureCache.open(tmp_path)
+
+
+def test_pending_views_are_not_a_finished_cache(tmp_path: Path) -> None:
+    manifest = begin(tmp_path / "c", table_from_frame(table(4)), INFO, 4)
+    write_shard(tmp_path / "c", 0, np.zeros((4, 8), np.float32), {})
+    assert manifest.missing(tmp_path / "c") == []
+    with pytest.raises(ValueError, match="pending views"):
+        FeatureCache.open(tmp_path / "c")
+    assert finish(tmp_path / "c").good.all()
+
+
+def test_another_encoder_or_table_is_refused_with_both_sides(tmp_path: Path) -> None:
+    fill(tmp_path / "c")
+    other = type(INFO)(**{**INFO.to_dict(), "revision": "2"})
+    with pytest.raises(ValueError, match=r"this run: revision='2'; the cache .*: revision='1'"):
+        begin(tmp_path / "c", table_from_frame(table()), other)
+    same = type(INFO)(**{**INFO.to_dict(), "dtype": "bfloat16", "source": "elsewhere"})
+    assert begin(tmp_path / "c", table_from_frame(table()), same).encoder == INFO
+    with pytest.raises(ValueError, match=r"10 rows, hash .*6 rows, hash"):
+        begin(tmp_path / "c", table_from_frame(table(6)), INFO)
+
+
+def test_other_folders_are_not_written_into(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(FileExistsError, match="not a feature cache"):
+        begin(tmp_path, table_from_frame(table()), INFO)
+
+
+def test_unexplained_nan_and_overflow_are_refused(tmp_path: Path) -> None:
+    for value in (np.nan, 1e6):
+        with pytest.raises(ValueError, match="in row 1 of shard 0"):
+            write_shard(tmp_path, 0, np.array([[1.0], [value]]), {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_is_named(tmp_path: Path) -> None:
+    fill(tmp_path / "a")
+    shard_path(tmp_path / "a", 2).write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"features-00002\.safetensors must be a shard of a cache"):
+        _ = FeatureCache.open(tmp_path / "a").features
+    fill(tmp_path / "b")
+    write_shard(tmp_path / "b", 1, np.zeros((3, 8)), {})
+    with pytest.raises(ValueError, match=r"of shape \(4, 8\), got \(3, 8\)"):
+        _ = FeatureCache.open(tmp_path / "b").features
+    manifest = json.loads((tmp_path / "b" / "cache.json").read_text())
+    del manifest["rows"]
+    (tmp_path / "b" / "cache.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="must have the keys"):
+        FeatureCache.open(tmp_path / "b")
+
+
+def test_a_cache_without_a_good_view_has_no_locations(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a view with features, got none"):
+        fill(tmp_path / "c", n=2, bad=(0, 1)).locations()
+
+
+def test_somebody_s_table_is_not_taken_for_a_cache_that_was_begun(tmp_path: Path) -> None:
+    (tmp_path / "views.parquet").write_bytes(b"mine")
+    with pytest.raises(FileExistsError, match="not a feature cache"):
+        begin(tmp_path, table_from_frame(table()), INFO)
+    assert (tmp_path / "views.parquet").read_bytes() == b"mine"
+
+
+def test_a_cache_that_was_killed_as_it_began_is_taken_up(tmp_path: Path) -> None:
+    whole = fill(tmp_path / "whole")
+    begin(tmp_path / "c", table_from_frame(table()), INFO, 4)
+    (tmp_path / "c" / "views.parquet").unlink()  # which is written after cache.json
+    assert fill(tmp_path / "c").views.equals(whole.views)
+
+
+def test_a_table_of_views_that_lacks_a_column(tmp_path: Path) -> None:
+    views = fill(tmp_path / "c").views
+    views.drop(columns=["status", "lat"]).to_parquet(tmp_path / "c" / "views.parquet", index=False)
+    with pytest.raises(ValueError, match=r"views.parquet.* must have the columns lat, status"):
+        FeatureCache.open(tmp_path / "c")

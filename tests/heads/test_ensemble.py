@@ -1,0 +1,90 @@
+"""Heads joined in weight space and in posterior space, and the folder of an ensemble."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from geocell.heads.ensemble import Ensemble, average_heads, load_ensemble
+from geocell.heads.folder import load_head
+from geocell.heads.head import Head
+from geocell.metrics.outcomes import score
+from geocell.partitioners import KMeansPartitioner
+from tests.heads.test_head import make_head, random_module, world
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def heads(n: int = 3, **changes: object) -> list[Head]:
+    first = make_head()
+    return [replace(first, module=random_module(seed), training={"n_train": 40}, **changes) for seed in range(n)]
+
+
+def test_the_mean_of_weights_has_the_means_of_the_logits() -> None:
+    three, locations = heads(), world(5)
+    mean = average_heads(three)
+    logits = [np.log(head.posterior(locations).astype(np.float64)) for head in three]
+    expected = np.exp(np.mean(logits, axis=0))
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert mean.posterior(locations) == pytest.approx(expected, abs=1e-4)
+    assert mean.training == {"n_train": 40, "averaged": [{"n_train": 40}] * 3}
+
+
+def test_a_mean_of_equal_heads_is_the_head(tmp_path: Path) -> None:
+    head = heads(1)[0]
+    mean = average_heads([head, head])
+    assert mean.posterior(world()) == pytest.approx(head.posterior(world()), abs=1e-5)
+    mean.save(tmp_path / "mean")
+    assert load_head(tmp_path / "mean").sha256 == mean.sha256
+
+
+def test_an_ensemble_averages_posteriors() -> None:
+    three, locations = heads(), world(5)
+    ensemble = Ensemble(tuple(three))
+    expected = np.mean([head.posterior(locations) for head in three], axis=0)
+    assert ensemble.posterior(locations) == pytest.approx(expected, abs=1e-6)
+    scores = score(ensemble, locations)
+    assert scores.n_locations == len(locations)
+    assert scores.head_sha256 == ensemble.sha256
+    assert scores.top1 == np.mean(expected.argmax(1) == ensemble.partition.assign(locations.latlon))
+
+
+def test_an_ensemble_is_read_as_written(tmp_path: Path) -> None:
+    ensemble = Ensemble(tuple(heads(2)))
+    ensemble.save(tmp_path / "both")
+    again = load_ensemble(tmp_path / "both")
+    assert again.sha256 == ensemble.sha256
+    assert np.array_equal(again.posterior(world()), ensemble.posterior(world()))
+    with pytest.raises(
+        ValueError, match=r"expected one head, got the ensemble .*both: name one of its heads, .*both/0"
+    ):
+        load_head(tmp_path / "both")
+    with pytest.raises(FileExistsError, match="exists"):
+        ensemble.save(tmp_path / "both")
+    heads(3)[2].save(tmp_path / "both" / "1", overwrite=True)
+    with pytest.raises(ValueError, match=r"head 1 in .* is not the one that was written"):
+        load_ensemble(tmp_path / "both")
+    with pytest.raises(FileNotFoundError, match=r"an ensemble needs the file ensemble\.json"):
+        load_ensemble(tmp_path)
+
+
+@pytest.mark.parametrize("join", [average_heads, lambda heads: Ensemble(tuple(heads))])
+def test_heads_that_do_not_belong_together(join: object) -> None:
+    two = heads(2)
+    assert callable(join)
+    with pytest.raises(ValueError, match="from two on, got 1"):
+        join(two[:1])
+    other = KMeansPartitioner(k=6, seed=0).fit(world(9).latlon)
+    with pytest.raises(ValueError, match="heads are joined on the same cells"):
+        join([two[0], replace(two[1], partition=other)])
+    with pytest.raises(ValueError, match="head 1 and head 2 must share one encoder"):
+        join([two[0], replace(two[1], encoder=replace(two[1].encoder, name="another"))])
+
+
+def test_weights_are_averaged_over_one_fusion() -> None:
+    two = heads(2)
+    with pytest.raises(ValueError, match="heads of one fusion, got feature and logit"):
+        average_heads([two[0], replace(two[1], config=replace(two[1].config, fusion="logit"))])
+    assert torch.equal(two[0].module.head[0].weight, random_module(0).head[0].weight)  # as it was

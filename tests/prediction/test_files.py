@@ -1,0 +1,61 @@
+"""Answers as a table and as points: every number comes back, whatever the images are called."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.prediction.predictions import Prediction, Predictions, predict_locations
+from tests.prediction.test_predictions import PLACES, bare, head_with
+from tests.worlds import make_locations
+
+NAMES = ['a, "b".jpg', "line\nbreak.jpg", "ä/ö.jpg"]
+
+
+@pytest.fixture
+def answers() -> Predictions:
+    locations = make_locations(np.zeros((3, 2)), np.zeros((3, 2)))
+    locations.ids[:] = NAMES
+    return predict_locations(head_with([0.46, 0.06, 0.04, 0.44], bare(PLACES)), locations, top_k=2)
+
+
+def test_a_table(answers: Predictions, tmp_path: Path) -> None:
+    with answers.save(tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["location"] for row in rows] == NAMES
+    for row, answer in zip(rows, answers, strict=True):
+        assert isinstance(answer, Prediction)
+        for name in ("lat", "lon", "radius_50_km", "radius_90_km"):
+            assert float(row[name]) == getattr(answer, name)
+        assert (row["decoder"], row["doubt"]) == ("centroid", answer.doubt)
+        assert [row["cell_1"], row["cell_2"]] == ["c0", "c3"]
+        assert float(row["probability_2"]) == answer.cells[1].probability
+    assert answers[0].doubt
+
+
+def test_points(answers: Predictions, tmp_path: Path) -> None:
+    value = json.loads(answers.save(tmp_path / "a.geojson").read_text(encoding="utf-8"))
+    assert value["type"] == "FeatureCollection"
+    assert [f["properties"]["location"] for f in value["features"]] == NAMES
+    feature, answer = value["features"][0], answers[0]
+    assert feature["geometry"] == {"type": "Point", "coordinates": [answer.lon, answer.lat]}
+    assert feature["properties"]["cells"][1]["name"] == "c3"
+    assert feature["properties"]["radius_50_km"] == answer.radius_50_km
+    assert not {"lat", "lon"} & set(feature["properties"])
+
+
+def test_no_answers_are_an_empty_file_but_no_map(answers: Predictions, tmp_path: Path) -> None:
+    none = answers[:0]
+    assert len(none) == 0
+    assert none.save(tmp_path / "a.csv").read_text().count("\n") == 1
+    assert json.loads(none.save(tmp_path / "a.geojson").read_text())["features"] == []
+    with pytest.raises(ValueError, match="a map needs at least one prediction, got none"):
+        none.save(tmp_path / "a.html")
+
+
+def test_other_files_are_refused(answers: Predictions, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"are written to a \.csv, \.geojson, \.html file, got .*a\.kml"):
+        answers.save(tmp_path / "a.kml")
+    assert list(tmp_path.iterdir()) == []

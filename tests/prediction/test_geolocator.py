@@ -1,0 +1,230 @@
+"""Images in, places out: every form of input, the encoder at its revision through the local Hub, answers as files."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from geocell.encoders import load_encoder
+from geocell.encoding import encode
+from geocell.features import FeatureCache
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.folder import load_head
+from geocell.heads.head import Head
+from geocell.partitioners import KMeansPartitioner
+from geocell.prediction.geolocator import Geolocator
+from geocell.prediction.predictions import predict_locations
+from geocell.publishing.push import push_head
+from geocell.training.fit import fit_head
+from geocell.views import read_views
+from tests.local_hub import Hub
+from tests.worlds import make_clip, make_photos
+
+CELLS = 4
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos of 12 locations with two views each, a tiny CLIP, a cache, and a head fitted on it."""
+    folder = tmp_path_factory.mktemp("road")
+    make_photos(folder, 12, 2)
+    encoder = load_encoder(str(make_clip(folder / "clip")), device="cpu")
+    locations = encode(read_views(folder / "photos.csv"), encoder, folder / "cache", workers=0).locations()
+    cells = KMeansPartitioner(k=CELLS, seed=0).fit(locations.latlon, "a test")
+    fit_head(locations, None, cells, FitConfig(epochs=3, device="cpu")).save(folder / "head")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def locator(road: Path) -> Geolocator:
+    return Geolocator.load(road / "head", device="cpu")
+
+
+def views(road: Path, i: int) -> list[str]:
+    return [f"{road}/img/{i:03d}_{v}.jpg" for v in range(2)]
+
+
+def test_an_image_gets_the_answer_of_the_cache(road: Path, locator: Geolocator) -> None:
+    head, locations = locator.head, FeatureCache.open(road / "cache").locations()
+    posterior = head.posterior(locations)
+    answers = locator.locate([views(road, i) for i in range(12)], top_k=CELLS)
+    assert len(answers) == 12
+    for answer, row in zip(answers, posterior, strict=True):
+        assert [cell.cell for cell in answer.cells] == np.argsort(-row, kind="stable").tolist()
+        assert [cell.probability for cell in answer.cells] == pytest.approx(np.sort(row)[::-1].tolist(), abs=1e-6)
+        best = answer.cells[0]
+        assert (answer.lat, answer.lon) == tuple(head.partition.centroids[best.cell])
+        assert best.name == head.partition.names[best.cell]
+    assert answers[3].location == ", ".join(views(road, 3))
+    assert answers[1:3].items == answers.items[1:3]
+
+
+def test_offsets_move_the_answer(road: Path, locator: Geolocator, monkeypatch: pytest.MonkeyPatch) -> None:
+    locations = FeatureCache.open(road / "cache").locations()
+    config = FitConfig(epochs=5, lr=0.05, offsets=1.0, device="cpu")
+    head = fit_head(locations, None, locator.head.partition, config)
+    answers = Geolocator(head, locator.encoder, "cpu").locate([views(road, i) for i in range(12)], decode="offset")
+    expected = predict_locations(head, locations, decode="offset")
+    points = np.array([(a.lat, a.lon) for a in answers])
+    assert points == pytest.approx(np.array([(a.lat, a.lon) for a in expected]), abs=1e-5)
+    assert np.abs(points - [(a.cells[0].lat, a.cells[0].lon) for a in answers]).max() > 0.1
+    monkeypatch.setattr("geocell.encoding.encode_images", None)  # refused before it
+    with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+        locator.locate(views(road, 0), decode="offset")
+
+
+def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:
+    path = road / "img" / "000_0.jpg"
+    expected = locator.locate(str(path))
+    with Image.open(path) as opened:
+        image = opened.copy()
+    pixels = np.asarray(image)
+    for one in (path, image, pixels):
+        answer = locator.locate(one)
+        assert answer.cells == expected.cells
+        assert (answer.lat, answer.lon) == (expected.lat, expected.lon)
+    several = locator.locate([path, image, pixels, [path, path]])
+    assert [a.location for a in several] == [str(path), "image 1", "image 2", f"{path}, {path}"]
+    assert {a.cells[0].cell for a in several} == {expected.cells[0].cell}
+    stack = locator.locate(np.stack([pixels, pixels]))  # type: ignore[call-overload]
+    for one in stack:
+        assert [c.cell for c in one.cells] == [c.cell for c in expected.cells]
+        assert one.cells[0].probability == pytest.approx(expected.cells[0].probability, abs=1e-6)
+    together = locator.locate([path, str(path)], one_location=True)
+    assert together.location == f"{path}, {path}"
+    assert [c.cell for c in together.cells] == [c.cell for c in several[3].cells]
+    assert together.cells[0].probability == pytest.approx(several[3].cells[0].probability, abs=1e-6)
+    grey = locator.locate(pixels[:, :, 0])
+    assert grey.cells[0].probability > 0
+
+
+def test_any_iterable_of_images(road: Path, locator: Geolocator) -> None:
+    lists = [views(road, i) for i in range(3)]
+    expected = locator.locate(lists).to_dict()
+    assert locator.locate(iter(lists)).to_dict() == expected
+    assert locator.locate(tuple(map(tuple, lists))).to_dict() == expected
+    assert locator.locate((str(path) for path in place) for place in lists).to_dict() == expected
+    assert locator.locate(np.array(lists)).to_dict() == expected
+    assert locator.locate(pd.Series(lists)).to_dict() == expected
+    one = locator.locate((Path(path) for path in lists[0]), one_location=True)
+    assert one.to_dict() == expected["predictions"][0]
+    assert locator.locate(dict.fromkeys(lists[0]).keys()).to_dict() == locator.locate(lists[0]).to_dict()
+
+
+def test_images_of_a_generator_are_not_kept(road: Path, locator: Geolocator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million images must not lie in memory at once: as many as are encoded together do."""
+    monkeypatch.setattr("geocell.prediction.geolocator._AT_ONCE", 4)
+    pixels = np.asarray(Image.open(views(road, 0)[0]))
+    made: list[weakref.ref[Image.Image]] = []
+    alive: list[int] = []
+
+    def images() -> Iterator[Image.Image]:
+        for _ in range(20):
+            image = Image.fromarray(pixels)
+            made.append(weakref.ref(image))
+            alive.append(sum(one() is not None for one in made))
+            yield image
+
+    assert len(locator.locate(images())) == 20
+    assert 4 <= max(alive) <= 10
+
+
+@pytest.mark.loopback
+def test_an_image_from_an_address(hub: Hub, road: Path, locator: Geolocator) -> None:
+    hub.put("you/photos", {"a.jpg": (road / "img" / "000_0.jpg").read_bytes(), "b.jpg": b"broken"})
+    address = f"{hub.url}/you/photos/resolve/main"
+    answer = locator.locate(f"{address}/a.jpg")
+    assert answer.cells == locator.locate(road / "img" / "000_0.jpg").cells
+    assert answer.location == f"{address}/a.jpg"
+    with pytest.raises(ValueError, match=r"b\.jpg must be a readable image"):
+        locator.locate(f"{address}/b.jpg")
+    with pytest.raises(ValueError, match=r"none\.jpg must be a readable image, got .*404"):
+        locator.locate(f"{address}/none.jpg")
+
+
+def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
+    with pytest.raises(ValueError, match="needs at least one image, got none"):
+        locator.locate([])
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got an empty list"):
+        locator.locate([[]])
+    with pytest.raises(ValueError, match=r"none\.jpg must be a readable image, got no such file"):
+        locator.locate("none.jpg")
+    with pytest.raises(ValueError, match=r"an array must be an image of bytes, .* got float64 \(8, 8, 3\) as view 1"):
+        locator.locate([views(road, 0)[0], np.zeros((8, 8, 3))])
+    with pytest.raises(ValueError, match="needs at least one image, got none"):
+        locator.locate(iter(()))
+    for stranger in (b"bytes", {"a": views(road, 0)[0]}, 3, None, [views(road, 0)[0], 3], [[b"bytes"]]):
+        with pytest.raises(ValueError, match="an image must be a path, an address, a Pillow image or an array, got"):
+            locator.locate(stranger)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
+        locator.locate([[[views(road, 0)[0]]]])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
+        locator.locate([views(road, 0)], one_location=True)  # type: ignore[list-item]
+    for top_k in (0, 1.5, "3", True):
+        with pytest.raises(ValueError, match=f"top_k must be a whole number of at least 1, got {top_k!r}"):
+            locator.locate("none.jpg", top_k=top_k)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="decode must be one of"):
+        locator.locate("none.jpg", decode="best")
+
+
+def test_the_head_computes_where_it_is_told_to(road: Path, locator: Geolocator) -> None:
+    with pytest.raises(ValueError, match="device must be auto"):
+        replace(locator, device="tpu").locate(views(road, 0))
+
+
+def test_it_is_shown_in_a_line(road: Path, locator: Geolocator) -> None:
+    assert repr(locator).startswith("<Geolocator of <Head clip D=32 on <Partition kmeans: 4 cells, sha256 ")
+    locations = FeatureCache.open(road / "cache").locations()
+    assert repr(locations) == "<Locations: 12 with 24 views, clip D=32>"
+
+
+def test_another_encoder_is_refused(road: Path, locator: Geolocator, tmp_path: Path) -> None:
+    other = make_clip(tmp_path / "clip", seed=9)
+    with pytest.raises(ValueError, match="must share one encoder"):
+        Geolocator.load(road / "head", encoder=str(other), device="cpu")
+    with pytest.raises(ValueError, match="the head and the encoder must share one encoder"):
+        Geolocator(locator.head, load_encoder(str(other), device="cpu"))
+
+
+@pytest.mark.loopback
+def test_fit_push_and_locate_in_another_process(hub: Hub, road: Path, tmp_path: Path) -> None:
+    """The head and the encoder come from the Hub, the encoder at the revision that the head was fitted on."""
+    commit = hub.put("you/encoder", road / "clip")
+    fitted = load_head(road / "head")
+    on_hub = replace(fitted.encoder, name="you/encoder", revision=commit, source="you/encoder")
+    Head(fitted.module, fitted.partition, on_hub, fitted.config, fitted.training).save(tmp_path / "head")
+    card = push_head(tmp_path / "head", "me/head").card
+    hub.put("you/encoder", {"model.safetensors": b"another one"})
+    lines = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert lines is not None
+    assert len([line for line in lines[1].splitlines() if line]) < 6
+    photo, locations = tmp_path / "photo.jpg", FeatureCache.open(road / "cache").locations()
+    photo.write_bytes((road / "img" / "000_0.jpg").read_bytes())
+    everything = [views(road, i) for i in range(12)]
+    program = f"""{lines[1]}
+import json
+answers = locator.locate({everything!r}, top_k={CELLS})
+print(json.dumps([[c.probability for c in sorted(a.cells, key=lambda c: c.cell)] for a in answers]))
+"""
+    run = [sys.executable, "-c", program]
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        run, check=False, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.strip().split("\n")
+    answer = Geolocator.load(road / "head", device="cpu").locate(photo)
+    assert first == f"{answer.lat} {answer.lon} 50 % within {answer.radius_50_km:.0f} km"
+    assert np.array(json.loads(last)) == pytest.approx(fitted.posterior(locations), abs=1e-6)
+    assert hub.asked(rf"you/encoder/resolve/{commit}/model\.safetensors")
+    assert not hub.asked(r"you/encoder/resolve/main/model")
