@@ -17,9 +17,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags
+from geocell.encoders.info import EncoderInfo
 from geocell.features import FeatureCache, begin, shard_path, write_shard
 from geocell.features import finish as finish_cache
-from geocell.features.locations import EncoderInfo
 from geocell.views import table_from_frame
 
 ROWS, QUICK_ROWS, DIM, TURNS = 316_000, 100_000, 1024, 5

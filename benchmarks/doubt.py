@@ -17,7 +17,8 @@ from benchmarks.real_features import folds, real_locations
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KMeansPartitioner
-from geocell.prediction.predictions import Prediction, predict_locations
+from geocell.prediction.predictions import predict_locations
+from geocell.prediction.records import Prediction
 from geocell.training.fit import fit_head
 
 EUROPE = (35.0, -12.0, 72.0, 40.0)

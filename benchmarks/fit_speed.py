@@ -29,10 +29,11 @@ from torch import Tensor, nn
 from benchmarks.common import conditions, finish, parse_flags
 from geocell.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
 from geocell.heads.fit_config import FitConfig, Precision
-from geocell.heads.head import GeoHead
 from geocell.heads.inputs import Inputs
+from geocell.heads.module import GeoHead
+from geocell.partitioners.class_weights import class_weights
 from geocell.training.batches import Batches
-from geocell.training.losses import LossTerms, class_weights
+from geocell.training.losses import LossTerms
 from geocell.training.stepper import Stepper
 
 LOCATIONS, VIEWS, DIM = 63_000, 4, 1024

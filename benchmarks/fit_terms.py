@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KDTreePartitioner
 from geocell.partitioners.base import Partition

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.partition_recipes import NUTS, street_view
 from benchmarks.readme import ROOT, one_of_each_kind
+from geocell.evaluation.audit import audit
 from geocell.geo.countries import write_countries
 from geocell.partitioners import Partition, make_partitioner
 from geocell.partitioners.polygons import LayerPartitioner
@@ -75,7 +76,7 @@ def fitted(kind: str, parameters: dict[str, Any], train: NDArray[np.float64], la
 
 def row_of(name: str, partition: Partition, test: NDArray[np.float64]) -> dict[str, Any]:
     """Return what is kept of an audit; shares are fractions."""
-    value = partition.audit(test).to_dict()
+    value = audit(partition, test).to_dict()
     kept = {key: float(f"{value[key]:.5g}") if isinstance(value[key], float) else value[key] for key in KEPT}
     within = {f"within_{radius}": float(f"{share:.5g}") for radius, share in value["within"].items()}
     ends = dict(zip(("balscore_low", "balscore_high"), value["intervals"]["balscore"], strict=True))

@@ -19,8 +19,8 @@ from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
 from geocell.heads.fit_config import FitConfig
 from geocell.metrics.outcomes import balscore_of
 from geocell.partitioners.base import Partition
+from geocell.partitioners.class_weights import class_weights
 from geocell.training.blocks import MIN_STEPS
-from geocell.training.losses import class_weights
 from geocell.training.stepper import learning_rate
 
 

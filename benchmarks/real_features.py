@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
 from geocell.metrics.outcomes import RADII_KM, balscore_of, within_shares

@@ -27,10 +27,10 @@ from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations
 from geocell.evaluation.comparison import compare
+from geocell.evaluation.score import score
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
-from geocell.metrics.outcomes import score
 from geocell.partitioners import H3Partitioner
 from geocell.training.fit import fit_head
 

@@ -19,12 +19,13 @@ import numpy as np
 from benchmarks.common import conditions, finish, parse_flags
 from benchmarks.partition_recipes import street_view
 from benchmarks.readme import ROOT
+from geocell.encoders.info import EncoderInfo
 from geocell.evaluation.comparison import compare
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.evaluation.score import score
+from geocell.features.locations import Locations
 from geocell.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
 from geocell.heads.fit_config import FitConfig, read_recipe
 from geocell.heads.head import Head
-from geocell.metrics.outcomes import score
 from geocell.partitioners import H3Partitioner
 from geocell.training.fit import fit_head
 

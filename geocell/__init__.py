@@ -17,24 +17,25 @@ if TYPE_CHECKING:
     from geocell.encoders import StreetCLIP as StreetCLIP
     from geocell.encoders import TowerEncoder as TowerEncoder
     from geocell.encoders import load_encoder as load_encoder
+    from geocell.encoders.info import EncoderInfo as EncoderInfo
     from geocell.encoding import encode as encode
     from geocell.encoding import import_features as import_features
     from geocell.evaluation.audit import Audit as Audit
+    from geocell.evaluation.audit import audit as audit
     from geocell.evaluation.comparison import Comparison as Comparison
     from geocell.evaluation.comparison import compare as compare
+    from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
-    from geocell.features.locations import EncoderInfo as EncoderInfo
     from geocell.features.locations import Locations as Locations
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.ensemble import Ensemble as Ensemble
     from geocell.heads.ensemble import average_heads as average_heads
     from geocell.heads.ensemble import load_ensemble as load_ensemble
     from geocell.heads.fit_config import FitConfig as FitConfig
-    from geocell.heads.folder import load_head as load_head
     from geocell.heads.head import Head as Head
+    from geocell.heads.head import load_head as load_head
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
-    from geocell.metrics.outcomes import score as score
     from geocell.metrics.scores import Scores as Scores
     from geocell.partitioners.base import OUTSIDE as OUTSIDE
     from geocell.partitioners.base import Partition as Partition
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
     from geocell.prediction.geolocator import Geolocator as Geolocator
-    from geocell.prediction.predictions import Prediction as Prediction
     from geocell.prediction.predictions import Predictions as Predictions
+    from geocell.prediction.records import Prediction as Prediction
     from geocell.publishing.push import pull_head as pull_head
     from geocell.publishing.push import push_head as push_head
     from geocell.splits.splits import Splits as Splits
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
     from geocell.views import read_views as read_views
 
 _HOMES = {
-    "evaluation.audit": ("Audit",),
+    "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
     "evaluation.comparison": ("Comparison", "compare"),
     "decoders.base": ("decode",),
@@ -74,10 +75,11 @@ _HOMES = {
     "training.fit": ("fit_head",),
     "geo.geodesy": ("distance_km",),
     "prediction.geolocator": ("Geolocator",),
-    "heads.head": ("Head",),
-    "heads.folder": ("load_head",),
-    "features.locations": ("EncoderInfo", "Locations"),
-    "metrics.outcomes": ("balscore", "score"),
+    "heads.head": ("Head", "load_head"),
+    "encoders.info": ("EncoderInfo",),
+    "features.locations": ("Locations",),
+    "metrics.outcomes": ("balscore",),
+    "evaluation.score": ("score",),
     "partitioners.base": ("OUTSIDE", "Partition"),
     "partitioners.h3": ("H3Partitioner",),
     "partitioners.h3_adaptive": ("H3AdaptivePartitioner",),
@@ -88,7 +90,8 @@ _HOMES = {
     "partitioners.quadtree": ("QuadtreePartitioner",),
     "partitioners.s2": ("S2Partitioner",),
     "partitioners.semantic": ("SemanticPartitioner",),
-    "prediction.predictions": ("Prediction", "Predictions"),
+    "prediction.predictions": ("Predictions",),
+    "prediction.records": ("Prediction",),
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),
     "metrics.scores": ("Scores",),

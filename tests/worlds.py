@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations
 
 INFO = EncoderInfo("tiny", "1", "pooler_output", 8, 32, "none", "float32", "tiny")
 

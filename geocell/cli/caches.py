@@ -49,8 +49,8 @@ def import_(
         overwrite: replace an existing cache.
         json: print one JSON object.
     """
+    from geocell.encoders.info import EncoderInfo
     from geocell.encoding import import_features
-    from geocell.features.locations import EncoderInfo
 
     views = None if table is None else read_table(table, columns, images_optional=True)
     info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)

@@ -34,6 +34,7 @@ def compare(
     """
     from geocell.decoders.base import require_decoder
     from geocell.evaluation.comparison import compare as compare_heads
+    from geocell.reports.comparisons import comparison_text
 
     with usage_errors():
         require_decoder(decode)
@@ -42,7 +43,11 @@ def compare(
     locations = cache_locations(cache, splits, name)
     comparison = compare_heads(a, b, locations, decode, name)
     said = {"sentence": comparison.sentence(head_a, head_b)}
-    emit({"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said}, comparison.text(head_a, head_b), json)
+    emit(
+        {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},
+        comparison_text(comparison, head_a, head_b),
+        json,
+    )
 
 
 def sweep(

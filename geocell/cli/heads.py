@@ -175,9 +175,9 @@ def score(
     """
     from geocell.compute.devices import choose_device
     from geocell.decoders.base import require_decoder
+    from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
     from geocell.heads.folder import read_card
-    from geocell.metrics.outcomes import score as score_locations
     from geocell.reports.text import score_table
 
     with usage_errors():

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
-    from geocell.heads.folder import HeadPlace
     from geocell.heads.head import Head
+    from geocell.heads.remote import HeadPlace
     from geocell.images.downloads import Downloads
     from geocell.views import ViewTable
 
@@ -128,7 +128,8 @@ class Source:
 
 def open_head(name: str) -> tuple[Head, HeadPlace]:
     """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
-    from geocell.heads.folder import find_head, load_head
+    from geocell.heads.head import load_head
+    from geocell.heads.remote import find_head
 
     place = find_head(name)
     if place.remark:

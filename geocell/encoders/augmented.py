@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.encoders.info import EncoderInfo
 from geocell.encoders.protocol import Encoder, starter
-from geocell.features.locations import EncoderInfo
 from geocell.images.transforms import Transform
 
 if TYPE_CHECKING:

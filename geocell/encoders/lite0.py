@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from geocell.compute.devices import choose_device, choose_dtype
+from geocell.encoders.info import EncoderInfo
 from geocell.encoders.processors import DRAFT
 from geocell.encoders.torch_encoder import TorchEncoder
-from geocell.features.locations import EncoderInfo
 from geocell.images.transforms import Normalisation, PillowTransform
 
 if TYPE_CHECKING:

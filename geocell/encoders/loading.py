@@ -6,12 +6,12 @@ import importlib
 from pathlib import Path
 
 from geocell.encoders.augmented import AveragedEncoder, check_views, split_pooling
+from geocell.encoders.info import EncoderInfo
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
 from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder
-from geocell.features.locations import EncoderInfo
 
 
 def load_encoder(

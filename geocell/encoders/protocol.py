@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.features.locations import EncoderInfo
+from geocell.encoders.info import EncoderInfo
 from geocell.images.transforms import Transform
 
 

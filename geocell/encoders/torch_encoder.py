@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.features.locations import EncoderInfo
+from geocell.encoders.info import EncoderInfo
 from geocell.images.transforms import Normalisation, Transform
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.compute.devices import choose_device, choose_dtype
+from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
 from geocell.encoders.processors import load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
-from geocell.features.locations import EncoderInfo
 
 if TYPE_CHECKING:
     import torch

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geocell.compute.devices import process_rank
+from geocell.encoders.info import EncoderInfo
 from geocell.encoding.claims import claims_of, folder_lock, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
@@ -26,7 +27,6 @@ from geocell.features import (
     shard_version,
     write_shard,
 )
-from geocell.features.locations import EncoderInfo
 from geocell.files import as_place
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
 from geocell.views import ViewTable, read_views

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, begin, finish, write_shard
-from geocell.features.locations import EncoderInfo
 from geocell.files import new_folder
 from geocell.views import ViewTable
 

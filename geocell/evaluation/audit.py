@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from geocell.features.locations import named_groups
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
+from geocell.metrics.groups import named_groups
+from geocell.metrics.outcomes import RADII_KM, Outcomes
 from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.cell_polygons import class_areas_km2
+from geocell.partitioners.class_weights import class_weights
 from geocell.partitioners.partitioner import places_sha256
 
 if TYPE_CHECKING:
@@ -54,8 +56,6 @@ class Ceiling:
     @classmethod
     def of(cls, distances: Floats) -> Ceiling:
         """Return the ceiling of (P,) distances in km, P >= 1."""
-        from geocell.metrics.outcomes import RADII_KM, Outcomes
-
         outcomes = Outcomes(distances)
         values = outcomes.values()
         within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
@@ -209,7 +209,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
     cells[outside] = partition.nearest(places[outside])
     distances = distance_km(places, partition.centroids[cells])
     counts = partition.counts
-    weights = inverse_frequencies(counts)
+    weights = class_weights(counts)[counts > 0] if counts.any() else np.zeros(1)
     areas = class_areas_km2(partition)
     return Audit(
         kind=partition.kind,
@@ -248,15 +248,6 @@ def gini(counts: ArrayLike) -> float:
     if not n.sum() > 0:
         return 0.0
     return float((2 * np.arange(1, len(n) + 1) - len(n) - 1) @ n / (len(n) * n.sum()))
-
-
-def inverse_frequencies(counts: NDArray[np.int64]) -> Floats:
-    """Return the class weights ``N / (C n_c)`` of the C cells that have locations; 0 alone when none has.
-
-    The same as `geocell.training.losses.class_weights` with its defaults, which an audit does not load torch for.
-    """
-    n = counts[counts > 0]
-    return counts.sum() / (len(n) * n) if len(n) else np.zeros(1)
 
 
 def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:

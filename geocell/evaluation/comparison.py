@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.evaluation.score import outcomes
 from geocell.files import FORMAT
 from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
-from geocell.metrics.outcomes import Outcomes, outcomes
-from geocell.reports.tables import percent, text_table
+from geocell.metrics.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
-    from geocell.heads.ensemble import Ensemble
-    from geocell.heads.head import Head
+    from geocell.heads.protocol import HeadLike
 
 
 @dataclass(frozen=True)
@@ -60,37 +59,21 @@ class Comparison:
         if self.n_same == self.n_locations:
             return f"{a} and {b} answer equally well at every one of {where}."
         difference, (low, high) = self.differences["balscore"], self.intervals["balscore"]
-        points = f"{_signed(100 * difference)} points, 95 % interval {_signed(100 * low)} to {_signed(100 * high)}"
+        points = f"{signed(100 * difference)} points, 95 % interval {signed(100 * low)} to {signed(100 * high)}"
         if low <= 0 <= high:
             return f"{where} cannot tell whether {a} or {b} has the higher balscore (difference {points})."
         better, worse = (a, b) if difference > 0 else (b, a)
         return f"{better} has a higher balscore than {worse} on {where} (difference {a} − {b} {points})."
 
-    def text(self, a: str = "A", b: str = "B") -> str:
-        """Return a table of scores, differences and intervals for the terminal, and the sentence."""
-        rows = []
-        for name, difference in self.differences.items():
-            km = name.endswith("_km")
-            form = "{:,.1f}".format if km else percent
-            factor = 1 if km else 100
-            low, high = (_signed(factor * end) for end in self.intervals.get(name, (np.nan, np.nan)))
-            words = name.replace("within_", "≤").replace("top", "top-").replace("_", " ")
-            rows.append([words, form(self.a[name]), form(self.b[name]), _signed(factor * difference), low, high])
-        table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
-        note = (
-            f"A {a} · B {b} · decoder {self.decoder} · shares and balscore in % · low, high: 95 % interval of A − B, "
-            "locations drawn for both together"
-        )
-        return f"{table}\n{note}\n\n{self.sentence(a, b)}"
 
-
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """Return a difference with its sign, one decimal; a dash for none."""
     return "–" if np.isnan(value) else f"{value:+,.1f}".replace("-", "−")
 
 
 def compare(
-    head_a: Head | Ensemble,
-    head_b: Head | Ensemble,
+    head_a: HeadLike,
+    head_b: HeadLike,
     locations: Locations,
     decode: str = "centroid",
     split: str = "",

@@ -2,76 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from geocell.files import require_types
+from geocell.encoders.info import EncoderInfo
 
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
-
-
-@dataclass(frozen=True)
-class EncoderInfo:
-    """Which frozen encoder made features, exactly enough to make them again or to refuse others.
-
-    Attributes:
-        name: Hub id, package encoder, or the folder's name for a local encoder.
-        revision: commit, package version, or `sha256:` of the local weights.
-        pooling: which tensor of the encoder: `pooler_output`, say.
-        dim: D.
-        image_size: side of the square input in pixels.
-        processor: class of the image processor, with what it computes.
-        dtype: arithmetic the encoder ran in; not part of its identity.
-        source: folder or Hub id to load it from; not part of its identity.
-    """
-
-    name: str
-    revision: str
-    pooling: str
-    dim: int
-    image_size: int
-    processor: str
-    dtype: str = "float32"
-    source: str = ""
-
-    def require_same(self, other: EncoderInfo, mine: str, theirs: str) -> None:
-        """Raise ValueError, naming both sides, unless `other` makes the same features.
-
-        Args:
-            other: the encoder to compare with.
-            mine: what this one belongs to ("the head").
-            theirs: what the other one belongs to ("the cache").
-        """
-        identity = ["revision", "pooling", "dim", "image_size", "processor"]
-        if not (self.revision == other.revision and self.revision.startswith("sha256:")):
-            identity.insert(0, "name")  # equal weights are one encoder, whatever their folder is called
-        differs = [key for key in identity if getattr(self, key) != getattr(other, key)]
-        if differs:
-            left = ", ".join(f"{key}={getattr(self, key)!r}" for key in differs)
-            right = ", ".join(f"{key}={getattr(other, key)!r}" for key in differs)
-            raise ValueError(
-                f"{mine} and {theirs} must share one encoder; {mine}: {left}; {theirs}: {right}. "
-                "Encode the images with the encoder of the one, or fit a head on the features of the other."
-            )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any], where: str) -> EncoderInfo:
-        """Read the JSON form; `where` names its place in an error message."""
-        names = {field.name for field in fields(cls)}
-        if not isinstance(value, Mapping) or set(value) != names:
-            got = sorted(value) if isinstance(value, Mapping) else value
-            raise ValueError(f"{where} must describe an encoder by {sorted(names)}, got {got}.")
-        require_types(value, {name: int if name in {"dim", "image_size"} else str for name in sorted(names)}, where)
-        return cls(**value)
 
 
 class Rows(Protocol):
@@ -166,16 +107,3 @@ def require_locations(value: object, what: str) -> None:
     if not isinstance(value, Locations):
         way = f": call .locations() of the {type(value).__name__}" if hasattr(value, "locations") else ""
         raise TypeError(f"{what} must be Locations, got {type(value).__name__}{way}.")
-
-
-def named_groups(names: ArrayLike) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Yield every name of a (P,) column in their order, and which of the P locations have it.
-
-    Locations whose name is missing or empty are in no group.
-    """
-    import pandas as pd
-
-    column = pd.Series(np.asarray(names, dtype=object))
-    texts = column.where(column.notna(), "").astype(str).to_numpy()
-    for name in np.unique(texts[texts != ""]).tolist():
-        yield name, texts == name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.features.locations import EncoderInfo
+from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, shard_path, shard_problems
 from geocell.files import FORMAT, is_local, read_json, write_bytes, write_json
 

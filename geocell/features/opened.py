@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations
 from geocell.features.manifest import VIEWS_FILE, Manifest, read_statuses, write_views
 from geocell.features.shards import FILE_DTYPE, read_header, read_rows, read_shard, shard_path
 from geocell.files import as_place

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from geocell._version import __version__
+from geocell.encoders.info import EncoderInfo
 from geocell.files import FORMAT, DamagedFileError, read_json, reading, require_types
-from geocell.heads.head import Head
+from geocell.heads.fit_config import FitConfig
+from geocell.partitioners.base import Partition
 
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.csv"
@@ -45,20 +47,22 @@ _ORIGIN_TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def config_json(head: Head) -> dict[str, Any]:
-    """Return the content of `config.json`."""
-    origin = "origin" in head.training  # the fit was somebody else's, and only its fusion is known
+def config_json(
+    encoder: EncoderInfo, partition: Partition, config: FitConfig, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of `config.json`; see `geocell.heads.folder.HeadParts` for the arguments."""
+    origin = "origin" in training  # the fit was somebody else's, and only its fusion is known
     return {
         "format": FORMAT,
         "library": "geocell",
         "version": __version__,
-        "encoder": head.encoder.to_dict(),
-        "dim": head.encoder.dim,
-        "n_cells": len(head.partition),
-        "partition_sha256": head.partition.sha256,
-        "fusion": head.config.fusion,
-        "fit": {"fusion": head.config.fusion} if origin else head.config.to_dict(),
-        "training": dict(head.training),
+        "encoder": encoder.to_dict(),
+        "dim": encoder.dim,
+        "n_cells": len(partition),
+        "partition_sha256": partition.sha256,
+        "fusion": config.fusion,
+        "fit": {"fusion": config.fusion} if origin else config.to_dict(),
+        "training": dict(training),
     }
 
 

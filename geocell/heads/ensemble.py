@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from geocell.decoders.base import decode as decode_posterior
 from geocell.decoders.base import require_decoder
 from geocell.files import FORMAT, new_folder, read_json, require_types, write_json
-from geocell.heads.folder import ENSEMBLE_FILE, load_head, save_head
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.folder import ENSEMBLE_FILE, write_head
+from geocell.heads.head import Head, load_head
+from geocell.heads.module import GeoHead
 from geocell.heads.offsets import folded_offsets
 
 if TYPE_CHECKING:
-    from geocell.features.locations import EncoderInfo, Locations
+    from geocell.encoders.info import EncoderInfo
+    from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
     from geocell.partitioners.base import Partition
 
@@ -156,7 +158,7 @@ class Ensemble:
         """
         with new_folder(Path(path), overwrite=overwrite) as folder:
             for number, head in enumerate(self.heads):
-                save_head(head, folder / str(number))
+                write_head(head.parts, folder / str(number))
             value = {"format": FORMAT, "heads": [head.sha256 for head in self.heads]}
             write_json(folder / ENSEMBLE_FILE, value)
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from geocell.features.locations import EncoderInfo
-from geocell.files import missing, new_folder, read_json, reading, write_json, write_text
+from geocell.encoders.info import EncoderInfo
+from geocell.files import missing, new_folder, reading, write_json, write_text
 from geocell.heads.card import head_card
 from geocell.heads.card_text import CardText, require_unchanged, take_apart
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
-from geocell.heads.fit_config import fit_config_from_dict
-from geocell.heads.head import GeoHead, HasJson, Head
-from geocell.hub.client import CARD_FILE, Snapshot, download, pickles
-from geocell.hub.names import HubName
+from geocell.heads.fit_config import FitConfig, fit_config_from_dict
+from geocell.heads.module import new_module
+from geocell.hub.client import CARD_FILE
+from geocell.metrics.scores import Scores
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
 from geocell.partitioners.polygons import SHAPES_FILE
@@ -37,11 +37,45 @@ HEAD_FILES = (
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
 
-def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrite: bool = False) -> None:
-    """Write a head as one folder that appears complete or not at all.
+@dataclass(frozen=True, eq=False)
+class HeadParts:
+    """What the folder of a head holds, but for its scores and its card.
+
+    Attributes:
+        weights: name -> tensor, on the CPU.
+        partition: the C cells.
+        encoder: which encoder's features it reads.
+        config: the settings it was fitted with.
+        training: what it was fitted on and how the fit went, JSON.
+        history: one row per epoch, column name -> number.
+    """
+
+    weights: Mapping[str, Tensor]
+    partition: Partition
+    encoder: EncoderInfo
+    config: FitConfig
+    training: Mapping[str, Any]
+    history: Sequence[Mapping[str, float]]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of weights, cells and fusion."""
+        digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
+        for name, value in sorted(self.weights.items()):
+            digest.update(f"{name} {tuple(value.shape)}".encode())
+            digest.update(value.float().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def config_json(self) -> dict[str, Any]:
+        """Return the content of `config.json`."""
+        return config_json(self.encoder, self.partition, self.config, self.training)
+
+
+def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, overwrite: bool = False) -> None:
+    """Write a head as one folder, atomically: it appears complete or not at all.
 
     Args:
-        head: the head.
+        parts: of the head.
         path: the folder.
         scores: what `score` returned, for `scores.json` and the model card.
         overwrite: whether to replace an existing folder.
@@ -53,51 +87,51 @@ def save_head(head: Head, path: Path, scores: HasJson | None = None, *, overwrit
     from safetensors.torch import save_file
 
     with new_folder(path, overwrite=overwrite) as folder:
-        weights = {name: value.float().contiguous() for name, value in head.module.state_dict().items()}
+        weights = {name: value.float().contiguous() for name, value in parts.weights.items()}
         for name, tensors in _by_file(weights).items():
             save_file(tensors, folder / name)
-        head.partition.write_into(folder)
-        write_json(folder / CONFIG_FILE, config_json(head))
-        if head.history:
-            write_text(folder / HISTORY_FILE, history_csv(head.history))
-        _write_scores_and_card(head, folder, scores)
+        parts.partition.write_into(folder)
+        write_json(folder / CONFIG_FILE, parts.config_json())
+        if parts.history:
+            write_text(folder / HISTORY_FILE, history_csv(parts.history))
+        _write_scores_and_card(parts, folder, scores)
 
 
-def write_scores(head: Head, folder: Path, scores: HasJson) -> None:
-    """Write scores into the folder that `head` was loaded from, and the generated parts of its model card anew.
+def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
+    """Write scores into the folder that a head was loaded from, and the generated parts of its model card anew.
 
     Raises:
         FileNotFoundError: when `folder` is not the folder of a head.
         ValueError: when it is the folder of a head on other cells, the scores are of another partition, or a person
             wrote into a generated part of the card; nothing is written then.
     """
-    if read_config(folder)["partition_sha256"] != head.partition.sha256:
+    if read_config(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
-    _write_scores_and_card(head, folder, scores)
+    _write_scores_and_card(parts, folder, scores)
 
 
-def require_scores_of(head: Head, scores: Mapping[str, Any], what: str) -> None:
-    """Raise ValueError unless scores, in their JSON form, are those of `head`; `what` names them in the message."""
-    if scores.get("partition_sha256") != head.partition.sha256:
+def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
+    """Raise ValueError unless scores, in their JSON form, are those of the head; `what` names them in the message."""
+    if scores.get("partition_sha256") != parts.partition.sha256:
         raise ValueError(f"{what} must be of its partition, got those of another: score it again.")
-    if scores.get("head_sha256") not in {None, head.sha256}:
+    if scores.get("head_sha256") not in {None, parts.sha256}:
         raise ValueError(f"{what} must be its own, got those of another head on the same cells: score it again.")
 
 
-def _write_scores_and_card(head: Head, folder: Path, scores: HasJson | None) -> None:
+def _write_scores_and_card(parts: HeadParts, folder: Path, scores: Scores | None) -> None:
     numbers = None if scores is None else scores.to_dict()
     if numbers is not None:
-        require_scores_of(head, numbers, "scores beside a head")
-    card = _card_like(head, folder, numbers)  # first, since a card with text that would be lost is refused
+        require_scores_of(parts, numbers, "scores beside a head")
+    card = _card_like(parts, folder, numbers)  # first, since a card with text that would be lost is refused
     if numbers is not None:
         write_json(folder / SCORES_FILE, numbers)
     write_text(folder / CARD_FILE, card)
 
 
-def _card_like(head: Head, folder: Path, scores: Mapping[str, Any] | None) -> str:
+def _card_like(parts: HeadParts, folder: Path, scores: Mapping[str, Any] | None) -> str:
     """Return the card for a folder, with what a person wrote and set in the card that is there."""
     picture = PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
-    return card_of(head, scores, picture=picture, before=read_card(folder))
+    return card_of(parts, scores, picture=picture, before=read_card(folder))
 
 
 def read_card(folder: Path) -> CardText:
@@ -116,93 +150,25 @@ def read_card(folder: Path) -> CardText:
     return card
 
 
-def card_of(head: Head, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
+def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
     """Return the model card of a head; see `geocell.heads.card.head_card` for the keywords."""
-    cells = head.partition
+    cells = parts.partition
     partition = {
         "kind": cells.kind,
         "parameters": cells.parameters,
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(config_json(head), partition, scores, **kw)
+    return head_card(parts.config_json(), partition, scores, **kw)
 
 
-@dataclass(frozen=True)
-class HeadPlace:
-    """Where a head lies.
-
-    Attributes:
-        folder: its files.
-        snapshot: what was fetched from the Hub, None for a folder that was there.
-        remark: what a user should hear about it, "" when there is nothing.
-    """
-
-    folder: Path
-    snapshot: Snapshot | None = None
-    remark: str = ""
-
-
-def find_head(name: str | Path) -> HeadPlace:
-    """Return where a head lies, fetching it when it is a repository on the Hub. Pickles are never fetched.
-
-    Args:
-        name: folder, or `user/repo@revision`.
+def read_head(folder: Path) -> HeadParts:
+    """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 
     Raises:
-        FileNotFoundError: for neither a folder nor a repository with a head.
-        PermissionError: when the repository is gated.
-        ConnectionError: when the Hub cannot be reached, or fails.
-    """
-    if Path(name).is_dir():
-        return HeadPlace(Path(name))
-    try:
-        remote = HubName.parse(os.fspath(name))
-    except ValueError:
-        raise FileNotFoundError(
-            f"a head is a folder or user/repo@revision on the Hub, and there is no folder {name}."
-        ) from None
-    try:
-        return fetch_head(remote)
-    except (FileNotFoundError, ConnectionError) as error:
-        raise type(error)(f"there is no folder {name} here, and {error}") from error
-
-
-def fetch_head(name: HubName) -> HeadPlace:
-    """Fetch a head from the Hub into huggingface_hub's cache; see `find_head`."""
-    snapshot = _download_head(name)
-    ignored = pickles(snapshot)
-    remark = f"{name} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
-    return HeadPlace(snapshot.folder, snapshot, remark)
-
-
-def _download_head(name: HubName) -> Snapshot:
-    """Fetch the files of a head, the weights only when it is one: they may be somebody's large model."""
-    first = download(name, [CONFIG_FILE])
-    config = first.folder / CONFIG_FILE
-    if not config.is_file() or read_json(config, "a head", versioned=False).get("library") != "geocell":
-        raise FileNotFoundError(
-            f"{name} on the Hub is not a head of geocell: `geocell import` reads published checkpoints (best.pt)."
-        )
-    return replace(download(HubName(name.repo, first.commit), HEAD_FILES), name=name)
-
-
-def load_head(path: str | Path) -> Head:
-    """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
-
-    Args:
-        path: folder, or `user/repo@revision` on the Hub.
-
-    Raises:
-        FileNotFoundError: when there is no such head, or a file is missing.
-        PermissionError: when its repository is gated.
-        ConnectionError: when the Hub cannot be reached, or fails.
+        FileNotFoundError: when a file is missing.
         ValueError: when a file is of another format, damaged, or of another head.
     """
-    place = find_head(path)
-    if place.remark:
-        warnings.warn(place.remark, stacklevel=2)
-    folder = place.folder
     if (folder / ENSEMBLE_FILE).is_file():
         raise ValueError(
             f"expected one head, got the ensemble {folder}: name one of its heads, {folder / '0'} say, or make them "
@@ -230,12 +196,11 @@ def load_head(path: str | Path) -> Head:
             f"{folder / OFFSETS_FILE} belongs to another head: this one was fitted with offsets 0; remove the file, or "
             "copy the whole folder again from its origin."
         )
-    module = GeoHead(encoder.dim, len(partition), fit.dropout, fit.fusion == "attention", fit.offsets > 0)
+    like = new_module(encoder.dim, len(partition), fit).state_dict()
     weights: dict[str, Tensor] = {}
-    for name, expected in _by_file(module.state_dict()).items():
+    for name, expected in _by_file(like).items():
         weights |= _read_weights(folder / name, expected)
-    module.load_state_dict(weights, strict=True)
-    return Head(module, partition, encoder, fit, config["training"], read_history(folder))
+    return HeadParts(weights, partition, encoder, fit, config["training"], read_history(folder))
 
 
 def _by_file(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.decoders.base import require_decoder
-from geocell.features.locations import named_groups, require_locations
 from geocell.geo.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
+from geocell.metrics.groups import named_groups
 from geocell.metrics.intervals import (
     Interval,
     mean_interval,
@@ -19,13 +17,6 @@ from geocell.metrics.intervals import (
     share_draws,
     share_interval,
 )
-from geocell.metrics.scores import Scores
-
-if TYPE_CHECKING:
-    from geocell.features.locations import Locations
-    from geocell.heads.ensemble import Ensemble
-    from geocell.heads.head import Head
-    from geocell.partitioners.base import Partition
 
 RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country, continent: the radii of the field (Vo, Jacobs and Hays 2017)."""
@@ -154,85 +145,6 @@ def outcomes_of(
         raise ValueError(f"scores need one prediction per location, got {len(points)} for {len(true_points)}.")
     first, five = hits or (None, None)
     return Outcomes(distance_km(points, true_points), first, five, n_outside)
-
-
-def outcomes(
-    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
-) -> Outcomes:
-    """Return what a head makes of locations, without ever holding the whole posterior.
-
-    Args:
-        head: the head, or an ensemble of them.
-        locations: P locations with features of the head's encoder.
-        decode: name of the decoder.
-        split: name of the split that the locations are, for messages.
-        device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
-
-    Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
-        TypeError: for something else than locations.
-    """
-    require_locations(locations, "what a head is scored on")
-    require_decoder(decode, head.has_offsets)
-    partition = head.partition
-    cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
-    points = np.empty((len(locations), 2))
-    hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
-    for rows, posterior, answers in head.answer_chunks(locations, decode, device):
-        points[rows] = answers
-        if cells is not None:
-            hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
-    if cells is None:
-        return outcomes_of(points, locations.latlon, split=split)
-    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
-
-
-def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
-    """Return the scores that outcomes come to.
-
-    Args:
-        outcome: what became of each location.
-        partition: the cells that were answered with.
-        decoder: name of the decoder that made the points.
-        split: name of the split.
-    """
-    values = outcome.values()
-    return Scores(
-        decoder=decoder,
-        split=split,
-        n_locations=len(outcome.distances_km),
-        n_cells=len(partition),
-        n_outside=outcome.n_outside,
-        top1=values.get("top1"),
-        top5=values.get("top5"),
-        median_km=values["median_km"],
-        mean_km=values["mean_km"],
-        within={radius: values[f"within_{radius}"] for radius in RADII_KM},
-        balscore=values["balscore"],
-        intervals=outcome.intervals(),
-        partition_sha256=partition.sha256,
-    )
-
-
-def score(
-    head: Head | Ensemble, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
-) -> Scores:
-    """Return the scores of a head on locations; see `outcomes`.
-
-    Args:
-        head: the head, or an ensemble of them.
-        locations: P locations with features of the head's encoder.
-        decode: name of the decoder.
-        split: name of the split that the locations are, for the record.
-        device: where the head computes; see `outcomes`.
-
-    Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
-    """
-    outcome = outcomes(head, locations, decode, split, device)
-    scores = scores_of(outcome, head.partition, decode, split)
-    countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    return replace(scores, head_sha256=head.sha256, countries=countries)
 
 
 def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict[str, float]]:

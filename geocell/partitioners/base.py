@@ -18,13 +18,12 @@ from numpy.typing import ArrayLike
 from geocell.files import FORMAT, canonical_json, new_folder, read_json, reading, require_types, write_json
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
+from geocell.partitioners.kinds import KINDS, rule_type
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
-
-    from geocell.evaluation.audit import Audit
 
 __all__ = ["OUTSIDE", "Assignment", "Partition"]
 
@@ -214,12 +213,6 @@ class Partition:
         places = unit_vectors(as_latlon(latlon))
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
-    def audit(self, latlon: ArrayLike, countries: ArrayLike | None = None) -> Audit:
-        """Return what a head on this partition could reach at best on (P, 2) degrees; see `geocell.evaluation.audit`."""
-        from geocell.evaluation.audit import audit
-
-        return audit(self, latlon, countries)
-
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the partition as a folder that appears complete or not at all.
 
@@ -276,18 +269,16 @@ class Partition:
 
 def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
     """Return rule, class_of_raw and unseen_raw from the content of `partition.json`; nothing when it only decodes."""
-    from geocell.partitioners import PARTITIONERS
-
     kind, assign = value["kind"], value["assign"]
     if kind == CENTROIDS_KIND:
         return ()
-    if kind not in PARTITIONERS:
+    if kind not in KINDS:
         raise ValueError(
             f"{folder / PARTITION_FILE} is a partition of kind {kind!r}, and this geocell knows "
-            f"{', '.join(sorted(PARTITIONERS))}: use the geocell version that wrote it."
+            f"{', '.join(sorted(KINDS))}: use the geocell version that wrote it."
         )
     with reading(folder / PARTITION_FILE, f"a partition of kind {kind}"):
-        rule = PARTITIONERS[kind].rule_type.from_json(assign, folder)
+        rule = rule_type(kind).from_json(assign, folder)
         unseen = np.zeros(len(rule.names), dtype=np.bool_)
         unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
         return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.grid import SIDE, Grid, height_per_width, is_world
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
 from geocell.plots.paths import Box, extent, require_box
-from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
+from geocell.plots.style import (
+    COLOURS,
+    CountRange,
+    count_range,
+    new_figure,
+    own_style,
+    require_picture_name,
+    save_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +33,6 @@ if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
 
     Land = tuple[Geometries, BaseGeometry]
-
-COLOURS = ("#fdf3c0", "#cfe3ae", "#8cc9a8", "#4aa8ae", "#2b7ba6", "#27508f", "#231d5c")
-"""From few locations to many: lightness falls evenly, so that the order is seen without colour too."""
 
 EDGE = "#5b5f66"
 
@@ -98,24 +102,6 @@ def box_of(partition: Partition) -> Box:
     across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
     corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
     return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
-
-
-class CountRange(NamedTuple):
-    """The counts at the two ends of the colours, and whether some cells have more."""
-
-    low: int
-    high: int
-    exceeded: bool
-
-
-def count_range(*counts: NDArray[np.int64]) -> CountRange:
-    """Return the range of the colours of one map or several: up to the fullest cells but for one in a hundred.
-
-    Those few would take the colours from all others. Nearly equal counts do not get opposite colours.
-    """
-    low, most = max(1, min(int(c.min()) for c in counts)), max(int(c.max()) for c in counts)
-    high = max(4 * low, *(int(np.quantile(c, 0.99, method="higher")) for c in counts))
-    return CountRange(low, high, most > high)
 
 
 def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption: str) -> Path:

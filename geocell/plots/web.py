@@ -13,9 +13,9 @@ import numpy as np
 
 from geocell.files import write_text
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
-from geocell.plots.cells import COLOURS, count_range
 from geocell.plots.panel import countries_and_sea
 from geocell.plots.paths import Box
+from geocell.plots.style import COLOURS, count_range
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

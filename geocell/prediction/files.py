@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.files import canonical_json, write_text
 from geocell.geo.geodesy import swap_latlon_to_xy
+from geocell.prediction.records import Prediction
 
 if TYPE_CHECKING:
-    from geocell.prediction.predictions import Prediction, Predictions
+    from geocell.partitioners.base import Partition
 
 SUFFIXES = (".csv", ".geojson", ".html")
 
@@ -22,7 +24,7 @@ def require_prediction_file(path: Path) -> None:
         raise ValueError(f"predictions are written to a {', '.join(SUFFIXES)} file, got {path}: choose one of these.")
 
 
-def save_predictions(predictions: Predictions, path: Path) -> Path:
+def save_predictions(predictions: Sequence[Prediction], partition: Partition, path: Path) -> Path:
     """Write predictions; see `Predictions.save`."""
     require_prediction_file(path)
     if path.suffix.lower() == ".csv":
@@ -32,11 +34,11 @@ def save_predictions(predictions: Predictions, path: Path) -> Path:
     else:
         from geocell.prediction.page import write_answers
 
-        write_answers(path, predictions)
+        write_answers(path, predictions, partition)
     return path
 
 
-def to_csv(predictions: Predictions) -> str:
+def to_csv(predictions: Sequence[Prediction]) -> str:
     """Return one line per location, and two columns, as `cell_1` and `probability_1`, for each of its K cells."""
     k = max((len(item.cells) for item in predictions), default=0)
     names = ["location", "lat", "lon", "decoder", "radius_50_km", "radius_90_km", "doubt"]
@@ -49,7 +51,7 @@ def to_csv(predictions: Predictions) -> str:
     return text.getvalue()
 
 
-def to_geojson(predictions: Predictions) -> dict[str, Any]:
+def to_geojson(predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Return a FeatureCollection of points, (lon, lat) as RFC 7946 wants it, with everything else as properties."""
     return {"type": "FeatureCollection", "features": [_feature(item) for item in predictions]}
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
-from geocell.heads.folder import load_head
-from geocell.heads.head import Head
-from geocell.prediction.predictions import Prediction, Predictions, predict_locations, require_answer
+from geocell.heads.head import Head, load_head
+from geocell.prediction.predictions import Predictions, predict_locations, require_answer
+from geocell.prediction.records import Prediction
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +11,25 @@ import numpy as np
 from geocell.geo.geodesy import circle
 from geocell.partitioners.base import Partition
 from geocell.partitioners.cell_polygons import class_polygons
-from geocell.plots.cells import COLOURS
 from geocell.plots.paths import extent
+from geocell.plots.style import COLOURS
 from geocell.plots.web import UNITS, fill_template, ground, rings
+from geocell.prediction.records import Prediction
 
 if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
-    from geocell.prediction.predictions import Prediction, Predictions
 
 _FINEST = 0.002  # degrees that an outline may lose
 _FARTHEST_KM = 5000.0  # a circle that is wider says nothing
 
 
-def write_answers(out: Path, predictions: Predictions, title: str = "") -> Path:
+def write_answers(out: Path, predictions: Sequence[Prediction], partition: Partition, title: str = "") -> Path:
     """Write predictions as a page to move about in: a list of them, and the cells of the one that is chosen.
 
     Args:
         out: HTML file to write; an existing one is replaced.
         predictions: at least one.
+        partition: the cells that were answered with.
         title: heading of the page; the number of locations when empty.
 
     Returns:
@@ -38,7 +40,6 @@ def write_answers(out: Path, predictions: Predictions, title: str = "") -> Path:
     """
     if not len(predictions):
         raise ValueError("a map needs at least one prediction, got none.")
-    partition = predictions.partition
     used = sorted({cell.cell for item in predictions for cell in item.cells})
     places = np.array([(item.lat, item.lon) for item in predictions])
     labels = [partition.labels[c] for c in used]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,61 +14,14 @@ from geocell.decoders.base import require_decoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.prediction.files import save_predictions
+from geocell.prediction.records import CellGuess, Prediction
 
 if TYPE_CHECKING:
-    from geocell.heads.head import Head
+    from geocell.heads.protocol import HeadLike
 
 DOUBT_KM = 750.0
 """Where half of the probability lies in cells farther away than this, the size of a country, an answer is doubted."""
-
-
-@dataclass(frozen=True)
-class CellGuess:
-    """One of the most probable cells.
-
-    Attributes:
-        cell: class index.
-        name: the cell's name in its partition.
-        probability: its probability.
-        lat: latitude of its centroid in degrees.
-        lon: longitude of its centroid in degrees.
-    """
-
-    cell: int
-    name: str
-    probability: float
-    lat: float
-    lon: float
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a head answers for one location.
-
-    Attributes:
-        location: its id, or the images it was asked about.
-        lat: decoded latitude in degrees.
-        lon: decoded longitude in degrees.
-        decoder: which decoder turned the posterior into the point.
-        radius_50_km: how far from the point the smallest set of cells reaches that holds half of the probability.
-        radius_90_km: the same for 90 %.
-        doubt: why the image may not show a place in the head's region, "" when nothing says so. That is a reason to
-            disbelieve the answer; an empty one is none to believe it.
-        cells: the K most probable cells, most probable first.
-    """
-
-    location: str
-    lat: float
-    lon: float
-    decoder: str
-    radius_50_km: float
-    radius_90_km: float
-    doubt: str
-    cells: tuple[CellGuess, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,12 +65,10 @@ class Predictions(Sequence[Prediction]):
         Raises:
             ValueError: for another suffix.
         """
-        from geocell.prediction.files import save_predictions
-
-        return save_predictions(self, Path(path))
+        return save_predictions(self.items, self.partition, Path(path))
 
 
-def require_answer(top_k: int, decode: str, head: Head | None = None) -> None:
+def require_answer(top_k: int, decode: str, head: HeadLike | None = None) -> None:
     """Refuse an answer that cannot be given, before anything slow happens.
 
     Raises:
@@ -129,7 +80,7 @@ def require_answer(top_k: int, decode: str, head: Head | None = None) -> None:
 
 
 def predict_locations(
-    head: Head, locations: Locations, *, top_k: int = 5, decode: str = "centroid", device: str = "auto"
+    head: HeadLike, locations: Locations, *, top_k: int = 5, decode: str = "centroid", device: str = "auto"
 ) -> Predictions:
     """Answer where locations are, from the features of their views.
 

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocell.features.locations import EncoderInfo
+from geocell.encoders.info import EncoderInfo
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.hub.client import download
 from geocell.hub.names import HubName
 from geocell.partitioners.base import Partition

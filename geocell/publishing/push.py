@@ -19,14 +19,12 @@ from geocell.heads.folder import (
     HEAD_FILES,
     PICTURE_FILE,
     SCORES_FILE,
-    HeadPlace,
     card_of,
-    fetch_head,
-    load_head,
     read_card,
     require_scores_of,
 )
-from geocell.heads.head import Head
+from geocell.heads.head import Head, load_head
+from geocell.heads.remote import HeadPlace, fetch_head
 from geocell.hub.client import CARD_FILE, commit, open_repository
 from geocell.hub.names import HubName
 from geocell.metrics.scores import Scores
@@ -110,7 +108,7 @@ def push_head(
             "before": _joined(name, local, there, overwrite),
             "settings": settings,
         }
-        card = card_of(head, scores, **facts)
+        card = card_of(head.parts, scores, **facts)
         add[CARD_FILE] = card.encode()
         if scores is not None and settings.benchmark:
             file, content = eval_file(scores, settings)
@@ -177,7 +175,7 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     found = None
     for path in sorted(folder.glob("scores*.json")):
         scores = Scores.from_dict(read_json(path, "scores"), str(path)).to_dict()
-        require_scores_of(head, scores, str(path))
+        require_scores_of(head.parts, scores, str(path))
         found = scores if path.name == SCORES_FILE else found
     return found
 

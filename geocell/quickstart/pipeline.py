@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
     from geocell.partitioners.base import Partition
-    from geocell.prediction.predictions import Prediction
+    from geocell.prediction.records import Prediction
 
 MARK = "quickstart.json"
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -197,7 +197,7 @@ class _Run:
     ) -> tuple[tuple[dict[str, Any], ...], dict[str, Head]]:
         from dataclasses import replace
 
-        from geocell.metrics.outcomes import score
+        from geocell.evaluation.score import score
         from geocell.training.fit import fit_head
 
         self._stage("partitioning")

@@ -17,7 +17,7 @@ from geocell.heads.folder import SCORES_FILE
 from geocell.metrics.intervals import INTERVAL
 from geocell.metrics.outcomes import RADII_KM
 from geocell.metrics.scores import Scores
-from geocell.reports.tables import ABSENT, percent, text_table
+from geocell.reports.sweeps import PUBLISHED, sweep_text
 from geocell.sweeps.plan import Fit, Row
 
 RESULTS_FILE = "results.csv"
@@ -25,9 +25,6 @@ SUMMARY_FILE = "summary.csv"
 PLOT_FILE = "summary.png"
 
 SCORES = ("balscore", "top1", "top5", *(f"within_{radius}" for radius in RADII_KM), "median_km", "mean_km")
-PUBLISHED = ("cells", "top1", "balscore")
-"""What the table shows of the published numbers, if they are there."""
-
 Values = Mapping[str, Any]
 
 
@@ -148,40 +145,7 @@ class SweepResult:
 
     def text(self) -> str:
         """Return the table for the terminal, and what could not be fitted."""
-        summary = self.summary()
-        published = [name for name in PUBLISHED if any(line[f"published_{name}"] is not None for line in summary)]
-        several = any(line["seeds"] > 1 for line in summary)
-        header = ["head", "partition", "cells", "seeds", "top-1", "median km", "balscore", "95 %"]
-        header += ["± seeds"] if several else []
-        header += [f"published {name}".replace("top1", "top-1") for name in published]
-        table = text_table(header, [_cells(line, published, several) for line in summary], left=2)
-        note = f"{self.note()} · top-1 and balscore in % · 95 %: interval over locations"
-        note += " · ± seeds: half the 95 % interval of the mean over seeds" if several else ""
-        note += " · published: by their authors, on their own locations" if published else ""
-        reasons = [f"{name} was not fitted: {reason}" for name, reason in self.failed.items()]
-        return "\n".join([table, note, *reasons])
-
-
-def _cells(line: Values, published: Sequence[str], several: bool) -> list[str]:
-    """Return the texts of one line of the table."""
-    interval = ABSENT
-    if line["balscore_low"] is not None:
-        interval = f"[{percent(line['balscore_low'])}, {percent(line['balscore_high'])}]"
-    spread = None if line["balscore_seeds_low"] is None else line["balscore"] - line["balscore_seeds_low"]
-    median = ABSENT if line["median_km"] is None else f"{line['median_km']:,.1f}"
-    texts = [line["head"], line["partition"], _count(line["n_cells"]), str(line["seeds"]), _share(line["top1"])]
-    texts += [median, _share(line["balscore"]), interval]
-    texts += [_share(spread)] if several else []
-    numbers = {name: line[f"published_{name}"] for name in published}
-    return texts + [_count(value) if name == "cells" else _share(value) for name, value in numbers.items()]
-
-
-def _share(value: float | None) -> str:
-    return ABSENT if value is None else percent(value)
-
-
-def _count(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:,.0f}"
+        return sweep_text(self.summary(), self.note(), self.failed)
 
 
 def _csv(lines: Sequence[Mapping[str, Any]]) -> str:

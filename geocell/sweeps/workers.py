@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
+from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
 from geocell.files import canonical_json
-from geocell.heads.folder import load_head
-from geocell.metrics.outcomes import score
+from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
 from geocell.sweeps.plan import Fit, SweepConfig

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from geocell.compute.threads import over_cores
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import segment_softmax, weighted_sums
 from geocell.heads.inputs import Inputs, rows_of
+from geocell.heads.module import segment_softmax, weighted_sums
 
 NORM_EPS = 1e-5  # of nn.LayerNorm
 _ROWS = 512  # of which the dropout comes from one random stream

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from geocell.files import FORMAT
-from geocell.heads.head import GeoHead
+from geocell.heads.module import GeoHead
 
 
 @dataclass

@@ -20,14 +20,16 @@ from geocell.features.locations import Locations, require_locations
 from geocell.files import canonical_json
 from geocell.geo.geodesy import distance_km, unit_vectors
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.heads.offsets import true_offsets
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.partitioners.centroids import radius_of
+from geocell.partitioners.class_weights import class_weights
 from geocell.training.blocks import Blocks
 from geocell.training.checkpoint import Progress, read_checkpoint, tensors_sha256, write_checkpoint
 from geocell.training.loggers import Log
-from geocell.training.losses import LossTerms, class_weights
+from geocell.training.losses import LossTerms
 from geocell.training.smoothed_targets import near_cells
 from geocell.training.stepper import Stepper, learning_rate
 from geocell.training.validation import Validation

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from geocell.compute.distributed import n_processes, rank, summed
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead
+from geocell.heads.module import GeoHead
 from geocell.heads.offsets import Offsets, folded_offsets
 from geocell.training.batches import Batches
 from geocell.training.gradients import LossGradient

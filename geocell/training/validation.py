@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, answer
 from geocell.heads.inputs import Inputs
+from geocell.heads.module import GeoHead, answer
 from geocell.metrics.outcomes import balscore_of
 from geocell.partitioners.base import Partition
 

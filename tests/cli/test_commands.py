@@ -14,7 +14,7 @@ import pytest
 
 from geocell.cli import main
 from geocell.features import FeatureCache
-from geocell.heads.folder import load_head
+from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
 from geocell.training.validation import Validation

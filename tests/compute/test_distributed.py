@@ -10,7 +10,7 @@ import torch
 
 from geocell.compute.distributed import agreed, n_processes, processes, rank, summed
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
+from geocell.heads.head import load_head
 from geocell.partitioners import KMeansPartitioner
 from geocell.training.fit import fit_head
 from tests.training.test_fit import world

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from geocell.encoders import EfficientNetLite0, Encoder, TowerEncoder, encoder_for, load_encoder
+from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode
-from geocell.features.locations import EncoderInfo
 from tests.worlds import make_clip, make_photos
 
 

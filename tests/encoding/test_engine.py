@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from geocell.encoders import TowerEncoder, load_encoder
+from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode, encode_images
-from geocell.features.locations import EncoderInfo
 from geocell.images import loading as images
 from geocell.views import read_views, table_from_frame
 from tests.encoding.tiny import TinyEncoder, noise

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from geocell.encoders.info import EncoderInfo
 from geocell.encoding import import_features
-from geocell.features.locations import EncoderInfo
 from geocell.views import read_views, table_from_frame
 from tests.worlds import make_image
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from geocell.features.locations import EncoderInfo
+from geocell.encoders.info import EncoderInfo
 from geocell.images.transforms import PillowTransform, Transform
 
 SMALL = PillowTransform((16, 16), None, Image.Resampling.BILINEAR)

@@ -4,7 +4,8 @@ import tracemalloc
 
 import numpy as np
 
-from geocell.features.locations import Locations, named_groups
+from geocell.features.locations import Locations
+from geocell.metrics.groups import named_groups
 from tests.worlds import INFO
 
 

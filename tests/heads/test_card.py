@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard
 
-from geocell.features.locations import EncoderInfo, Locations
+from geocell.encoders.info import EncoderInfo
+from geocell.evaluation.score import score
+from geocell.features.locations import Locations
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import card_of, load_head
-from geocell.heads.head import Head
-from geocell.metrics.outcomes import score
+from geocell.heads.folder import card_of
+from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_head import make_head, world
 from tests.local_hub import Hub
@@ -37,7 +38,7 @@ def on_streetclip(**training: Any) -> Head:
 def test_the_hubs_own_validation_accepts_it(hub: Hub, scored: bool) -> None:
     head = make_head()
     text = card_of(
-        head, scores_json(head) if scored else None, settings=CardSettings("mit", ("me/photos",), "me/bench")
+        head.parts, scores_json(head) if scored else None, settings=CardSettings("mit", ("me/photos",), "me/bench")
     )
     card = ModelCard(text)
     card.validate()
@@ -51,7 +52,7 @@ def test_the_hubs_own_validation_accepts_it(hub: Hub, scored: bool) -> None:
 def test_metadata() -> None:
     head = on_streetclip(n_train=40)
     scores = score(head, encoded(head), split="test").to_dict()
-    data = ModelCard(card_of(head, scores)).data
+    data = ModelCard(card_of(head.parts, scores)).data
     assert (data.base_model, data.library_name, data.license) == ("geolocal/StreetCLIP", "geocell", "mit")
     assert (data.pipeline_tag, data.datasets) == ("image-classification", None)
     assert {"geocell", "image-geolocation"} <= set(data.tags)
@@ -60,9 +61,9 @@ def test_metadata() -> None:
     assert results["median_km"].metric_value == pytest.approx(scores["median_km"], abs=0.005)
     assert {r.metric_args["decoder"] for r in results.values()} == {"centroid"}
     assert (results["top1"].dataset_type, results["top1"].dataset_split) == ("unpublished", "test")
-    assert ModelCard(card_of(make_head(), None)).data.base_model is None  # an encoder that is on no Hub
+    assert ModelCard(card_of(make_head().parts, None)).data.base_model is None  # an encoder that is on no Hub
     local = replace(head.encoder, revision="sha256:0")
-    assert ModelCard(card_of(replace(head, encoder=local), None)).data.base_model is None
+    assert ModelCard(card_of(replace(head, encoder=local).parts, None)).data.base_model is None
 
 
 def encoded(head: Head) -> Locations:
@@ -72,7 +73,7 @@ def encoded(head: Head) -> Locations:
 def test_what_it_says() -> None:
     head = on_streetclip(n_train=40, n_val=5, best_epoch=2, epochs_run=9)
     scores = score(head, encoded(head), split="test").to_dict()
-    card = card_of(head, scores, address="me/head@v1", picture="partition.png")
+    card = card_of(head.parts, scores, address="me/head@v1", picture="partition.png")
     low, high = scores["intervals"]["balscore"]
     de = scores["countries"]["DE"]
     for words in (
@@ -92,7 +93,7 @@ def test_what_it_says() -> None:
         "haas2023streetclip",
     ):
         assert words in card, words
-    other = card_of(make_head(), None)
+    other = card_of(make_head().parts, None)
     assert "StreetCLIP" not in other
     assert "have a licence of their own" in other
     assert "Not measured." in other
@@ -104,7 +105,7 @@ def test_its_recipe_is_one(tmp_path: Path) -> None:
     from geocell.heads.fit_config import read_recipe
 
     config = FitConfig(epochs=7, haversine=0.05, fusion="logit")
-    card = card_of(replace(make_head(), config=config), None)
+    card = card_of(replace(make_head(), config=config).parts, None)
     (tmp_path / "recipe.toml").write_text(card.split("```toml\n")[1].split("```")[0])
     assert FitConfig(**read_recipe(tmp_path / "recipe.toml")["fit"]) == config
 
@@ -188,4 +189,4 @@ def test_regions_are_named_in_every_quarter_of_the_earth() -> None:
     }.items():
         partition = KMeansPartitioner(k=2, seed=0).fit(np.array(places_))
         module = type(make_head().module)(16, 2)
-        assert words in card_of(replace(make_head(), partition=partition, module=module), None)
+        assert words in card_of(replace(make_head(), partition=partition, module=module).parts, None)

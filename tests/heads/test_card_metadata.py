@@ -6,8 +6,8 @@ import pytest
 import yaml
 from huggingface_hub import parse_eval_result_entries
 
+from geocell.evaluation.score import score
 from geocell.heads.card_metadata import CardSettings, eval_file, metadata_yaml, settings_of
-from geocell.metrics.outcomes import score
 from tests.heads.test_head import make_head, world
 
 ENCODER = {"name": "tiny", "revision": "1"}

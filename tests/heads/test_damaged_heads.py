@@ -13,11 +13,11 @@ import pytest
 import shapely
 
 from geocell.cli import main
+from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, load_ensemble
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
-from geocell.heads.head import GeoHead
-from geocell.metrics.outcomes import score
+from geocell.heads.head import load_head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import PolygonsPartitioner
 from geocell.publishing.push import push_head
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, average_heads, load_ensemble
-from geocell.heads.folder import load_head
-from geocell.heads.head import Head
-from geocell.metrics.outcomes import score
+from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_head import make_head, random_module, world
 

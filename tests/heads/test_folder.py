@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from geocell.evaluation.score import score
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
-from geocell.metrics.outcomes import score
+from geocell.heads.head import load_head
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 

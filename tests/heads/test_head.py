@@ -9,7 +9,8 @@ import torch
 
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig, Fusion
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
 from tests.worlds import make_locations
 

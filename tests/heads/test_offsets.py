@@ -13,13 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from geocell.decoders.base import decode
 from geocell.evaluation.comparison import compare
+from geocell.evaluation.score import score
 from geocell.geo.geodesy import distance_km, moved
 from geocell.heads.ensemble import Ensemble, average_heads
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head, load_head
+from geocell.heads.module import GeoHead
 from geocell.heads.offsets import Offsets, folded_offsets, offsets_km, true_offsets
-from geocell.metrics.outcomes import score
 from geocell.partitioners import KMeansPartitioner, Partition
 from geocell.prediction.predictions import predict_locations
 from geocell.training.fit import fit_head

@@ -9,18 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.decoders.base import DECODERS, decode
+from geocell.evaluation.score import score, scores_of
 from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
-from geocell.metrics.outcomes import (
-    RADII_KM,
-    Outcomes,
-    balscore,
-    outcomes_of,
-    score,
-    scores_of,
-    top_hits,
-)
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
+from geocell.metrics.outcomes import RADII_KM, Outcomes, balscore, outcomes_of, top_hits
 from geocell.metrics.scores import Scores
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from tests.outside import nothing_east_of

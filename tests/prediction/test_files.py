@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.prediction.predictions import Prediction, Predictions, predict_locations
+from geocell.prediction.predictions import Predictions, predict_locations
+from geocell.prediction.records import Prediction
 from tests.prediction.test_predictions import PLACES, bare, head_with
 from tests.worlds import make_locations
 

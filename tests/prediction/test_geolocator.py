@@ -19,8 +19,7 @@ from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.features import FeatureCache
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
-from geocell.heads.head import Head
+from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
 from geocell.prediction.geolocator import Geolocator
 from geocell.prediction.predictions import predict_locations

@@ -6,7 +6,8 @@ import torch
 
 from geocell.geo.geodesy import circle, distance_km
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
 from geocell.partitioners.base import Partition
 from geocell.prediction.predictions import mass_radius_km, predict_locations

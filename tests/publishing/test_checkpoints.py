@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from geocell.features.locations import EncoderInfo
-from geocell.heads.folder import load_head
-from geocell.heads.head import Head
+from geocell.encoders.info import EncoderInfo
+from geocell.heads.head import Head, load_head
 from geocell.hub.names import HubName
 from geocell.publishing.checkpoints import Published, fetch_published, import_head, known_heads, published_files
 from tests.local_hub import Hub

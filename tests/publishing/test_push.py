@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from huggingface_hub import ModelCard, constants
 
+from geocell.evaluation.score import score
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import load_head
-from geocell.heads.head import GeoHead, Head
-from geocell.metrics.outcomes import score
+from geocell.heads.head import Head, load_head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
 from geocell.publishing.push import pull_head, push_head
 from tests.local_hub import CUT, TOKEN, Hub

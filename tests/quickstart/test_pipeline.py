@@ -10,7 +10,7 @@ from PIL import Image
 
 from geocell.cli import main
 from geocell.features import FeatureCache
-from geocell.heads.folder import load_head
+from geocell.heads.head import load_head
 from geocell.quickstart.pipeline import FITS, Road, run
 from geocell.splits.splits import Splits
 from geocell.views import read_views

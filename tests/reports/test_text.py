@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geocell.metrics.outcomes import outcomes_of, scores_of
+import geocell as gc
+from geocell.evaluation.score import scores_of
+from geocell.metrics.outcomes import outcomes_of
 from geocell.partitioners import KDTreePartitioner
 from geocell.reports.tables import percent
 from geocell.reports.text import COLUMNS, audit_table, country_table, markdown_table, prediction_text, score_table
@@ -144,7 +146,7 @@ def test_a_single_row_has_the_interval_of_every_score() -> None:
 def test_audits_side_by_side() -> None:
     places = np.array([[48.0, 11.0], [48.1, 11.1], [52.0, 13.0], [40.0, -3.0]])
     partition = KDTreePartitioner(max_count=2).fit(places)
-    rows = [{"partition": name, **partition.audit(places).to_dict()} for name in ("a", "b")]
+    rows = [{"partition": name, **gc.audit(partition, places).to_dict()} for name in ("a", "b")]
     cells, ceilings, advice = audit_table(rows).split("\n\n")
     lines = table(cells)
     header = "partition kind cells fewest median most single Gini weights radius km area km² parameters"
@@ -171,7 +173,7 @@ def test_audits_side_by_side() -> None:
 def test_countries_stand_with_the_worst_first() -> None:
     places = np.array([[48.0, 11.0], [48.1, 11.1], [52.0, 13.0], [40.0, -3.0]])
     partition = KDTreePartitioner(max_count=1).fit(places)
-    audit = partition.audit(places + np.array([[0, 0], [0, 0], [0, 0], [1, 0]]), ["DE", "DE", "DE", "ES"])
+    audit = gc.audit(partition, places + np.array([[0, 0], [0, 0], [0, 0], [1, 0]]), ["DE", "DE", "DE", "ES"])
     lines = table(country_table([{"partition": "a", **audit.to_dict()}]))
     assert lines[0][:3] == ["partition", "country", "locations"]
     assert [line[:3] for line in lines[2:4]] == [["a", "ES", "1"], ["a", "DE", "3"]]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from geocell.encoding import import_features
-from geocell.heads.folder import load_head
+from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
 from geocell.sweeps import workers as pool

@@ -8,8 +8,8 @@ import torch
 
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead
 from geocell.heads.inputs import Inputs
+from geocell.heads.module import GeoHead
 from geocell.training.batches import Batches, compute_dtype, drop, pooled_once, views_kept
 from tests.worlds import make_locations
 

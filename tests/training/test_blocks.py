@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from geocell.encoders.info import EncoderInfo
 from geocell.encoding import import_features
+from geocell.evaluation.score import score
 from geocell.features import FeatureCache
-from geocell.features.locations import EncoderInfo
 from geocell.heads.fit_config import FitConfig
-from geocell.metrics.outcomes import score
 from geocell.partitioners import KMeansPartitioner
 from geocell.training.batches import Batches
 from geocell.training.blocks import Blocks

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner, Partition
 from geocell.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from geocell.training.fit import fit_head

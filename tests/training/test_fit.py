@@ -12,15 +12,17 @@ import torch
 import geocell.training.blocks
 import geocell.training.fit
 import geocell.training.stepper
+from geocell.evaluation.score import score
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead, Head
-from geocell.metrics.outcomes import score
+from geocell.heads.head import Head
+from geocell.heads.module import GeoHead
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
+from geocell.partitioners.class_weights import class_weights
 from geocell.publishing.checkpoints import import_head, published_files
 from geocell.training.fit import fit_head
-from geocell.training.losses import LossTerms, class_weights, fit_loss
+from geocell.training.losses import LossTerms, fit_loss
 from geocell.training.stepper import Stepper
 from geocell.training.validation import Validation
 from tests.outside import nothing_east_of

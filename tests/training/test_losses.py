@@ -11,14 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM, unit_vectors
-from geocell.training.losses import (
-    LossTerms,
-    chord_distance_km,
-    class_weights,
-    cross_entropy,
-    fit_loss,
-    posterior_mean_distance_km,
-)
+from geocell.partitioners.class_weights import class_weights
+from geocell.training.losses import LossTerms, chord_distance_km, cross_entropy, fit_loss, posterior_mean_distance_km
 from geocell.training.smoothed_targets import centroid_distances_km, near_targets
 
 HALF_WAY_ROUND = math.pi * EARTH_RADIUS_KM

@@ -9,7 +9,7 @@ import torch
 
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import GeoHead
+from geocell.heads.module import GeoHead
 from geocell.training.losses import LossTerms, fit_loss
 from geocell.training.stepper import FoldedHead, Stepper, learning_rate
 from tests.training.test_batches import C, D, P, batches, inputs

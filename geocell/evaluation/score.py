@@ -1,0 +1,96 @@
+"""Scores of a head on locations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from geocell.decoders.base import require_decoder
+from geocell.features.locations import Locations, require_locations
+from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
+from geocell.metrics.scores import Scores
+from geocell.partitioners.base import Partition
+
+if TYPE_CHECKING:
+    from geocell.heads.protocol import HeadLike
+
+
+def outcomes(
+    head: HeadLike, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Outcomes:
+    """Return what a head makes of locations, without ever holding the whole posterior.
+
+    Args:
+        head: the head, or an ensemble of them.
+        locations: P locations with features of the head's encoder.
+        decode: name of the decoder.
+        split: name of the split that the locations are, for messages.
+        device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+        TypeError: for something else than locations.
+    """
+    require_locations(locations, "what a head is scored on")
+    require_decoder(decode, head.has_offsets)
+    partition = head.partition
+    cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
+    points = np.empty((len(locations), 2))
+    hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
+    for rows, posterior, answers in head.answer_chunks(locations, decode, device):
+        points[rows] = answers
+        if cells is not None:
+            hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
+    if cells is None:
+        return outcomes_of(points, locations.latlon, split=split)
+    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
+
+
+def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
+    """Return the scores that outcomes come to.
+
+    Args:
+        outcome: what became of each location.
+        partition: the cells that were answered with.
+        decoder: name of the decoder that made the points.
+        split: name of the split.
+    """
+    values = outcome.values()
+    return Scores(
+        decoder=decoder,
+        split=split,
+        n_locations=len(outcome.distances_km),
+        n_cells=len(partition),
+        n_outside=outcome.n_outside,
+        top1=values.get("top1"),
+        top5=values.get("top5"),
+        median_km=values["median_km"],
+        mean_km=values["mean_km"],
+        within={radius: values[f"within_{radius}"] for radius in RADII_KM},
+        balscore=values["balscore"],
+        intervals=outcome.intervals(),
+        partition_sha256=partition.sha256,
+    )
+
+
+def score(
+    head: HeadLike, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+) -> Scores:
+    """Return the scores of a head on locations; see `outcomes`.
+
+    Args:
+        head: the head, or an ensemble of them.
+        locations: P locations with features of the head's encoder.
+        decode: name of the decoder.
+        split: name of the split that the locations are, for the record.
+        device: where the head computes; see `outcomes`.
+
+    Raises:
+        ValueError: for an unknown decoder, no location, or features of another encoder.
+    """
+    outcome = outcomes(head, locations, decode, split, device)
+    scores = scores_of(outcome, head.partition, decode, split)
+    countries = by_country(outcome.distances_km, locations.columns.get("country"))
+    return replace(scores, head_sha256=head.sha256, countries=countries)

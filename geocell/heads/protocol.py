@@ -1,0 +1,52 @@
+"""What scoring, comparing, predicting, publishing and reporting take: a head, or whatever answers like one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import Floats
+from geocell.partitioners.base import Partition
+
+
+class HeadLike(Protocol):
+    """A classifier of locations over the C cells of one partition."""
+
+    @property
+    def partition(self) -> Partition:
+        """The C cells."""
+        ...
+
+    @property
+    def encoder(self) -> EncoderInfo:
+        """Which encoder's features it reads."""
+        ...
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether it says where inside a cell a location lies, which the decoder `offset` needs."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of everything that its answers depend on."""
+        ...
+
+    def answer_chunks(
+        self, locations: Locations, decode: str = "centroid", device: str = "auto"
+    ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
+        """Yield the rows of a piece, its (rows, C) float32 posterior and its (rows, 2) points in degrees.
+
+        Raises:
+            ValueError: when the features are of another encoder, or the decoder is unknown or not for this head.
+        """
+        ...
+
+    def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
+        """Return the (P, C) float32 cell probabilities of locations."""
+        ...

@@ -1,0 +1,26 @@
+"""A comparison of two heads as text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from geocell.evaluation.comparison import Comparison, signed
+from geocell.reports.tables import percent, text_table
+
+
+def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
+    """Return a table of scores, differences and intervals for the terminal, and the sentence."""
+    rows = []
+    for name, difference in comparison.differences.items():
+        km = name.endswith("_km")
+        form = "{:,.1f}".format if km else percent
+        factor = 1 if km else 100
+        low, high = (signed(factor * end) for end in comparison.intervals.get(name, (np.nan, np.nan)))
+        words = name.replace("within_", "≤").replace("top", "top-").replace("_", " ")
+        rows.append([words, form(comparison.a[name]), form(comparison.b[name]), signed(factor * difference), low, high])
+    table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
+    note = (
+        f"A {a} · B {b} · decoder {comparison.decoder} · shares and balscore in % · low, high: 95 % interval of A − B, "
+        "locations drawn for both together"
+    )
+    return f"{table}\n{note}\n\n{comparison.sentence(a, b)}"
