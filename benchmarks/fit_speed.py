@@ -64,7 +64,7 @@ class World:
 
 def ours(world: World, size: int, precision: Precision) -> Callable[[], object]:
     """Return a function that takes one step as `fit_head` does."""
-    terms = LossTerms(
+    terms = LossTerms.from_settings(
         torch.from_numpy(unit_vectors(world.centroids).astype(np.float32)),
         world.weights,
         {},

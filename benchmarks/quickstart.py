@@ -82,7 +82,7 @@ def page_map(picture: Path) -> Image.Image:
 
 def main() -> None:
     """Run and write."""
-    result = run(Path("quickstart"), say=lambda text: print(text, file=sys.stderr))  # noqa: T201 - a script
+    result = run(Path("quickstart"), say=lambda text: print(text, file=sys.stderr))
     docs = ROOT / "docs"
     (docs / "quickstart.txt").write_text(result.text() + "\n", encoding="utf-8")
     page_map(result.picture).save(docs / "images" / "quickstart.png", optimize=True)

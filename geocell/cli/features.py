@@ -78,7 +78,8 @@ def encode(
         strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
-    from geocell.compute.devices import choose_device, choose_dtype, process_rank
+    from geocell.compute.devices import choose_device, choose_dtype
+    from geocell.compute.ranks import process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings

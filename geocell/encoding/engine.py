@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.compute.devices import process_rank
+from geocell.compute.ranks import process_rank
 from geocell.encoders.info import EncoderInfo
 from geocell.encoding.claims import claims_of, folder_lock, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
@@ -86,7 +86,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         rows = sum(last - first for first, last in map(manifest.shard_range, todo))
         workers = default_workers(rows, views.images) if workers is None else workers
         loader = Loader.of(views.images, encoder.preprocess)
-        silent = process_rank() > 0 or None  # of several processes, one shows the progress
+        silent = process_rank() > 0 or None  # one of the processes shows the progress
         with (
             pillow_silenced(),
             DecodePool(loader, workers=workers, batch_size=batch_size, image_timeout=image_timeout) as pool,

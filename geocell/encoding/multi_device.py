@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.encoding.engine import encode, end
 from geocell.features import FeatureCache
 from geocell.files import as_place, is_local

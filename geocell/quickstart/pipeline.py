@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from geocell.files import FORMAT, read_json, write_json
+from geocell.files import FORMAT, folder_lock, read_json, write_json
 from geocell.heads.fit_config import FitConfig
 from geocell.quickstart.baselines import baseline_rows
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
@@ -109,8 +109,9 @@ def run(
         ValueError: see `require_settings`.
     """
     require_settings(n_locations, seed)
-    _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
-    return _Run(out, seed, _clocked(say)).all(n_locations)
+    with folder_lock(out):
+        _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
+        return _Run(out, seed, _clocked(say)).all(n_locations)
 
 
 def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.files import write_text
+from geocell.files import csv_text, write_text
 
 if TYPE_CHECKING:
     from geocell.geo.gazetteer import Nearest
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
 
-_ROWS = """\
-train: fitted on the training locations; the epoch is the best one on the validation locations. train + val: cells and
-head fitted once more on both, for {epochs} epochs fixed in advance. majority cell: the centroid of the cell with most
-locations for every image. 1-NN: the location whose mean feature has the highest cosine. Several locations share a town,
-and half of the test locations have a training or validation location within {nearest_km:.1f} km: towns that no head has
-seen are much harder."""
+_ROWS = (
+    "train: fitted on the training locations; the epoch is the best one on the validation locations.",
+    "train + val: cells and head fitted again on both, for {epochs} epochs, which was chosen in advance.",
+    "majority cell: the centroid of the cell with the most locations, for every image.",
+    "1-NN: the location whose mean feature has the highest cosine with that of the test location.",
+    "Several locations share a town: half of the test locations have a training or validation location within "
+    "{nearest_km:.1f} km. Towns that no head has seen are much harder.",
+)
 
 _SYNTHETIC = """\
 Synthetic: the street scenes are drawn by a program in which climate and country are visible. The scores show that the
@@ -88,7 +90,7 @@ class QuickstartResult:
             cell["name"] = f"{cell['place']} ({cell['name']})"
         parts = [
             score_table([{key: value for key, value in row.items() if key != "decoder"} for row in self.rows]),
-            _ROWS.format(epochs=self.refit_epochs, nearest_km=self.nearest_km),
+            "\n".join(_ROWS).format(epochs=self.refit_epochs, nearest_km=self.nearest_km),
             f"The test location with the median error lies at {self.truth_place}; {self.head} answers "
             f"{self.cell_places[0]}:\n{prediction_text(answer)}",
             _SYNTHETIC,
@@ -108,11 +110,9 @@ class QuickstartResult:
 
 def write_scores(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one CSV line per row; `within` becomes columns, and intervals stay in the scores.json of each head."""
-    import pandas as pd
-
     flat = [
         {key: value for key, value in row.items() if key not in {"within", "intervals", "countries"}}
         | {f"within_{km}": share for km, share in row["within"].items()}
         for row in rows
     ]
-    write_text(path, pd.DataFrame(flat).to_csv(index=False, lineterminator="\n"))
+    write_text(path, csv_text(flat))

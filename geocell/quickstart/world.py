@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import multiprocessing
 import os
 import shutil
@@ -21,13 +20,26 @@ from tqdm import tqdm
 
 from geocell._version import __version__
 from geocell.compute.devices import usable_cores
-from geocell.files import FORMAT, new_folder, read_json, require_new, write_bytes, write_json, write_text
+from geocell.files import (
+    FORMAT,
+    csv_text,
+    folder_lock,
+    new_folder,
+    read_json,
+    require_new,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from geocell.quickstart.places import HEADINGS, OFFSET_KM, Place, choose_places
 from geocell.quickstart.scenery.scenes import take_picture, to_jpeg
 from geocell.quickstart.scenery.streets import build_street
 
 COLUMNS: tuple[str, ...] = ("file_name", "latitude", "longitude", "location", "heading", "country", "place")
 """Columns of metadata.csv."""
+
+_KIND = (("metadata.csv", "README.txt"), ("images",))
+"""Files that every world has, and what else it may hold."""
 
 _UNFINISHED = "unfinished.json"
 _MOST_WORKERS = 8
@@ -98,27 +110,31 @@ def make_world(
         raise ValueError(f"workers must be at least 1, got {workers}.")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}.")
-    require_new(out, overwrite)
-    jobs = _jobs(choose_places(n_locations, seed), seed)
-    part = _part_of(out, {"format": FORMAT, "version": __version__, "n_locations": n_locations, "seed": seed})
+    with folder_lock(out):
+        _make_world(out, _jobs(choose_places(n_locations, seed), seed), seed, overwrite, workers)
+    return out
+
+
+def _make_world(out: Path, jobs: list[_Job], seed: int, overwrite: bool, workers: int) -> None:
+    """Render the images that are missing in `<out>.part`, and make the folder when all are there."""
+    require_new(out, overwrite, *_KIND)
+    part = _part_of(out, {"format": FORMAT, "version": __version__, "n_locations": len(jobs), "seed": seed})
     images = part / "images"
     todo = [job for job in jobs if not all((images / _file_name(job, heading)).is_file() for heading in job.headings)]
     with tqdm(total=len(jobs), initial=len(jobs) - len(todo), desc="draw", unit="location", disable=None) as progress:
         for _ in _render_all(todo, images, seed, workers):
             progress.update()
-    expected = {_file_name(job, heading) for job in jobs for heading in job.headings}
-    for path in images.iterdir():
-        if path.name not in expected:  # a temporary file of a worker that was killed
-            path.unlink()
-    with new_folder(out, overwrite=overwrite) as folder:
-        images.replace(folder / "images")
+    with new_folder(out, overwrite=overwrite, marks=_KIND[0], parts=_KIND[1]) as folder:
+        (folder / "images").mkdir()
+        for job in jobs:
+            for name in (_file_name(job, heading) for heading in job.headings):
+                (images / name).replace(folder / "images" / name)
         n_images = _write_table(jobs, folder / "metadata.csv")
         text = _README.format(
-            n_images=n_images, n_locations=n_locations, columns=", ".join(COLUMNS), seed=seed, reach_km=OFFSET_KM[1]
+            n_images=n_images, n_locations=len(jobs), columns=", ".join(COLUMNS), seed=seed, reach_km=OFFSET_KM[1]
         )
         write_text(folder / "README.txt", text)
     shutil.rmtree(part)
-    return out
 
 
 def _part_of(out: Path, settings: dict[str, object]) -> Path:
@@ -215,20 +231,17 @@ def _file_name(job: _Job, heading: int) -> str:
 def _write_table(jobs: list[_Job], path: Path) -> int:
     """Write metadata.csv, one row per view, and return the number of views."""
     rows = [
-        (
-            f"images/{_file_name(job, heading)}",
-            f"{job.place.latitude:.6f}",
-            f"{job.place.longitude:.6f}",
-            job.location,
-            heading,
-            job.place.country,
-            job.place.name,
-        )
+        {
+            "file_name": f"images/{_file_name(job, heading)}",
+            "latitude": job.place.latitude,
+            "longitude": job.place.longitude,
+            "location": job.location,
+            "heading": heading,
+            "country": job.place.country,
+            "place": job.place.name,
+        }
         for job in jobs
         for heading in job.headings
     ]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
+    write_text(path, csv_text(rows, COLUMNS))
     return len(rows)

@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from geocell.partitioners.class_weights import class_weights
 from geocell.training.blocks import Blocks
 from geocell.training.checkpoint import Progress, read_checkpoint, tensors_sha256, write_checkpoint
 from geocell.training.loggers import Log
-from geocell.training.losses import LossTerms
+from geocell.training.losses import TERMS, LossTerms, Term
 from geocell.training.smoothed_targets import near_cells
 from geocell.training.stepper import Stepper, learning_rate
 from geocell.training.validation import Validation
@@ -46,6 +46,7 @@ def fit_head(
     init: Head | None = None,
     checkpoint: str | Path | None = None,
     log: Log | None = None,
+    terms: Mapping[str, tuple[float, Term]] | None = None,
 ) -> Head:
     """Fit a head on the features of training locations and keep its best epoch.
 
@@ -66,6 +67,8 @@ def fit_head(
         checkpoint: file that holds the state after the last epoch. If it is there the fit goes on from it; the caller
             removes it once the head is safe.
         log: called with each row of the history as it is made.
+        terms: own terms of the loss beside those of `FitConfig`: name -> weight and function; see
+            `geocell.training.losses.Term`. Their names and weights are recorded in `training["terms"]`.
 
     Returns:
         The head.
@@ -82,6 +85,8 @@ def fit_head(
             f"a fit needs training locations inside the partition, and all {len(train)} lie outside: "
             "fit the partition on these locations, or name the right one."
         )
+    own = _own_terms(terms or {})
+    own_weights = {"terms": {name: weight for name, (weight, _) in own.items()}} if own else {}
     counts = np.bincount(cells[inside], minlength=len(partition))
     weights = class_weights(counts, config.weight_exponent, config.weight_cap)
     offset = true_offsets(partition, cells[inside], train.latlon[inside]) if config.offsets else None
@@ -90,7 +95,7 @@ def fit_head(
         run = _Run(
             module,
             Blocks(train.take(inside), cells[inside], config, device, offset),
-            _loss_terms(partition, weights, config, device, train.latlon[inside], cells[inside]),
+            _loss_terms(partition, weights, config, device, train.latlon[inside], cells[inside], own),
             Validation.of(val, partition, config, device),
             config,
             log if rank() == 0 else None,
@@ -98,7 +103,7 @@ def fit_head(
         progress, interrupted = run(
             None if checkpoint is None else Path(checkpoint),
             {
-                "settings": config.to_dict(),
+                "settings": {**config.to_dict(), **own_weights},
                 "cells": partition.sha256,
                 "weights at the start": tensors_sha256(module.state_dict()),
                 "training locations": _fingerprint(train),
@@ -119,6 +124,7 @@ def fit_head(
         "seed": config.seed,
         "init": None if init is None else {"fit": init.config.to_dict(), "training": dict(init.training)},
         "interrupted": interrupted,
+        **own_weights,
     }
     return Head(module, partition, train.encoder, config, training, tuple(progress.history))
 
@@ -160,6 +166,16 @@ def _require_apart(train: Locations, val: Locations) -> None:
         )
 
 
+def _own_terms(terms: Mapping[str, tuple[float, Term]]) -> dict[str, tuple[float, Term]]:
+    """Return the caller's terms, or raise ValueError for one that has a name of `FitConfig` or no finite weight."""
+    for name, (weight, _) in terms.items():
+        if name in {field.name for field in fields(FitConfig)}:
+            raise ValueError(f"a term of the loss needs a name of its own, and {name!r} is a setting of FitConfig.")
+        if not math.isfinite(weight):
+            raise ValueError(f"the weight of the term {name!r} must be a finite number, got {weight!r}.")
+    return dict(terms)
+
+
 def _same_cells(start: Partition, cells: Partition) -> bool:
     """Return whether class i is the same cell in both: one partition, or centroids alone, which do not differ."""
     if start.can_assign:
@@ -198,6 +214,7 @@ def _loss_terms(
     device: torch.device,
     latlon: NDArray[np.float64],
     cells: NDArray[np.int64],
+    own: Mapping[str, tuple[float, Term]],
 ) -> LossTerms:
     """Return the loss that the settings ask for, on the device, for locations in those cells."""
     near = None
@@ -208,13 +225,12 @@ def _loss_terms(
         weights=torch.from_numpy(weights).to(device),
         ancestors={name: torch.tensor(groups, device=device) for name, groups in partition.ancestors.items()},
         label_smoothing=config.label_smoothing,
-        haversine=config.haversine,
-        expected_distance=config.expected_distance,
         smoothing_km=config.smoothing_km,
         smoothing_normalized=config.smoothing_normalized,
         near=None if near is None else torch.from_numpy(near).to(device),
-        hierarchy=config.hierarchy,
         hierarchy_decay=config.hierarchy_decay,
+        weight_of={name: getattr(config, name) for name in TERMS} | {name: weight for name, (weight, _) in own.items()},
+        own={name: term for name, (_, term) in own.items()},
     )
 
 

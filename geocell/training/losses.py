@@ -6,14 +6,19 @@ its gradient written out, from `geocell.training.gradients`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.training.smoothed_targets import centroid_distances_km, near_targets
+
+Term: TypeAlias = "Callable[[Tensor, Tensor, Tensor, LossTerms], Tensor]"
+"""A term beside the cross-entropy: (P, C) log-probabilities, (P,) int64 cells, (P, 3) unit vectors of the true points,
+and the cells -> (P,). Its weighted mean over the batch is added to the loss."""
 
 MIN_SQUARED_CHORD = 1e-30
 """Floor under the square roots of a distance: 6 nm on the ground, where the root has no finite slope any more."""
@@ -146,46 +151,91 @@ def offset_loss(predicted: Tensor, true: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class LossTerms:
-    """What the loss of a fit is made of: the cells, and the weight of every term; 0 leaves a term out.
+    """What the loss of a fit is made of: the cells, the settings of the cross-entropy, and the weight of every term.
 
     Attributes:
         centroids: (C, 3) unit vectors.
         weights: (C,) class weights of the cross-entropy.
         ancestors: level -> (C,) int64 group of every cell, for the hierarchy.
         label_smoothing: share of the target spread evenly over all cells.
-        haversine: λ per km of the distance of the posterior mean.
-        expected_distance: λ per km of the expected distance.
         smoothing_km: τ of `near_targets`; 0 for the one true cell.
         smoothing_normalized: see `near_targets`.
         near: (C, K) what `near_cells` returns, to spread targets over these alone; None for all cells.
-        hierarchy: weight of the mean over the levels of `group_nll`.
-        hierarchy_decay: weight of a level in that mean relative to the next finer one.
+        hierarchy_decay: weight of a level of the hierarchy relative to the next finer one.
+        weight_of: term -> its weight in the sum; a term that is missing, or has weight 0, is left out.
+        own: term -> function, for terms that are not in `TERMS`.
     """
 
     centroids: Tensor
     weights: Tensor
     ancestors: Mapping[str, Tensor]
     label_smoothing: float = 0.0
-    haversine: float = 0.0
-    expected_distance: float = 0.0
     smoothing_km: float = 0.0
     smoothing_normalized: bool = True
     near: Tensor | None = None
-    hierarchy: float = 0.0
     hierarchy_decay: float = 1.0
+    weight_of: Mapping[str, float] = field(default_factory=dict)
+    own: Mapping[str, Term] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a hierarchy on cells that have none."""
-        if self.hierarchy and not self.ancestors:
+        """Refuse unknown terms, and a hierarchy on cells that have none."""
+        unknown = sorted(set(self.weight_of) - {*TERMS, *self.own})
+        if unknown:
+            raise ValueError(f"terms of the loss must be among {', '.join({**TERMS, **self.own})}, got {unknown[0]!r}.")
+        if self.weight("hierarchy") and not self.ancestors:
             raise ValueError(
                 "hierarchy needs a partition with coarser levels, and the cells of this one have none: use one of kind "
                 "h3, s2, quadtree, kdtree, nuts or semantic, or leave hierarchy at 0."
             )
 
+    @classmethod
+    def from_settings(
+        cls,
+        centroids: Tensor,
+        weights: Tensor,
+        ancestors: Mapping[str, Tensor],
+        **settings: Any,  # noqa: ANN401
+    ) -> LossTerms:
+        """Return the terms of settings by name: attributes of this class, and the weights of the terms in `TERMS`."""
+        weight_of = {name: float(settings.pop(name)) for name in TERMS if name in settings}
+        return cls(centroids, weights, ancestors, **settings, weight_of=weight_of)
+
+    def weight(self, term: str) -> float:
+        """Return the weight of a term, 0 for one that is left out."""
+        return self.weight_of.get(term, 0.0)
+
+    def active(self) -> dict[str, tuple[float, Term]]:
+        """Return name -> weight and function of every term that is not left out."""
+        functions = {**TERMS, **self.own}
+        return {name: (weight, functions[name]) for name, weight in self.weight_of.items() if weight}
+
     def level_weights(self) -> list[float]:
         """Return the weight of each level in the mean over the levels, coarsest first; they sum to 1."""
         raw = [self.hierarchy_decay**finer for finer in reversed(range(len(self.ancestors)))]
         return [weight / sum(raw) for weight in raw]
+
+
+def _haversine(log_p: Tensor, _target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
+    return posterior_mean_distance_km(log_p.exp(), terms.centroids, truth)
+
+
+def _expected_distance(log_p: Tensor, _target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
+    return expected_distance_km(log_p.exp(), centroid_distances_km(truth, terms.centroids))
+
+
+def _hierarchy(log_p: Tensor, target: Tensor, _truth: Tensor, terms: LossTerms) -> Tensor:
+    p = log_p.exp()
+    levels = [group_nll(p, target, groups, int(groups.max()) + 1) for groups in terms.ancestors.values()]
+    return torch.stack([weight * nll for weight, nll in zip(terms.level_weights(), levels, strict=True)]).sum(dim=0)
+
+
+TERMS: Mapping[str, Term] = {
+    "expected_distance": _expected_distance,
+    "haversine": _haversine,
+    "hierarchy": _hierarchy,
+}
+"""Field of `FitConfig` with the weight of a term -> the term. A new term is one function here and one field there; its
+gradient is taken by autograd unless `geocell.training.gradients` has it written out."""
 
 
 def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) -> Tensor:
@@ -201,21 +251,14 @@ def fit_loss(logits: Tensor, target: Tensor, truth: Tensor, terms: LossTerms) ->
         () the loss.
     """
     log_p = torch.log_softmax(logits, dim=1)
-    p = log_p.exp()
     near = None
     if terms.smoothing_km:
         cells = None if terms.near is None else terms.near.index_select(0, target)
         distances = centroid_distances_km(truth, terms.centroids, cells)
         near = near_targets(distances, terms.smoothing_km, terms.smoothing_normalized)
         if cells is not None:
-            near = torch.zeros_like(p).scatter_add(1, cells.clamp_min(0), near)
+            near = torch.zeros_like(log_p).scatter_add(1, cells.clamp_min(0), near)
     loss = cross_entropy(log_p, target, terms.weights, terms.label_smoothing, near)
-    if terms.expected_distance:
-        distances = centroid_distances_km(truth, terms.centroids)
-        loss = loss + terms.expected_distance * expected_distance_km(p, distances).mean()
-    if terms.haversine:
-        loss = loss + terms.haversine * posterior_mean_distance_km(p, terms.centroids, truth).mean()
-    if terms.hierarchy:
-        levels = [group_nll(p, target, g, int(g.max()) + 1).mean() for g in terms.ancestors.values()]
-        loss = loss + terms.hierarchy * sum(w * nll for w, nll in zip(terms.level_weights(), levels, strict=True))
+    for weight, term in terms.active().values():
+        loss = loss + weight * term(log_p, target, truth, terms).mean()
     return loss

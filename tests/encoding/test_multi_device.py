@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from geocell.cli import main
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.encoding.multi_device import encode_on_devices, parse_devices, share_threads

@@ -54,7 +54,7 @@ def make(n: int, c: int, dtype: torch.dtype, **terms: Any) -> tuple[Tensor, Tens
     products = 3 * torch.randn(n, c, generator=generator, dtype=dtype)
     bias = torch.randn(c, generator=generator, dtype=dtype)
     target = torch.randint(c, (n,), generator=generator)
-    return products, bias, target, truth, LossTerms(centroids, weights, ancestors, **terms)
+    return products, bias, target, truth, LossTerms.from_settings(centroids, weights, ancestors, **terms)
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS.keys())
@@ -105,7 +105,7 @@ def test_values_and_gradients_are_finite_at_hard_places(terms: dict[str, Any], s
     for sign in (1.0, -1.0):
         logits = sign * scale * torch.nn.functional.one_hot(target, n).float()
         ancestors = {"level": torch.arange(n) // 3}
-        made = LossTerms(places, torch.ones(n), ancestors, **terms)
+        made = LossTerms.from_settings(places, torch.ones(n), ancestors, **terms)
         plain = logits.clone().requires_grad_()
         fit_loss(plain, target, truth, made).backward()
         for slope in value_and_gradient(logits, torch.zeros(n), target, truth, made):

@@ -160,7 +160,7 @@ def batch(dtype: torch.dtype = torch.float64, n: int = 6) -> tuple[torch.Tensor,
 
 def make_terms(dtype: torch.dtype = torch.float64, **weights: Any) -> LossTerms:
     generator = torch.Generator().manual_seed(2)
-    return LossTerms(
+    return LossTerms.from_settings(
         centroids=torch.tensor(unit_vectors(np.random.default_rng(2).uniform(-60, 60, (8, 2))), dtype=dtype),
         weights=torch.rand(8, generator=generator, dtype=dtype) + 0.1,
         ancestors={"coarse": torch.arange(8) // 4, "fine": torch.arange(8) // 2},
@@ -204,7 +204,7 @@ def test_the_hierarchy_is_the_log_loss_of_the_summed_posterior() -> None:
 def test_a_hierarchy_needs_levels() -> None:
     terms = make_terms()
     with pytest.raises(ValueError, match="hierarchy needs a partition with coarser levels"):
-        LossTerms(terms.centroids, terms.weights, {}, hierarchy=1.0)
+        LossTerms.from_settings(terms.centroids, terms.weights, {}, hierarchy=1.0)
 
 
 ALL_TERMS: dict[str, Any] = {

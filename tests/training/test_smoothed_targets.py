@@ -89,7 +89,7 @@ def test_lists_as_long_as_all_cells_are_not_made() -> None:
 
 
 def terms_of(centroids: np.ndarray, near: np.ndarray | None, normalized: bool) -> LossTerms:
-    return LossTerms(
+    return LossTerms.from_settings(
         torch.from_numpy(unit_vectors(centroids)),
         torch.rand(len(centroids), generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 0.5,
         {},

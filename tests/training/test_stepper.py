@@ -29,7 +29,7 @@ def random_head(seed: int = 0, attention: bool = False) -> GeoHead:
 
 def terms() -> LossTerms:
     centroids = unit_vectors(np.random.default_rng(3).uniform(-60, 60, (C, 2)))
-    return LossTerms(
+    return LossTerms.from_settings(
         torch.from_numpy(centroids).float(), torch.linspace(0.5, 2, C), {}, label_smoothing=0.1, haversine=1e-3
     )
 
