@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.encoders.info import EncoderInfo
 from geocell.encoders.protocol import Encoder
 from geocell.images.transforms import Transform

@@ -19,7 +19,7 @@ from PIL.TiffImagePlugin import IFDRational
 from tqdm import tqdm
 
 from geocell._version import __version__
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.files import (
     FORMAT,
     csv_text,

@@ -55,8 +55,10 @@ def _signature(function: Callable[..., Any]) -> str:
     parts = []
     for parameter in inspect.signature(function).parameters.values():
         star = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in parts and not any(
-            part.startswith("*") for part in parts
+        if (
+            parameter.kind is inspect.Parameter.KEYWORD_ONLY
+            and "*" not in parts
+            and not any(part.startswith("*") for part in parts)
         ):
             parts.append("*")
         default = parameter.default
@@ -112,7 +114,9 @@ def _raised(tree: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def _error_name(function: ast.expr) -> str:
-    name = function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    name = (
+        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    )
     return name if name.endswith(("Error", "_error")) else ""
 
 
