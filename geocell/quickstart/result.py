@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
 
-_ROWS = (
-    "train: fitted on the training locations; the epoch is the best one on the validation locations.",
-    "train + val: cells and head fitted again on both, for {epochs} epochs, which was chosen in advance.",
-    "majority cell: the centroid of the cell with the most locations, for every image.",
-    "1-NN: the location whose mean feature has the highest cosine with that of the test location.",
-    "Several locations share a town: half of the test locations have a training or validation location within "
-    "{nearest_km:.1f} km. Towns that no head has seen are much harder.",
-)
+_ROWS = """\
+train: fitted on the training locations, and kept at the epoch that scored best on the validation locations.
+train + val: cells and head fitted again on both, for {epochs} epochs, a number chosen beforehand.
+majority cell: the centroid of the cell with the most locations, for every image.
+1-NN: the location whose mean feature has the highest cosine with that of the test location.
+Several locations share a town: half of the test locations have a training or validation location within
+{nearest_km:.1f} km. Towns that no head has seen are much harder."""
 
 _SYNTHETIC = """\
 Synthetic: the street scenes are drawn by a program in which climate and country are visible. The scores show that the
@@ -90,7 +89,7 @@ class QuickstartResult:
             cell["name"] = f"{cell['place']} ({cell['name']})"
         parts = [
             score_table([{key: value for key, value in row.items() if key != "decoder"} for row in self.rows]),
-            "\n".join(_ROWS).format(epochs=self.refit_epochs, nearest_km=self.nearest_km),
+            _ROWS.format(epochs=self.refit_epochs, nearest_km=self.nearest_km),
             f"The test location with the median error lies at {self.truth_place}; {self.head} answers "
             f"{self.cell_places[0]}:\n{prediction_text(answer)}",
             _SYNTHETIC,

@@ -1,1 +1,1 @@
-"""Street scenes of a synthetic Europe, drawn: what a place looks like, a street there, and a picture of it."""
+"""Drawing of street scenes: the look of a region, a street in it, and a picture of that street."""

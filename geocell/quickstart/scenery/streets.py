@@ -1,4 +1,4 @@
-"""Building a street from what its place is like. Four cameras then look at the same street."""
+"""Assembly of a street from the properties of its place; all four headings show the same street."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from geocell.quickstart.scenery.weather import draw_weather
 
 
 def build_street(place: Place, rng: np.random.Generator) -> Street:
-    """Return the street at a place, drawn from `rng` and nothing else."""
+    """Return the street at a place; all randomness comes from `rng`."""
     climate = climate_of(place.latitude, place.longitude)
     bearing = float(np.radians(90 * int(rng.integers(2)) + np.clip(rng.normal(0, 9), -22, 22)))
     weather = draw_weather(place.latitude, climate, bearing, rng)
@@ -65,7 +65,7 @@ def build_street(place: Place, rng: np.random.Generator) -> Street:
 
 
 def _seasonal(colour: Colour, day: float, rng: np.random.Generator) -> Colour:
-    """Return a green somewhat greener in spring, browner in autumn, and each year a little different."""
+    """Return a green that is greener in spring and browner in autumn, with some random variation."""
     late = np.clip((day - 200) / 90, -0.6, 1)
     factor = np.array([1 + 0.10 * late, 1 - 0.03 * late, 1 - 0.05 * late]) * rng.normal(1, 0.05, 3)
     red, green, blue = (np.array(colour) * factor).tolist()
