@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log
 
@@ -156,8 +156,9 @@ def score(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     device: str = "auto",
+    allow_training: bool = False,
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -170,27 +171,32 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         device: where the head computes: auto, cpu, cuda or mps.
+        allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
-    from geocell.decoders.base import require_decoder
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
     from geocell.heads.folder import read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
-        require_decoder(decode)
+        decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
     loaded, place = open_head(head)
+    loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations = cache_locations(cache, splits, name)
-    scores = score_locations(loaded, locations, decode=decode, split=name, device=device)
+    with usage_errors():
+        require_unseen([loaded], locations, allow_training)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":
@@ -208,7 +214,7 @@ def predict(
     *,
     one_location: bool = False,
     top_k: int = 5,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     out: Path | None = None,
     encoder: str | None = None,
     device: str = "auto",
@@ -222,7 +228,7 @@ def predict(
         images: image files, or http(s) addresses of images.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
@@ -230,6 +236,7 @@ def predict(
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.prediction.files import require_prediction_file
@@ -238,7 +245,8 @@ def predict(
     from geocell.reports.text import prediction_text
 
     with usage_errors():
-        require_answer(top_k, decode)
+        decoder = as_decoder(decode)
+        require_answer(top_k, decoder)
         choose_device(device)
     missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
     if missing:
@@ -247,10 +255,10 @@ def predict(
         require_prediction_file(out)
         require_new(out, overwrite)
     loaded, _ = open_head(head)
-    require_answer(top_k, decode, loaded)
+    loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
-    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)
+    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
     if out is not None:
         note(f"wrote {answers.save(out)}")
     value = answers.to_dict()

@@ -50,21 +50,14 @@ class Batch:
         first: row of the shard that the first one is.
         references: of the images.
         problems: row of the batch -> why it has no pixels; those known from the table to begin with.
-        rows: of the whole shard.
     """
 
     shard: int
     first: int
     references: Sequence[str]
     problems: dict[int, str]
-    rows: int
     buffer: int = -1
     pending: int = 0
-
-    @property
-    def last(self) -> bool:
-        """Whether the shard ends with it."""
-        return self.first + len(self.references) == self.rows
 
     def good(self) -> list[int]:
         """Return the rows of the batch that have pixels."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
 from geocell.heads.head import Head, load_head
@@ -70,15 +71,20 @@ class Geolocator:
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: str = "centroid"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid"
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Iterable[ImageLike], *, one_location: Literal[True], top_k: int = 5, decode: str = "centroid"
+        self,
+        images: Iterable[ImageLike],
+        *,
+        one_location: Literal[True],
+        top_k: int = 5,
+        decode: AnyDecoder = "centroid",
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: str = "centroid"
+        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: AnyDecoder = "centroid"
     ) -> Predictions: ...
     def locate(
         self,
@@ -86,7 +92,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
 
@@ -97,7 +103,7 @@ class Geolocator:
                 any other iterable does for a list, and of its images some hundreds are in memory at once.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: name of the decoder.
+            decode: the decoder: a name such as `within:200`, or an object.
 
         Returns:
             One prediction for one image or one location, else one per location.
@@ -185,11 +191,10 @@ def is_address(view: str) -> bool:
 
 def _fetched(url: str) -> Image.Image:
     """Return an image of the web."""
-    from PIL import Image
-
+    from geocell.images.opening import RefusedImageError, open_image
     from geocell.images.sources import FileImages
 
     try:
-        return Image.open(io.BytesIO(FileImages().read(url)))
-    except OSError as error:
+        return open_image(io.BytesIO(FileImages().read(url)))
+    except (OSError, RefusedImageError) as error:
         raise ValueError(f"{url} must be a readable image, got {error}: check the address.") from error

@@ -201,7 +201,8 @@ class _Run:
         return self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
 
     def _split(self, locations: Locations) -> _Data:
-        from geocell.splits.splits import NAMES, make_splits
+        from geocell.splits.draw import make_splits
+        from geocell.splits.splits import NAMES
 
         splits = make_splits(locations.ids, locations.latlon, FRACTIONS, self.seed)
         splits.save(self.out / "splits.json", overwrite=True)
@@ -276,7 +277,7 @@ class _Run:
         from geocell.geo.gazetteer import Gazetteer
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
-        from geocell.splits.splits import nearest_km
+        from geocell.splits.leaks import nearest_km
 
         test = data.test
         errors = distance_km(_answers(head, test), test.latlon)

@@ -18,6 +18,8 @@ from geocell.quickstart.result import QuickstartResult
 from geocell.splits.splits import Splits
 from geocell.views import read_views
 
+pytestmark = pytest.mark.slow
+
 N_LOCATIONS = 56
 
 

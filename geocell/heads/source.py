@@ -1,4 +1,4 @@
-"""Where a head lies: a folder here, or a repository on the Hub, which is fetched."""
+"""Where a head is loaded from: a local folder, or a repository on the Hub, which is fetched."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from geocell.hub.names import HubName
 
 
 @dataclass(frozen=True)
-class HeadPlace:
-    """Where a head lies.
+class HeadSource:
+    """Where a head is loaded from.
 
     Attributes:
         folder: its files.
-        snapshot: what was fetched from the Hub, None for a folder that was there.
+        snapshot: what was fetched from the Hub, None for a local folder.
         remark: what a user should hear about it, "" when there is nothing.
     """
 
@@ -28,8 +28,8 @@ class HeadPlace:
     remark: str = ""
 
 
-def find_head(name: str | Path) -> HeadPlace:
-    """Return where a head lies, fetching it when it is a repository on the Hub. Pickles are never fetched.
+def find_head(name: str | Path) -> HeadSource:
+    """Return where a head is, fetching it when it is a repository on the Hub. Pickles are never fetched.
 
     Args:
         name: folder, or `user/repo@revision`.
@@ -40,7 +40,7 @@ def find_head(name: str | Path) -> HeadPlace:
         ConnectionError: when the Hub cannot be reached, or fails.
     """
     if Path(name).is_dir():
-        return HeadPlace(Path(name))
+        return HeadSource(Path(name))
     try:
         remote = HubName.parse(os.fspath(name))
     except ValueError:
@@ -53,12 +53,12 @@ def find_head(name: str | Path) -> HeadPlace:
         raise type(error)(f"there is no folder {name} here, and {error}") from error
 
 
-def fetch_head(name: HubName) -> HeadPlace:
+def fetch_head(name: HubName) -> HeadSource:
     """Fetch a head from the Hub into huggingface_hub's cache; see `find_head`."""
     snapshot = _download_head(name)
     ignored = pickles(snapshot)
     remark = f"{name} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
-    return HeadPlace(snapshot.folder, snapshot, remark)
+    return HeadSource(snapshot.folder, snapshot, remark)
 
 
 def _download_head(name: HubName) -> Snapshot:
