@@ -244,6 +244,8 @@ class _Run:
         partition = partitioner.fit(train.latlon, f"quickstart, {TRAIN if val is not None else REFITTED}")
         partition.save(self.out / "partitions" / name, overwrite=True)
         head = fit_head(train, val, partition, replace(config, seed=self.seed))
+        if head.training["interrupted"]:  # a fit answers Ctrl-C by the best head so far
+            raise KeyboardInterrupt
         scores = score(head, test, decode="centroid", split="test")
         head.save(self.out / "heads" / name, scores=scores, overwrite=True)
         return head, scores.to_dict()

@@ -3,7 +3,9 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ from PIL import Image
 
 from geocell.cli import main
 from geocell.features import FeatureCache
-from geocell.heads.head import load_head
+from geocell.heads.head import Head, load_head
 from geocell.quickstart import pipeline
 from geocell.quickstart.pipeline import KINDS, REFIT, run
 from geocell.quickstart.result import QuickstartResult
 from geocell.splits.splits import Splits
+from geocell.training.fit import fit_head
 from geocell.views import read_views
 
 pytestmark = pytest.mark.slow
@@ -185,6 +188,20 @@ def test_missing_packages_are_named_before_anything_is_drawn(
     assert "the quickstart needs matplotlib, which is not installed" in error
     assert 'pip install "geocell-heads[quickstart]"' in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_fit_ends_the_run(result: QuickstartResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[str] = []
+
+    def fit(*args: Any, **options: Any) -> Head:
+        fitted.append("fit")
+        head = fit_head(*args, **options)
+        return replace(head, training={**head.training, "interrupted": True})
+
+    monkeypatch.setattr("geocell.training.fit.fit_head", fit)
+    with pytest.raises(KeyboardInterrupt):
+        run(result.folder, n_locations=N_LOCATIONS)
+    assert fitted == ["fit"]
 
 
 def test_an_interrupted_run_is_resumed(
