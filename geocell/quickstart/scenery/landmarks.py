@@ -94,7 +94,7 @@ def _church(mesh: Mesh, kind: str, x: float, z: float, size: float) -> None:
     wide = 3.4 if kind in {"blue dome", "gold domes"} else 2.4
     mesh.box((x - wide, 0, z - wide), (x + wide, height, z + wide), wall)
     for side in (-1.0, 1.0):
-        for low in (height - 3.4, height - 7.5):
+        for low in [sill for sill in (height - 3.4, height - 7.5) if sill > 0]:
             face = z + side * (wide + 0.02)
             mesh.add([(x - 0.6, low, face), (x + 0.6, low, face), (x + 0.6, low + 2, face), (x - 0.6, low + 2, face)],
                      (62, 60, 64), (0, 0, side))  # fmt: skip
