@@ -1,4 +1,4 @@
-"""Commands that fit, score and ask heads, and the quickstart that runs the whole road."""
+"""Commands that fit, score and ask heads, and the quickstart that runs the whole pipeline."""
 
 from __future__ import annotations
 
@@ -376,16 +376,20 @@ def quickstart(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Run the whole road on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+    """Run the whole pipeline on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+
+    An interrupted run is resumed by the same command.
 
     Args:
         out: folder of every artefact.
-        n_locations: how many places are drawn.
+        n_locations: how many places are drawn, at least 50.
         seed: seed of places, scenes, splits and fits.
-        overwrite: begin again instead of going on with what is there.
+        overwrite: start again instead of resuming what is there.
         json: print one JSON object.
     """
-    from geocell.quickstart.road import run
+    from geocell.quickstart.pipeline import require_settings, run
 
-    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite)
+    with usage_errors():
+        require_settings(n_locations, seed)
+    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite, say=note)
     emit(result.to_dict(), result.text(), json)

@@ -1,4 +1,4 @@
-"""What stands along a road and lies on it: markings, bollards, poles, signs, fences, cars."""
+"""Street furniture: markings, bollards, poles, signs, fences, cars, bus shelters."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageDraw
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light, Mesh
-from geocell.quickstart.regions import PAINT, Colour, Roads
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light, Mesh
+from geocell.quickstart.scenery.regions import PAINT, Colour, Roads
 
 _UP = (0.0, 1.0, 0.0)
 _REACH_M = (-60.0, 130.0)
@@ -16,7 +16,7 @@ _REACH_M = (-60.0, 130.0)
 
 @dataclass(frozen=True)
 class Sign:
-    """A plate on a post at (x, z), facing along the road.
+    """A sign on a post at (x, z) that faces along the road.
 
     Attributes:
         at: (x, z).
@@ -31,7 +31,7 @@ class Sign:
 
 
 def markings(roads: Roads, half_width: float, phase: float, light: Light, worn: float) -> Mesh:
-    """Return the painted lines of a road, worn towards the grey of the asphalt."""
+    """Return the painted lines of a road; `worn` blends them with the grey of the asphalt."""
     mesh = Mesh((0.0, 1e6), light)
 
     def stripe(x: float, paint: str, start: Array, end: Array, wide: float) -> None:
@@ -105,7 +105,7 @@ def _standing(x: float, start: Array, end: Array, low: Array, high: Array) -> Ar
 
 
 def car(x: float, z: float, paint: Colour, plates: tuple[Colour, Colour], light: Light, face: int) -> Mesh:
-    """Return a parked car; `face` 1 shows its back to smaller z."""
+    """Return a parked car; with `face` 1 its rear points towards smaller z."""
     mesh = Mesh((x, z), light)
     half, length = 0.88, 4.2
     dark: Colour = (24, 24, 26)
@@ -188,7 +188,7 @@ def draw_pole(
 
 
 def draw_wires(draw: ImageDraw.ImageDraw, camera: Camera, light: Light, x: float, posts: Array, scale: float) -> None:
-    """Draw two sagging wires from pole to pole at z = posts."""
+    """Draw two sagging wires between the poles at z = posts."""
     for offset in (-0.8, 0.8):
         for z0, z1 in zip(posts[:-1].tolist(), posts[1:].tolist(), strict=True):
             along = np.linspace(0, 1, 7)
@@ -201,7 +201,7 @@ def draw_wires(draw: ImageDraw.ImageDraw, camera: Camera, light: Light, x: float
 
 
 def draw_sign(draw: ImageDraw.ImageDraw, camera: Camera, light: Light, sign: Sign, scale: float) -> None:
-    """Draw a sign: its plate if the camera sees its face, else its grey back; edge-on only the post."""
+    """Draw a sign: its plate when the camera sees the front, else its grey back; only the post when seen edge-on."""
     seen = camera.to_camera([[sign.at[0], y, sign.at[1]] for y in (0.0, 2.3)])
     if seen[0, 2] < 2.0:
         return
@@ -227,7 +227,7 @@ def draw_sign(draw: ImageDraw.ImageDraw, camera: Camera, light: Light, sign: Sig
 
 
 def _plate(kind: str) -> list[tuple[str, list[tuple[float, float]]]]:
-    """Return the layers of a sign: letter of the paint, and the outline in metres from the plate's centre."""
+    """Return the layers of a sign: letter of the paint, and outline in metres from the centre of the plate."""
 
     def ring(n: int, radius: float, turn: float) -> list[tuple[float, float]]:
         angle = np.arange(n) * 2 * np.pi / n + turn
@@ -254,7 +254,7 @@ def _plate(kind: str) -> list[tuple[str, list[tuple[float, float]]]]:
 
 
 def faded(light: Light, colour: Array, distance: float) -> tuple[int, int, int]:
-    """Return a lit colour through the haze."""
+    """Return a lit colour blended with the haze at a distance."""
     veil = 1 - np.exp(-distance / light.visibility)
     red, green, blue = np.clip(colour + (light.haze - colour) * veil, 0, 255).astype(int).tolist()
     return red, green, blue

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocell.quickstart.camera import Light, Mesh, Wall
-from geocell.quickstart.regions import Colour
-from geocell.quickstart.styles import STYLE, Style
+from geocell.quickstart.scenery.camera import Light, Mesh, Wall
+from geocell.quickstart.scenery.regions import Colour
+from geocell.quickstart.scenery.styles import STYLE, Style
 
 _DETAIL_M = 40.0
 
@@ -17,7 +17,7 @@ GLASS: Colour = (66, 78, 92)
 
 @dataclass(frozen=True)
 class Plot:
-    """Where a house stands: `side` is 1 right or -1 left of the road, its front at `x`, from `z` for `width` metres."""
+    """A building plot: `side` 1 right or -1 left of the road, the front at `x`, from `z` for `width` metres."""
 
     side: int
     x: float
@@ -36,7 +36,7 @@ def house(
     shade = float(rng.uniform(0.92, 1.06))
     wall_colour = _tinted(style.walls[int(rng.integers(len(style.walls)))], tints[0], shade)
     mesh = Mesh((plot.x + plot.side * depth / 2, plot.z + plot.width / 2), light)
-    if style.chimney:  # first, since the roof and a gable before it hide its foot
+    if style.chimney:  # first, because the roof and the gable are painted over its base
         _chimney(mesh, plot, depth, eaves, style, (140, 84, 66) if name in {"brick", "falun"} else (160, 146, 134), rng)
     for wall, length in _walls(plot, depth):
         mesh.add(wall.panels(0, length, 0, eaves), wall_colour, wall.normal)
@@ -54,7 +54,7 @@ def _tinted(colour: Colour, tint: Colour, shade: float) -> Colour:
 
 
 def _walls(plot: Plot, depth: float) -> list[tuple[Wall, float]]:
-    """Return the two side walls and the front, each with its length; the corner is the left one seen from outside."""
+    """Return the two side walls and the front, each with its length; the corner is the left one from outside."""
     side, x, z, width = plot.side, plot.x, plot.z, plot.width
     back = x + side * depth
     along_x = np.array([1, 0, 0], dtype=np.float32)
@@ -147,7 +147,7 @@ def _roof(mesh: Mesh, plot: Plot, depth: float, eaves: float, style: Style, colo
     inset = half * 0.85 if style.roof == "hip" else -out
 
     def point(u: float, y: float, v: float) -> tuple[float, float, float]:
-        """Place (across the ridge, height, along the ridge)."""
+        """Return a point from its position across the ridge, its height, and its position along the ridge."""
         return (v, y, u) if across else (u, y, v)
 
     u0, u1, v0, v1 = (z0, z1, x0, x1) if across else (x0, x1, z0, z1)

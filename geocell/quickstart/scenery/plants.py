@@ -1,4 +1,4 @@
-"""Trees and shrubs: a trunk and clusters of leaves, always facing the camera."""
+"""Trees and shrubs: a trunk and clusters of leaves, drawn facing the camera."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import ImageDraw
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light
-from geocell.quickstart.regions import Climate, Colour
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light
+from geocell.quickstart.scenery.regions import Climate, Colour
 
 SPECIES: tuple[str, ...] = ("broadleaf", "poplar", "spruce", "pine", "cypress", "palm", "olive", "birch")
 
@@ -18,9 +18,9 @@ class Kind:
     """Shape and colours of a species: heights in metres, the rest as shares of the height.
 
     Attributes:
-        height: least and most.
+        height: minimum and maximum.
         crown: width and height of the crown.
-        foot: where the crown starts.
+        foot: height at which the crown starts.
         leaf: colour of the leaves.
         bark: colour of the trunk.
         trunk: its width.
@@ -60,7 +60,7 @@ class Plant:
 
 
 def species_shares(climate: Climate) -> Array:
-    """Return how common each of `SPECIES` is, summing to 1."""
+    """Return the shares of `SPECIES` in a climate, which sum to 1."""
     south, north, wet, east = climate.south, climate.north, climate.wet, climate.east
     middle = (1 - south) * (1 - north)
     shares = np.array(
@@ -90,7 +90,7 @@ def grow(kind: str, at: tuple[float, float], tint: Colour, rng: np.random.Genera
 
 
 def draw_plant(draw: ImageDraw.ImageDraw, camera: Camera, light: Light, plant: Plant, scale: float) -> None:
-    """Draw a plant where the camera sees it."""
+    """Draw a plant, if the camera sees it."""
     seen = camera.to_camera([plant.at[0], 0.0, plant.at[1]])
     if seen[2] < 1.5:
         return

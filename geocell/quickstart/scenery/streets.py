@@ -1,21 +1,30 @@
-"""Building a street from what its place is like. Four cameras then look at the same street."""
+"""Assembly of a street from the properties of its place; all four headings show the same street."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from geocell.quickstart.backdrop import Backdrop
-from geocell.quickstart.furniture import markings
 from geocell.quickstart.places import Place
-from geocell.quickstart.regions import Colour, climate_of, eastwards, grass_of, mix, relief_of, roads_of, soil_of
-from geocell.quickstart.roadside import furnish, line_with_plots, park_cars, raise_landmarks
-from geocell.quickstart.setting import Setting, Street
-from geocell.quickstart.styles import STYLES, styles_of
-from geocell.quickstart.weather import draw_weather
+from geocell.quickstart.scenery.backdrop import Backdrop
+from geocell.quickstart.scenery.furniture import markings
+from geocell.quickstart.scenery.regions import (
+    Colour,
+    climate_of,
+    eastwards,
+    grass_of,
+    mix,
+    relief_of,
+    roads_of,
+    soil_of,
+)
+from geocell.quickstart.scenery.roadside import furnish, line_with_plots, park_cars, raise_landmarks
+from geocell.quickstart.scenery.setting import Setting, Street
+from geocell.quickstart.scenery.styles import STYLES, styles_of
+from geocell.quickstart.scenery.weather import draw_weather
 
 
 def build_street(place: Place, rng: np.random.Generator) -> Street:
-    """Return the street at a place, drawn from `rng` and nothing else."""
+    """Return the street at a place; all randomness comes from `rng`."""
     climate = climate_of(place.latitude, place.longitude)
     bearing = float(np.radians(90 * int(rng.integers(2)) + np.clip(rng.normal(0, 9), -22, 22)))
     weather = draw_weather(place.latitude, climate, bearing, rng)
@@ -56,7 +65,7 @@ def build_street(place: Place, rng: np.random.Generator) -> Street:
 
 
 def _seasonal(colour: Colour, day: float, rng: np.random.Generator) -> Colour:
-    """Return a green somewhat greener in spring, browner in autumn, and each year a little different."""
+    """Return a green that is greener in spring and browner in autumn, with some random variation."""
     late = np.clip((day - 200) / 90, -0.6, 1)
     factor = np.array([1 + 0.10 * late, 1 - 0.03 * late, 1 - 0.05 * late]) * rng.normal(1, 0.05, 3)
     red, green, blue = (np.array(colour) * factor).tolist()

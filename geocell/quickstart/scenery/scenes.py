@@ -1,4 +1,4 @@
-"""Rendering: what a camera sees of a street, with the flaws of a real picture."""
+"""Rendering of a street as seen by a camera, with the imperfections of a real picture."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from geocell.quickstart.backdrop import paint
-from geocell.quickstart.camera import SIZE, SUPERSAMPLING, Array, Camera, draw_model
-from geocell.quickstart.furniture import draw_pole, draw_sign, draw_wires
-from geocell.quickstart.plants import KINDS, draw_plant
-from geocell.quickstart.setting import Street
+from geocell.quickstart.scenery.backdrop import paint
+from geocell.quickstart.scenery.camera import SIZE, SUPERSAMPLING, Array, Camera, draw_model
+from geocell.quickstart.scenery.furniture import draw_pole, draw_sign, draw_wires
+from geocell.quickstart.scenery.plants import KINDS, draw_plant
+from geocell.quickstart.scenery.setting import Street
 
 
 def take_picture(street: Street, heading: float, rng: np.random.Generator) -> tuple[Image.Image, int]:
-    """Return the picture of a street towards `heading` (degrees from north), and the JPEG quality to keep it at."""
+    """Return the picture of a street towards `heading` (degrees from north), and its JPEG quality."""
     camera = _place_camera(street, heading, rng)
     backdrop = paint(street.backdrop, camera, street.weather.light, _shadows(street, camera))
     image = Image.fromarray(np.clip(backdrop, 0, 255).astype(np.uint8))
@@ -25,7 +25,7 @@ def take_picture(street: Street, heading: float, rng: np.random.Generator) -> tu
 
 
 def _place_camera(street: Street, heading: float, rng: np.random.Generator) -> Camera:
-    """Return a camera on the lane that the country drives on, not quite level and not quite straight."""
+    """Return a camera in the driving lane, slightly tilted and turned."""
     lane = -0.45 if street.roads.left else 0.45
     return Camera(
         x=lane * street.backdrop.road + float(rng.normal(0, 0.2)),
@@ -38,7 +38,7 @@ def _place_camera(street: Street, heading: float, rng: np.random.Generator) -> C
 
 
 def _draw_objects(street: Street, camera: Camera, image: Image.Image) -> None:
-    """Draw everything that stands in the street, from far to near."""
+    """Draw all objects in the street from far to near."""
     draw = ImageDraw.Draw(image)
     light, scale = street.weather.light, float(SUPERSAMPLING)
 
@@ -75,7 +75,7 @@ def _draw_objects(street: Street, camera: Camera, image: Image.Image) -> None:
 
 
 def _shadows(street: Street, camera: Camera) -> Array:
-    """Return (SIZE, SIZE), 1 where houses and trees keep the sun from the ground."""
+    """Return the (SIZE, SIZE) shadow mask of houses and trees on the ground."""
     mask = Image.new("L", (SIZE, SIZE))
     sun = street.weather.light.towards
     if street.weather.cloud < 0.85:
@@ -91,15 +91,15 @@ def _shadow_outlines(street: Street, camera: Camera, away: Array) -> list[Array]
     """Return the shadows on the ground as polygons in pixels.
 
     Args:
-        street: what throws them.
-        camera: where from they are seen.
-        away: (2,) shift of a shadow, x and z, per metre of height.
+        street: the objects that cast shadows.
+        camera: the viewpoint.
+        away: (2,) displacement of a shadow in x and z per metre of height.
     """
     return [*camera.outlines(_blocks(street, away)), *camera.outlines(_crowns(street, away))]
 
 
 def _blocks(street: Street, away: Array) -> Array:
-    """Return the shadows of buildings as quadrilaterals (n, 4, 3) on the ground: the roof's, and one per wall."""
+    """Return the shadows of buildings as (n, 4, 3) quadrilaterals on the ground: one of the roof and one per wall."""
     if not street.footprints:
         return np.empty((0, 4, 3), dtype=np.float32)
     x0, x1, z0, z1, height = np.array(street.footprints, dtype=np.float32).T
@@ -111,7 +111,7 @@ def _blocks(street: Street, away: Array) -> Array:
 
 
 def _crowns(street: Street, away: Array) -> Array:
-    """Return the shadows of plants as octagons (n, 8, 3) on the ground, drawn out away from the sun."""
+    """Return the shadows of plants as (n, 8, 3) octagons on the ground, stretched away from the sun."""
     if not street.plants:
         return np.empty((0, 8, 3), dtype=np.float32)
     kinds = [KINDS[plant.kind] for plant in street.plants]
@@ -129,7 +129,7 @@ def _crowns(street: Street, away: Array) -> Array:
 
 
 def _develop(image: Image.Image, street: Street, rng: np.random.Generator) -> Image.Image:
-    """Return the picture as a camera hands it out: rain, blur, exposure, white balance, vignette, noise."""
+    """Return the picture with rain, blur, exposure, white balance, vignette and noise."""
     if street.weather.rain:
         draw = ImageDraw.Draw(image)
         for x, y, length in rng.uniform((0, 0, 4), (SIZE, SIZE, 16), (70, 3)).tolist():

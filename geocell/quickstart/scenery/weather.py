@@ -1,4 +1,4 @@
-"""The light of a scene: where the sun stands that day at that place, what the sky is like, and how far one sees."""
+"""The light of a scene: position of the sun, sky, and visibility."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geocell.quickstart.camera import Light
-from geocell.quickstart.regions import Climate, Colour, mix
+from geocell.quickstart.scenery.camera import Light
+from geocell.quickstart.scenery.regions import Climate, Colour, mix
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Weather:
     Attributes:
         day: of the year.
         cloud: cover, 0 to 1.
-        wet: how wet the road is, 0 to 1.
+        wet: wetness of the road, 0 to 1.
         rain: whether it rains.
-        light: what falls on things.
+        light: sun, sky and haze.
         zenith: colour of the sky overhead.
     """
 
@@ -48,7 +48,7 @@ def sun_at(lat: float, day: float, hour: float) -> tuple[float, float]:
 
 
 def draw_weather(lat: float, climate: Climate, bearing: float, rng: np.random.Generator) -> Weather:
-    """Return the weather of a street whose z points to `bearing` (radians): cloudier in the north-west."""
+    """Return the weather of a street whose z points to `bearing` (radians); the north-west is cloudier."""
     day, hour = float(rng.uniform(85, 288)), float(rng.uniform(9, 16.5))
     elevation, azimuth = sun_at(lat, day, hour)
     elevation = max(elevation, np.radians(7))

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geocell.quickstart.camera import SIZE, Camera
 from geocell.quickstart.places import HEADINGS, Place
-from geocell.quickstart.scenes import take_picture
-from geocell.quickstart.setting import Street
-from geocell.quickstart.streets import build_street
+from geocell.quickstart.scenery.camera import SIZE
+from geocell.quickstart.scenery.scenes import take_picture
+from geocell.quickstart.scenery.setting import Street
+from geocell.quickstart.scenery.streets import build_street
 
 
 def place(lat: float, lon: float, country: str, sea: tuple[bool, ...] = (False,) * 4) -> Place:
@@ -75,30 +75,6 @@ def test_the_sky_is_above_and_markings_lie_on_the_road() -> None:
     assert view[:40].mean() > view[-60:].mean() - 60
     road = view[-60:, SIZE // 2 - 60 : SIZE // 2 + 60]
     assert np.abs(road[..., 0] - road[..., 2]).mean() < 40
-
-
-def test_camera_projects_ahead_to_the_horizon_and_back() -> None:
-    camera = Camera(x=1.0, height=2.5, yaw=0.3, focal=180.0, horizon=170.0, roll=0.02)
-    right, above = camera.rays()
-    row, column = 250, 90
-    depth = camera.height / -above[row, column]
-    sin, cos = np.sin(camera.yaw), np.cos(camera.yaw)
-    point = [
-        camera.x + (right[row, column] * cos + sin) * depth,
-        0.0,
-        (cos - right[row, column] * sin) * depth,
-    ]
-    np.testing.assert_allclose(camera.to_pixels(camera.to_camera(point)), [column + 0.5, row + 0.5], atol=0.02)
-
-
-def test_polygons_behind_the_camera_are_cut_off() -> None:
-    camera = Camera(x=0.0, height=2.5, yaw=0.0, focal=180.0, horizon=170.0, roll=0.0)
-    behind = np.array([(-1, 0, -5), (1, 0, -5), (1, 0, -2), (-1, 0, -2)], dtype=np.float32)
-    across = np.array([(-1, 0, -5), (1, 0, -5), (1, 0, 5), (-1, 0, 5)], dtype=np.float32)
-    assert len(camera.outline(behind)) == 0
-    cut = camera.outline(across)
-    assert len(cut) == 4
-    assert (cut[:, 1] > camera.horizon).all()
 
 
 def test_a_street_without_plants_or_houses_is_still_drawn() -> None:

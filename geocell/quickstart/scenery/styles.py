@@ -1,4 +1,4 @@
-"""Seventeen ways in which Europe builds, and where each is at home."""
+"""Seventeen building styles of Europe and the regions where they are common."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.geo.geodesy import distance_km
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.regions import Colour
 
 _KERNEL_KM = 170.0
 
 
 @dataclass(frozen=True)
 class Style:
-    """How one region builds; lengths in metres.
+    """A building style; lengths in metres.
 
     Attributes:
         home: points (lat, lon) around which it is common.
-        walls, roofs, shutters: palettes; no shutters where that is empty.
+        walls, roofs, shutters: palettes; no shutters when empty.
         roof: gable (ridge along the road), front (gable to the road), hip or flat.
         pitch: rise of the roof per metre.
-        storeys: fewest and most.
-        width: least and most along the road.
+        storeys: minimum and maximum.
+        width: minimum and maximum along the road.
         gap: between houses in a village; 0 for terraces.
         frame: colour of window frames.
         window: width and height.
         boards: h (boards or courses of brick), v (upright boards), p (joints of panels), t (timber frame) or "".
-        balconies: colours of balconies on the façade, none where that is empty.
-        chimney: has chimneys.
+        balconies: colours of balconies on the façade; none when empty.
+        chimney: whether there are chimneys.
         plinth: colour of a base course, or None.
         setback: from the pavement to the front.
     """
@@ -201,7 +201,7 @@ STYLES: tuple[str, ...] = tuple(STYLE)
 
 
 def styles_of(lat: float, lon: float) -> NDArray[np.float64]:
-    """Return the shares of `STYLES` at a point: Gaussian kernels around where each is at home."""
+    """Return the shares of `STYLES` at a point, from Gaussian kernels around the `home` points of each."""
     shares = []
     for style in STYLE.values():
         km = distance_km(np.broadcast_to((lat, lon), (len(style.home), 2)), style.home)

@@ -1,4 +1,4 @@
-"""A pinhole camera in a street, and meshes of lit quadrilaterals that it draws from far to near.
+"""A pinhole camera in a street, and a painter's algorithm for meshes of lit quadrilaterals.
 
 Street coordinates, in metres: x to the right of the road, y up, z along the road. The camera stands at z = 0.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import ImageDraw
 
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.regions import Colour
 
 Array = NDArray[np.float32]
 
@@ -20,20 +20,20 @@ SIZE = 336
 """Side of an image in pixels."""
 
 SUPERSAMPLING = 2
-"""Faces are drawn this much larger, and averaged."""
+"""Factor by which faces are drawn larger before they are averaged down."""
 
 _NEAR_M = 0.6
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the camera looks; angles in radians, pixels of the finished image.
+    """Position and orientation of the camera; angles in radians, lengths in pixels of the finished image.
 
     Attributes:
-        x: metres to the right of the road's middle.
-        height: above the road.
-        yaw: of the optical axis from the road's z, clockwise.
-        focal: in pixels.
+        x: metres to the right of the middle of the road.
+        height: metres above the road.
+        yaw: of the optical axis, clockwise from the road's z.
+        focal: focal length in pixels.
         horizon: row of the horizon.
         roll: of the image.
     """
@@ -61,7 +61,7 @@ class Camera:
         return np.stack([u, v], axis=-1).astype(np.float32) * np.float32(scale)
 
     def outline(self, corners: ArrayLike, scale: float = 1.0) -> Array:
-        """Return the pixels (m, 2) of the part of a polygon (n, 3) before the camera (Sutherland & Hodgman 1974)."""
+        """Return the (m, 2) pixels of an (n, 3) polygon, clipped in front of the camera (Sutherland & Hodgman 1974)."""
         seen = self.to_camera(corners)
         depth = seen[:, 2].tolist()
         if min(depth) > _NEAR_M:
@@ -78,7 +78,7 @@ class Camera:
         return np.clip(self.to_pixels(np.array(kept), scale), -1e4, 1e4)
 
     def outlines(self, shapes: Array) -> list[Array]:
-        """Return the outlines of those of many polygons (n, m, 3) that are within 90 m in front of the camera."""
+        """Return the outlines of those of (n, m, 3) polygons that lie within 90 m in front of the camera."""
         seen = self.to_camera(shapes)
         depth = seen[..., 2]
         whole = depth.min(axis=1) > _NEAR_M
@@ -87,7 +87,7 @@ class Camera:
         return [pixels[i] if whole[i] else self.outline(shapes[i]) for i in np.flatnonzero(near).tolist()]
 
     def rays(self) -> tuple[Array, Array]:
-        """Return (SIZE, SIZE) tangents to the right of the axis and above the horizon, of every pixel."""
+        """Return the (SIZE, SIZE) tangents of every pixel: to the right of the axis, and above the horizon."""
         u = (np.arange(SIZE, dtype=np.float32) + 0.5 - SIZE / 2) / np.float32(self.focal)
         v = (np.arange(SIZE, dtype=np.float32) + 0.5 - np.float32(self.horizon)) / np.float32(self.focal)
         sin, cos = np.float32(np.sin(self.roll)), np.float32(np.cos(self.roll))
@@ -101,8 +101,8 @@ class Light:
     Attributes:
         towards: (3,) in street coordinates.
         sun, sky: factors per channel for direct and for diffuse light.
-        haze: colour that the distance fades to.
-        visibility: metres after which 63 % is haze.
+        haze: colour that distant objects fade to.
+        visibility: metres at which the haze reaches 63 %.
     """
 
     towards: Array
@@ -119,13 +119,13 @@ class Light:
 
 @dataclass
 class Mesh:
-    """The faces of one object, in the order in which they cover each other.
+    """The faces of one object, in painting order.
 
     Attributes:
         at: (x, z) by which objects are sorted.
-        light: what falls on it.
-        quads: arrays (n, 4, 3) of corners.
-        facts: arrays (n, 6), the lit colour and the normal of each.
+        light: the light of the scene.
+        quads: (n, 4, 3) arrays of corners.
+        facts: (n, 6) arrays of the lit colour and the normal of each.
     """
 
     at: tuple[float, float]
@@ -154,14 +154,14 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Wall:
-    """A vertical rectangle: its lower left corner, the way along it, and its normal (seen from outside)."""
+    """A vertical rectangle: its lower left corner as seen from outside, its direction, and its outward normal."""
 
     corner: Array
     along: Array
     normal: Array
 
     def panels(self, left: ArrayLike, right: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
-        """Return quadrilaterals (n, 4, 3) on the wall from metres along it and above its foot."""
+        """Return (n, 4, 3) quadrilaterals on the wall, from metres along it and above its base."""
         a, b, lo, hi = (np.asarray(side, dtype=np.float32).ravel() for side in (left, right, low, high))
         shape = (max(len(a), len(b), len(lo), len(hi)), 4)
         across, corners = np.empty(shape, dtype=np.float32), np.empty((*shape, 3), dtype=np.float32)
@@ -176,7 +176,7 @@ class Wall:
 
 @dataclass(frozen=True)
 class Model:
-    """All meshes of a street in one: quads (n, 4, 3), facts (n, 6), and where each mesh starts and stands."""
+    """All meshes of a street joined: (n, 4, 3) quads, (n, 6) facts, and the first row and position of each mesh."""
 
     quads: Array
     facts: Array
@@ -184,8 +184,8 @@ class Model:
     at: list[tuple[float, float]]
 
     @classmethod
-    def of(cls, meshes: list[Mesh]) -> Model:
-        """Return the meshes (at least one, none of them empty) as one model."""
+    def from_meshes(cls, meshes: list[Mesh]) -> Model:
+        """Join meshes (at least one, none of them empty)."""
         sizes = [sum(len(quads) for quads in mesh.quads) for mesh in meshes]
         return cls(
             np.concatenate([quads for mesh in meshes for quads in mesh.quads]),
@@ -198,10 +198,10 @@ class Model:
 def draw_model(
     draw: ImageDraw.ImageDraw, camera: Camera, light: Light, model: Model, scale: float
 ) -> Iterator[tuple[float, float]]:
-    """Draw the meshes from far to near, yielding where each stands before it is drawn: others can come between.
+    """Draw meshes from far to near; yield the position of each before drawing it, to interleave other objects.
 
-    Faces turned away, outside the picture or smaller than a pixel are left out; those reaching behind the camera are
-    cut.
+    Faces that are turned away, outside the picture or smaller than a pixel are skipped; those that reach behind the
+    camera are clipped.
     """
     eye = np.array([camera.x, camera.height, 0], dtype=np.float32)
     away = eye - model.quads[:, 0]

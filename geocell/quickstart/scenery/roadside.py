@@ -1,4 +1,4 @@
-"""What stands along a street: landmarks, houses with their gardens, forest, poles, signs, parked cars."""
+"""Placement along a street: landmarks, houses with their gardens, forest, poles, signs, parked cars."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from geocell.quickstart.buildings import Plot, house
-from geocell.quickstart.furniture import Sign, bollard, car, fence, shelter
-from geocell.quickstart.landmarks import LANDMARKS, landmark, landmarks_of
 from geocell.quickstart.places import Place
-from geocell.quickstart.plants import SPECIES, grow, species_shares
-from geocell.quickstart.regions import PAINT, Colour, eastwards
-from geocell.quickstart.setting import FROM_M, TO_M, Setting, Street, leaf_tint, plant_tree
-from geocell.quickstart.styles import STYLE, STYLES
+from geocell.quickstart.scenery.buildings import Plot, house
+from geocell.quickstart.scenery.furniture import Sign, bollard, car, fence, shelter
+from geocell.quickstart.scenery.landmarks import LANDMARKS, landmark, landmarks_of
+from geocell.quickstart.scenery.plants import SPECIES, grow, species_shares
+from geocell.quickstart.scenery.regions import PAINT, Colour, eastwards
+from geocell.quickstart.scenery.setting import FROM_M, TO_M, Setting, Street, leaf_tint, plant_tree
+from geocell.quickstart.scenery.styles import STYLE, STYLES
 
 
 def raise_landmarks(street: Street, place: Place, setting: Setting, rng: np.random.Generator) -> None:
-    """Put a landmark of the region where one sees it along the road, and perhaps one across."""
+    """Place a landmark of the region in view along the road, and perhaps one beside it."""
     shares = landmarks_of(place.latitude, place.longitude)
     for along, chance in ((True, 0.9), (False, 0.65)):
         if rng.random() < chance:
@@ -74,7 +74,7 @@ def _garden(
     z: tuple[float, float],
     rng: np.random.Generator,
 ) -> None:
-    """Put a fence of the region before a house, and perhaps a tree or a shrub."""
+    """Place a fence of the region in front of a house, and perhaps a tree or a shrub."""
     climate, light = setting.climate, setting.weather.light
     kinds = ("hedge", "stone", "wall", "picket", "mesh")
     shares = np.array(
@@ -157,7 +157,7 @@ def furnish(street: Street, setting: Setting, rng: np.random.Generator) -> None:
 
 
 def park_cars(street: Street, setting: Setting, rng: np.random.Generator) -> None:
-    """Park cars along the kerb, facing the way their side drives."""
+    """Park cars along the kerb, facing the direction of traffic on their side."""
     if setting.kind == "country":
         return
     paints: tuple[Colour, ...] = (

@@ -1,4 +1,4 @@
-"""Towers that say where one is: campanile, onion dome, spire, blue dome, minaret, windmill, turbine, water tower."""
+"""Landmarks of the regions: campanile, onion dome, spire, blue dome, minaret, windmill, turbine, water tower."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.geo.geodesy import distance_km
-from geocell.quickstart.camera import Light, Mesh
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.camera import Light, Mesh
+from geocell.quickstart.scenery.regions import Colour
 
 _HOMES: dict[str, tuple[tuple[float, float, float], ...]] = {
     "campanile": ((43.5, 11.8, 4.0), (40.9, 15.0, 3.5), (45.5, 10.5, 3.0), (43.6, 5.0, 2.5), (45.3, 14.5, 2.0)),
@@ -32,7 +32,7 @@ _HOMES: dict[str, tuple[tuple[float, float, float], ...]] = {
     "turbine": ((55.6, 9.6, 2.5), (53.6, 9.2, 2.0), (58.0, 13.0, 2.0)),
     "water tower": ((46.8, 20.0, 2.5), (45.2, 21.0, 2.0), (44.6, 26.0, 3.0), (48.0, 22.5, 2.0)),
 }
-"""Name -> points (lat, lon) around which it is common, and how far in hundreds of km."""
+"""Name -> points (lat, lon) around which it is common, with a radius in units of 75 km."""
 
 LANDMARKS: tuple[str, ...] = tuple(_HOMES)
 
@@ -54,7 +54,7 @@ def landmarks_of(lat: float, lon: float) -> NDArray[np.float64]:
 
 
 def landmark(kind: str, x: float, z: float, light: Light, rng: np.random.Generator) -> Mesh:
-    """Return a landmark whose foot is at (x, z)."""
+    """Return a landmark with its base at (x, z)."""
     mesh = Mesh((x, z), light)
     size = float(rng.uniform(0.9, 1.15))
     if kind == "turbine":
@@ -76,7 +76,7 @@ def landmark(kind: str, x: float, z: float, light: Light, rng: np.random.Generat
 
 
 def _church(mesh: Mesh, kind: str, x: float, z: float, size: float) -> None:
-    """Add a nave and a tower with the top of the region."""
+    """Add a nave, and a tower with the roof of the region."""
     walls: dict[str, Colour] = {
         "campanile": (212, 160, 112), "belfry": (224, 200, 150), "blue dome": (250, 250, 250),
         "onion": (246, 236, 204), "gold domes": (244, 248, 246), "spire": (190, 164, 142),
@@ -94,7 +94,7 @@ def _church(mesh: Mesh, kind: str, x: float, z: float, size: float) -> None:
     wide = 3.4 if kind in {"blue dome", "gold domes"} else 2.4
     mesh.box((x - wide, 0, z - wide), (x + wide, height, z + wide), wall)
     for side in (-1.0, 1.0):
-        for low in (height - 3.4, height - 7.5):
+        for low in [sill for sill in (height - 3.4, height - 7.5) if sill > 0]:
             face = z + side * (wide + 0.02)
             mesh.add([(x - 0.6, low, face), (x + 0.6, low, face), (x + 0.6, low + 2, face), (x - 0.6, low + 2, face)],
                      (62, 60, 64), (0, 0, side))  # fmt: skip
@@ -151,7 +151,7 @@ def _prism(
     colour: Colour,
     sides: int = 8,
 ) -> None:
-    """Add the walls of a tapering prism: radii and heights of its foot and its top."""
+    """Add the walls of a tapered prism, from the radii and heights of its base and its top."""
     turn = (np.arange(sides + 1) + 0.5) * 2 * np.pi / sides
     ring = np.stack([np.cos(turn), np.zeros(sides + 1), np.sin(turn)], axis=1)
     low, high = (
@@ -165,7 +165,7 @@ def _prism(
 
 
 def _dome(mesh: Mesh, at: tuple[float, float], foot: float, radius: float, colour: Colour, pointed: bool) -> None:
-    """Add a dome, or an onion with its point."""
+    """Add a dome, or a pointed onion dome."""
     profile = (
         ((0.8, 0), (1.15, 0.5), (1.1, 1.0), (0.6, 1.6), (0.15, 2.2), (0.03, 3.0))
         if pointed

@@ -1,4 +1,4 @@
-"""What lies behind the objects of a scene, pixel by pixel: sky, skyline, ground, road and shadows."""
+"""The background of a scene, computed per pixel: sky, skyline, ground, road and shadows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geocell.quickstart.camera import SIZE, Array, Camera, Light
-from geocell.quickstart.regions import Colour
+from geocell.quickstart.scenery.camera import SIZE, Array, Camera, Light
+from geocell.quickstart.scenery.regions import Colour
 
 _TILE = 256
 
@@ -24,16 +24,16 @@ class Backdrop:
         zenith: colour of the sky overhead; the light's haze is its colour at the horizon.
         cloud: cover, 0 to 1.
         skyline: (360,) tangent of the height of the hills by degree of azimuth.
-        hills, snow: colour of the hills; tangent above which they are white.
+        hills, snow: colour of the hills; tangent of the elevation above which they are white.
         grass, soil, asphalt, pavement: colours.
         road: half width in metres.
         walk: width of the pavement in metres, 0 in the country.
         bare: share of bare soil in the grass.
         fields: colours of the fields beyond 30 m.
         snow_cover: share of snow on the grass.
-        wet: how much the road mirrors the sky.
-        sea: by quarter of the compass (0, 90, 180, 270).
-        shift: of the textures, per street.
+        wet: how strongly the road reflects the sky.
+        sea: whether there is open water to the north, east, south and west.
+        shift: offset of the textures in texels, drawn per street.
     """
 
     bearing: float
@@ -58,7 +58,7 @@ class Backdrop:
 
 @cache
 def _texture(power: float, seed: int) -> Array:
-    """Return a (256, 256) periodic noise of spectrum 1/f^power, mean 0, standard deviation 1."""
+    """Return (256, 256) periodic noise with spectrum 1/f^power, mean 0, standard deviation 1."""
     rng = np.random.default_rng((seed, _TILE))
     frequency = np.hypot(np.fft.fftfreq(_TILE)[:, None], np.fft.rfftfreq(_TILE)[None, :])
     frequency[0, 0] = np.inf
@@ -78,9 +78,9 @@ def paint(scene: Backdrop, camera: Camera, light: Light, shadow: Array) -> Array
 
     Args:
         scene: the surroundings.
-        camera: where from.
+        camera: the viewpoint.
         light: sun, sky and haze.
-        shadow: (SIZE, SIZE), 1 where the sun does not reach the ground.
+        shadow: (SIZE, SIZE), 1 where the ground is in shadow.
     """
     right, above = camera.rays()
     image = _sky(scene, camera, light, right, above)
@@ -99,7 +99,7 @@ def _azimuth(scene: Backdrop, camera: Camera, right: Array) -> Array:
 
 
 def _sky(scene: Backdrop, camera: Camera, light: Light, right: Array, above: Array) -> Array:
-    """Return the sky: a gradient, clouds on a plane, and a glow around the sun; every second pixel, interpolated."""
+    """Return the sky: a gradient, clouds on a plane, and a glow around the sun, computed at half resolution."""
     rows = np.flatnonzero((above > -0.05).any(axis=1))
     end = int(rows[-1]) // 2 * 2 + 2 if len(rows) else 2
     right, above = right[:end:2, ::2], above[:end:2, ::2]
@@ -156,21 +156,21 @@ def _hills(image: Array, scene: Backdrop, camera: Camera, light: Light, right: A
 
 @dataclass
 class _Layers:
-    """Materials laid from the topmost down: what each contributes to every pixel, in albedo."""
+    """Materials composited from the top layer down, as albedo weights per pixel."""
 
     left: Array
     weights: list[Array] = field(default_factory=list)
     colours: list[Colour] = field(default_factory=list)
 
     def lay(self, colour: Colour, cover: Array | float, shade: Array | float = 1.0) -> None:
-        """Cover this share of what is still uncovered with a colour of varying brightness."""
+        """Add the next layer: a colour that covers a share of what is still uncovered, with a brightness per pixel."""
         part = self.left * np.float32(cover) if isinstance(cover, float) else self.left * cover
         self.left = self.left - part
         self.weights.append(part * np.float32(shade) if isinstance(shade, float) else part * shade)
         self.colours.append(colour)
 
     def seen(self, sky: Array, sun: Array, direct: Array) -> Array:
-        """Return the colours (H, W, 3) under diffuse light, and direct light where (and as far as) it falls."""
+        """Return the (H, W, 3) colours under diffuse light, and under direct light weighted by `direct`."""
         weights, colours = np.stack(self.weights, axis=-1), np.array(self.colours, dtype=np.float32)
         return np.asarray(weights @ (colours * sky) + direct[..., None] * (weights @ (colours * sun)), dtype=np.float32)
 
@@ -218,11 +218,11 @@ def _pave(
     """Lay kerb, road and pavement.
 
     Args:
-        layers: where to.
+        layers: the layers to add to.
         scene: widths and colours.
-        street: metres from the middle of the road, and along it.
-        noise: fine and broad.
-        sharp: pixels per metre, so that edges are as soft as a pixel is wide.
+        street: distance from the middle of the road and position along it, in metres.
+        noise: fine and coarse texture.
+        sharp: pixels per metre; edges are blurred over one pixel.
     """
     (off, z), (fine, broad) = street, noise
     kerb = np.clip(1 - np.abs(off - scene.road) / (0.09 + 1 / sharp), 0, 1)
@@ -241,7 +241,7 @@ def _pave(
 
 
 def _water(scene: Backdrop, camera: Camera, right: Array, depth: Array) -> Array:
-    """Return where there is open water: beyond 110 m towards the quarters that have it."""
+    """Return 1 where there is open water: beyond 110 m in the directions that have it."""
     if not any(scene.sea):
         return np.zeros_like(depth)
     quarter = np.floor(np.degrees(_azimuth(scene, camera, right)) / 90 + 0.5).astype(np.int32) % 4

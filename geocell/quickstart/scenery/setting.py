@@ -1,4 +1,4 @@
-"""One street and what is settled about it before anything is placed."""
+"""A street, and the settings that are drawn before anything is placed in it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from functools import cached_property
 
 import numpy as np
 
-from geocell.quickstart.backdrop import Backdrop
-from geocell.quickstart.camera import Array, Mesh, Model
-from geocell.quickstart.furniture import Sign
-from geocell.quickstart.plants import SPECIES, Plant, grow, species_shares
-from geocell.quickstart.regions import Climate, Colour, Roads, eastwards
-from geocell.quickstart.weather import Weather
+from geocell.quickstart.scenery.backdrop import Backdrop
+from geocell.quickstart.scenery.camera import Array, Mesh, Model
+from geocell.quickstart.scenery.furniture import Sign
+from geocell.quickstart.scenery.plants import SPECIES, Plant, grow, species_shares
+from geocell.quickstart.scenery.regions import Climate, Colour, Roads, eastwards
+from geocell.quickstart.scenery.weather import Weather
 
 FROM_M, TO_M = -65.0, 95.0
-"""How far along the road things are placed."""
+"""Range along the road in which objects are placed."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is settled before anything is placed: kind is town, village or country; `open_sides` look at the sea."""
+    """Settings drawn before anything is placed: `kind` is town, village or country; `open_sides` face the sea."""
 
     kind: str
     climate: Climate
@@ -42,10 +42,10 @@ class Street:
     Attributes:
         backdrop, weather, roads: see there.
         meshes: buildings, fences, bollards, cars and the lines on the road.
-        plants, signs: what else stands there.
+        plants, signs: the other objects.
         poles: (x, z) and kind.
         wires: x of the wires and z of their poles, if there are any.
-        footprints: (x0, x1, z0, z1, height) of what throws a block of shadow.
+        footprints: (x0, x1, z0, z1, height) of the blocks that cast shadows.
     """
 
     backdrop: Backdrop
@@ -60,8 +60,8 @@ class Street:
 
     @cached_property
     def model(self) -> Model:
-        """All meshes in one; made when the street is complete."""
-        return Model.of(self.meshes)
+        """All meshes joined, once the street is complete."""
+        return Model.from_meshes(self.meshes)
 
 
 def plant_tree(setting: Setting, at: tuple[float, float], rng: np.random.Generator, size: float = 1.0) -> Plant:
@@ -71,7 +71,7 @@ def plant_tree(setting: Setting, at: tuple[float, float], rng: np.random.Generat
 
 
 def leaf_tint(setting: Setting, kind: str, rng: np.random.Generator) -> Colour:
-    """Return the factors on a plant's leaf colour: each plant's own, the region's and the season's."""
+    """Return factors on the leaf colour of a plant: its own, those of the region and of the season."""
     tint = rng.normal(1, 0.05, 3) * np.array(setting.grass) / np.array((112, 136, 70)) * 0.6 + 0.4
     tint = tint * np.array(eastwards(setting.climate, 1.1))
     if kind in {"broadleaf", "birch", "poplar"} and setting.weather.day > 266 - 12 * setting.climate.north:

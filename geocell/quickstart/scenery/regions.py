@@ -1,6 +1,6 @@
-"""What a place looks like: climate, soil and relief as smooth functions, street furniture by country.
+"""The look of a region: climate, soil and relief as smooth functions of the position, road conventions by country.
 
-Everything here is a sketch after common knowledge of Europe's roads, made to teach a classifier; it is no reference.
+Everything here is a sketch after common knowledge of Europe's roads, meant to train a classifier; it is no reference.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _RANGES: tuple[tuple[float, float, float], ...] = (
     (43.1, -4.8, 0.6), (37.1, -3.2, 0.7), (40.4, -5.2, 0.4), (57.0, -4.8, 0.5), (53.0, -3.8, 0.4), (44.4, 15.8, 0.5),
     (38.3, 22.2, 0.5), (37.6, 14.6, 0.4), (45.0, 3.0, 0.35), (50.7, 15.6, 0.35), (35.0, 32.8, 0.4), (48.6, 23.5, 0.4),
 )  # fmt: skip
-"""Mountains: lat, lon, how high they stand in the skyline."""
+"""Mountain ranges: lat, lon, relative height in the skyline."""
 
 _RANGE_KM = 85.0
 
 
 @dataclass(frozen=True)
 class Climate:
-    """Smooth facts about a place, each about 0 to 1.
+    """Smooth properties of a place, each about 0 to 1.
 
     Attributes:
         south: Mediterranean; palms, cypresses, ochre soil.
@@ -37,7 +37,7 @@ class Climate:
         wet: Atlantic; hedges, lush grass, cloud.
         east: continental; dark soil, poplars, haze.
         far_north: heath.
-        dry: how bleached grass is.
+        dry: bleached grass.
         lon: -1 in the far west to 1 in the far east: slow changes of leaf, roof, wall and asphalt.
     """
 
@@ -52,10 +52,10 @@ class Climate:
 
 @dataclass(frozen=True)
 class Roads:
-    """How one country marks its roads and what it plants beside them; lengths in metres.
+    """Road markings, signs, plates and poles of one country; lengths in metres.
 
     Attributes:
-        left: drives on the left.
+        left: whether traffic drives on the left.
         centre: colour of the centre line: w, y or "" (none).
         dash, gap: of the centre line; gap 0 is a solid line.
         edge: w, y, d (dashed white) or "" (none).
@@ -117,11 +117,11 @@ _ROADS: dict[str, str] = {
     "SI": "R w 5 5 w wr tw yk ww wood yg", "SK": "R w 3 6 w wo tw wk ww concrete ob",
     "UA": "R w 1.5 4.5 w kw tw wk ww concrete yb", "XK": "R w 3 3 w wr tw bw ww wood by",
 }  # fmt: skip
-"""Alpha-2 code -> `Roads` in the order of its fields, left as L or R, separated by single blanks."""
+"""Alpha-2 code -> fields of `Roads` in their order, separated by single spaces; `left` is L or R."""
 
 
 def roads_of(country: str) -> Roads:
-    """Return the roads of a country, or the commonest kind for a code that is not known."""
+    """Return the roads of a country; for an unknown code, the most common kind."""
     side, centre, dash, gap, *rest = _ROADS.get(country, _DEFAULT_ROADS).split(" ")
     return Roads(side == "L", centre, float(dash), float(gap), *rest)
 
@@ -137,7 +137,7 @@ def climate_of(lat: float, lon: float) -> Climate:
 
 
 def relief_of(lat: float, lon: float) -> NDArray[np.float64]:
-    """Return the (360,) height of the skyline by degree of azimuth, as tangents, before it is made jagged."""
+    """Return the (360,) height of the smooth skyline by degree of azimuth, as tangents."""
     ranges = np.array(_RANGES)
     km = distance_km(np.broadcast_to((lat, lon), (len(ranges), 2)), ranges[:, :2])
     near = ranges[:, 2] * np.exp(-km / _RANGE_KM)
