@@ -40,16 +40,25 @@ def read_shards(
     Raises:
         ValueError: when a shard is no plain tar file, or no sample has a position.
     """
+    frame = shard_samples(root, names, suffixes, source)
+    problems = _problems(frame, columns)
+    frame["image"] = frame["image"].fillna(frame["key"])
+    return make_table(frame, TarImages(root), source, columns, problems=problems)
+
+
+def shard_samples(root: str, names: Sequence[str], suffixes: frozenset[str], source: str) -> pd.DataFrame:
+    """Return one row per sample with its columns; `image` is missing for a sample without one.
+
+    Raises:
+        ValueError: when a shard is no plain tar file, or none has an image.
+    """
     import pandas as pd
 
     shards = tqdm(names, desc="index", unit="shard", disable=None)
     samples = [sample for name in shards for sample in _samples(root, name, suffixes)]
     if not any("image" in sample for sample in samples):
         raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")
-    frame = pd.DataFrame.from_records(samples)
-    problems = _problems(frame, columns)
-    frame["image"] = frame["image"].fillna(frame["key"])
-    return make_table(frame, TarImages(root), source, columns, problems=problems)
+    return pd.DataFrame.from_records(samples)
 
 
 def _problems(frame: pd.DataFrame, columns: ColumnNames) -> list[str]:
