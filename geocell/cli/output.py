@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
+    from geocell.heads.ensemble import Ensemble
     from geocell.heads.head import Head
     from geocell.heads.remote import HeadPlace
     from geocell.images.downloads import Downloads
@@ -135,6 +136,14 @@ def open_head(name: str) -> tuple[Head, HeadPlace]:
     if place.remark:
         note(place.remark)
     return load_head(place.folder), place
+
+
+def open_head_or_ensemble(name: str) -> Head | Ensemble:
+    """Return an ensemble by its folder, or a head by folder or `user/repo@revision`; see `open_head`."""
+    from geocell.heads.ensemble import load_ensemble
+    from geocell.heads.folder import ENSEMBLE_FILE
+
+    return load_ensemble(name) if (Path(name) / ENSEMBLE_FILE).is_file() else open_head(name)[0]
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

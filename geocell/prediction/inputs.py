@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
@@ -166,6 +167,22 @@ def asked_inputs(inputs: Sequence[str | Path], columns: ColumnNames = ColumnName
             yield Asked(text, [View(text, text)])
 
 
+def require_some(inputs: Sequence[str | Path]) -> None:
+    """Refuse inputs of which none is there, before a head or an encoder is loaded.
+
+    Raises:
+        ValueError: for no input.
+        FileNotFoundError: when every input is a path of this machine, and none exists.
+    """
+    texts = [os.fspath(text) for text in inputs]
+    if not texts:
+        raise ValueError("expected images, folders or tables, got none: name at least one.")
+    if not any("://" in text or has_magic(text) or "{" in text or Path(text).exists() for text in texts):
+        raise FileNotFoundError(
+            f"expected images, folders or tables, got {texts[0]}, which is not there: check the path."
+        )
+
+
 def is_table(text: str) -> bool:
     """Return whether an input is a folder, a table, shards or a pattern of them, and not one image."""
     if is_http(text):
@@ -175,7 +192,12 @@ def is_table(text: str) -> bool:
         return suffix not in IMAGE_SUFFIXES
     if Path(text).is_file():
         return is_delimited(text) or suffix in _TABLES
-    return Path(text).is_dir() or is_delimited(text) or suffix in _TABLES
+    return (
+        Path(text).is_dir()
+        or is_delimited(text)
+        or suffix in _TABLES
+        or (has_magic(text) and suffix not in IMAGE_SUFFIXES)
+    )
 
 
 def _asked_rows(frame: pd.DataFrame, images: ImageSource, source: str, columns: ColumnNames) -> Iterator[Asked]:
