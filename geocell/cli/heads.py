@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, open_head_or_ensemble, split_name, usage_errors
+from geocell.cli.output import (
+    Decode,
+    cache_locations,
+    emit,
+    note,
+    open_head,
+    open_head_or_ensemble,
+    split_name,
+    usage_errors,
+)
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log
 from geocell.views import ColumnNames
@@ -49,16 +57,18 @@ def fit_head(
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
+    from geocell.compute.ranks import process_rank
     from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.partitioners.base import Partition
     from geocell.splits.splits import Splits
     from geocell.training.fit import fit_head as fit
 
     overwrite = overwrite or resume  # an interrupt leaves the best head so far
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
+    first = process_rank() == 0  # of the processes that fit together
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     in_memory = config.stream == 0
@@ -140,8 +150,9 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     """
     from geocell.files import require_new
     from geocell.heads.ensemble import average_heads
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     head = average_heads([open_head(name)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
@@ -155,8 +166,9 @@ def score(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     device: str = "auto",
+    allow_training: bool = False,
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -169,27 +181,32 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         device: where the head computes: auto, cpu, cuda or mps.
+        allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
-    from geocell.decoders.base import require_decoder
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
     from geocell.heads.folder import read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
-        require_decoder(decode)
+        decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
     loaded, place = open_head(head)
+    loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations = cache_locations(cache, splits, name)
-    scores = score_locations(loaded, locations, decode=decode, split=name, device=device)
+    with usage_errors():
+        require_unseen([loaded], locations, allow_training)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None and scores.split == "test":
@@ -207,7 +224,7 @@ def predict(
     one_location: bool = False,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     top_k: int = 5,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     out: Path | None = None,
     hide_truth: bool = False,
     encoder: str | None = None,
@@ -227,7 +244,7 @@ def predict(
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
         top_k: how many cells to name.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
             copies of the first images in it.
         hide_truth: read no true positions, so that no file or page shows them.
@@ -237,27 +254,29 @@ def predict(
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
-    from geocell.prediction.predictions import require_answer
+    from geocell.prediction.predictions import require_top_k
     from geocell.reports.text import predictions_text
 
     with usage_errors():
-        require_answer(top_k, decode)
+        decoder = as_decoder(decode)
+        require_top_k(top_k)
         choose_device(device)
         require_some(images)
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
     loaded = open_head_or_ensemble(head)
-    require_answer(top_k, decode, loaded)
+    loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
     answers = locator.locate_inputs(
-        images, columns, one_location=one_location, top_k=top_k, decode=decode, truth=not hide_truth
+        images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
     )
     if out is not None:
         note(f"wrote {answers.save(out)}")

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
+from geocell.decoders.table import decoder_usage
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -19,13 +22,17 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.ensemble import Ensemble
     from geocell.heads.head import Head
-    from geocell.heads.remote import HeadPlace
-    from geocell.images.downloads import Downloads
+    from geocell.heads.source import HeadSource
+    from geocell.images.downloads import DownloadConfig
     from geocell.views import ViewTable
 
 
 COUNTRY = "country"
 """The column that says which country a location is in."""
+
+
+Decode = Annotated[str, Parameter(help=f"How a posterior becomes a point: {decoder_usage()}; or module:attribute.")]
+"""The flag `--decode`, whose help is made from the decoders."""
 
 
 class UsageError(ValueError):
@@ -56,7 +63,7 @@ def read_table(
     columns: ColumnNames,
     *,
     root: Path | None = None,
-    downloads: Downloads | None = None,
+    downloads: DownloadConfig | None = None,
     images_optional: bool = False,
 ) -> ViewTable:
     """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""
@@ -127,15 +134,16 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
-def open_head(name: str) -> tuple[Head, HeadPlace]:
-    """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
+def open_head(name: str) -> tuple[Head, HeadSource]:
+    """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
+    from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
-    from geocell.heads.remote import find_head
+    from geocell.heads.source import find_head
 
-    place = find_head(name)
-    if place.remark:
-        note(place.remark)
-    return load_head(place.folder), place
+    source = find_head(name)
+    for remark in filter(None, (source.remark, why_not_hashed(source.folder))):
+        note(remark)
+    return load_head(source), source
 
 
 def open_head_or_ensemble(name: str) -> Head | Ensemble:

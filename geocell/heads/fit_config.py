@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from geocell.decoders.base import OFFSET, require_decoder
+from geocell.decoders.table import parse_decoder
 from geocell.files import read_recipe_tables
 
 Fusion = Literal["feature", "logit", "attention"]
@@ -101,9 +101,7 @@ class FitConfig:
             raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
                 f"smoothing_normalized must be true or false, got {self.smoothing_normalized!r}."
             )
-        require_decoder(self.decode)
-        if self.decode == OFFSET and not self.offsets:
-            raise ValueError("decode offset needs offsets above 0, got 0: give the offsets a weight, 1 say.")
+        parse_decoder(self.decode).require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.files import write_text
+from geocell.files import printable, write_text
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
 from geocell.plots.paths import Box
 from geocell.plots.style import COLOURS, count_range
@@ -104,7 +104,7 @@ def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
     return sorted(found, key=lambda row: -row[3])
 
 
-def fill_template(  # noqa: PLR0913 - keywords
+def fill_template(
     out: Path,
     template: str,
     title: str,
@@ -156,15 +156,6 @@ def _json(value: object) -> str:
 def _in_script(value: object) -> str:
     """Return JSON that no HTML parser takes for the end of a script, or for the start of a comment in it."""
     return _json(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")
-
-
-def printable(text: str) -> str:
-    """Return text without characters that a page cannot show or that turn the direction of others.
-
-    Control characters, lone surrogates (a file name that is not UTF-8 has them) and the marks that embed or override a
-    direction become �.
-    """
-    return re.sub("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def rings(shape: BaseGeometry) -> list[list[int]]:

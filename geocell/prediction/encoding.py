@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.encoding.decode_pool import THREADS, DecodePool
+from geocell.encoding.decode_pool import THREADS, Batch, DecodePool
 from geocell.encoding.engine import IMAGE_TIMEOUT
-from geocell.encoding.shard_encoder import Shard, ShardEncoder
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
-from geocell.prediction.inputs import Asked
+from geocell.prediction.inputs import Asked, View
 from geocell.views.exif import read_exif_position
 
 if TYPE_CHECKING:
@@ -108,37 +107,41 @@ def encode_asked(
         exif: whether positions in EXIF data are read, as the truth.
     """
     waiting: deque[Asked] = deque()
-    loader = Loader.of(_ViewSource(), encoder.preprocess)
-    loader = _ViewLoader(loader.source, loader.transform, loader.shape, loader.dtype)
+    done: deque[NDArray[np.float32] | None] = deque()  # of each view that is encoded; None without features
+    probe = Loader.from_probe(_ViewSource(), encoder.preprocess)
+    loader = _ViewLoader(probe.source, probe.transform, probe.shape, probe.dtype)
     with (
         pillow_silenced(),
         DecodePool(loader, workers=0, batch_size=BATCH_SIZE, image_timeout=IMAGE_TIMEOUT) as pool,
     ):
-        shards = _shards(asked, waiting, thumbnails, exif)
-        for shard in ShardEncoder(encoder, pool, BATCH_SIZE).encode(shards):
-            row = 0
-            while row < len(shard.features):
+        for batch, pixels in pool.batches(_batches(asked, waiting, thumbnails, exif)):
+            features = iter(encoder(pixels)) if len(pixels) else iter(())
+            for row, view in enumerate(cast("Sequence[View]", batch.references)):
+                view.problem = batch.problems.get(row, "")
+                done.append(None if view.problem else next(features))
+            while waiting and len(done) >= len(waiting[0].views):
                 place = waiting.popleft()
-                rows = range(row, row + len(place.views))
-                for view, i in zip(place.views, rows, strict=True):
-                    view.problem = shard.problems.get(i, "")
-                yield place, shard.features[[i for i in rows if i not in shard.problems]]
-                row = rows.stop
+                rows = [row for row in (done.popleft() for _ in place.views) if row is not None]
+                yield place, np.stack(rows) if rows else np.empty((0, encoder.info.dim), np.float32)
 
 
-def _shards(asked: Iterable[Asked], waiting: deque[Asked], thumbnails: int, exif: bool) -> Iterator[Shard]:
-    """Yield the views of whole locations, about a batch at a time, and note which locations they are."""
-    views: list[Any] = []
-    index = 0
+def _batches(asked: Iterable[Asked], waiting: deque[Asked], thumbnails: int, exif: bool) -> Iterator[Batch]:
+    """Yield the views of locations in batches, and note which locations they are."""
+    views: list[View] = []
     for place in asked:
         waiting.append(place)
         for number, view in enumerate(place.views):
             view.wants_thumbnail = thumbnails > 0 and number < THUMBNAILS_PER_LOCATION
             thumbnails -= view.wants_thumbnail
             view.exif = exif
-        views += place.views
-        if len(views) >= BATCH_SIZE:
-            yield Shard(index, views, [view.problem for view in views])
-            views, index = [], index + 1
+            views.append(view)
+            if len(views) == BATCH_SIZE:
+                yield _batch(views)
+                views = []
     if views:
-        yield Shard(index, views, [view.problem for view in views])
+        yield _batch(views)
+
+
+def _batch(views: list[View]) -> Batch:
+    problems = {row: view.problem for row, view in enumerate(views) if view.problem}
+    return Batch(0, 0, cast("Sequence[str]", views), problems)

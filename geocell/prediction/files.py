@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.files import write_text
+from geocell.files import csv_text, write_text
 from geocell.prediction.records import Prediction
 
 if TYPE_CHECKING:
@@ -46,11 +44,7 @@ def to_csv(predictions: Sequence[Prediction]) -> str:
     """Return one line per location, and three columns, as `cell_1`, `place_1` and `probability_1`, for each cell."""
     k = max((len(item.cells) for item in predictions), default=0)
     names = [*_COLUMNS, *(f"{what}_{i}" for i in range(1, k + 1) for what in ("cell", "place", "probability"))]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(_row, predictions))
-    return text.getvalue()
+    return csv_text(map(_row, predictions), names)
 
 
 def _row(item: Prediction) -> dict[str, Any]:

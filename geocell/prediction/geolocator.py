@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.base import PreparedDecoder
+from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
 from geocell.heads.ensemble import Ensemble, load_ensemble
@@ -18,7 +20,7 @@ from geocell.heads.head import Head, load_head
 from geocell.heads.protocol import HeadLike
 from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
-from geocell.prediction.predictions import Names, Predictions, predict_locations, require_answer
+from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
 from geocell.prediction.records import Prediction, unanswered
 from geocell.views import ColumnNames
 
@@ -72,7 +74,7 @@ class Geolocator:
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: str = "centroid", on_error: OnError = "raise"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid", on_error: OnError = "raise"
     ) -> Prediction: ...
     @overload
     def locate(
@@ -81,7 +83,7 @@ class Geolocator:
         *,
         one_location: Literal[True],
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
         on_error: OnError = "raise",
     ) -> Prediction: ...
     @overload
@@ -90,7 +92,7 @@ class Geolocator:
         images: Iterable[ImageLike | Iterable[ImageLike]],
         *,
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
         on_error: OnError = "raise",
     ) -> Predictions: ...
     def locate(
@@ -99,7 +101,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
         on_error: OnError = "raise",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
@@ -112,7 +114,7 @@ class Geolocator:
                 any other iterable does for a list.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: name of the decoder.
+            decode: the decoder: a name such as `within:200`, or an object.
             on_error: `raise` at an image that cannot be read; or `row`, which leaves it out of its location and says
                 so in `problem`. A location without any readable image has no answer then.
 
@@ -123,10 +125,10 @@ class Geolocator:
             ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
                 this head.
         """
-        require_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, decode, self.head)
         one = one_location or is_image(images)
         asked = asked_images([images] if one else items_of(images))
-        answers = self._answer(asked, top_k, decode, on_error)
+        answers = self._answer(asked, top_k, prepared, on_error)
         return answers[0] if one else answers
 
     def locate_inputs(
@@ -136,7 +138,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
         on_error: OnError = "row",
         truth: bool = True,
     ) -> Predictions:
@@ -151,7 +153,7 @@ class Geolocator:
             columns: columns of tables that are not spelled as usual.
             one_location: all images are views of one location.
             top_k: K, how many cells to name.
-            decode: name of the decoder.
+            decode: the decoder: a name such as `within:200`, or an object.
             on_error: see `locate`.
             truth: whether true positions are read.
 
@@ -159,15 +161,15 @@ class Geolocator:
             FileNotFoundError: for a table, shards or a folder that are not there.
             ValueError: for no image, a table that cannot be read, and what `locate` refuses.
         """
-        require_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, decode, self.head)
         asked: Iterable[Asked] = asked_inputs(inputs, columns)
         if one_location:
             views = [view for one in asked for view in one.views]
             asked = [Asked(", ".join(view.name for view in views), views)] if views else []
-        return self._answer(asked, top_k, decode, on_error, truth)
+        return self._answer(asked, top_k, prepared, on_error, truth)
 
     def _answer(
-        self, asked: Iterable[Asked], top_k: int, decode: str, on_error: OnError, truth: bool = False
+        self, asked: Iterable[Asked], top_k: int, decode: PreparedDecoder, on_error: OnError, truth: bool = False
     ) -> Predictions:
         """Encode and answer locations, some hundreds at a time."""
         if on_error not in ("raise", "row"):
@@ -187,7 +189,7 @@ class Geolocator:
         return Predictions(tuple(items), self.head.partition)
 
     def _answer_part(
-        self, part: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: str, truth: bool
+        self, part: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: PreparedDecoder, truth: bool
     ) -> list[Prediction]:
         readable = [(asked, features) for asked, features in part if len(features)]
         answers = iter(self._predict(readable, top_k, decode) if readable else ())
@@ -196,13 +198,15 @@ class Geolocator:
             known = asked.truth if truth else None
             problem = problem_of(asked)
             if not len(features):
-                items.append(unanswered(asked.location, decode, problem, known))
+                items.append(unanswered(asked.location, decode.decoder.spec, problem, known))
                 continue
             thumbnails = tuple(view.thumbnail for view in asked.views if view.thumbnail)
             items.append(replace(next(answers), problem=problem, truth=known, thumbnails=thumbnails))
         return items
 
-    def _predict(self, readable: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: str) -> Predictions:
+    def _predict(
+        self, readable: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: PreparedDecoder
+    ) -> Predictions:
         features = np.concatenate([rows for _, rows in readable]).astype(np.float16)
         offsets = np.cumsum([0, *(len(rows) for _, rows in readable)]).astype(np.int64)
         ids = np.array([asked.location for asked, _ in readable], dtype=object)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.images.downloads import Downloads, is_http
-from geocell.images.sources import MEMBER, FileImages, ImageSource, TarImages
+from geocell.images.downloads import DownloadConfig
+from geocell.images.references import MEMBER, is_http, is_url
+from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views import ColumnNames, read_rows
 from geocell.views.columns import find_columns
 from geocell.views.delimited import is_delimited
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = Union[str, Path, "Image.Image", NDArray[Any]]
 """One image: a path, an http(s) URL, a Pillow image, or an array (H, W, 3) or (H, W) of bytes."""
 
-_FILES = FileImages(".", Downloads())
+_FILES = FileImages(".", DownloadConfig())
 _TABLES = frozenset({".jsonl", ".parquet", ".tar"})
 
 
@@ -177,7 +178,7 @@ def require_some(inputs: Sequence[str | Path]) -> None:
     texts = [os.fspath(text) for text in inputs]
     if not texts:
         raise ValueError("expected images, folders or tables, got none: name at least one.")
-    if not any("://" in text or has_magic(text) or "{" in text or Path(text).exists() for text in texts):
+    if not any(is_url(text) or has_magic(text) or "{" in text or Path(text).exists() for text in texts):
         raise FileNotFoundError(
             f"expected images, folders or tables, got {texts[0]}, which is not there: check the path."
         )
@@ -188,7 +189,7 @@ def is_table(text: str) -> bool:
     if is_http(text):
         return False
     suffix = Path(text).suffix.lower()
-    if "://" in text:
+    if is_url(text):
         return suffix not in IMAGE_SUFFIXES
     if Path(text).is_file():
         return is_delimited(text) or suffix in _TABLES

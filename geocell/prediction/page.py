@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.files import printable
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import OUTLINES, fill_template, ground, printable, rings, steps
+from geocell.plots.web import OUTLINES, fill_template, ground, rings, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _area(point: tuple[float, float], km: float) -> dict[str, Any] | None:
 
 
 def _box_around(point: tuple[float, float], km: float) -> list[float]:
-    """Return south, west, north, east of the circle around a point as far as the map shows it; east may be above 180."""
+    """Return the box of the circle around a point, as far as the map shows it; east may be above 180."""
     reach = np.degrees(km / EARTH_RADIUS_KM)
     lat, lon = point
     south, north = max(-_MERCATOR, lat - reach), min(_MERCATOR, lat + reach)

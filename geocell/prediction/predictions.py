@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.base import require_decoder
+from geocell.decoders.base import PreparedDecoder
+from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import OUTSIDE, Partition
@@ -72,15 +73,24 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self.items, self.partition, Path(path))
 
 
-def require_answer(top_k: int, decode: str, head: HeadLike | None = None) -> None:
-    """Refuse an answer that cannot be given, before anything slow happens.
+def require_top_k(top_k: int) -> None:
+    """Refuse a number of cells that cannot be named.
+
+    Raises:
+        ValueError: when it is no whole number of at least 1.
+    """
+    if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
+        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
+
+
+def prepare_answer(top_k: int, decode: AnyDecoder, head: HeadLike) -> PreparedDecoder:
+    """Return the decoder prepared for a head, before anything slow happens.
 
     Raises:
         ValueError: for an unknown decoder, one that is not for this head, or a bad `top_k`.
     """
-    if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
-        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
-    require_decoder(decode, head is None or head.has_offsets)
+    require_top_k(top_k)
+    return head.prepare(decode)
 
 
 def predict_locations(
@@ -88,7 +98,7 @@ def predict_locations(
     locations: Locations,
     *,
     top_k: int = 5,
-    decode: str = "centroid",
+    decode: AnyDecoder = "centroid",
     device: str = "auto",
     names: Names | None = None,
 ) -> Predictions:
@@ -99,17 +109,17 @@ def predict_locations(
         locations: P locations with features of the head's encoder; coordinates that are finite become the truth of
             their predictions.
         top_k: K, how many cells to name.
-        decode: name of the decoder.
+        decode: the decoder: a name such as `within:200`, or an object.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
         names: what names the answers and their cells; without it they have coordinates alone.
 
     Raises:
         ValueError: for another encoder, a bad `top_k`, or a decoder that is unknown or not for this head.
     """
-    require_answer(top_k, decode, head)
+    prepared = prepare_answer(top_k, decode, head)
     cells = _Cells(head.partition, names)
     items: list[Prediction] = []
-    for rows, posterior, points in head.answer_chunks(locations, decode, device):
+    for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(head.partition, points)
         cells.name_all(np.unique(order[:, :top_k]))
@@ -122,7 +132,7 @@ def predict_locations(
                     location=str(locations.ids[rows.start + i]),
                     lat=lat,
                     lon=lon,
-                    decoder=decode,
+                    decoder=prepared.decoder.spec,
                     radius_50_km=half,
                     radius_90_km=most,
                     doubt=_doubt(half, bool(outside[i])),

@@ -13,10 +13,11 @@ from typing import Any
 
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
-from geocell.heads.card_text import CardText, require_unchanged, take_apart
+from geocell.heads.card_text import CardText, parse_card, require_unchanged
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import (
     HEAD_FILES,
+    HEAD_MARKS,
     PICTURE_FILE,
     SCORES_FILE,
     card_of,
@@ -24,7 +25,7 @@ from geocell.heads.folder import (
     require_scores_of,
 )
 from geocell.heads.head import Head, load_head
-from geocell.heads.remote import HeadPlace, fetch_head
+from geocell.heads.source import HeadSource, fetch_head
 from geocell.hub.client import CARD_FILE, commit, open_repository
 from geocell.hub.names import HubName
 from geocell.metrics.scores import Scores
@@ -101,7 +102,7 @@ def push_head(
         remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
         there = _card_there(name, "" if remote is None else remote.card, overwrite)
         earlier = settings_of(there.metadata)
-        settings = settings.over(earlier).over(settings_of(local.metadata))
+        settings = settings.with_defaults(earlier).with_defaults(settings_of(local.metadata))
         facts: dict[str, Any] = {
             "address": str(name) if name.revision != "main" else name.repo,
             "picture": PICTURE_FILE if PICTURE_FILE in add else "",
@@ -123,7 +124,7 @@ def push_head(
         return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
 
 
-def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadPlace:
+def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
     """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
 
     A folder here of the repository's name is not looked at.
@@ -145,12 +146,12 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
     """
     name = HubName.parse(repo)
     if out is not None:
-        require_new(Path(out), overwrite)
+        require_new(Path(out), overwrite, HEAD_MARKS, HEAD_FILES)
     place = fetch_head(name)
     load_head(place.folder)
     if out is None:
         return place
-    with new_folder(Path(out), overwrite=overwrite) as folder:
+    with new_folder(Path(out), overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
         for file in sorted(place.folder.iterdir()):
             if _belongs(file.name):
                 shutil.copyfile(file, folder / file.name)
@@ -184,7 +185,7 @@ def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
     """Return the card on the Hub; what is damaged, or would be lost, is refused unless it is to be overwritten."""
     where = f"the card of {name}"
     try:
-        found = take_apart(card, where)
+        found = parse_card(card, where)
         if not overwrite:
             require_unchanged(found, where)
     except ValueError as error:

@@ -153,7 +153,9 @@ class _Run:
         from geocell.encoders import LITE0, load_encoder
         from geocell.encoding import encode
         from geocell.quickstart.world import make_world
-        from geocell.splits.splits import NAMES, make_splits, nearest_km
+        from geocell.splits.draw import make_splits
+        from geocell.splits.leaks import nearest_km
+        from geocell.splits.splits import NAMES
 
         images = self.out / "world"
         self._stage("drawing images")
@@ -216,7 +218,7 @@ class _Run:
         return tuple(rows), heads
 
     def _draw(self, rows: tuple[dict[str, Any], ...], heads: Mapping[str, Head], test: Locations) -> Path:
-        from geocell.decoders.base import decode
+        from geocell.decoders.table import decode
         from geocell.plots import MapPanel, draw_maps
 
         panels = []
@@ -242,7 +244,7 @@ class _Run:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
         from dataclasses import replace
 
-        from geocell.decoders.base import decode
+        from geocell.decoders.table import decode
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
 

@@ -9,7 +9,18 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from geocell.geo.geodesy import distance_km
-from geocell.reports.tables import ABSENT, Column, Row, Table, aligned, chosen_columns, number, numbers, percent, words
+from geocell.reports.tables import (
+    ABSENT,
+    Column,
+    Row,
+    Table,
+    chosen_columns,
+    number,
+    numbers,
+    percent,
+    text_table,
+    words,
+)
 
 
 def _within(km: str) -> Column:
@@ -283,7 +294,8 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
     if not isinstance(cells, Sequence) or not cells:
         return []
     placed = any(cell.get("place") for cell in cells)
-    table = [["", "probability", "cell", *["place"] * placed, "centroid lat", "lon", *["km to truth"] * bool(origin)]]
+    header = ["", "probability", "cell", *["place"] * placed, "centroid lat", "lon", *["km to truth"] * bool(origin)]
+    table = []
     for rank, cell in enumerate(cells, start=1):
         lat, lon = _place(cell, "a cell")
         probability = number(cell, "probability")
@@ -296,5 +308,5 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
             f"{lon:.4f}",
         ]
         table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  " + aligned(line, widths, [2 <= i < 3 + placed for i in range(len(line))]) for line in table]
+    lines = text_table(header, table, [2 <= i < 3 + placed for i in range(len(header))], rule=False).splitlines()
+    return [f"  {line}" for line in lines]

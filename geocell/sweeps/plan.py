@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geocell.decoders.base import require_decoder
+from geocell.decoders.table import as_decoder
 from geocell.files import read_recipe_tables
 from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
 
@@ -48,7 +48,7 @@ class SweepConfig:
             raise ValueError(f"seeds must be different from each other, got {list(self.seeds)}.")
         if min(self.seeds, default=0) < 0:
             raise ValueError(f"seeds must be at least 0, got {list(self.seeds)}.")
-        require_decoder(self.decode)
+        as_decoder(self.decode)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
 from geocell.heads.offsets import true_offsets
+from geocell.heads.trained_on import joined_keys, location_keys, locations_sha256
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.partitioners.centroids import radius_of
 from geocell.partitioners.class_weights import class_weights
@@ -122,11 +123,14 @@ def fit_head(
         "best_epoch": progress.best_epoch,
         "val": progress.best_scores(),
         "seed": config.seed,
+        "train_sha256": locations_sha256(train),
+        "val_sha256": None if val is None else locations_sha256(val),
         "init": None if init is None else {"fit": init.config.to_dict(), "training": dict(init.training)},
         "interrupted": interrupted,
         **own_weights,
     }
-    return Head(module, partition, train.encoder, config, training, tuple(progress.history))
+    seen = joined_keys([location_keys(train), None if init is None else init.trained_on])
+    return Head(module, partition, train.encoder, config, training, tuple(progress.history), seen)
 
 
 def _require_fitting_parts(train: Locations, val: Locations | None, partition: Partition, init: Head | None) -> None:

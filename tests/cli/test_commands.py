@@ -161,11 +161,13 @@ def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsy
     bad = tmp_path / "broken.jpg"
     bad.write_bytes(b"no image")
     both = answer(capsys, f"{command} {road}/img/000_0.jpg {bad} {tmp_path}/gone.jpg --out {tmp_path}/a.html")
-    assert [row["problem"] for row in both["predictions"]] == ["", "cannot identify image file", "no such file"]
+    first, second, third = (row["problem"] for row in both["predictions"])
+    assert (first, third) == ("", "no such file")
+    assert second.startswith("cannot identify image file")
     assert "cannot identify image file" in (tmp_path / "a.html").read_text()
     assert main(f"{command} {bad}".split()) == 1
     captured = capsys.readouterr()
-    assert captured.out == f"{bad}: no answer: cannot identify image file\n"
+    assert captured.out.startswith(f"{bad}: no answer: cannot identify image file")
     assert "at least one location must be answered, got none of 1" in captured.err
     fails(capsys, f"{command} {tmp_path}/none.jpg {tmp_path}/no.csv", 1, "none.jpg, which is not there")
 
@@ -525,6 +527,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "label smoothing" in out.replace("\n", " ") or "--label-smoothing" in out
 
 
+@pytest.mark.slow
 def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "geocell", *f"encode {road}/photos.csv --device cpu --out {tmp_path}/c".split()]
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_DISABLE_PROGRESS_BARS"}

@@ -7,7 +7,7 @@ import pytest
 
 from geocell.partitioners import H3Partitioner
 from geocell.plots import draw_cells
-from geocell.plots.web import ground, printable, steps
+from geocell.plots.web import ground, steps
 from tests.browser import needs_browser, open_page
 
 PLACES = np.random.default_rng(0).uniform([37, -8], [43, 0], (300, 2))
@@ -20,12 +20,6 @@ def test_no_value_is_a_place_to_fill_in(tmp_path: Path) -> None:
     assert text.count('"use strict"') == 1
 
 
-def test_text_that_a_page_cannot_show_is_replaced() -> None:
-    assert printable("a\x00b\x1b[1mc\x85\u202ed\u2066e\udce9") == "a�b�[1mc��d�e�"
-    for text in ("Zürich, Schweiz", "東京", "مراكش", "a b", "<b>&"):
-        assert printable(text) == text
-
-
 def test_steps_come_back() -> None:
     xy = np.array([[10.0, 50.0], [10.0001, 49.9999], [-3.5, 0.25]])
     assert np.cumsum(np.reshape(steps(xy), (-1, 2)), axis=0) / 1e4 == pytest.approx(xy)
@@ -36,7 +30,7 @@ def test_outlines_of_countries_fit_a_budget() -> None:
     near = ground((46.0, 6.0, 47.0, 8.0))
     sizes = [sum(len(str(ring)) for country in made["countries"] for ring in country) for made in (everything, near)]
     assert sizes[0] < 600_000
-    assert near["names_of_countries"][0][0] == "Russia"  # the largest on the map
+    assert [row[0] for row in near["names_of_countries"][:2]] == ["Antarctica", "Russia"]  # the largest on the map
     swiss = next(row for row in near["names_of_countries"] if row[0] == "Switzerland")
     assert 46 < swiss[1] < 47.6
 

@@ -1,0 +1,211 @@
+"""Reading JSON and TOML of known form within bounds, and the JSON that is written."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from geocell.files.text import printable
+
+FORMAT = 1
+"""The major format number of everything this version writes."""
+
+MAX_JSON_BYTES = 256 << 20
+"""Size of the largest JSON file that is read unless a caller says otherwise: four million cells, about."""
+
+_MAX_TOML_BYTES = 256 << 10
+_MAX_DEPTH = 64
+"""Nesting of objects and lists; the deepest format here, GeoJSON, has ten levels."""
+
+_AGAIN = "copy it again from its origin, or make it again."
+_JSON_NAMES: dict[type, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    dict: "an object",
+    list: "a list",
+    type(None): "null",
+}
+
+
+class DamagedFileError(ValueError):
+    """A file is not what it should be. The message names it and is whole."""
+
+
+def canonical_json(value: object) -> str:
+    """Return JSON text that depends on the value alone: sorted by nothing but insertion, exact floats, no NaN."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def json_text(value: object) -> str:
+    """Return the indented JSON that files of this package hold."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def missing(path: Path, what: str) -> FileNotFoundError:
+    """Return the error of a file that is not there, which `what` needs ("a partition")."""
+    return FileNotFoundError(
+        f"{what} needs the file {path.name}, and there is none in {path.absolute().parent}: check the folder, or copy "
+        "the file again from its origin."
+    )
+
+
+def read_json(path: Path, what: str, *, versioned: bool = True, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Read a JSON object of bounded size and depth, and check its format number.
+
+    Args:
+        path: the file.
+        what: what it is, for error messages ("a partition").
+        versioned: whether the object carries `"format"`.
+        max_bytes: a larger file is refused before it is read.
+
+    Raises:
+        FileNotFoundError: when the file is missing.
+        DamagedFileError: when it is not a JSON object, too large, too deep, or of another major format.
+    """
+    if not path.is_file():
+        raise missing(path, what)
+    try:
+        value = json.loads(_bounded_text(path, max_bytes))
+        _require_shallow(value, path)
+    except DamagedFileError:
+        raise
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except ValueError as error:
+        raise DamagedFileError(f"{path} must be JSON, got a syntax error ({error}): {_AGAIN}") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
+    if versioned and value.get("format") != FORMAT:
+        raise DamagedFileError(
+            f"{path} is {what} of format {value.get('format')!r}, and this geocell reads format {FORMAT}: "
+            "use the geocell version that wrote it, or write it again."
+        )
+    return value
+
+
+def _bounded_text(path: Path, max_bytes: int) -> str:
+    """Return the text of a UTF-8 file that is no larger than allowed."""
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)  # rather than ask for the size first: the file may grow
+    if len(content) > max_bytes:
+        raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: {_AGAIN}")
+    return content.decode("utf-8")
+
+
+def _require_shallow(value: object, path: Path) -> None:
+    """Refuse a value nested so deep that Python's own recursion would fail on it somewhere later."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep(path)
+
+
+def _too_deep(path: Path) -> DamagedFileError:
+    return DamagedFileError(f"{path} must be nested at most {_MAX_DEPTH} deep, and is deeper: {_AGAIN}")
+
+
+def require_types(value: object, types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+    """Refuse a JSON object that lacks a key, or has a value of another type.
+
+    Args:
+        value: the object.
+        types: key -> what its value must be: str, int, float (any finite number), dict or list, or several of them;
+            further keys are not looked at.
+        where: its place, for error messages.
+
+    Raises:
+        ValueError: when it does.
+    """
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{where} must be a JSON object, got {_short(value)}: {_AGAIN}")
+    for key, expected in types.items():
+        choices = expected if isinstance(expected, tuple) else (expected,)
+        if key not in value:
+            raise DamagedFileError(f"{where} must have {key!r}, {_names(choices)}, and lacks it: {_AGAIN}")
+        if not any(_is_a(value[key], choice) for choice in choices):
+            raise DamagedFileError(
+                f"{where} must have {_names(choices)} as {key!r}, got {_short(value[key])}: {_AGAIN}"
+            )
+
+
+@contextmanager
+def reading(where: object, what: str) -> Iterator[None]:
+    """Turn every exception that the content of a file causes into one that names the file.
+
+    Args:
+        where: the file.
+        what: what it must be ("a partition").
+
+    Raises:
+        DamagedFileError: when the block fails at its content. What already names a file (DamagedFileError, OSError)
+            passes as it is, and so does a missing library.
+    """
+    try:
+        yield
+    except (DamagedFileError, ImportError, OSError):
+        raise
+    except Exception as error:  # libraries have exceptions of their own, and hostile files bring out all of them
+        reason = printable(f"{type(error).__name__}: {error}")
+        raise DamagedFileError(
+            f"{where} must be {what}, got something else or a damaged file ({reason}): {_AGAIN}"
+        ) from error
+
+
+def _is_a(value: object, choice: type) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) and math.isfinite(value) if choice is float else isinstance(value, choice)
+
+
+def _names(choices: Sequence[type]) -> str:
+    return " or ".join(_JSON_NAMES[choice] for choice in choices)
+
+
+def _short(value: object) -> str:
+    """Return a JSON value as an error message shows it."""
+    if isinstance(value, list | dict):
+        return f"{type(value).__name__} of {len(value)}"
+    text = printable(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def read_recipe_tables(path: Path, tables: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read a recipe: a TOML file of known tables that states only what differs from the defaults.
+
+    Args:
+        path: the file.
+        tables: the tables it may have.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is not TOML, or has another table.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"a recipe must be a TOML file, and there is none at {path}.")
+    try:
+        recipe = tomllib.loads(_bounded_text(path, _MAX_TOML_BYTES))
+        _require_shallow(recipe, path)
+    except DamagedFileError:
+        raise
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} must be TOML, got a syntax error: {error}.") from error
+    unknown = [key for key, value in recipe.items() if key not in tables or not isinstance(value, dict)]
+    if unknown:
+        raise ValueError(f"{path} must have tables among {', '.join(tables)}, got {printable(', '.join(unknown))}.")
+    return recipe
