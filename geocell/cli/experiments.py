@@ -20,6 +20,7 @@ def compare(
     split: str | None = None,
     decode: Decode = "centroid",
     allow_training: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
@@ -32,6 +33,7 @@ def compare(
         split: which split of it; test when left out.
         decode: the decoder.
         allow_training: compare even if some of the locations are training locations of a head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.decoders.table import as_decoder
@@ -42,10 +44,12 @@ def compare(
     with usage_errors():
         decoder = as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a)[0], open_head(head_b)[0]
+    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
     for loaded in (a, b):
         loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)
+    for loaded in (a, b):
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     comparison = compare_heads(a, b, locations, decoder, name)
@@ -97,6 +101,8 @@ def sweep(
         choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
+    for remark in result.remarks:
+        note(remark)
     if result.finished:
         try:
             result.draw()

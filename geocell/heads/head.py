@@ -28,6 +28,7 @@ from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import Keys
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
+from geocell.partitioners.kinds import Kind
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -156,11 +157,12 @@ class Head:
         write_scores(self.parts, Path(path), scores)
 
 
-def load_head(path: str | Path | HeadSource) -> Head:
+def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Head:
     """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
 
     Args:
         path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
+        partitioner: class or `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when there is no such head, or a file is missing.
@@ -171,7 +173,7 @@ def load_head(path: str | Path | HeadSource) -> Head:
     source = path if isinstance(path, HeadSource) else find_head(path)
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
-    parts = read_head(source.folder)
+    parts = read_head(source.folder, partitioner)
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
     return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)

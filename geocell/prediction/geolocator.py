@@ -55,13 +55,21 @@ class Geolocator:
         return f"<Geolocator of {self.head!r}>"
 
     @classmethod
-    def load(cls, name: str | Path, *, encoder: str | None = None, device: str = "auto") -> Geolocator:
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        encoder: str | None = None,
+        device: str = "auto",
+        partitioner: str | None = None,
+    ) -> Geolocator:
         """Load a head or an ensemble, and its encoder at the revision that the head records.
 
         Args:
             name: folder of the head or ensemble, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
+            partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
         Raises:
             FileNotFoundError: when head or encoder are not there.
@@ -69,7 +77,7 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head_or_ensemble(name)
+        head = load_head_or_ensemble(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device)
 
     @overload
@@ -215,9 +223,10 @@ class Geolocator:
         return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
 
 
-def load_head_or_ensemble(name: str | Path) -> Head | Ensemble:
+def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble:
     """Load an ensemble's folder, or a head by its folder or `user/repo@revision`; see `load_head`, `load_ensemble`."""
-    return load_ensemble(name) if (Path(name) / ENSEMBLE_FILE).is_file() else load_head(name)
+    load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
+    return load(name, partitioner)
 
 
 def _require_readable(asked: Asked) -> None:
