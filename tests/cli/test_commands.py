@@ -323,7 +323,7 @@ def test_a_class_that_a_split_lost_is_said(road: Path, tmp_path: Path, capsys: p
         )
         == 0
     )
-    assert "cells have no training location in this split" in capsys.readouterr().out
+    assert "without a training location in this split" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -451,6 +451,8 @@ def test_features_of_another_encoder_and_partitions_of_another_head(
     capsys.readouterr()
     for name in ("geocell_info.json", "partition.json"):
         (tmp_path / "head" / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "is of another head")
+    (tmp_path / "head" / "hashes.json").unlink()
     fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "partition")
 
 
@@ -507,7 +509,7 @@ def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path)
 def test_scores_of_other_splits_stay_out_of_the_card(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = f"score {road}/head --cache {road}/cache --splits {road}/splits.json"
     test = answer(capsys, base)
-    train = answer(capsys, f"{base} --split train")
+    train = answer(capsys, f"{base} --split train --allow-training")
     assert json.loads((road / "head" / "scores.json").read_text()) == test
     assert json.loads((road / "head" / "scores-train.json").read_text()) == train
 
@@ -565,7 +567,8 @@ def test_an_interrupted_fit_is_resumed(
         return validate(*args)
 
     monkeypatch.setattr(Validation, "score", interrupted)
-    assert answer(capsys, f"{base} --out {tmp_path}/h")["training"]["interrupted"] is True
+    assert main(f"{base} --out {tmp_path}/h".split()) == 130
+    capsys.readouterr()
     state = (tmp_path / "h.fit").read_bytes()
     shutil.rmtree(tmp_path / "h")  # as after a kill, which leaves the state alone
     fails(capsys, f"{base} --out {tmp_path}/h", 1, "h.fit", "--resume", "--overwrite")
