@@ -143,7 +143,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.size < 0 or member.offset <= behind or archive.offset <= member.offset:
             raise tarfile.ReadError(f"a member of {member.size} bytes at byte {member.offset}")
         behind = member.offset
-        archive.members.clear()  # a list of all members, which nobody asks for
+        archive.members.clear()  # type: ignore[attr-defined] # a list of all members, which nobody asks for
         yield member
 
 

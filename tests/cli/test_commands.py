@@ -366,7 +366,7 @@ def test_a_class_that_a_split_lost_is_said(road: Path, tmp_path: Path, capsys: p
         ("image,lat\na.jpg,1\n", "column for lon"),
         ("image,lat,lon\na.jpg,120,45\n", "look swapped"),
         ("image,lat,lon\na.jpg,91,200\n", "[91.0, 200.0] in row 0"),
-        ("image,lat,lon\na.jpg,,1\n", "must be finite"),
+        ("image,lat,lon\na.jpg,,1\n", r"a view with a position, got 1 without"),
         ("image,lat,lon\n", "at least one row"),
     ],
 )
@@ -564,10 +564,13 @@ def test_broken_files_are_one_sentence(road: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_cache_without_a_good_view_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "t.csv").write_text("image,lat,lon\nnone.jpg,1,2\n")
+    (tmp_path / "t.csv").write_text("image,lat,lon\nempty.jpg,1,2\n")
     make_clip(tmp_path / "clip")
     command = f"encode {tmp_path}/t.csv --encoder {tmp_path}/clip --device cpu --out {tmp_path}/c"
-    fails(capsys, command, 1, "at least one good view", "no such file", "--retry")
+    fails(capsys, command, 1, "none of the 1 image files", "--root")
+    assert not (tmp_path / "c").exists()
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    fails(capsys, command, 1, "at least one good view", "cannot identify image file", "--retry")
     fails(capsys, f"split {tmp_path}/c --out {tmp_path}/s.json", 1, "at least one location")
 
 
