@@ -162,8 +162,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, verbose, 2)
     try:
         command(*bound.args, **bound.kwargs)
-    except KeyboardInterrupt:
-        print("geocell: interrupted; what was finished is kept, run the same command again.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        print(f"geocell: {kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
