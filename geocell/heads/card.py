@@ -116,8 +116,8 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
-        "where": f"{scores['n_locations']:,} locations of {split}, decoder {code(scores['decoder'])}; intervals are over "
-        "locations.",
+        "where": f"{scores['n_locations']:,} locations of {split}, decoder {code(scores['decoder'])}; intervals are "
+        "over locations.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
         "n_locations": scores["n_locations"],

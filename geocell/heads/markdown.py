@@ -13,10 +13,10 @@ _COMMENT = "<!--"
 
 
 def text(value: object) -> str:
-    """Return a value for running text, a heading or a cell of a table.
+    r"""Return a value for running text, a heading or a cell of a table.
 
-    >>> text("<script>a|b</script>")
-    '&lt;script&gt;a\\\\|b&lt;/script&gt;'
+    >>> print(text("<b>a|b"))
+    &lt;b&gt;a\|b
     """
     escaped = _SPECIAL.sub(r"\\\1", html.escape(printable(str(value)), quote=False))
     for plain, entity in _LINKS.items():
