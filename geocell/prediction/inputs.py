@@ -161,7 +161,7 @@ def asked_inputs(inputs: Sequence[str | Path], columns: ColumnNames = ColumnName
         FileNotFoundError: for a pattern, or a URL of shards, that matches nothing.
         ValueError: for a table that cannot be read, or a folder without images.
     """
-    for text in map(os.fspath, inputs):
+    for text in (os.fspath(path) for path in inputs):
         if is_table(text):
             yield from _asked_rows(*read_rows(text, columns), columns)
         else:

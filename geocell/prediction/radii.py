@@ -40,8 +40,8 @@ def _half_distance_to_next_km(centroids: Floats) -> Floats:
     places, which = np.unique(unit_vectors(centroids), axis=0, return_inverse=True)
     if len(places) == 1:
         return np.full(len(centroids), _HALF_EARTH_KM)
-    _, nearest = cKDTree(places).query(places, k=2)
-    return np.asarray(unit_distance_km(places, places[nearest[:, 1]])[which.ravel()] / 2.0)
+    nearest = np.asarray(cKDTree(places).query(places, k=2)[1])[:, 1]
+    return np.asarray(unit_distance_km(places, places[nearest])[which.ravel()] / 2.0)
 
 
 def mass_radii_km(
