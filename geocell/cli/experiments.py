@@ -48,6 +48,8 @@ def compare(
     for loaded in (a, b):
         loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)
+    for loaded in (a, b):
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     comparison = compare_heads(a, b, locations, decoder, name)

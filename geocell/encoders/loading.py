@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from geocell.encoders.augmented import AveragedEncoder, averaged_pooling, check_augmentation, split_pooling
-from geocell.encoders.info import EncoderInfo
+from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
@@ -143,7 +143,7 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
     try:
         encoder = load_encoder(
             where,
-            None if local or fixed else info.revision,
+            None if local or fixed or info.revision == NOT_PINNED else info.revision,
             device,
             pooling=pooling if pooling in POOLINGS and not fixed else None,
             augment=augment if augment in {"flip", "crop5"} else "none",
