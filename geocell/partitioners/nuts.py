@@ -14,7 +14,7 @@ from geocell.partitioners.polygons import LayerPartitioner
 from geocell.partitioners.rule import Level, Rule, level_of
 from geocell.partitioners.validation import shown
 
-_SHOWN_ROWS = 10_000
+_SHOWN_ROWS = 10_000  # of which an error names the levels
 _LONGEST_CODE = 32  # every prefix of a code is a level
 
 
@@ -71,9 +71,7 @@ class NUTSPartitioner(LayerPartitioner):
         """
         del latlon  # the regions do not depend on the locations
         table = self._read_table(["NUTS_ID", "LEVL_CODE"])
-        levels = sorted(
-            {f"{level:.20}" if isinstance(level, str) else f"{level:g}" for level in table["LEVL_CODE"].dropna()}
-        )
+        levels = sorted({shown(level) for level in table["LEVL_CODE"].dropna().tolist()[:_SHOWN_ROWS]})
         table = table[table["LEVL_CODE"] == self.level]
         if table.empty:
             raise self._error(
