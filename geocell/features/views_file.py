@@ -29,7 +29,7 @@ def views_bytes(frame: pd.DataFrame) -> io.BytesIO:
         return _parquet(frame)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         mixed = [name for name in frame.columns if frame[name].dtype == object]
-        texts = {name: [None if value is None else str(value) for value in frame[name].tolist()] for name in mixed}
+        texts: Any = {name: [None if value is None else str(value) for value in frame[name].tolist()] for name in mixed}
         return _parquet(frame.assign(**texts))
 
 
