@@ -25,7 +25,7 @@ class Encoder(Protocol):
     def preprocess(self) -> Transform:
         """Transform of one upright RGB image to the pixels that batches are stacked from.
 
-        It is sent to worker processes: a picklable callable without a reference to the model. Its results have one shape
+        Sent to worker processes: a picklable callable without a reference to the model. Its results have one shape
         and dtype.
         """
         ...

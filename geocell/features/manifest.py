@@ -38,7 +38,10 @@ _MAX_DIM = 1 << 20
 CACHE_MARKS = ("cache.json", VIEWS_FILE)
 """The files of every cache, by which its folder is known before it is replaced."""
 
-CACHE_PARTS = ("features-*.safetensors", ".partial-*.safetensors", ".claims", ".lock", ".*.geocell-tmp")
+PARTIALS = ".partial-*.safetensors"
+"""Pattern of the rows that are kept of incomplete shards."""
+
+CACHE_PARTS = ("features-*.safetensors", PARTIALS, ".claims", ".lock", ".*.geocell-tmp")
 """Patterns of what else a cache may hold."""
 
 
@@ -182,6 +185,8 @@ def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int 
     require_cache_or_nothing(folder)
     require_sizes(len(table), shard_rows, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
+    for rest in list(folder.glob(PARTIALS)):  # of a cache whose visible files were removed: its rows are others
+        rest.unlink(missing_ok=True)
     views = _pending(table)
     manifest = Manifest(
         encoder, len(table), shard_rows, table.sha256, table.source, package_versions(), views_sha256(views)
