@@ -13,7 +13,7 @@ from geocell.partitioners.polygon_rule import PolygonRule
 from geocell.partitioners.polygons import LayerPartitioner
 from geocell.partitioners.rule import Level, Rule, level_of
 
-_LONGEST_CODE = 32  # a level is made of every prefix
+_LONGEST_CODE = 32  # every prefix of a code is a level
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class NUTSRule(PolygonRule):
 
     @property
     def levels(self) -> dict[str, Level]:
-        """The larger regions: a code is a country of two letters and one more sign per level."""
+        """The larger regions: a code has two letters for the country and one more character per level."""
         finest = max(map(len, self.codes)) - 2
         return {f"level_{n}": level_of([code[: n + 2] for code in self.codes]) for n in range(finest)}
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.references import is_http, is_url, join, require_openable
-from geocell.images.sources import FileImages, ImageSource
+from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import IMAGE_SUFFIXES, find_files
@@ -21,7 +21,7 @@ from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table
-from geocell.views.webdataset import read_shards
+from geocell.views.webdataset import read_shards, shard_samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +74,44 @@ def read_views(
     if isinstance(images, FileImages) and any(map(is_http, table.frame["image"].tolist())):
         return replace(table, images=FileImages(images.root, downloads or DownloadConfig()))
     return table
+
+
+def read_rows(
+    path: Path | str, columns: ColumnNames = ColumnNames(), *, root: Path | str | None = None
+) -> tuple[pd.DataFrame, ImageSource, str]:
+    """Read images that need no position: a folder, a table, shards, a saved dataset or a URL of them.
+
+    Args:
+        path: what `read_views` takes.
+        columns: columns that are not spelled as usual; a preset is not looked at.
+        root: folder that image paths are relative to; usually that of the table.
+
+    Returns:
+        One row per image with the columns of the input and `image`, its reference, missing where a sample has none;
+        what makes references bytes; and what was read, for messages.
+
+    Raises:
+        FileNotFoundError: when there is nothing at `path`.
+        ValueError: for an unreadable or empty table, or one without images.
+    """
+    import pandas as pd
+
+    base, names = find_files(str(path))
+    suffix = Path(names[0]).suffix.lower() if names else ""
+    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
+    if suffix in IMAGE_SUFFIXES:
+        return pd.DataFrame({"image": list(names)}), FileImages(base), whole
+    if suffix == ".tar":
+        return shard_samples(base, names, IMAGE_SUFFIXES, whole), TarImages(base), whole
+    if names:
+        frame, images = _read_frame(base, names, columns, None)
+    else:
+        (frame, images), whole = _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved"), base
+    if frame.empty:
+        raise ValueError(f"{whole} must have at least one row, got an empty table.")
+    if isinstance(images, FileImages):
+        images = FileImages(base if root is None else str(root), DownloadConfig())
+    return frame.rename(columns={find_columns(frame, columns, whole, ("image",))["image"]: "image"}), images, whole
 
 
 def _require_root(root: Path | str | None) -> None:

@@ -74,6 +74,18 @@ def read_shards(
     Raises:
         ValueError: when a shard is not a plain tar file, or no sample has a position.
     """
+    frame = shard_samples(root, names, suffixes, source)
+    problems = _problems(frame, columns)
+    frame["image"] = frame["image"].fillna(frame["key"])
+    return make_table(frame, TarImages(root), source, columns, problems=problems)
+
+
+def shard_samples(root: str, names: Sequence[str], suffixes: frozenset[str], source: str) -> pd.DataFrame:
+    """Return one row per sample with its columns; `image` is missing for a sample without one.
+
+    Raises:
+        ValueError: when a shard is no plain tar file, or none has an image.
+    """
     import pandas as pd
 
     shards = tqdm(names, desc="index", unit="shard", disable=None)
@@ -81,10 +93,7 @@ def read_shards(
     if not any("image" in sample for sample in samples):
         raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")
     with reading(source, "shards with one value per column and sample"):
-        frame = pd.DataFrame.from_records(samples)
-    problems = _problems(frame, columns)
-    frame["image"] = frame["image"].fillna(frame["key"])
-    return make_table(frame, TarImages(root), source, columns, problems=problems)
+        return pd.DataFrame.from_records(samples)
 
 
 def _problems(frame: pd.DataFrame, columns: ColumnNames) -> list[str]:

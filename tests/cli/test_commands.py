@@ -14,6 +14,7 @@ import pytest
 
 from geocell.cli import main
 from geocell.features import FeatureCache
+from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
@@ -146,6 +147,39 @@ def test_answers_are_written(road: Path, tmp_path: Path, capsys: pytest.CaptureF
     fails(capsys, f"{command} --out {tmp_path}/a.csv", 1, "--overwrite")
     fails(capsys, f"{command} --out {tmp_path}/a.txt", 1, ".csv, .geojson, .html")
     assert main(f"{command} --out {tmp_path}/a.csv --overwrite".split()) == 0
+
+
+def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"predict {road}/head --device cpu"
+    rows = answer(capsys, f"{command} {road}/photos.csv --top-k 1")["predictions"]
+    locations = FeatureCache.open(road / "cache").locations()
+    assert [row["location"] for row in rows] == list(dict.fromkeys(pd.read_csv(road / "photos.csv")["location"]))
+    assert all(row["distance_km"] >= 0 for row in rows)
+    assert len(rows) == len(locations)
+    shown = answer(capsys, f"{command} {road}/photos.csv --hide-truth")["predictions"]
+    assert {row["truth"] for row in shown} == {None}
+    bad = tmp_path / "broken.jpg"
+    bad.write_bytes(b"no image")
+    both = answer(capsys, f"{command} {road}/img/000_0.jpg {bad} {tmp_path}/gone.jpg --out {tmp_path}/a.html")
+    first, second, third = (row["problem"] for row in both["predictions"])
+    assert (first, third) == ("", "no such file")
+    assert second.startswith("cannot identify image file")
+    assert "cannot identify image file" in (tmp_path / "a.html").read_text()
+    assert main(f"{command} {bad}".split()) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{bad}: no answer: cannot identify image file")
+    assert "at least one location must be answered, got none of 1" in captured.err
+    fails(capsys, f"{command} {tmp_path}/none.jpg {tmp_path}/no.csv", 1, "none.jpg, which is not there")
+
+
+def test_an_ensemble_is_asked(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = load_head(road / "head")
+    Ensemble((head, head)).save(tmp_path / "both")
+    image = f"{road}/img/000_0.jpg --device cpu"
+    ours, theirs = (answer(capsys, f"predict {path} {image}") for path in (tmp_path / "both", road / "head"))
+    assert ours["predictions"][0]["cells"][0]["probability"] == pytest.approx(
+        theirs["predictions"][0]["cells"][0]["probability"], abs=1e-6
+    )
 
 
 @pytest.mark.loopback
