@@ -1,4 +1,4 @@
-"""Reading what people have: tables, folders, shards, data sets and URLs of them."""
+"""Reading views from tables, folders, shards and data sets."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read_views(
         images_optional: accept a table without images (features that exist already): rows are numbered instead.
 
     Raises:
-        FileNotFoundError: when there is nothing at `path`.
+        FileNotFoundError: when there is nothing at `path`, or `root` is not a folder.
         ValueError: for a missing column, an empty table, or unusable coordinates.
         ImportError: when a folder saved by `datasets` is read without that library.
     """
@@ -115,7 +115,7 @@ def read_rows(
 
 
 def _require_root(root: Path | str | None) -> None:
-    """Refuse a root that is no folder, before a table is read and an encoder loaded for it."""
+    """Refuse a root that is not a folder before a table is read and an encoder loaded."""
     if root is None:
         return
     if is_url(str(root)):
@@ -127,7 +127,7 @@ def _require_root(root: Path | str | None) -> None:
 def _read_frame(
     base: str, names: Sequence[str], columns: ColumnNames, preset: Preset | None
 ) -> tuple[pd.DataFrame, ImageSource]:
-    """Read a table's columns; errors of the libraries beneath become one sentence about the file."""
+    """Read a table's columns; library errors become one sentence about the file."""
     name, suffix = join(base, names[0]), Path(names[0]).suffix.lower()
     if suffix == ".parquet":
         return _attempt(lambda: read_parquet(base, names, columns), name, "parquet")
@@ -169,7 +169,7 @@ def _table(
     preset: Preset | None,
     images_optional: bool,
 ) -> ViewTable:
-    """Return the views of a frame, after what its preset knows of the data set."""
+    """Return the views of a frame, after applying its preset."""
     if preset is None or frame.empty:
         return make_table(frame, images, source, columns, images_optional=images_optional)
     if preset.prepare:
@@ -202,7 +202,7 @@ def _table(
 
 
 def _numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
-    """Return numbers, NaN for whatever is none."""
+    """Return numbers, NaN where a value is not numeric."""
     import pandas as pd
 
     if values.dtype.kind not in "fiub":
