@@ -20,6 +20,7 @@ def compare(
     split: str | None = None,
     decode: Decode = "centroid",
     allow_training: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
@@ -32,6 +33,7 @@ def compare(
         split: which split of it; test when left out.
         decode: the decoder.
         allow_training: compare even if some of the locations are training locations of a head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.decoders.table import as_decoder
@@ -42,10 +44,12 @@ def compare(
     with usage_errors():
         decoder = as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a)[0], open_head(head_b)[0]
+    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
     for loaded in (a, b):
         loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)
+    for loaded in (a, b):
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     comparison = compare_heads(a, b, locations, decoder, name)
@@ -74,19 +78,19 @@ def sweep(
 ) -> None:
     """Fit and score every row of some recipes with every seed, and print the table beside the published numbers.
 
-    Run again, it goes on where it stopped. A row that cannot be fitted is reported, and does not stop the others.
+    Run again, it continues where it stopped. A row that cannot be fitted is reported and does not stop the others.
 
     Args:
         recipes: recipes of heads, and sweep files: partitions x configs x seeds.
         cache: feature cache.
         splits: splits.json with train and the split to score; val selects the epochs.
         out: folder of the sweep: partitions/, heads/, results.csv, summary.csv, summary.png.
-        seeds: seeds for every row, instead of its own.
-        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        seeds: seeds of every row; they replace its own.
+        jobs: number of processes; 0 is one per usable core on a CPU, and one on an accelerator.
         split: which split is scored.
         decode: the decoder.
-        shapes: boundary file, for partitions of regions whose recipe names none.
-        device: device of every fit, instead of its own.
+        shapes: boundary file for partitions of regions whose recipe names none.
+        device: device of every fit; it replaces its own.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
@@ -97,6 +101,8 @@ def sweep(
         choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
+    for remark in result.remarks:
+        note(remark)
     if result.finished:
         try:
             result.draw()

@@ -1,4 +1,4 @@
-"""Which frozen encoder made features."""
+"""Identity of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Any
 
 from geocell.files import require_types
 
+NOT_PINNED = "not pinned"
+"""A fact of an encoder that was recorded by its name alone: it is filled in when the encoder is first used."""
+
+UNKNOWN = "unknown"
+"""A fact of an encoder that whoever imported its features did not give."""
+
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Which frozen encoder made features, exactly enough to make them again or to refuse others.
+    """Identity of the frozen encoder that made features: enough to reproduce them, or to refuse other features.
 
     Attributes:
         name: Hub id, package encoder, or the folder's name for a local encoder.
@@ -19,7 +25,7 @@ class EncoderInfo:
         pooling: which tensor of the encoder: `pooler_output`, say.
         dim: D.
         image_size: side of the square input in pixels.
-        processor: class of the image processor, with what it computes.
+        processor: class of the image processor, with a hash of its settings.
         dtype: arithmetic the encoder ran in; not part of its identity.
         source: folder or Hub id to load it from; not part of its identity.
     """
@@ -43,8 +49,9 @@ class EncoderInfo:
         """
         identity = ["revision", "pooling", "dim", "image_size", "processor"]
         if not (self.revision == other.revision and self.revision.startswith("sha256:")):
-            identity.insert(0, "name")  # equal weights are one encoder, whatever their folder is called
-        differs = [key for key in identity if getattr(self, key) != getattr(other, key)]
+            identity.insert(0, "name")  # equal weights are one encoder, independent of the folder's name
+        open_ = self._not_pinned() | other._not_pinned()
+        differs = [key for key in identity if key not in open_ and getattr(self, key) != getattr(other, key)]
         if differs:
             left = ", ".join(f"{key}={getattr(self, key)!r}" for key in differs)
             right = ", ".join(f"{key}={getattr(other, key)!r}" for key in differs)
@@ -52,6 +59,16 @@ class EncoderInfo:
                 f"{mine} and {theirs} must share one encoder; {mine}: {left}; {theirs}: {right}. "
                 "Encode the images with the encoder of the one, or fit a head on the features of the other."
             )
+
+    def _not_pinned(self) -> set[str]:
+        """Return the names of the facts that are filled in at first use; any encoder of that name may have them."""
+        found = {key for key in ("revision", "pooling", "processor") if getattr(self, key) == NOT_PINNED}
+        return found | ({"image_size"} if self.processor == NOT_PINNED else set())
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it says exactly which encoder it is."""
+        return not self._not_pinned()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

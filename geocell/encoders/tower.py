@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geocell.compute.devices import choose_device, choose_dtype
 from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
-from geocell.encoders.processors import load_processor
+from geocell.encoders.processors import Processor, load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
 from geocell.encoders.trust import require_data_only
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STREETCLIP = "geolocal/StreetCLIP"
 TIMM = "timm:"
 DEFAULTS = ("pooler_output", "cls", "mean")
-"""The pooling that is taken when none is named: the first that the tower has."""
+"""Default poolings in order of preference: the first that the tower has is used."""
 
 
 class TowerEncoder(TorchEncoder):
@@ -47,37 +47,25 @@ class TowerEncoder(TorchEncoder):
     ) -> None:
         """Load weights and processor; see `load_encoder`."""
         check_pooling(pooling)
-        path = Path(name).expanduser()
-        local = path.is_dir()
-        where = str(path) if local else hub_id(name)
-        if where is None:
-            raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
+        where = _origin(name)
         chosen = choose_device(device)
         arithmetic = choose_dtype(dtype, chosen)
         with _load_errors(name):
-            commit = None if local else commit_of(where, revision)
+            commit = None if _is_folder(name) else commit_of(where, revision)
             config = _config(where, commit)
             model, self._missing = _tower(config, where, commit, arithmetic, pooling == "projection")
             processor = load_processor(config, where, commit, backend)
         self._prefix = prefix_tokens(model)
         self._pooling = pooling or DEFAULTS[0]
         image = processor.transform(_grey())
-        info = EncoderInfo(
-            name=path.resolve().name if local else where,
-            revision=_weights_hash(path) if local else str(commit),
-            pooling=self._pooling,
-            dim=0,
-            image_size=int(image.shape[1]),
-            processor=processor.identity,
-            source=str(path.resolve()) if local else where,
-        )
+        info = _info(name, commit, self._pooling, image, processor)
         super().__init__(
             model, info, processor.transform, processor.normalisation, device=chosen, dtype=arithmetic, compile=compile
         )
         self._settle(name, [pooling] if pooling else DEFAULTS, image)
 
     def _settle(self, name: str, poolings: Sequence[str], image: NDArray[Any]) -> None:
-        """Take the first pooling that the tower has, and learn the feature size, by encoding one grey image."""
+        """Choose the first pooling that the tower has, and determine D, by encoding one grey image."""
         import torch
 
         refusal = ""
@@ -109,6 +97,50 @@ class TowerEncoder(TorchEncoder):
         return pool(self.model(pixel_values=pixels), self._pooling, self._prefix)
 
 
+def describe_tower(
+    name: str = STREETCLIP, revision: str | None = None, pooling: str | None = None, backend: str = "pil"
+) -> EncoderInfo:
+    """Return which encoder a vision tower is, by its configuration and image processor alone; its `dim` is 0.
+
+    Args:
+        name: Hub id or folder; see `load_encoder`.
+        revision: branch, tag or commit on the Hub.
+        pooling: the pooling; the first of `DEFAULTS` when omitted, whether or not the tower has it.
+        backend: what resizes.
+    """
+    check_pooling(pooling)
+    where = _origin(name)
+    with _load_errors(name):
+        commit = None if _is_folder(name) else commit_of(where, revision)
+        processor = load_processor(_config(where, commit), where, commit, backend)
+    return _info(name, commit, pooling or DEFAULTS[0], processor.transform(_grey()), processor)
+
+
+def _is_folder(name: str) -> bool:
+    return Path(name).expanduser().is_dir()
+
+
+def _origin(name: str) -> str:
+    """Return the folder or Hub id that a name means."""
+    where = str(Path(name).expanduser()) if _is_folder(name) else hub_id(name)
+    if where is None:
+        raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
+    return where
+
+
+def _info(name: str, commit: str | None, pooling: str, image: NDArray[Any], processor: Processor) -> EncoderInfo:
+    path, local = Path(name).expanduser(), commit is None
+    return EncoderInfo(
+        name=path.resolve().name if local else _origin(name),
+        revision=_weights_hash(path) if local else str(commit),
+        pooling=pooling,
+        dim=0,
+        image_size=int(image.shape[1]),
+        processor=processor.identity,
+        source=str(path.resolve()) if local else _origin(name),
+    )
+
+
 class StreetCLIP(TowerEncoder):
     """StreetCLIP (Haas et al., 2023): CLIP ViT-L/14@336 adapted to street-level images, 1024-d pooled output."""
 
@@ -118,7 +150,7 @@ class StreetCLIP(TowerEncoder):
 
 
 def hub_id(name: str) -> str | None:
-    """Return the Hub id that the name of an encoder means, None where it is a folder or no id.
+    """Return the Hub id of an encoder's name, None when it is a folder or not an id.
 
     >>> hub_id("timm:vit_small_patch16_224.dino"), hub_id("./models/clip"), hub_id("efficientnet-lite0")
     ('timm/vit_small_patch16_224.dino', None, None)
@@ -130,7 +162,7 @@ def hub_id(name: str) -> str | None:
 
 @contextmanager
 def _load_errors(name: str) -> Iterator[None]:
-    """Make what loading a checkpoint raises one sentence with a next step."""
+    """Turn the errors of loading a checkpoint into one sentence with a next step."""
     from huggingface_hub.errors import GatedRepoError
 
     try:
@@ -153,9 +185,9 @@ def _load_errors(name: str) -> Iterator[None]:
 
 
 def commit_of(repo: str, revision: str | None) -> str:
-    """Return the commit that a branch or tag of a repository means now, or meant when it was last seen without network.
+    """Return the commit of a branch or tag: the current one, or without a network the last one that was seen.
 
-    Configuration, weights and processor are then read at this one commit.
+    Configuration, weights and processor are all read at this commit.
     """
     from huggingface_hub import hf_hub_download
 
@@ -184,7 +216,7 @@ def _tower(
     dtype: torch.dtype,
     projected: bool,
 ) -> tuple[Any, list[str]]:
-    """Return the vision tower of a checkpoint, and the names of pooling weights that the checkpoint lacks.
+    """Return the vision tower of a checkpoint, and the names of pooling weights missing from the checkpoint.
 
     The tower of a model of images and texts is loaded alone: `CLIPModel` has `CLIPVisionModel`, and so on.
     """
@@ -214,7 +246,7 @@ def _grey() -> Image.Image:
 
 
 def _weights_hash(folder: Path) -> str:
-    """Return `sha256:` of the weight files of a local model: its identity, wherever the folder lies."""
+    """Return `sha256:` of the weight files of a local model: its identity, independent of the folder's path."""
     files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".bin"})
     if not files:
         raise FileNotFoundError(f"{folder} must hold model.safetensors, got no weights: save a model there first.")

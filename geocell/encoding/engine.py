@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from geocell.features import (
 from geocell.features.partials import kept_rows, remove_partial
 from geocell.files import as_place
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
+from geocell.images.references import is_url, join
+from geocell.images.sources import FileImages
 from geocell.views import ViewTable, read_views
 
 if TYPE_CHECKING:
@@ -58,8 +61,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
 ) -> FeatureCache:
     """Encode every view of a table into a feature cache, or continue one that was interrupted.
 
-    Several processes may do this at once for one cache, on one machine or on several that share its disk: each takes
-    shards that no other has, and all return when the cache is complete.
+    Several processes may do this at once for one cache, on one machine or on several that share its disk: each claims
+    its own shards, and all return when the cache is complete.
 
     Args:
         table: the views, or a table or folder that `read_views` takes.
@@ -70,7 +73,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             and the number of cores.
         shard_rows: rows per shard of a new cache. Rows of the shard in progress are kept once a minute and on Ctrl-C.
         image_timeout: seconds that one image may take before it becomes a row with that reason.
-        retry: encode the shards again in which a view had a problem, for images that were repaired since.
+        retry: encode shards again in which a view had a problem, after images were repaired.
         strict: raise at the end when a view has no features.
 
     Returns:
@@ -117,14 +120,16 @@ def reported_interrupt(folder: Path, manifest: Manifest) -> Iterator[None]:
 def create_or_resume(
     folder: Path, views: ViewTable, encoder: EncoderInfo, shard_rows: int, retry: bool
 ) -> tuple[Manifest, list[int]]:
-    """Begin a cache or take up one that was begun, and return its manifest and the shards that are to be encoded.
+    """Create a cache or resume one, and return its manifest and the shards that are to be encoded.
 
     Raises:
         ValueError: when it is one of another table, encoder or arithmetic; or with `retry`, when it is on an object
             store and this process is one of several.
+        FileNotFoundError: when none of the table's image files exists.
     """
     if retry:
         require_alone(folder)
+    require_some_image(views)
     with folder_lock(folder):
         manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
@@ -158,10 +163,30 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     return cache
 
 
+def require_some_image(table: ViewTable) -> None:
+    """Refuse a table of which no image file exists, before an encoder is loaded and a cache is created.
+
+    Raises:
+        FileNotFoundError: when that is so; nothing is checked where images are in other stores, tars or tables.
+    """
+    source = table.images
+    if not isinstance(source, FileImages) or is_url(source.root):
+        return
+    references = table.frame["image"][table.frame["problem"] == ""].tolist()
+    for reference in references:
+        if is_url(reference) or os.path.lexists(join(source.root, reference)):
+            return
+    if references:
+        raise FileNotFoundError(
+            f"none of the {len(references)} image files of {table.source} exists (the first: "
+            f"{join(source.root, references[0])}): check --root, the folder that their paths are relative to."
+        )
+
+
 def require_settings(
     *, batch_size: int = 1, workers: int | None = None, shard_rows: int = 1, image_timeout: float = IMAGE_TIMEOUT
 ) -> None:
-    """Refuse settings of `encode` that are out of range, before anything slow happens.
+    """Refuse settings of `encode` that are out of range, before any slow work.
 
     Raises:
         ValueError: for the first that is.
@@ -198,7 +223,7 @@ def encode_images(
 def _fill(
     folder: Path, manifest: Manifest, views: ViewTable, encoder: ShardEncoder, todo: Sequence[int], bar: tqdm[Any]
 ) -> None:
-    """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
+    """Encode shards until none of `todo` is left, including those that other processes claimed and did not finish."""
     claims = claims_of(folder)
     missing = set(manifest.missing(folder))
     before = {index: shard_version(folder, index) for index in todo if index not in missing}  # to be made again
@@ -232,7 +257,7 @@ def _fill(
             theirs = set(others) - set(left)
             bar.update(sum(stop - start for start, stop in map(manifest.shard_range, theirs)))
             if left and not done:
-                time.sleep(_POLL_SECONDS)  # others have what is left: wait, and take what a dead one leaves
+                time.sleep(_POLL_SECONDS)  # other processes have the rest: wait, and take over from those that die
     finally:
         claims.close()
     claims.remove()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.trained_on import Keys
     from geocell.partitioners.base import Partition
+    from geocell.partitioners.kinds import Kind
 
 _COUNTS = ("n_train", "n_train_outside", "n_val")
 
@@ -178,8 +179,12 @@ class Ensemble:
             write_json(folder / ENSEMBLE_FILE, value)
 
 
-def load_ensemble(path: str | Path) -> Ensemble:
+def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None) -> Ensemble:
     """Read an ensemble's folder, every head strictly.
+
+    Args:
+        path: the folder.
+        partitioner: class or `module:attribute` of the partitioner, for heads on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when a file is missing.
@@ -189,7 +194,7 @@ def load_ensemble(path: str | Path) -> Ensemble:
     value = read_json(folder / ENSEMBLE_FILE, "an ensemble")
     require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
     written = value["heads"]
-    heads = tuple(load_head(folder / str(number)) for number in range(len(written)))
+    heads = tuple(load_head(folder / str(number), partitioner) for number in range(len(written)))
     strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
     if strangers:
         raise ValueError(f"head {strangers[0]} in {folder} is not the one that was written: copy the folder again.")

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import parse_decoder
 from geocell.files import read_recipe_tables
 
@@ -92,6 +93,8 @@ class FitConfig:
             "seed": 0,
         }.items():
             _require_integer(name, getattr(self, name), least)
+        if self.seed > MAX_SEED:
+            raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}.")
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
         for name, choices in {"fusion": get_args(Fusion), "precision": get_args(Precision)}.items():
@@ -101,7 +104,9 @@ class FitConfig:
             raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
                 f"smoothing_normalized must be true or false, got {self.smoothing_normalized!r}."
             )
-        parse_decoder(self.decode).require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
+        decoder = parse_decoder(self.decode)
+        object.__setattr__(self, "decode", decoder.spec)
+        decoder.require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")

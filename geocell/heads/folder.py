@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,8 @@ from geocell.hub.client import CARD_FILE
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
-from geocell.partitioners.polygons import SHAPES_FILE
+from geocell.partitioners.kinds import Kind
+from geocell.partitioners.polygon_rule import SHAPES_FILE
 
 ENSEMBLE_FILE = "ensemble.json"
 SCORES_FILE = "scores.json"
@@ -120,6 +121,32 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     _write_scores_and_card(parts, folder, scores)
 
 
+def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
+    """Record which encoder a head is used with, where its folder knows it by name alone; see `NOT_PINNED`.
+
+    Args:
+        folder: of the head.
+        encoder: the encoder that was loaded, or that made the features.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: when the head has another encoder.
+    """
+    config = read_config(folder)
+    recorded = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
+    if recorded.is_pinned or not encoder.is_pinned:
+        return False
+    recorded.require_same(encoder, "the head", "its encoder")
+    hashed = (folder / HASHES_FILE).is_file()
+    (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
+    write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
+    if hashed:
+        write_hashes(folder)
+    return True
+
+
 def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
     """Raise ValueError unless scores, in their JSON form, are those of the head; `what` names them in the message."""
     if scores.get("partition_sha256") != parts.partition.sha256:
@@ -169,10 +196,10 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(parts.config_json(), partition, scores, **kw)
+    return head_card(parts.config_json(), partition, scores, trained_on=parts.trained_on is not None, **kw)
 
 
-def read_head(folder: Path) -> HeadParts:
+def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
     """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 
     Raises:
@@ -188,7 +215,7 @@ def read_head(folder: Path) -> HeadParts:
     config = read_config(folder)
     encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
-    partition = Partition.load(folder)
+    partition = Partition.load(folder, partitioner)
     if partition.sha256 != config["partition_sha256"] and not (folder / PARTITION_FILE).is_file():
         raise missing(folder / PARTITION_FILE, "a head")
     if partition.sha256 != config["partition_sha256"]:

@@ -15,7 +15,7 @@ from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
 from geocell.heads.trained_on import TRAINED_ON_FILE
 from geocell.partitioners.base import PARTITION_FILE
 from geocell.partitioners.cells import INFO_FILE
-from geocell.partitioners.polygons import SHAPES_FILE
+from geocell.partitioners.polygon_rule import SHAPES_FILE
 
 HASHES_FILE = "hashes.json"
 WEIGHTS_FILE = "model.safetensors"

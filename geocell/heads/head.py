@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from geocell.compute.devices import choose_device
-from geocell.decoders.base import PartitionData, PreparedDecoder
+from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
@@ -28,6 +28,7 @@ from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import Keys
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
+from geocell.partitioners.kinds import Kind
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -95,8 +96,8 @@ class Head:
 
     @cached_property
     def _decoders(self) -> DecoderCache:
-        provided = frozenset({"features", "offsets"} if self.has_offsets else {"features"})
-        return DecoderCache(PartitionData(self.partition.centroids), provided)
+        provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
+        return DecoderCache(PartitionData(self.partition.centroids), frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.
@@ -156,11 +157,12 @@ class Head:
         write_scores(self.parts, Path(path), scores)
 
 
-def load_head(path: str | Path | HeadSource) -> Head:
+def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Head:
     """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
 
     Args:
         path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
+        partitioner: class or `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when there is no such head, or a file is missing.
@@ -171,7 +173,7 @@ def load_head(path: str | Path | HeadSource) -> Head:
     source = path if isinstance(path, HeadSource) else find_head(path)
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
-    parts = read_head(source.folder)
+    parts = read_head(source.folder, partitioner)
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
     return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell._version import __version__
+from geocell.files import printable
 from geocell.hub.names import MAIN, HubName
 
 if TYPE_CHECKING:
@@ -83,11 +84,16 @@ def download(name: HubName, files: Sequence[str]) -> Snapshot:
     return Snapshot(name, folder.name, folder)
 
 
-def pickles(snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the names of the pickles in a repository; none are known offline, or while the Hub does not answer."""
+def is_offline() -> bool:
+    """Return whether HF_HUB_OFFLINE keeps every request from being sent."""
     from huggingface_hub.constants import is_offline_mode
 
-    if is_offline_mode():
+    return is_offline_mode()
+
+
+def pickles(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the names of the pickles in a repository; none are known offline, or while the Hub does not answer."""
+    if is_offline():
         return ()
     try:
         with _one_sentence(snapshot.name):
@@ -256,6 +262,6 @@ def _answered(name: HubName, error: Any, write: bool) -> OSError:  # noqa: ANN40
         (status == 429, ConnectionError, f"the Hub has had too many requests: wait some minutes, then ask for {name}."),
         (status >= 500, ConnectionError, f"the Hub failed with status {status} on {name}: run the same again later."),
     ]
-    reason = error.server_message or "no reason given"
+    reason = printable(error.server_message or "no reason given")
     default = ConnectionError(f"the Hub refused {name} with status {status}: {reason}.")
     return next((kind(text) for applies, kind, text in cases if applies), default)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ its rotated or converted copy. Formats whose decoders need more are allowed prop
 """
 _BYTES = 8
 _MORE_BYTES = {"WEBP": 16, "AVIF": 16}
-"""Format -> peak bytes per pixel where that is more than 8: WebP's decoder keeps four copies of its canvas (measured)."""
+"""Format -> peak bytes per pixel where that is more than 8; WebP's decoder keeps four copies of its canvas."""
 _PROGRESSIVE_JPEG_BYTES = 12  # all coefficients are kept until the last scan: 2 bytes for each of up to 4 channels
 _TILE_TAGS = (322, 323)  # TileWidth and TileLength of TIFF
 
@@ -42,7 +43,7 @@ def open_image(file: Path | str | io.BytesIO) -> Image.Image:
 
     _refuse_large_webp(file)
     try:
-        image = Image.open(file, formats=FORMATS)
+        image = Image.open(file, formats=_formats())
     except Image.DecompressionBombError as error:
         raise RefusedImageError(f"too large: more than {MAX_MEGAPIXELS} megapixels") from error
     try:
@@ -51,6 +52,15 @@ def open_image(file: Path | str | io.BytesIO) -> Image.Image:
         image.close()
         raise
     return image
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this Pillow knows: asking it for another one is an error."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def require_decodable(image: Image.Image) -> None:

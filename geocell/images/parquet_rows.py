@@ -17,12 +17,12 @@ _READING = threading.Lock()
 
 
 def read_row(path: str, column: str, row: int) -> object:
-    """Return a cell of a Parquet file, going on from where this process was in it.
+    """Return a cell of a Parquet file, reading forward from the last position of this process.
 
     Args:
         path: the file, or its URL.
         column: the column.
-        row: the row; the last ones that were read are remembered, and going further back begins a row group again.
+        row: the row; recently read rows are cached, and an earlier one restarts its row group.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -33,8 +33,9 @@ def read_row(path: str, column: str, row: int) -> object:
             return _row_reader(os.getpid(), path, column).value(row)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+        except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
+            _row_reader.cache_clear()  # whose position may be lost
+            raise OSError(str(error).split("\n", maxsplit=1)[0] or type(error).__name__) from error
 
 
 @lru_cache(maxsize=2)
@@ -43,9 +44,9 @@ def _row_reader(_process: int, path: str, column: str) -> _RowReader:
 
 
 class _RowReader:
-    """A position in one column of one Parquet file, which moves forward in batches and remembers the last ones."""
+    """A forward reader of one column of one Parquet file, which caches the last batches."""
 
-    _ROWS, _REMEMBERED = 16, 8
+    _ROWS, _CACHED = 16, 8
 
     def __init__(self, path: str, column: str) -> None:
         from pyarrow import parquet
@@ -60,26 +61,31 @@ class _RowReader:
         )
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         self._ends = list(accumulate(counts))
-        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._REMEMBERED)
+        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._CACHED)
         self._group, self._next = 0, 0
-        self._begin(0)
+        if self._ends:
+            self._begin(0)
 
     def value(self, row: int) -> object:
         """Return the cell of a row."""
-        if not 0 <= row < self._ends[-1]:
-            raise ValueError(f"the file has {self._ends[-1]} rows")
+        rows = self._ends[-1] if self._ends else 0
+        if not 0 <= row < rows:
+            raise ValueError(f"the file has {rows} rows")
         group = bisect_right(self._ends, row)
         if row < (self._batches[0][0] if self._batches else self._next) or (row >= self._next and group != self._group):
             self._begin(group)
         while row >= self._next:
-            values = next(self._rest).column(0).to_pylist()
+            batch = next(self._rest, None)
+            if batch is None:
+                raise ValueError("the file has fewer rows than it says")
+            values = batch.column(0).to_pylist()
             self._batches.append((self._next, values))
             self._next += len(values)
         first, values = next(batch for batch in reversed(self._batches) if batch[0] <= row)
         return values[row - first]
 
     def _begin(self, group: int) -> None:
-        """Go to the beginning of a row group; what was read right before it is still remembered."""
+        """Start reading a row group; batches read directly before it stay cached."""
         start = self._ends[group - 1] if group else 0
         if not self._batches or self._next != start:
             self._batches.clear()
@@ -87,7 +93,7 @@ class _RowReader:
         self._rest: Iterator[Any] = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self._column])
 
 
-def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store
+def open_remote(path: str) -> Any:  # noqa: ANN401 - file objects of stores differ
     """Open a URL for reading by range, through fsspec.
 
     Raises:

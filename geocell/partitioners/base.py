@@ -1,4 +1,4 @@
-"""What every partition is: a rule that says which raw cell a location is in, classes made of raw cells, a folder.
+"""A partition: a rule that assigns locations to raw cells, classes made of raw cells, and its folder.
 
 A class is one raw cell, or several where cells with too few locations were merged.
 """
@@ -6,7 +6,6 @@ A class is one raw cell, or several where cells with too few locations were merg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,33 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.files import FORMAT, canonical_json, new_folder, read_json, reading, require_types, write_json
+from geocell.files import FORMAT, canonical_json, new_folder, read_folder, reading, write_json
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
-from geocell.partitioners.kinds import KINDS, rule_type
+from geocell.partitioners.kinds import Kind, require_loadable
 from geocell.partitioners.merging import Ints
+from geocell.partitioners.partition_file import CENTROIDS_KIND, PARTITION_FILE, read_partition_file, require_hash
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-__all__ = ["OUTSIDE", "Assignment", "Partition"]
+__all__ = ["OUTSIDE", "PARTITION_FILE", "Assignment", "Partition"]
 
-PARTITION_FILE = "partition.json"
-CENTROIDS_KIND = "centroids"
 PARTITION_MARKS = (INFO_FILE, PARTITION_FILE)
-"""The files of every partition, by which its folder is known before it is replaced."""
+"""The files of every partition, by which its folder is recognised before it is replaced."""
 
-PARTITION_PARTS = ("*.geojson",)
-"""Patterns of what a partition's folder holds beside its two files; a head's folder holds more, and isn't replaced."""
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "kind": str,
-    "parameters": dict,
-    "fitted_on": dict,
-    "sha256": str,
-    "assign": (dict, type(None)),
-}
+PARTITION_PARTS = ("cells.geojson",)
+"""The other file of a partition. A head's folder has more files, and is not replaced by a partition."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +40,7 @@ class Assignment:
 
     Attributes:
         cells: (P,) int64 class, or OUTSIDE.
-        fallback: (P,) bool: True where the class is only the nearest by the partition's `outside_rule`.
+        fallback: (P,) bool: True where the class is only the nearest one, by the partition's `outside_rule`.
     """
 
     cells: Ints
@@ -59,21 +49,23 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Partition:
-    """An ordered list of C cells with centroids, and the rule that says which cell a location is in.
+    """An ordered list of C cells with centroids, and the rule that assigns locations to them.
 
     Attributes:
-        kind: which partitioner made it; "centroids" for one that only decodes.
+        kind: kind of its partitioner; "centroids" for a partition that only decodes.
         names: (C,) names of the cells.
-        labels: (C,) names for people.
+        labels: (C,) human-readable names.
         centroids: (C, 2) degrees (lat, lon), read-only.
-        counts: (C,) training locations, without those of dropped cells, read-only; 0 where a foreign file does not
-            say.
+        counts: (C,) training locations, without those of dropped cells, read-only; 0 where a foreign file has
+            none.
         radius_km: (C,) distance from the centroid to the farthest training location, read-only.
         parameters: of the partitioner.
         fitted_on: number of training locations, how many by fallback and outside, their source and sha256.
-        rule: which raw cell a location is in; None for a partition that only decodes.
+        rule: assigns locations to raw cells; None for a partition that only decodes.
         class_of_raw: (R,) class of every raw cell.
         unseen_raw: (R,) bool: raw cells without a training location, or dropped with theirs.
+        made_by: the class whose `fit` made it, or that the caller of `load` named; None for a kind of this package
+            that was loaded.
     """
 
     kind: str
@@ -87,9 +79,10 @@ class Partition:
     rule: Rule | None = None
     class_of_raw: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     unseen_raw: Bools = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    made_by: type[Kind] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together, and freeze the arrays."""
+        """Check that the parts are consistent, and make the arrays read-only."""
         n = len(self.names)
         sizes = [len(self.labels), len(self.centroids), len(self.counts), len(self.radius_km)]
         if n == 0 or sizes != [n] * 4:
@@ -114,7 +107,7 @@ class Partition:
 
     @property
     def can_assign(self) -> bool:
-        """Whether it says which cell a location is in; without that it only decodes."""
+        """Whether it assigns locations to cells; a partition of centroids alone only decodes."""
         return self.rule is not None
 
     @property
@@ -129,7 +122,7 @@ class Partition:
 
     @property
     def centroid_rule(self) -> str:
-        """How the centroids were made: "mean", "cell" or "medoid"; "unknown" for a foreign file."""
+        """The rule of the centroids: "mean", "cell" or "medoid"; "unknown" for a foreign file."""
         return str(self.parameters.get("centroid", "unknown"))
 
     @cached_property
@@ -156,12 +149,12 @@ class Partition:
 
     @property
     def ancestor_names(self) -> dict[str, tuple[str, ...]]:
-        """Level -> (G,) names of its groups, ascending: group i of `ancestors` is called by name i."""
+        """Level -> (G,) names of its groups, ascending: name i is that of group i of `ancestors`."""
         return {name: level.names for name, level in self._levels.items()}
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of names, centroids and assignment rule: it changes exactly when the cells do."""
+        """Hash of names, centroids and assignment rule, which identifies the cells."""
         cells = [[name, *row] for name, row in zip(self.names, self.centroids.tolist(), strict=True)]
         content = {"kind": self.kind, "cells": cells, "assign": self._assign_json()}
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
@@ -214,21 +207,24 @@ class Partition:
         return self.locate(latlon).cells
 
     def nearest(self, latlon: ArrayLike) -> Ints:
-        """Return the (P,) int64 cell with the nearest centroid, whatever the rule says."""
+        """Return the (P,) int64 cell with the nearest centroid, regardless of the rule."""
         places = unit_vectors(as_latlon(latlon))
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the partition as a folder that appears complete or not at all.
+        """Write the partition as a folder, atomically.
 
         Raises:
-            FileExistsError: when `path` exists and `overwrite` is false.
+            FileExistsError: when `path` exists and `overwrite` is false, or it is no partition.
+            ValueError: when it is of a custom kind that could not be loaded again.
         """
         with new_folder(Path(path), overwrite=overwrite, marks=PARTITION_MARKS, parts=PARTITION_PARTS) as folder:
             self.write_into(folder)
 
     def write_into(self, folder: Path) -> None:
-        """Write the files of the partition into an existing folder."""
+        """Write the files of the partition into an existing folder; see `save`."""
+        if self.rule is not None:
+            require_loadable(self.kind, type(self.rule), self.made_by)
         cells = Cells(self.names, self.labels, self.centroids, self.counts, self.radius_km)
         write_json(folder / INFO_FILE, cells_to_info(cells))
         if self.rule is not None:
@@ -247,43 +243,38 @@ class Partition:
         write_json(folder / PARTITION_FILE, partition)
 
     @classmethod
-    def load(cls, path: str | Path) -> Partition:
+    def load(cls, path: str | Path, partitioner: str | type[Kind] | None = None) -> Partition:
         """Read a partition's folder, or a head's; one with `geocell_info.json` alone decodes and does not assign.
+
+        Args:
+            path: the folder; it is read again if another process replaces it meanwhile.
+            partitioner: class or `module:attribute` of the partitioner, for a custom kind of partition. A name that
+                a file contains is never imported.
 
         Raises:
             FileNotFoundError: when `geocell_info.json` is missing.
+            ImportError: when there is no such partitioner.
             ValueError: when a file is not what it should be, or the cells are not those that were written.
         """
-        folder = Path(path)
+        return read_folder(Path(path), lambda folder: cls._load(folder, partitioner))
+
+    @classmethod
+    def _load(cls, folder: Path, partitioner: str | type[Kind] | None) -> Partition:
         cells = read_cells(folder)
-        if not (folder / PARTITION_FILE).is_file():
+        content = read_partition_file(folder, cells, partitioner)
+        if content is None:
             return cls(CENTROIDS_KIND, *cells)
-        value = read_json(folder / PARTITION_FILE, "a partition")
-        require_types(value, _TYPES, str(folder / PARTITION_FILE))
-        assign, written = _read_assign(value, folder), value["sha256"]
-        with reading(folder / PARTITION_FILE, f"a partition of kind {value['kind']}"):
-            partition = cls(value["kind"], *cells, value["parameters"], value["fitted_on"], *assign)
-            found = partition.sha256
-        if found != written:
-            raise ValueError(
-                f"the cells in {folder} must hash to {written[:12]}…, got {found[:12]}…: {INFO_FILE} and "
-                f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
+        with reading(folder / PARTITION_FILE, "a partition"):
+            partition = cls(
+                content.kind,
+                *cells,
+                content.parameters,
+                content.fitted_on,
+                content.rule,
+                content.class_of_raw,
+                content.unseen_raw,
+                content.made_by,
             )
+            found = partition.sha256
+        require_hash(folder, found, content.sha256)
         return partition
-
-
-def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
-    """Return rule, class_of_raw and unseen_raw from the content of `partition.json`; nothing when it only decodes."""
-    kind, assign = value["kind"], value["assign"]
-    if kind == CENTROIDS_KIND:
-        return ()
-    if kind not in KINDS:
-        raise ValueError(
-            f"{folder / PARTITION_FILE} is a partition of kind {kind!r}, and this geocell knows "
-            f"{', '.join(sorted(KINDS))}: use the geocell version that wrote it."
-        )
-    with reading(folder / PARTITION_FILE, f"a partition of kind {kind}"):
-        rule = rule_type(kind).from_json(assign, folder)
-        unseen = np.zeros(len(rule.names), dtype=np.bool_)
-        unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
-        return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.polygons import LayerPartitioner, PolygonRule
+from geocell.partitioners.polygon_rule import PolygonRule
+from geocell.partitioners.polygons import LayerPartitioner
 from geocell.partitioners.rule import Level, Rule, level_of
+from geocell.partitioners.validation import shown
+
+_SHOWN_ROWS = 10_000  # of which an error names the levels
+_LONGEST_CODE = 32  # every prefix of a code is a level
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +24,7 @@ class NUTSRule(PolygonRule):
 
     @property
     def levels(self) -> dict[str, Level]:
-        """The larger regions: a code is a country of two letters and one more sign per level."""
+        """The larger regions: a code has two letters for the country and one more character per level."""
         finest = max(map(len, self.codes)) - 2
         return {f"level_{n}": level_of([code[: n + 2] for code in self.codes]) for n in range(finest)}
 
@@ -25,6 +32,14 @@ class NUTSRule(PolygonRule):
     def families(self) -> list[Ints]:
         """(R,) country of each region."""
         return [level_of([code[:2] for code in self.codes]).groups]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], folder: Path) -> Self:
+        """Read the JSON form and the regions beside it."""
+        rule = super().from_json(value, folder)
+        if max(map(len, rule.codes)) > _LONGEST_CODE:
+            raise ValueError(f"NUTS codes must have at most {_LONGEST_CODE} characters")
+        return rule
 
 
 @dataclass(frozen=True)
@@ -56,9 +71,11 @@ class NUTSPartitioner(LayerPartitioner):
         """
         del latlon  # the regions do not depend on the locations
         table = self._read_table(["NUTS_ID", "LEVL_CODE"])
-        levels = sorted(int(level) for level in table["LEVL_CODE"].dropna().unique())
+        levels = sorted({shown(level) for level in table["LEVL_CODE"].dropna().tolist()[:_SHOWN_ROWS]})
         table = table[table["LEVL_CODE"] == self.level]
         if table.empty:
-            raise self._error(f"{self.shapes} must have regions of level {self.level}, got levels {levels}.")
+            raise self._error(
+                f"{self.shapes} must have regions of level {self.level}, got levels {', '.join(levels) or 'none'}."
+            )
         names = next((name for name in ("NAME_LATN", "NUTS_NAME") if name in table.columns), "NUTS_ID")
         return NUTSRule(**self._regions(table, "NUTS_ID", names, None))

@@ -14,16 +14,18 @@ from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.geo.shapes import Geometries
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.polygons import PolygonRule, PolygonsPartitioner
+from geocell.partitioners.polygon_rule import PolygonRule
+from geocell.partitioners.polygons import PolygonsPartitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, workers_for
+from geocell.partitioners.validation import distinct_places, items
 from geocell.partitioners.voronoi import voronoi_polygons
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-_MAX_CLUSTERED = 10_000  # locations of one cell that density clustering sees; its cost grows with their square
-_MAX_NEIGHBOURS = 30  # that a density is estimated from, where clusters are larger; the cost grows with them
-_MAX_ROUNDS = 64  # each splits all crowded cells, so that even halves are done after a few dozen
+_MAX_CLUSTERED = 10_000  # locations of one cell used for density clustering, whose cost is quadratic
+_MAX_NEIGHBOURS = 30  # used for a density estimate, at most; the cost grows with them
+_MAX_ROUNDS = 64  # each splits all crowded cells; halving ends after a few dozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,8 +145,16 @@ class SemanticRule(Rule):
         """Read the JSON form and the regions beside it."""
         polygons = PolygonRule.from_json(value, folder)
         region = {code: i for i, code in enumerate(polygons.codes)}
-        split = {region[code]: np.array(centres, dtype=np.float64) for code, centres in value["split"].items()}
+        if not isinstance(value.get("split"), Mapping):
+            raise ValueError(  # noqa: TRY004 - a file is damaged
+                "'split' must give the centres of each region that was split"
+            )
+        split = {region[code]: _read_centres(value["split"], code) for code in value["split"]}
         return cls(polygons, split)
+
+
+def _read_centres(split: Mapping[str, Any], code: str) -> Floats:
+    return distinct_places(items(split, code, least=2), f"the centres of {code!r:.40}")
 
 
 @dataclass(frozen=True)
@@ -250,7 +260,7 @@ def _density_clusters(vectors: Floats, min_size: int) -> Ints:
 
 
 def _apart(vectors: Floats, regions: Ints) -> Floats:
-    """Return (P, 4) points: a fourth coordinate keeps regions farther apart than any two places on the earth."""
+    """Return (P, 4) points: the fourth coordinate keeps regions farther apart than any two points on the earth."""
     return np.column_stack((vectors, 4.0 * regions))
 
 

@@ -1,4 +1,4 @@
-"""How near the locations of the other splits come to the training locations."""
+"""Leakage between splits: how near other locations are to training locations, and coordinates that they share."""
 
 from __future__ import annotations
 
@@ -8,20 +8,65 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
+from geocell.views import rounded_latlon
+
+NEAR_KM = 1.0
+"""Two locations closer than this show much of the same scene or street."""
+
+
+def length_text(km: float) -> str:
+    """Return a distance for people: metres below one kilometre.
+
+    >>> length_text(0.0111), length_text(222.39)
+    ('11 m', '222.4 km')
+    """
+    return f"{1000 * km:.0f} m" if round(1000 * km) < 1000 else f"{km:,.1f} km"
 
 
 def nearest_km(latlon: Floats, train: Floats) -> Floats:
-    """Return the (P,) distance of each location to the nearest training location, in km: the leak report's measure."""
+    """Return the (P,) distance in km of each location from the nearest training location.
+
+    Args:
+        latlon: (P, 2) degrees.
+        train: (Q, 2) degrees, Q >= 1.
+    """
     from scipy.spatial import cKDTree
 
     chords, _ = cKDTree(unit_vectors(train)).query(unit_vectors(latlon))
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2.0, 1.0)))
 
 
+def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
+    """Return how many of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
+    return int(np.isin(_coordinate_keys(latlon), _coordinate_keys(train)).sum())
+
+
+def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str | None:
+    """Return the sentence about locations of a split at coordinates of training locations, None where there are none.
+
+    Args:
+        latlon: (P, 2) degrees, the locations of the split.
+        train: (Q, 2) degrees, the training locations.
+        split: its name.
+    """
+    n = count_at_training_coordinates(latlon, train)
+    if not n:
+        return None
+    return (
+        f"{n:,} of {counted(len(latlon), f'{split} location')} {'has' if n == 1 else 'have'} the coordinates of a "
+        "training location, so their scores say little about new places: draw splits with `geocell split`"
+    )
+
+
+def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
+    return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
+
+
 def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
-    """Return how near each other split comes to the training locations.
+    """Return how near the locations of each other split are to training locations.
 
     Args:
         splits: the splits.
@@ -29,7 +74,7 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
         latlon: (N, 2) degrees.
 
     Returns:
-        Split name -> `min_km` and `median_km` of the distance to the nearest training location.
+        Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
     home = {location: name for name, members in splits.ids.items() for location in members}
     names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)

@@ -1,17 +1,19 @@
-"""Reading what people have: tables, folders, shards, data sets and URLs of them."""
+"""Reading views from tables, folders, shards and data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.references import is_http, is_url, join, require_openable
-from geocell.images.sources import FileImages, ImageSource
+from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import IMAGE_SUFFIXES, find_files
@@ -19,7 +21,7 @@ from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table
-from geocell.views.webdataset import read_shards
+from geocell.views.webdataset import read_shards, shard_samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +50,13 @@ def read_views(
         images_optional: accept a table without images (features that exist already): rows are numbered instead.
 
     Raises:
-        FileNotFoundError: when there is nothing at `path`.
+        FileNotFoundError: when there is nothing at `path`, or `root` is not a folder.
         ValueError: for a missing column, an empty table, or unusable coordinates.
         ImportError: when a folder saved by `datasets` is read without that library.
     """
     _require_root(root)
     preset = find_preset(columns.preset)
-    columns = columns.over(preset.columns) if preset else columns
+    columns = columns.with_defaults(preset.columns) if preset else columns
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
     whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
@@ -69,13 +71,51 @@ def read_views(
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root))
     table = _table(frame, images, whole, columns, preset, images_optional)
-    if isinstance(images, FileImages) and table.frame["image"].str.startswith(("http://", "https://")).any():
+    if isinstance(images, FileImages) and any(map(is_http, table.frame["image"].tolist())):
         return replace(table, images=FileImages(images.root, downloads or DownloadConfig()))
     return table
 
 
+def read_rows(
+    path: Path | str, columns: ColumnNames = ColumnNames(), *, root: Path | str | None = None
+) -> tuple[pd.DataFrame, ImageSource, str]:
+    """Read images that need no position: a folder, a table, shards, a saved dataset or a URL of them.
+
+    Args:
+        path: what `read_views` takes.
+        columns: columns that are not spelled as usual; a preset is not looked at.
+        root: folder that image paths are relative to; usually that of the table.
+
+    Returns:
+        One row per image with the columns of the input and `image`, its reference, missing where a sample has none;
+        what makes references bytes; and what was read, for messages.
+
+    Raises:
+        FileNotFoundError: when there is nothing at `path`.
+        ValueError: for an unreadable or empty table, or one without images.
+    """
+    import pandas as pd
+
+    base, names = find_files(str(path))
+    suffix = Path(names[0]).suffix.lower() if names else ""
+    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
+    if suffix in IMAGE_SUFFIXES:
+        return pd.DataFrame({"image": list(names)}), FileImages(base), whole
+    if suffix == ".tar":
+        return shard_samples(base, names, IMAGE_SUFFIXES, whole), TarImages(base), whole
+    if names:
+        frame, images = _read_frame(base, names, columns, None)
+    else:
+        (frame, images), whole = _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved"), base
+    if frame.empty:
+        raise ValueError(f"{whole} must have at least one row, got an empty table.")
+    if isinstance(images, FileImages):
+        images = FileImages(base if root is None else str(root), DownloadConfig())
+    return frame.rename(columns={find_columns(frame, columns, whole, ("image",))["image"]: "image"}), images, whole
+
+
 def _require_root(root: Path | str | None) -> None:
-    """Refuse a root that is no folder, before a table is read and an encoder loaded for it."""
+    """Refuse a root that is not a folder before a table is read and an encoder loaded."""
     if root is None:
         return
     if is_url(str(root)):
@@ -87,7 +127,7 @@ def _require_root(root: Path | str | None) -> None:
 def _read_frame(
     base: str, names: Sequence[str], columns: ColumnNames, preset: Preset | None
 ) -> tuple[pd.DataFrame, ImageSource]:
-    """Read a table's columns; errors of the libraries beneath become one sentence about the file."""
+    """Read a table's columns; library errors become one sentence about the file."""
     name, suffix = join(base, names[0]), Path(names[0]).suffix.lower()
     if suffix == ".parquet":
         return _attempt(lambda: read_parquet(base, names, columns), name, "parquet")
@@ -107,9 +147,16 @@ def _attempt(read: Callable[[], T], name: str, kind: str) -> T:
 
     try:
         return read()
+    except (FileNotFoundError, ImportError, DamagedFileError):
+        raise
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"{name} must be a table with a header and rows, got an empty file.") from error
-    except (ValueError, OSError) as error:  # pandas' parser errors and pyarrow's ArrowInvalid are ValueErrors
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} must be text in UTF-8 or UTF-16, got the byte {error.object[error.start]:#04x} in another "
+            "encoding: save it as UTF-8."
+        ) from error
+    except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
         first_line = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(f"{name} must be a readable {kind} table, got: {first_line}") from error
 
@@ -122,12 +169,12 @@ def _table(
     preset: Preset | None,
     images_optional: bool,
 ) -> ViewTable:
-    """Return the views of a frame, after what its preset knows of the data set."""
-    import pandas as pd
-
+    """Return the views of a frame, after applying its preset."""
     if preset is None or frame.empty:
         return make_table(frame, images, source, columns, images_optional=images_optional)
-    frame = preset.prepare(frame) if preset.prepare else frame
+    if preset.prepare:
+        with reading(source, f"a table of the preset {columns.preset}"):
+            frame = preset.prepare(frame)
     if columns.heading_column == preset.columns.heading_column not in frame:
         columns = replace(columns, heading_column=None)
     try:
@@ -135,19 +182,29 @@ def _table(
     except ValueError as error:
         raise ValueError(f"{error} {preset.lacks}".strip()) from error
     remark = ""
-    latlon = np.column_stack(
-        [pd.to_numeric(frame[found[role]], errors="coerce").to_numpy(np.float64) for role in ("lat", "lon")]
-    )
+    latlon = np.column_stack([_numbers(frame[found[role]]) for role in ("lat", "lon")])
     known = np.isfinite(latlon).all(axis=1)
     if preset.may_be_swapped and known.any():
         swapped, remark = exchanged(latlon[known])
         if swapped:
             columns = replace(columns, lat_column=found["lon"], lon_column=found["lat"])
     if isinstance(images, FileImages) and "image" in found and not images_optional:
-        ids = frame[found["image"]].astype(str).tolist()
-        if not is_http(ids[0]):
-            frame = frame.assign(image=image_paths(ids, preset, Path(images.root)))
+        given = frame[found["image"]].notna().to_numpy()
+        ids = frame[found["image"]][given].astype(str).tolist()
+        if ids and not is_http(ids[0]):
+            paths = np.full(len(frame), None, dtype=object)
+            paths[given] = image_paths(ids, preset, Path(images.root))
+            frame = frame.assign(image=paths)
             columns = replace(columns, image_column="image")
     problems = np.where(known, "", "no position").tolist()
     table = make_table(frame, images, source, columns, problems=problems, images_optional=images_optional)
     return replace(table, remarks=(f"{source}: {remark}",)) if remark else table
+
+
+def _numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return numbers, NaN where a value is not numeric."""
+    import pandas as pd
+
+    if values.dtype.kind not in "fiub":
+        values = values.astype(str)
+    return pd.to_numeric(values, errors="coerce").to_numpy(np.float64)

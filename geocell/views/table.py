@@ -20,7 +20,8 @@ from geocell.geo.geodesy import (
     unit_vectors,
 )
 from geocell.images.sources import FileImages, ImageSource
-from geocell.views.columns import ColumnNames, find_columns
+from geocell.views.columns import ALIASES, ColumnNames, find_columns
+from geocell.views.texts import clean_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,14 +32,14 @@ MAX_SPREAD_KM = 1.0
 
 @dataclass(frozen=True, eq=False)
 class ViewTable:
-    """N views: where their images are and where they were taken.
+    """N views: references to their images, and where they were taken.
 
     Attributes:
         frame: columns `image`, `location`, `lat`, `lon`, `problem` (empty, or why the view is unusable) and every
             other column of the input, row i being view i.
-        images: what turns a text of the column `image` into the bytes of an image file.
+        images: reads the image file that a text of the column `image` names.
         source: what was read, for manifests.
-        remarks: what a person should know about the input: one sentence each.
+        remarks: notes about the input for the user, one sentence each.
     """
 
     frame: pd.DataFrame
@@ -52,7 +53,7 @@ class ViewTable:
 
     @property
     def sha256(self) -> str:
-        """Hash of every column: two tables with one hash get the same cache."""
+        """Hash of every column; tables with equal hashes produce the same cache."""
         digest = hashlib.sha256()
         for name in map(str, self.frame.columns):
             values = self.frame[name]
@@ -65,10 +66,10 @@ class ViewTable:
 
 
 def rounded_latlon(latlon: Floats) -> Floats:
-    """Return (P, 2) degrees to 1e-6 (11 cm), each place written in one way."""
+    """Return (P, 2) degrees to 1e-6 (11 cm), each coordinate in one canonical form."""
     rounded = np.round(latlon, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
     rounded[rounded[:, 1] == -180.0, 1] = 180.0
-    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # a pole has one longitude
+    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # the longitude of a pole is 0
     return rounded
 
 
@@ -104,10 +105,11 @@ def make_table(
 
     Args:
         frame: one row per view.
-        images: what the texts of the image column refer to.
+        images: source of the references in the image column.
         source: what was read, for messages and manifests.
         columns: columns that are not spelled as usual.
-        problems: (N,) empty, or why a view has no position or image; such a row needs neither.
+        problems: (N,) empty, or why a view has no position or image; such a row needs neither. A row without an image,
+            a coordinate or a location id where the table has a column of them becomes one with that problem.
         images_optional: accept a table without images: rows are numbered instead.
 
     Raises:
@@ -116,8 +118,9 @@ def make_table(
     if frame.empty:
         raise ValueError(f"{source} must have at least one row, got an empty table.")
     found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
+    _refuse_two_columns(frame, columns, found, source)
     frame = _with_our_names(frame, found, source)
-    frame["problem"] = "" if problems is None else list(problems)
+    frame["problem"] = _with_blanks(frame, [""] * len(frame) if problems is None else list(problems))
     good = np.flatnonzero((frame["problem"] == "").to_numpy())
     if not len(good):
         raise ValueError(
@@ -128,14 +131,47 @@ def make_table(
     _refuse_swapped(latlon[good], found, source)
     latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
-    frame["image"] = _text(frame["image"], "image", source) if "image" in frame else _numbered(len(frame))
+    frame["image"] = _text(frame["image"]) if "image" in frame else _numbered(len(frame))
     named = "location" in frame  # else views of one coordinate are one location, which is tight by itself
     location = np.full(len(frame), "", dtype=object)
-    location[good] = _text(frame["location"].iloc[good], "location", source) if named else latlon_keys(latlon[good])
+    location[good] = _text(frame["location"].iloc[good]) if named else latlon_keys(latlon[good])
     frame["location"] = location
     if named:
         _require_tight_locations(frame.iloc[good], latlon[good], source)
-    return ViewTable(_ordered(frame), images, source)
+    return ViewTable(_ordered(frame), images, clean_text(source))
+
+
+_BLANK = {"image": "no image", "lat": "no position", "lon": "no position", "location": "no location id"}
+"""Column -> the problem of a row that has nothing there."""
+
+
+def _with_blanks(frame: pd.DataFrame, problems: list[str]) -> list[str]:
+    """Return the problems of rows, those that lack something included."""
+    for column, problem in _BLANK.items():
+        if column in frame:
+            for row in np.flatnonzero(_missing(frame[column])):
+                problems[row] = problems[row] or problem
+    return problems
+
+
+def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    """(N,) whether a cell is empty: missing, or a text of spaces."""
+    missing = values.isna().to_numpy(bool, copy=True)
+    if values.dtype.kind not in "fiubM":
+        missing |= np.asarray([isinstance(value, str) and not value.strip() for value in values.tolist()], bool)
+    return missing
+
+
+def _refuse_two_columns(frame: pd.DataFrame, columns: ColumnNames, found: dict[str, str], source: str) -> None:
+    """Refuse a table with two usual spellings of a coordinate that differ, of which either may be the wrong one."""
+    for role in ("lat", "lon"):
+        named = [name for name in map(str, frame.columns) if name.strip().lower() in ALIASES[role]]
+        others = [name for name in named if name != found[role] and not frame[name].equals(frame[found[role]])]
+        if columns.name_of(role) is None and others:
+            raise ValueError(
+                f"{source} must have one column for {role}, got {found[role]!r} and {others[0]!r}, which differ: name "
+                f"one with --{role}-column."
+            )
 
 
 def _numbered(count: int) -> list[str]:
@@ -143,7 +179,7 @@ def _numbered(count: int) -> list[str]:
 
 
 def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> pd.DataFrame:
-    """Return the frame with the columns found under our names; one that stands in their place is kept as `input_…`."""
+    """Return the frame with columns renamed to their roles; a column that has such a name already becomes `input_…`."""
     ours = {new for new, old in found.items() if new != old} | {"problem", "status"}
     renamed = {name: f"input_{name}" for name in frame.columns if name in ours}
     renamed |= {old: new for new, old in found.items() if new != old}
@@ -155,7 +191,7 @@ def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> 
 
 
 def _degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.int64]) -> Floats:
-    """Return numbers; `48,137` with a decimal comma is one, because no degree has a thousands separator."""
+    """Return numbers, NaN where a row has a problem; `48,137` is one, as no degree has a thousands separator."""
     import pandas as pd
 
     if values.dtype.kind not in "fiub":
@@ -180,16 +216,16 @@ def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
         )
 
 
-def _text(values: pd.Series[Any], role: str, source: str) -> list[str]:
-    """Return ids as text; a whole number that a missing value made a float is written without its point."""
-    missing = np.asarray(values.isna() | (values == ""))
-    if missing.any():
-        row = int(values.index[np.flatnonzero(missing)[0]])
-        raise ValueError(f"{source}: {role} must be given in every row, got nothing in row {row}.")
-    if values.dtype.kind == "f" and (values == values.round()).all():
-        values = values.astype("int64")
-    texts: list[Any] = values.tolist()
-    return texts if values.dtype == "str" else [str(text) for text in texts]
+def _text(values: pd.Series[Any]) -> list[str]:
+    """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
+    missing = _missing(values)
+    there = values[~missing]
+    if there.dtype.kind == "f" and (there == there.round()).all():
+        there = there.astype("int64")
+    texts: list[Any] = [""] * len(values)
+    for row, text in zip(np.flatnonzero(~missing).tolist(), there.tolist(), strict=True):
+        texts[row] = clean_text(str(text))
+    return texts
 
 
 def _require_tight_locations(frame: pd.DataFrame, latlon: Floats, source: str) -> None:
