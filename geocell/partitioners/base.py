@@ -30,8 +30,8 @@ __all__ = ["OUTSIDE", "PARTITION_FILE", "Assignment", "Partition"]
 PARTITION_MARKS = (INFO_FILE, PARTITION_FILE)
 """The files of every partition, by which its folder is recognised before it is replaced."""
 
-PARTITION_PARTS = ("*.geojson",)
-"""Patterns of the other files of a partition. A head's folder has more files, and is not replaced by a partition."""
+PARTITION_PARTS = ("cells.geojson",)
+"""The other file of a partition. A head's folder has more files, and is not replaced by a partition."""
 
 
 @dataclass(frozen=True, eq=False)

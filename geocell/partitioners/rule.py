@@ -121,7 +121,7 @@ class Rule(ABC):
         """
 
     def write_files(self, folder: Path) -> None:  # noqa: B027 - most kinds need no files
-        """Write additional files into an existing folder."""
+        """Write `cells.geojson`, the one additional file that a partition or head may have, into a folder."""
 
 
 def workers_for(n: int) -> int:

@@ -231,7 +231,7 @@ def test_a_sweep_that_does_not_say_of_which_features_it_is(world: Path, done: Sw
 
 
 def test_a_decoder_that_is_not_for_all_rows_is_refused_before_any_fit(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="offset needs .*offsets above 0"):
+    with pytest.raises(ValueError, match=r"offset needs .*offsets above 0"):
         run(world, tmp_path / "out", replace(ONE, decode="offset"))
     assert not (tmp_path / "out").exists()
     recipe = "[sweep]\npartitions = ['coarse']\nseeds = [0]\n[fit]\nepochs = 2\noffsets = 1\n[configs.offsets]\n"
