@@ -22,8 +22,8 @@ from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
-DOUBT_KM = 750.0
-"""An answer is doubted when half of the probability takes a larger radius than this, which is the size of a country."""
+DOUBT_KM = 500.0
+"""An answer is doubted when half of the probability takes a larger radius than this: that of a large country."""
 
 Names = Callable[[Floats], Sequence[str]]
 """What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
