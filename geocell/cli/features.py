@@ -164,7 +164,7 @@ def split(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Split locations into train, val and test: by location, never by view, and no coordinate in two splits.
+    """Split locations into train, val and test: by location, never by view, and no coordinate is in two splits.
 
     Args:
         source: feature cache, or a table of views.
@@ -180,7 +180,7 @@ def split(
     from geocell.features import FeatureCache
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
-    from geocell.splits.leaks import leak_report
+    from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)
@@ -205,10 +205,14 @@ def split(
     splits.save(out, overwrite=overwrite)
     leaks = leak_report(splits, ids, latlon)
     counts = {name: len(members) for name, members in splits.ids.items()}
-    text = f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " locations"
+    text = f"{out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + " locations"
     for name, report in leaks.items():
-        text += (
-            f"\n  {name}: nearest training location {report['min_km']:.3f} km (least), "
-            f"{report['median_km']:.1f} km (median)"
+        least, median = (length_text(report[key]) for key in ("min_km", "median_km"))
+        text += f"\n  {name}: nearest training location {least} away (least), {median} (median)"
+    near = min(leaks, key=lambda name: leaks[name]["min_km"], default=None)
+    if near is not None and buffer_km == 0 and leaks[near]["min_km"] < NEAR_KM:
+        note(
+            f"a {near} location is {length_text(leaks[near]['min_km'])} from a training location, so scores on it say "
+            f"little about new places: draw splits with --buffer-km {NEAR_KM:g} to keep such neighbours in one split"
         )
     emit({"splits": str(out), "locations": counts, "nearest_train": leaks}, text, json)

@@ -1,4 +1,4 @@
-"""Commands that fit, score and ask heads, and the quickstart that runs the whole road."""
+"""Commands that fit, score and ask heads, and the quickstart that runs the whole pipeline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from cyclopts import Parameter
 from geocell.cli.output import (
     Decode,
     Interrupted,
-    cache_locations,
+    counted_locations,
     emit,
     note,
     open_head,
+    open_head_or_ensemble,
     split_locations,
     split_name,
     usage_errors,
@@ -23,6 +24,7 @@ from geocell.cli.output import (
 from geocell.files import counted
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log
+from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
     from geocell.heads.head import Head
@@ -281,11 +283,12 @@ def score(
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations = cache_locations(cache, splits, name)
+    locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    scores = replace(scores, n_at_training_coordinates=n_shared)
     if out is not None:
         write_json(out, scores.to_dict())
     elif place.snapshot is None:
@@ -301,13 +304,14 @@ def score(
 
 def predict(
     head: str,
-    images: list[str],
     /,
-    *,
+    *images: str,
     one_location: bool = False,
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     top_k: int = 5,
     decode: Decode = "centroid",
     out: Path | None = None,
+    hide_truth: bool = False,
     encoder: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -316,13 +320,20 @@ def predict(
 ) -> None:
     """Say where images were taken.
 
+    Views that share a value of a table's column `location` are one location; every other image is one of its own. An
+    image that cannot be read is a row with its reason. Where the truth is known, by columns of a table or by EXIF
+    data, the distance to it is shown. Exit status 1 when no location was answered.
+
     Args:
-        head: folder of the head, or user/repo@revision on the Hub.
-        images: image files, or http(s) addresses of images.
+        head: folder of a head or an ensemble, or user/repo@revision on the Hub.
+        images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
+        columns: columns of a table that are not spelled as usual.
         top_k: how many cells to name.
         decode: the decoder.
-        out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
+        out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
+            copies of the first images in it.
+        hide_truth: read no true positions, so that no file or page shows them.
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
@@ -335,35 +346,38 @@ def predict(
     from geocell.files import require_new
     from geocell.heads.folder import pin_encoder
     from geocell.prediction.files import require_prediction_file
-    from geocell.prediction.geolocator import Geolocator, is_address
-    from geocell.prediction.predictions import require_answer
-    from geocell.reports.text import prediction_text
+    from geocell.prediction.geolocator import Geolocator
+    from geocell.prediction.inputs import require_some
+    from geocell.prediction.predictions import require_top_k
+    from geocell.reports.text import predictions_text
 
     with usage_errors():
         decoder = as_decoder(decode)
-        require_answer(top_k, decoder)
+        require_top_k(top_k)
         choose_device(device)
-    missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
-    if missing:
-        raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
+        require_some(images)
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_head_or_ensemble(head, partitioner)
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
-    if place.snapshot is None:
+    if place is not None and place.snapshot is None:
         try:
             if pin_encoder(place.folder, locator.encoder.info):
                 note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
         except OSError as error:  # a folder that cannot be written to can be used all the same
             note(f"{head}: its encoder could not be pinned: {error}")
-    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
+    answers = locator.locate_inputs(
+        images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
+    )
     if out is not None:
         note(f"wrote {answers.save(out)}")
     value = answers.to_dict()
-    emit(value, "\n\n".join(prediction_text(row) for row in value["predictions"]), json)
+    emit(value, predictions_text(value["predictions"]), json)
+    if not any(answer.answered for answer in answers):
+        raise ValueError(f"at least one location must be answered, got none of {len(answers)}: see the reasons above.")
 
 
 def quickstart(
@@ -375,16 +389,20 @@ def quickstart(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Run the whole road on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+    """Run the whole pipeline on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+
+    An interrupted run is resumed by the same command.
 
     Args:
         out: folder of every artefact.
-        n_locations: how many places are drawn.
+        n_locations: how many places are drawn, at least 50.
         seed: seed of places, scenes, splits and fits.
-        overwrite: begin again instead of going on with what is there.
+        overwrite: start again instead of resuming what is there.
         json: print one JSON object.
     """
-    from geocell.quickstart.road import run
+    from geocell.quickstart.pipeline import require_settings, run
 
-    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite)
+    with usage_errors():
+        require_settings(n_locations, seed)
+    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite, say=note)
     emit(result.to_dict(), result.text(), json)

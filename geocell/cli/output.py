@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
+    from geocell.heads.ensemble import Ensemble
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
@@ -153,6 +154,16 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     return head, source
 
 
+def open_head_or_ensemble(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource] | tuple[Ensemble, None]:
+    """Return an ensemble by its folder, or a head and its source; see `open_head`."""
+    from geocell.heads.ensemble import load_ensemble
+    from geocell.heads.folder import ENSEMBLE_FILE
+
+    if (Path(name) / ENSEMBLE_FILE).is_file():
+        return load_ensemble(name, partitioner), None
+    return open_head(name, partitioner)
+
+
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
     """Return the split that is meant: the usual one of splits.json when none was typed, and "all" without that file."""
     if splits is None and split is not None:
@@ -162,13 +173,26 @@ def split_name(splits: Path | None, split: str | None, usual: str) -> str:
 
 def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: bool = True) -> Locations:
     """Return the locations of a cache, or of one of its splits, with their features in memory or on the disk."""
+    return counted_locations(cache, splits, split, in_memory=in_memory)[0]
+
+
+def counted_locations(
+    cache: Path, splits: Path | None, split: str, *, in_memory: bool = True
+) -> tuple[Locations, int | None]:
+    """Return what `cache_locations` does, and how many of them have the coordinates of a training location.
+
+    The number is None without splits; for the training locations it is all of them.
+    """
     from geocell.features import FeatureCache
+    from geocell.splits.leaks import count_at_training_coordinates
     from geocell.splits.splits import Splits
 
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
     if splits is None:
-        return locations
-    return split_locations(locations, Splits.load(splits), split, cache)
+        return locations, None
+    loaded = Splits.load(splits)
+    chosen = split_locations(locations, loaded, split, cache)
+    return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
 
 
 def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:
@@ -185,9 +209,12 @@ def split_locations(locations: Locations, splits: Splits, split: str, cache: Pat
     chosen, n_wanted = splits.select(locations, split), len(splits.ids[split])
     if len(chosen) < n_wanted:
         note(f"{len(chosen):,} of the {n_wanted:,} locations of split {split} are in {cache}")
-    if split != "train":
-        train = set(splits.ids.get("train", ()))
-        at = locations.latlon[[location in train for location in locations.ids]]
-        if remark := shared_coordinates_remark(chosen.latlon, at, split):
-            note(remark)
+    remark = shared_coordinates_remark(chosen.latlon, _training_latlon(locations, splits), split)
+    if remark and split != "train":
+        note(remark)
     return chosen
+
+
+def _training_latlon(locations: Locations, splits: Splits) -> Floats:
+    train = set(splits.ids.get("train", ()))
+    return locations.latlon[[location in train for location in locations.ids.tolist()]]

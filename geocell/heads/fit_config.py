@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import parse_decoder
 from geocell.files import read_recipe_tables
 
@@ -20,10 +21,6 @@ SECTIONS = ("head", "fit", "published")
 
 HEAD_KEYS = ("partition", "init")
 """Keys of `[head]`: the folder in partitions/ that the head is fitted on, the folder in heads/ it starts from."""
-
-
-MAX_SEED = 2**63 - 1
-"""The largest seed of torch's generators that TOML can state too."""
 
 
 @dataclass(frozen=True)

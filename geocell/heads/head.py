@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from geocell.compute.devices import choose_device
-from geocell.decoders.base import PartitionData, PreparedDecoder
+from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
@@ -96,8 +96,8 @@ class Head:
 
     @cached_property
     def _decoders(self) -> DecoderCache:
-        provided = frozenset({"features", "offsets"} if self.has_offsets else {"features"})
-        return DecoderCache(PartitionData(self.partition.centroids), provided)
+        provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
+        return DecoderCache(PartitionData(self.partition.centroids), frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.

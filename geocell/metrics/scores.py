@@ -37,7 +37,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("within", "intervals", "countries"), dict),
     **{"n_outside": (int, type(None)), "head_sha256": (str, type(None))},
 }
-_LATER_TYPES: dict[str, type | tuple[type, ...]] = {"n_trained_on": (int, type(None))}
+_LATER_TYPES: dict[str, type | tuple[type, ...]] = dict.fromkeys(
+    ("n_trained_on", "n_at_training_coordinates"), (int, type(None))
+)
 """Keys that the first files of format 1 lack."""
 
 
@@ -65,6 +67,8 @@ class Scores:
         countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
             do not say.
         n_trained_on: how many of the locations the head was trained on; None when it is not known.
+        n_at_training_coordinates: how many of the locations have the coordinates of a training location of their
+            splits; None when it is not known.
     """
 
     decoder: str
@@ -83,6 +87,7 @@ class Scores:
     head_sha256: str | None = None
     countries: dict[str, dict[str, float]] = field(default_factory=dict)
     n_trained_on: int | None = None
+    n_at_training_coordinates: int | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

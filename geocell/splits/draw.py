@@ -1,14 +1,17 @@
-"""Drawing splits: by location, never by view, and never between neighbours closer than a buffer."""
+"""Drawing splits: by location and not by view, with neighbours closer than a buffer in one split."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.features.locations import Locations
+from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.splits.neighbours import connected_places
 from geocell.splits.splits import NAMES, Splits
@@ -21,18 +24,18 @@ _SPLIT_SPELLINGS = {"training": "train", "validation": "val", "valid": "val", "d
 
 
 def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Floats:
-    """Refuse settings of `make_splits` that no locations can satisfy, and return the (3,) shares.
+    """Check the settings of `make_splits` that can be checked without locations, and return the (3,) shares.
 
     Raises:
-        ValueError: for bad fractions, a negative seed or buffer.
+        ValueError: for fractions, a seed or a buffer out of range.
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
         raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}.")
-    if not buffer_km >= 0:
-        raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed must be from 0 to {MAX_SEED}, got {seed}.")
+    if not 0 <= buffer_km < np.inf:
+        raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {buffer_km}.")
     return shares
 
 
@@ -46,18 +49,18 @@ def make_splits(
     """Draw train, val and test at random, keeping neighbours together.
 
     Locations with one coordinate (to 1e-6 degrees), and locations closer than `buffer_km` directly or by a chain of
-    neighbours, form a group; whole groups are dealt to the split that lacks most of its share, of those whose share
-    they do not exceed. The draw depends on the locations and the seed, not on the order of the rows.
+    neighbours, form a group. Each group goes to the split that is furthest below its share, among those that it does
+    not fill beyond their share. The draw depends on the locations and the seed, not on the order of the rows.
 
     Args:
         ids: (P,) location ids, or (N,) one per view: repeated ids are one location.
         latlon: (P, 2) or (N, 2) degrees.
-        fractions: shares of train, val and test; they sum to 1.
+        fractions: shares of train, val and test, which sum to 1.
         seed: seed of the draw.
         buffer_km: least distance between locations of different splits.
 
     Raises:
-        ValueError: for settings that cannot be, or too few groups to fill every split with a share.
+        ValueError: for settings out of range, or fewer groups than splits with a share.
     """
     if len(ids) == 0:
         raise ValueError("splits need at least one location with a position, got none.")
@@ -70,7 +73,7 @@ def make_splits(
     if len(sizes) < np.count_nonzero(shares):
         raise ValueError(
             f"a split needs at least {np.count_nonzero(shares)} separate places, got {len(sizes)} "
-            f"from {len(unique)} locations: add locations, or lower --buffer-km."
+            f"from {counted(len(unique), 'location')}: add locations, or lower --buffer-km."
         )
     split_of_group = _deal(sizes, shares, np.random.default_rng(seed))
     split = split_of_group[groups]
@@ -79,7 +82,7 @@ def make_splits(
 
 
 def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values: Sequence[Any]) -> Splits:
-    """Return the splits that a table's own column names.
+    """Return the splits that the split column of a table states.
 
     Raises:
         ValueError: for an empty name, or when views of one location, or locations with one coordinate, are in
@@ -105,15 +108,33 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values
 
 
 def split(
-    source: Locations | FeatureCache,
+    source: Locations | FeatureCache | Path | str,
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     buffer_km: float = 0.0,
 ) -> tuple[Locations, Locations, Locations]:
-    """Return the training, validation and test locations of a cache or of locations; see `make_splits`."""
+    """Draw splits, and return the training, validation and test locations; see `make_splits`.
+
+    Args:
+        source: locations, a feature cache, or the path of its folder.
+        fractions: shares of train, val and test, which sum to 1.
+        seed: seed of the draw.
+        buffer_km: least distance between locations of different splits.
+
+    Raises:
+        FileNotFoundError: when there is no cache at the path.
+        TypeError: for something else than these sources.
+        ValueError: see `make_splits`.
+    """
+    from geocell.features import FeatureCache
+
+    if isinstance(source, Path | str):
+        source = FeatureCache.open(source)
     if isinstance(source, Locations):
         locations, ids, latlon = source, source.ids, source.latlon
-    else:  # the coordinates of every view, as the command has them: a buffer holds between views too
+    elif not isinstance(source, FeatureCache):
+        raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")
+    else:  # coordinates of every view, as in the command: the buffer holds between views too
         locations, views = source.locations(), source.views[source.good]
         ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)
     splits = make_splits(ids, latlon, fractions, seed, buffer_km)
@@ -123,7 +144,7 @@ def split(
 
 
 def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_km: float) -> NDArray[np.int64]:
-    """Return the (n_locations,) group of every location: connected by a shared coordinate or by nearness."""
+    """Return the (n_locations,) group of every location, connected by a shared coordinate or by the buffer."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -138,15 +159,16 @@ def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_k
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
     _, first, groups = np.unique(labels[:n_locations], return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # groups numbered by their first location: a canonical order
+    rank = np.argsort(np.argsort(first))  # number the groups by their first location, a canonical order
     return np.asarray(rank[groups], dtype=np.int64)
 
 
 def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal groups in random order, each to the split furthest below its share.
+    """Return the (n_groups,) split of every group, dealt in random order to the split furthest below its share.
 
-    Groups larger than the smallest share come first, while there is room for them elsewhere. A group that would fill a
-    split beyond its share by a location or more goes to the next one; one too large for all goes where most room is.
+    Groups larger than the smallest share are dealt first, while other splits have room for them. A group that would
+    exceed the share of a split by a location or more goes to another one; a group that is too large for all of them
+    goes to the split with the most room.
     """
     target = (shares * sizes.sum()).tolist()
     have = [0] * len(target)
@@ -155,7 +177,7 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
     order = rng.permutation(len(sizes))
     order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
     for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
-        # the last groups go to splits that would otherwise stay empty
+        # the last groups go to splits that would stay empty otherwise
         empty = [i for i in wanted if not have[i]]
         candidates = empty if len(empty) >= len(order) - position else wanted
         fitting = [i for i in candidates if have[i] + size - target[i] < 1]

@@ -1,16 +1,19 @@
-"""What a sweep fits: the rows of recipes and sweep files, each a partition, the settings of a fit and a start."""
+"""What a sweep fits: rows of recipes and sweep files, each with a partition, settings and an initial head."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import as_decoder
-from geocell.files import read_recipe_tables
-from geocell.heads.fit_config import MAX_SEED, SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.files import printable, read_recipe_tables
+from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.reports.sweeps import PUBLISHED
 
 RECIPE_FILE = "recipe.toml"
 SWEEP_KEYS = ("partitions", "seeds")
@@ -18,6 +21,8 @@ SWEEP_KEYS = ("partitions", "seeds")
 
 _SWEEP_TABLES = ("sweep", "fit", "configs")
 _NAME = re.compile(r"[\w.-]+")
+_LARGEST = 1e12  # of a published number
+_SHOWN = 100  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,12 @@ class SweepConfig:
     """How a sweep is run.
 
     Attributes:
-        seeds: seeds for every row, instead of its own.
-        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        seeds: seeds of every row; they replace its own.
+        jobs: number of processes; 0 is one per usable core on a CPU, and one on an accelerator.
         split: which split is scored.
         decode: decoder of the scores.
-        shapes: boundary file, for partitions of regions whose recipe names none.
-        device: device of every fit, instead of its own.
+        shapes: boundary file for partitions of regions whose recipe names none.
+        device: device of every fit; it replaces its own.
     """
 
     seeds: tuple[int, ...] = ()
@@ -41,7 +46,7 @@ class SweepConfig:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        """Check what does not need the data."""
+        """Check the values that need no data to be checked."""
         if self.jobs < 0:
             raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
         if len(set(self.seeds)) < len(self.seeds):
@@ -56,12 +61,12 @@ class Row:
     """One line of a sweep's table: what is fitted, once per seed.
 
     Attributes:
-        name: what the table calls it; a folder's name.
-        partition: folder with the recipe of its partition, or with the partition.
-        config: the settings, with the seed of a lone fit.
-        init: name of the row it starts from.
-        seeds: the seeds its file asks for; none for the one of `config`.
-        published: numbers copied from the authors of the recipe, in percent and km as they print them.
+        name: its name in the table and in folders.
+        partition: folder of its partition, or of the recipe of one.
+        config: the settings; its seed is used where no others are given.
+        init: name of the row whose head it starts from.
+        seeds: the seeds that its sweep file states.
+        published: numbers copied from the authors of the recipe, in percent and km as printed there.
     """
 
     name: str
@@ -78,8 +83,8 @@ class Fit:
 
     Attributes:
         row: its row.
-        config: the settings, with its own seed.
-        init: the fit it starts from.
+        config: the settings, with the seed of this fit.
+        init: the fit whose head it starts from.
     """
 
     row: Row
@@ -88,19 +93,19 @@ class Fit:
 
     @property
     def name(self) -> str:
-        """Row and seed: the name of its folder."""
+        """Row and seed, which name its folder."""
         return f"{self.row.name}-seed{self.config.seed}"
 
 
 def read_rows(sources: Sequence[Path]) -> list[Row]:
     """Read the rows of recipes of heads, and of sweep files, which have a table `[sweep]`.
 
-    A row that another starts from (`init`) joins the list before it, from the folder beside its own, when it was not
-    named.
+    When a row starts from another one (`init`) that is not among the sources, the recipe of that one is read from the
+    folder beside its own.
 
     Raises:
         FileNotFoundError: when a file, or the folder of a partition, is missing.
-        ValueError: for a file that is neither, an unknown key, two rows of one name, or starts in a circle.
+        ValueError: for a file that is neither, an unknown key, two rows with one name, or a cycle of `init`.
     """
     if not sources:
         raise ValueError("a sweep needs at least one recipe or sweep file, got none: name one.")
@@ -123,7 +128,7 @@ def read_rows(sources: Sequence[Path]) -> list[Row]:
 
 
 def _starts_first(rows: Mapping[str, Row]) -> list[Row]:
-    """Return the rows in their order, each after the one it starts from."""
+    """Return the rows in their order, each after the one that it starts from."""
     ordered: dict[str, Row] = {}
 
     def add(name: str, before: tuple[str, ...]) -> None:
@@ -151,21 +156,39 @@ def _rows_of(path: Path) -> list[Row]:
 
 
 def row_of(path: Path) -> Row:
-    """Return the row of a head's recipe, called like its folder when the file is called recipe.toml.
+    """Return the row of a head's recipe, named after its folder when the file is called recipe.toml.
 
     Raises:
-        FileNotFoundError: when there is no such file, or no folder of its partition.
+        FileNotFoundError: when the file or the folder of its partition is missing.
         ValueError: when it is not a recipe, or names no partition.
     """
     recipe = read_recipe(path)
     head = recipe.get("head", {})
     if "partition" not in head:
         raise ValueError(f'{path} [head] must name the partition of its fit: add partition = "FOLDER".')
+    partition = _text(head["partition"], f"{path} [head] partition")
+    init = _text(head["init"], f"{path} [head] init") if "init" in head else None
     config = fit_config_from_dict(recipe.get("fit", {}), f"{path} [fit]")
+    published = recipe.get("published", {})
+    for key in PUBLISHED:
+        if key in published and not _is_number(published[key]):
+            raise ValueError(f"{path} [published] {key} must be a finite number, got {_shown(published[key])}.")
     name = path.resolve().parent.name if path.name == RECIPE_FILE else path.stem
-    return Row(
-        name, partition_folder(str(head["partition"]), path), config, head.get("init"), (), recipe.get("published", {})
-    )
+    return Row(name, partition_folder(partition, path), config, init, (), published)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} must be a text, got {_shown(value)}.")  # noqa: TRY004 - one kind of error
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value))[:_SHOWN]
 
 
 def _rows_of_sweep(path: Path) -> list[Row]:
@@ -176,11 +199,13 @@ def _rows_of_sweep(path: Path) -> list[Row]:
         raise ValueError(f"{path} [sweep] must have keys among {', '.join(SWEEP_KEYS)}, got {', '.join(strangers)}.")
     partitions, seeds = tables["sweep"].get("partitions", []), tables["sweep"].get("seeds", [])
     if not isinstance(partitions, list) or not partitions or not all(isinstance(name, str) for name in partitions):
-        raise ValueError(f"{path} [sweep] partitions must be a list of folders of partitions, got {partitions!r}.")
-    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+        raise ValueError(
+            f"{path} [sweep] partitions must be a list of folders of partitions, got {_shown(partitions)}."
+        )
+    whole = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= MAX_SEED for seed in seeds)
     if not whole or len(set(seeds)) < len(seeds):
         raise ValueError(
-            f"{path} [sweep] seeds must be a list of different whole numbers of at least 0, got {seeds!r}."
+            f"{path} [sweep] seeds must be a list of different whole numbers of at least 0, got {_shown(seeds)}."
         )
     configs = tables.get("configs") or {"": {}}
     rows = []
@@ -189,7 +214,7 @@ def _rows_of_sweep(path: Path) -> list[Row]:
         for config_name, changes in configs.items():
             if not isinstance(changes, dict):
                 raise ValueError(  # noqa: TRY004 - every mistake in a recipe is one kind of error
-                    f"{path} [configs] must have a table for every config, got {config_name} = {changes!r}."
+                    f"{path} [configs] must have a table for every config, got {config_name} = {_shown(changes)}."
                 )
             if config_name and not _NAME.fullmatch(config_name):
                 raise ValueError(
@@ -200,7 +225,7 @@ def _rows_of_sweep(path: Path) -> list[Row]:
             init = stated.pop("init", None)
             where = f"{path} [configs.{config_name}]" if config_name else f"{path} [fit]"
             config = fit_config_from_dict(stated, where)
-            start = None if init is None else _joined(folder.name, str(init))
+            start = None if init is None else _joined(folder.name, _text(init, f"{where} init"))
             rows.append(Row(_joined(folder.name, config_name), folder, config, start, tuple(seeds)))
     return rows
 
@@ -210,10 +235,10 @@ def _joined(partition: str, config: str) -> str:
 
 
 def partition_folder(name: str, path: Path) -> Path:
-    """Return the folder that a recipe calls `name`: a path from the recipe, or one in a folder `partitions` near it.
+    """Return the folder of a partition: a path relative to the recipe, or a folder in a `partitions` folder near it.
 
     Raises:
-        FileNotFoundError: when no such folder has a recipe or a partition.
+        FileNotFoundError: when none of these has a recipe or a partition.
     """
     here = path.resolve().parent
     places = [
@@ -222,7 +247,7 @@ def partition_folder(name: str, path: Path) -> Path:
     ]
     for place in places:
         if (place / RECIPE_FILE).is_file() or (place / "partition.json").is_file():
-            return place
+            return Path(os.path.normpath(place))  # its last part names folders
     raise FileNotFoundError(
         f"{path} is fitted on the partition {name!r}, and no folder of that name beside it or in partitions/ has a "
         f"{RECIPE_FILE} or a partition.json: write one, or name the folder by its path."
@@ -230,13 +255,13 @@ def partition_folder(name: str, path: Path) -> Path:
 
 
 def fits_of(rows: Sequence[Row], config: SweepConfig = SweepConfig()) -> list[Fit]:
-    """Return the fits of rows, each after the one it starts from.
+    """Return the fits of rows, each after the one that it starts from.
 
-    A fit starts from the one of the same seed, and from the first of that row where it has no such seed.
+    A fit starts from the fit with the same seed, and where there is none from the first one of that row.
 
     Args:
         rows: what `read_rows` returned.
-        config: whose seeds and device win over those of the rows.
+        config: its seeds and device replace those of the rows.
     """
     fits: dict[str, dict[int, Fit]] = {}
     for row in rows:

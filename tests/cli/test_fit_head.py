@@ -133,6 +133,35 @@ def test_the_lock_of_a_killed_fit_does_not_block(world: Path, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["h"]
 
 
+WRITE = """
+import sys, threading
+from contextlib import ExitStack
+from pathlib import Path
+from geocell.files import atomic_path
+
+with ExitStack() as stack:
+    for path in map(Path, sys.argv[1:]):
+        stack.enter_context(atomic_path(path)).write_text("half")
+    print("half", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_scoring_removes_what_a_killed_one_left(world: Path, tmp_path: Path) -> None:
+    assert fit(world, tmp_path / "h") == 0
+    targets = [tmp_path / "h" / name for name in ("scores.json", "README.md")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE, *targets], stdout=subprocess.PIPE, text=True, env=environment
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "half\n"
+        other.send_signal(signal.SIGKILL)
+    assert len(list((tmp_path / "h").glob(".*"))) == 2
+    assert main(f"score {tmp_path}/h --cache {world}/cache --splits {world}/splits.json".split()) == 0
+    assert list((tmp_path / "h").glob(".*")) == []
+
+
 @pytest.fixture
 def shared(world: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A world in which two validation locations and one test location have coordinates of training locations."""
@@ -153,6 +182,7 @@ def test_shared_coordinates_are_said_and_recorded(
     base = f"score {tmp_path}/h --cache {folder}/cache --splits {splits}"
     assert main(base.split()) == 0
     assert "1 of 25 test locations has the coordinates of a training location" in capsys.readouterr().err
+    assert json.loads((tmp_path / "h" / "scores.json").read_text())["n_at_training_coordinates"] == 1
 
 
 def test_splits_that_share_nothing_are_not_remarked(

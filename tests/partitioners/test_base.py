@@ -167,6 +167,22 @@ def test_existing_folder_is_kept_unless_asked(folder: Path) -> None:
     assert Partition.load(folder).kind == "kdtree"
 
 
+def test_a_partition_replaces_no_head_and_no_other_folder(folder: Path, tmp_path: Path) -> None:
+    """Both have the files of a partition, and more."""
+    other = KDTreePartitioner(max_count=20).fit(POINTS)
+    for name in ("model.safetensors", "notes.txt"):
+        (folder / name).write_text("precious")
+        with pytest.raises(FileExistsError, match=f"would delete {name}"):
+            other.save(folder, overwrite=True)
+        assert Partition.load(folder).kind == "h3"
+        (folder / name).unlink()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"lacks geocell_info\.json, partition\.json"):
+        other.save(tmp_path / "photos", overwrite=True)
+    assert (tmp_path / "photos" / "me.jpg").read_text() == "precious"
+
+
 def test_write_into_a_folder_with_other_files(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "head").mkdir()
     (tmp_path / "head/config.json").write_text("{}", encoding="utf-8")

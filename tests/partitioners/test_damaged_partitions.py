@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocell.files import DamagedFileError
-from geocell.partitioners import Partition
-from geocell.partitioners import base as base_module
+from geocell.partitioners import Partition, partition_file
 from tests.partitioners.test_contract import EXAMPLES
 
 POINTS = np.random.default_rng(7).uniform([42, 2], [54, 18], (40, 2))
@@ -110,7 +109,7 @@ def test_a_mutated_partition_is_refused_cleanly_or_whole(
             written = json.loads((copy / "partition.json").read_text(encoding="utf-8"))
             if isinstance(written, dict):
                 written_hash = written.get("sha256")
-                patch.setattr(base_module, "_same_hash", lambda _found, expected: expected == written_hash)
+                patch.setattr(partition_file, "_same_hash", lambda _found, expected: expected == written_hash)
         try:
             partition = Partition.load(copy)
         except (ValueError, FileNotFoundError) as error:
