@@ -29,7 +29,7 @@ def fit_head(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Fit a head on cached features: training locations in batches, the best epoch on the validation locations kept.
+    """Fit a head on cached features: training locations in batches, an epoch chosen by `--keep`, a refit on request.
 
     The state after every epoch is in OUT.fit beside the head, until that is written: `--resume` goes on from there.
     Under `torchrun -m geocell fit-head …` the processes share every batch.
@@ -87,12 +87,15 @@ def fit_head(
         text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {config.decode}"
     else:
         text += ": there is no validation split, so the last one"
+    if training["refit"]:
+        n, epochs = training["refit"]["n_train"], training["refit"]["epochs"]
+        text += f"\n  then fitted again on all {n} training and validation locations, for {epochs} epochs"
     if training["n_train_outside"]:
         text += f"\n  {training['n_train_outside']} training locations lie outside every cell and were left out"
     if training["cells_without_training_location"]:
         text += f"\n  {training['cells_without_training_location']} cells have no training location in this split"
     if training["interrupted"]:
-        text += "\n  interrupted: this is the best epoch so far; the same command with --resume goes on"
+        text += "\n  interrupted: this is the head so far; the same command with --resume continues"
     emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
 
 
