@@ -13,7 +13,6 @@ Run: python -m benchmarks.ablation [--quick] [--json]
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, NEAREST, PLAIN, 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.plain_loop import fit_plain, plain_answers
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE, nearest_answer, real_locations
+from geocell.compute.cores import usable_cores
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.ensemble import Ensemble
@@ -205,7 +205,7 @@ def row_of(name: str, group: str, base: str, protocol: Protocol, own: Floats, ot
 def run(protocol: Protocol, cases: Sequence[Case]) -> list[dict[str, Any]]:
     """Return the lines of one way to deal folds."""
     candidates = [case for case in cases if case.candidate]
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
         # one thread each: products this small are slower on two
         answers = [pool.submit(protocol.distances, case) for case in cases]
         inner = [pool.submit(inner_scores, protocol, case) for case in candidates]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from geocell.compute.cores import usable_cores
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -48,7 +49,7 @@ def conditions(*packages: str) -> dict[str, str]:
     )
     return {
         "cpu": model,
-        "cores": str(os.cpu_count()),
+        "cores": str(usable_cores()),
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
     }

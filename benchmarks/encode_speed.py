@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.common import conditions, finish, parse_flags
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.encoders import TowerEncoder
 from geocell.encoding import encode
 from geocell.views import table_from_frame

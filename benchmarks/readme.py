@@ -15,20 +15,21 @@ from typing import Any
 from benchmarks import readme_heads
 from benchmarks.common import read_results
 from geocell.heads.fit_config import read_recipe
+from geocell.reports.tables import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def _real_features() -> str:
     header = ["answer", "≤25 km", "≤200 km", "≤750 km", "≤2500 km", "balscore"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---:|---:|---:|---:|---:|"]
+    lines = []
     for row in read_results("real_features"):
         spread = f" ± {float(row['balscore_sd']):.1f}" if row["balscore_sd"] else ""
         shares = [f"{float(row[f'within_{km}']):.1f}" for km in (25, 200, 750, 2500)]
-        lines.append(f"| {row['answer']} | " + " | ".join(shares) + f" | {float(row['balscore']):.1f}{spread} |")
+        lines.append([row["answer"], *shares, f"{float(row['balscore']):.1f}{spread}"])
     seeds = max(int(row["seeds"]) for row in read_results("real_features"))
-    lines += ["", f"Percent of locations, mean over five folds; ± standard deviation over {seeds} seeds of the fit."]
-    return "\n".join(lines)
+    note = f"Percent of locations, mean over five folds; ± standard deviation over {seeds} seeds of the fit."
+    return f"{markdown(header, lines)}\n\n{note}"
 
 
 def _quickstart() -> str:
@@ -38,15 +39,15 @@ def _quickstart() -> str:
 
 def _recipes() -> str:
     header = ["partition", "recipe", "locations", "published cells", "cells here", "fewest", "median", "most"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---|---:|---:|---:|---:|---:|---:|"]
+    lines = []
     for row in read_results("partition_recipes"):
         numbers = [row[key] for key in ("published_cells", "n_cells", "count_min", "count_median", "count_max")]
         texts = [f"{float(number):,g}" if number else "–" for number in numbers]
         recipe = f"`{row['kind']}` {row['parameters']}".strip()
-        lines.append(f"| {row['partition']} | {recipe} | {row['region']} | " + " | ".join(texts) + " |")
+        lines.append([row["partition"], recipe, row["region"], *texts])
     sizes = {row["region"]: f"{int(row['n_locations']):,}" for row in read_results("partition_recipes")}
-    lines += ["", f"Cells here: on {sizes['Europe']} street-view locations in Europe and {sizes['world']} worldwide."]
-    return "\n".join(lines)
+    note = f"Cells here: on {sizes['Europe']} street-view locations in Europe and {sizes['world']} worldwide."
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
 def one_of_each_kind(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -59,7 +60,7 @@ def one_of_each_kind(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
 
 def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
     header = ["partition", "cells", "fewest", "median", "most", "≤1 km", "≤25 km", "≤200 km", "≤750 km", "median km"]
-    lines = ["| " + " | ".join([*header, "balscore", "fallback", "outside"]) + " |", "|---|" + "---:|" * 12]
+    lines = []
     for row in rows:
         kind, *numbers = row["partition"].split(" ", 1)
         counts = [f"{float(row[key]):,g}" for key in ("n_cells", "count_min", "count_median", "count_max")]
@@ -67,97 +68,103 @@ def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
         shares = [f"{100 * float(row[key]):.1f}" for key in keys]
         shares[4] += " [{:.1f}, {:.1f}]".format(*(100 * float(row[f"balscore_{end}"]) for end in ("low", "high")))
         texts = [" ".join([f"`{kind}`", *numbers]), *counts, *shares[:4], f"{float(row['median_km']):.1f}", *shares[4:]]
-        lines.append("| " + " | ".join(texts) + " |")
-    n = f"{int(rows[0]['n_locations']):,}"
-    lines += ["", f"The oracle on {n} street-view locations in Europe, a random fifth; the partitions saw the others."]
-    lines += ["Shares in percent; in brackets the 95 % interval of the balscore over locations."]
-    return "\n".join([*lines, "Fewest, median and most: training locations in a cell."])
+        lines.append(texts)
+    note = (
+        f"The oracle on {int(rows[0]['n_locations']):,} street-view locations in Europe, a random fifth; the "
+        "partitions saw the others.\nShares in percent; in brackets the 95 % interval of the balscore over locations.\n"
+        "Fewest, median and most: training locations in a cell."
+    )
+    return f"{markdown([*header, 'balscore', 'fallback', 'outside'], lines)}\n\n{note}"
 
 
 def _speeds() -> str:
     rows = read_results("partition_speed")
-    lines = ["| beside | points | here s | other s | times faster |", "|---|---:|---:|---:|---:|"]
+    beside = []
     for row in rows:
         if row["times_faster"]:
-            seconds = " | ".join(f"{float(row[key]):.3g}" for key in ("ours_s", "other_s", "times_faster"))
-            lines.append(f"| {row['case']} | {int(row['n']):,} | {seconds} |")
+            seconds = [f"{float(row[key]):.3g}" for key in ("ours_s", "other_s", "times_faster")]
+            beside.append([row["case"], f"{int(row['n']):,}", *seconds])
     header = ["kind", "points", "cells", "fit s", "assign s", "assign in H3 loops", "peak GiB", "of it the points"]
-    lines += ["", "| " + " | ".join(header) + " |", "|---|" + "---:|" * 7]
+    lines = []
     for row in rows:
         if row["fit_s"]:
             keys = ("fit_s", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
             texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *(f"{float(row[key]):.2g}" for key in keys)]
-            lines.append(f"| `{row['case']}` | " + " | ".join(texts) + " |")
+            lines.append([f"`{row['case']}`", *texts])
     where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
-    return "\n".join([*lines, "", f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."])
+    note = f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."
+    first = markdown(["beside", "points", "here s", "other s", "times faster"], beside)
+    return f"{first}\n\n{markdown(header, lines)}\n\n{note}"
 
 
 def _fits() -> str:
     header = ["cells", "batch", "ours s per epoch", "plain loop / ours", "plain loop / two bf16 products"]
     header += ["ours / bf16 products", "ours / fp32 products"]
-    lines = ["| " + " | ".join(header) + " |", "|" + "---:|" * len(header)]
+    lines = []
     rows = read_results("fit_speed")
     for row in rows:
         keys = ["plain_per_ours_bfloat16", "plain_per_two_products_bfloat16"]
         keys += ["ours_per_products_bfloat16", "ours_per_products_float32"]
-        ratios = " | ".join(f"{float(row[key]):.2f}" for key in keys)
         seconds = f"{float(row['ours_bfloat16_s_per_epoch']):.1f}"
-        lines.append(f"| {int(row['cells']):,} | {int(row['batch']):,} | {seconds} | {ratios} |")
+        ratios = [f"{float(row[key]):.2f}" for key in keys]
+        lines.append([f"{int(row['cells']):,}", f"{int(row['batch']):,}", seconds, *ratios])
     where = f"{rows[0]['threads']} threads on {rows[0]['cores']} cores of an {rows[0]['cpu']}, torch {rows[0]['torch']}"
     note = f"{int(rows[0]['locations']):,} locations; ours in bfloat16, in float32 in the last column. {where}."
-    return "\n".join([*lines, "", note])
+    table = markdown(header, lines, left=0)
+    return f"{table}\n\n{note}"
 
 
 def _fit_terms() -> str:
     rows = read_results("fit_terms")
-    lines = ["| with | epoch / epoch without |", "|---|---:|"]
-    lines += [f"| `{row['fit']}` | {float(row['per_default']):.2f} |" for row in rows if row["fit"]]
+    lines = [[f"`{row['fit']}`", f"{float(row['per_default']):.2f}"] for row in rows if row["fit"]]
     first = rows[0]
     note = (
         f"{int(first['locations']):,} locations with four views in {int(first['cells']):,} cells of a k-d tree, batch "
         f"{int(first['batch']):,}; an epoch without takes {float(first['seconds_per_epoch']):.2f} s. Medians of "
         f"{first['turns']} turns on {first['cores']} cores of an {first['cpu']}, torch {first['torch']}."
     )
-    return "\n".join([*lines, "", note])
+    table = markdown(["with", "epoch / epoch without"], lines)
+    return f"{table}\n\n{note}"
 
 
 def _heads() -> str:
     header = ["head", "partition", "starts from", "settings", "cells", "top-1", "balscore"]
     recipes = {path.parent.name: read_recipe(path) for path in (ROOT / "heads").glob("*/recipe.toml")}
     rows = sorted(recipes.items(), key=lambda item: (-item[1]["published"]["balscore"], item[0]))
-    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---|---:|---:|---:|"]
+    lines = []
     for name, recipe in rows:
         head, published = recipe["head"], recipe["published"]
         settings = ", ".join(f"{key} {value}" for key, value in recipe.get("fit", {}).items()) or "–"
-        numbers = f"{published['cells']:,} | {published['top1']:.1f} | {published['balscore']:.1f}"
-        lines.append(f"| {name} | {head['partition']} | {head.get('init', '–')} | {settings} | {numbers} |")
+        numbers = [f"{published['cells']:,}", f"{published['top1']:.1f}", f"{published['balscore']:.1f}"]
+        lines.append([name, head["partition"], head.get("init", "–"), settings, *numbers])
     note = (
         "Published by their authors on their own test split, top-1 and balscore in percent; reproduced by nobody here."
     )
-    return "\n".join([*lines, "", note])
+    table = markdown(header, lines, left=4)
+    return f"{table}\n\n{note}"
 
 
 def _doubt() -> str:
     header = ["photographs", "locations", "answers doubted", "median radius of half of the probability"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---:|---:|---:|"]
+    lines = []
     rows = read_results("doubt")
     for row in rows:
         radius, share = float(row["median_radius_50_km"]), 100 * float(row["doubted"])
-        lines.append(f"| {row['photographs']} | {row['locations']} | {share:.0f} % | {radius:,.0f} km |")
+        lines.append([row["photographs"], row["locations"], f"{share:.0f} %", f"{radius:,.0f} km"])
     n, seeds, auroc = rows[0]["locations"], rows[0]["seeds"], float(rows[0]["auroc_of_radius"])
     note = f"Heads on EfficientNet-Lite0 features of four fifths of {n} European locations, five folds × {seeds} seeds."
-    return "\n".join([*lines, "", note, f"The radius tells the two apart with an AUROC of {auroc:.2f}."])
+    note += "\n" + f"The radius tells the two apart with an AUROC of {auroc:.2f}."
+    table = markdown(header, lines)
+    return f"{table}\n\n{note}"
 
 
 def _encode_speeds() -> str:
     rows = read_results("encode_speed")
     header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
     header += ["GFLOP per image", "of matmul peak", "least cosine"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---|" + "---:|" * 6]
     keys = ["tower", "device", "method", "dtype", "images_per_s", "times_the_loop", "share_of_model_alone"]
     keys += ["gflop_per_image", "share_of_matmul_peak", "least_cosine_to_the_loop"]
-    for row in rows:
-        lines.append("| " + " | ".join(row[key] for key in keys) + " |")
+    lines = [[row[key] for key in keys] for row in rows]
     first = rows[0]
     note = (
         f"{first['threads']} of {first['cores']} cores of an {first['cpu']} beside other work, Python "
@@ -168,19 +175,18 @@ def _encode_speeds() -> str:
     sizes = dict.fromkeys(f"{row['tower']} {row['turns']} x {row['images']}" for row in rows)
     note += f" Turns and images: {', '.join(sizes)}; ratios of a single turn on a busy machine are rough."
     gpu = "" if any(row["device"] != "cpu" for row in rows) else " No GPU was measured: there was none."
-    return "\n".join([*lines, "", note + gpu])
+    table = markdown(header, lines, left=4)
+    return f"{table}\n\n{note}{gpu}"
 
 
 def _costs() -> str:
     rows = [row for row in read_results("encode_speed") if row["method"] == "geocell encode"]
     header = ["tower", "device", "arithmetic", "images/s", "device days for 100 M images"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---|---|---:|---:|"]
+    lines = []
     for row in rows:
         days = 1e8 / float(row["images_per_s"]) / 86400
-        lines.append(
-            f"| {row['tower']} | {row['device']}, {row['threads']} threads | {row['dtype']} | {row['images_per_s']} | "
-            f"{days:,.0f} |"
-        )
+        device = f"{row['device']}, {row['threads']} threads"
+        lines.append([row["tower"], device, row["dtype"], row["images_per_s"], f"{days:,.0f}"])
     gpu = ""
     if all(row["device"] == "cpu" for row in rows):
         flops = max(float(row["gflop_per_image"]) for row in rows)
@@ -188,17 +194,19 @@ def _costs() -> str:
             f" No GPU rate was measured, so none is given. An image of the largest tower takes {flops:,.0f} GFLOP; "
             "`python -m benchmarks.encode_speed` on your card measures its images per second."
         )
-    return "\n".join([*lines, "", f"100 M images at the measured rates, on one device.{gpu}"])
+    note = f"100 M images at the measured rates, on one device.{gpu}"
+    table = markdown(header, lines, left=3)
+    return f"{table}\n\n{note}"
 
 
 def _decode_speeds() -> str:
     rows = read_results("decode_speed")
     header = ["photograph", "input", "`pil` ms", "`pil-draft` ms", "times as fast", "pixels differ by", "least cosine"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * 5]
+    lines = []
     for row in rows:
         numbers = [row[key] for key in ("pil_ms", "draft_ms", "times_as_fast", "mean_pixel_difference", "least_cosine")]
         texts = [f"{row['width']} x {row['height']}", row["input"], *(number or "–" for number in numbers)]
-        lines.append("| " + " | ".join(texts) + " |")
+        lines.append(texts)
     first, again = rows[0], [float(row["least_cosine_saved_again"]) for row in rows if row["least_cosine_saved_again"]]
     note = (
         f"From a file to pixels, one core of an {first['cpu']} beside other work, Pillow {first['pillow']}; medians "
@@ -207,20 +215,22 @@ def _decode_speeds() -> str:
         f"cosine is between features, and {min(again):.5f} for the files saved again at quality "
         f"{first['quality_again']}."
     )
-    return "\n".join([*lines, "", note])
+    table = markdown(header, lines, left=2)
+    return f"{table}\n\n{note}"
 
 
 def _cache_speeds() -> str:
     rows = read_results("cache_speed")
-    lines = ["| a cache of float16 features | seconds | GB/s |", "|---|---:|---:|"]
-    lines += [f"| {row['what']} | {row['seconds']} | {row['gb_per_s'] or '–'} |" for row in rows]
+    header = ["a cache of float16 features", "seconds", "GB/s"]
+    lines = [[row["what"], row["seconds"], row["gb_per_s"] or "–"] for row in rows]
     load = next(row for row in rows if row["what"] == "load")
     note = (
         f"{int(load['rows']):,} views x {load['dim']}, from the page cache, {load['cores']} cores of an {load['cpu']} "
         f"beside other work, medians of {load['turns']} turns. Loading runs at {float(load['share_of_fromfile']):.2f} "
         "times the rate of `np.fromfile`."
     )
-    return "\n".join([*lines, "", note])
+    table = markdown(header, lines)
+    return f"{table}\n\n{note}"
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {

@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.common import read_results
+from geocell.reports.tables import markdown
 
 Line = Mapping[str, str]
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Return a Markdown table whose first columns are words, the others numbers."""
-    rule = "|" + "---|" * left + "---:|" * (len(header) - left)
-    return "\n".join(["| " + " | ".join(header) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _signed(value: str, factor: float = 1.0) -> str:
@@ -55,7 +50,7 @@ def _ablation_note(rows: Sequence[Line]) -> str:
 def ablation(folds: str) -> str:
     """Return the whole table of one way to deal folds, "location" or "place"."""
     rows = [row for row in read_results("ablation") if row["folds"] == folds]
-    lines = table(ABLATION_HEADER, [_ablation_cells(row) for row in rows], left=2)
+    lines = markdown(ABLATION_HEADER, [_ablation_cells(row) for row in rows], left=2)
     return f"{lines}\n\n{_ablation_note(rows)}"
 
 
@@ -64,7 +59,7 @@ def ablation_in_short() -> str:
     rows = [row for row in read_results("ablation") if row["folds"] == "location"]
     told = [row for row in rows if verdict(row) in {"helps", "hurts", ""} or row["group"] in {"chosen", "floor"}]
     others = [row["case"] for row in rows if row not in told]
-    text = table(ABLATION_HEADER, [_ablation_cells(row) for row in told], left=2)
+    text = markdown(ABLATION_HEADER, [_ablation_cells(row) for row in told], left=2)
     places = [
         row for row in read_results("ablation") if row["folds"] == "place" and row["group"] in {"default", "chosen"}
     ]
@@ -93,7 +88,7 @@ def search() -> str:
                 numbers = [f"{float(row['balscore']):.1f}", *against]
                 rows.append([features, name, *settings, *numbers])
     header = ("features", "rank", "lr", "weight decay", "dropout", "batch", "balscore", "less the defaults'", "95 %")
-    return table(header, rows, left=2)
+    return markdown(header, rows, left=2)
 
 
 def simulation() -> str:
@@ -117,4 +112,4 @@ def simulation() -> str:
         "stage", "top-1", "top-5", "median km", "mean km", "balscore", "difference", "95 %", "published", "difference",
     )  # fmt: skip
     size = f"{int(start['n_train']):,} training locations, {int(start['n_cells']):,} cells"
-    return f"{table(header, rows)}\n\n{size}, decoder `centroid`, test split; differences to the plain head."
+    return f"{markdown(header, rows)}\n\n{size}, decoder `centroid`, test split; differences to the plain head."

@@ -10,7 +10,6 @@ Run: python -m benchmarks.search [--quick] [--json]
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from functools import cache
@@ -26,6 +25,7 @@ from benchmarks.ablation_cases import DEFAULT, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations
+from geocell.compute.cores import usable_cores
 from geocell.evaluation.comparison import compare
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations
@@ -101,7 +101,7 @@ def real(pool: ProcessPoolExecutor, repeats: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure and report."""
     flags = parse_flags("lr, weight decay, dropout and batch size")
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
         rows = simulated(2_000 if flags.quick else 20_000, pool)
         rows += [] if flags.quick else real(pool, REPEATS)
     names = dict.fromkeys(row["features"] for row in rows)

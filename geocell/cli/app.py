@@ -8,12 +8,12 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
-from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from geocell._version import __version__
@@ -25,9 +25,41 @@ USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
 
 _HELP = """Image geolocation by geocell classification.
 
-encode -> split -> partition -> fit-head -> score -> predict -> push; `geocell COMMAND --help` explains each.
-`--verbose` before or after any command lets other libraries speak and shows tracebacks.
+encode -> split -> partition -> fit-head -> score -> predict -> push; `geocell COMMAND --help` explains each command.
+With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
 """
+
+
+Command = Callable[..., None]
+
+_GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]] = {
+    "Start": {"quickstart": heads.quickstart},
+    "Data": {
+        "encode": features.encode,
+        "cache": (
+            "Import, inspect, verify and merge feature caches.",
+            {"info": caches.info, "verify": caches.verify, "merge": caches.merge, "import": caches.import_},
+        ),
+        "split": features.split,
+    },
+    "Partitions": {
+        "partition": ("Cut the earth into cells: geocell_info.json and partition.json.", partitions.COMMANDS),
+        "audit": partitions.audit,
+        "plot": partitions.plot,
+        "export": partitions.export,
+    },
+    "Heads": {
+        "fit-head": heads.fit_head,
+        "plot-history": heads.plot_history,
+        "average": heads.average,
+        "sweep": experiments.sweep,
+        "score": heads.score,
+        "compare": experiments.compare,
+    },
+    "Answers": {"predict": heads.predict},
+    "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
+}
+"""Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""
 
 
 def _given(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -76,40 +108,30 @@ def _with_kind_of_recipe(tokens: list[str]) -> list[str]:
 
 
 def build_app() -> App:
-    """Return the app with its commands; nothing heavy is imported."""
+    """Return the app with its commands, in groups and in the order of the work; nothing heavy is imported."""
     app = App(
         name="geocell",
         help=_HELP,
         version=__version__,
+        version_flags=("--version", "-V"),
         config=_given,
         default_parameter=Parameter(negative=()),
     )
-    app.command(features.encode, name="encode")
-    app.command(features.split, name="split")
-    cache = App(name="cache", help="Make, check, join or look at feature caches.")
-    cache.command(caches.import_, name="import")
-    cache.command(caches.info, name="info")
-    cache.command(caches.verify, name="verify")
-    cache.command(caches.merge, name="merge")
-    app.command(cache)
-    partition = App(name="partition", help="Cut the earth into cells: geocell_info.json and partition.json.")
-    for kind, command in partitions.COMMANDS.items():
-        partition.command(command, name=kind)
-    app.command(partition)
-    app.command(partitions.audit, name="audit")
-    app.command(partitions.export, name="export")
-    app.command(partitions.plot, name="plot")
-    app.command(heads.fit_head, name="fit-head")
-    app.command(heads.plot_history, name="plot-history")
-    app.command(heads.average, name="average")
-    app.command(heads.score, name="score")
-    app.command(experiments.compare, name="compare")
-    app.command(experiments.sweep, name="sweep")
-    app.command(heads.predict, name="predict")
-    app.command(publish.push, name="push")
-    app.command(publish.pull, name="pull")
-    app.command(publish.import_, name="import")
-    app.command(heads.quickstart, name="quickstart")
+    for order, (group, commands) in enumerate(_GROUPS.items()):
+        of_group = Group(group, sort_key=order)
+        for position, (name, command) in enumerate(commands.items()):
+            if callable(command):
+                app.command(command, name=name, group=of_group, sort_key=position)
+            else:
+                summary, parts = command
+                inner = App(name=name, help=summary, group=of_group, sort_key=position)
+                for inner_position, (inner_name, part) in enumerate(parts.items()):
+                    inner.command(part, name=inner_name, sort_key=inner_position)
+                app.command(inner)
+    app.register_install_completion_command(help="Install completion of commands and flags for your shell, and exit.")
+    help_group = Group("Help", sort_key=len(_GROUPS))
+    for flag in ("--help", "--version", "--install-completion"):
+        app[flag].group = help_group
     return app
 
 

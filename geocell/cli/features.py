@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from geocell.cli.caches import emit_cache
 from geocell.cli.output import UsageError, emit, note, read_table, usage_errors
-from geocell.images.downloads import Downloads
+from geocell.images.downloads import DownloadConfig
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def encode(
     workers: int | None = None,
     image_timeout: float = 60.0,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
-    downloads: Annotated[Downloads, Flat] = Downloads(),
+    downloads: Annotated[DownloadConfig, Flat] = DownloadConfig(),
     retry: bool = False,
     strict: bool = False,
     json: bool = False,
@@ -78,7 +78,8 @@ def encode(
         strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
-    from geocell.compute.devices import choose_device, choose_dtype, process_rank
+    from geocell.compute.devices import choose_device, choose_dtype
+    from geocell.compute.ranks import process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings
@@ -171,7 +172,8 @@ def split(
     """
     from geocell.features import FeatureCache
     from geocell.files import require_new
-    from geocell.splits.splits import leak_report, make_splits, require_draw, splits_from_column
+    from geocell.splits.draw import make_splits, require_draw, splits_from_column
+    from geocell.splits.leaks import leak_report
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,16 +47,18 @@ def fit_head(
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
+    from geocell.compute.ranks import process_rank
     from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.partitioners.base import Partition
     from geocell.splits.splits import Splits
     from geocell.training.fit import fit_head as fit
 
     overwrite = overwrite or resume  # an interrupt leaves the best head so far
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun, which fit together
+    first = process_rank() == 0  # of the processes that fit together
     cells = Partition.load(partition)
     start = None if init is None else open_head(init)[0]
     in_memory = config.stream == 0
@@ -142,8 +143,9 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     """
     from geocell.files import require_new
     from geocell.heads.ensemble import average_heads
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     head = average_heads([open_head(name)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
     from geocell.heads.remote import HeadPlace
-    from geocell.images.downloads import Downloads
+    from geocell.images.downloads import DownloadConfig
     from geocell.views import ViewTable
 
 
@@ -55,7 +55,7 @@ def read_table(
     columns: ColumnNames,
     *,
     root: Path | None = None,
-    downloads: Downloads | None = None,
+    downloads: DownloadConfig | None = None,
     images_optional: bool = False,
 ) -> ViewTable:
     """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""

@@ -32,7 +32,11 @@ def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., No
         overwrite: bool = False,
         json: bool = False,
     ) -> None:
+        from geocell.files import require_new
+        from geocell.partitioners.base import PARTITION_MARKS, PARTITION_PARTS
+
         del recipe  # read before, as the defaults of the flags
+        require_new(out, overwrite, PARTITION_MARKS, PARTITION_PARTS)
         partition = parameters.fit(source.latlon(columns), source.text)
         partition.save(out, overwrite=overwrite)
         fitted = partition.fitted_on

@@ -125,10 +125,11 @@ def import_(
     """
     from geocell.encoders import load_encoder
     from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.hub.names import HubName
     from geocell.publishing.checkpoints import fetch_published, import_head, published_files
 
-    require_new(out, overwrite)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     if head is None and cells is None:
         raise UsageError("expected best.pt and geocell_info.json, or user/repo and --head: pass what is missing.")
     if head is None:

@@ -1,8 +1,7 @@
-"""Data-parallel fits under `torchrun`: every process takes its share of each batch, and all hold the same weights."""
+"""Data-parallel fits under `torchrun`: every process computes its share of each batch on the same weights."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -11,23 +10,24 @@ import torch
 import torch.distributed as dist
 
 from geocell.compute.devices import choose_device
+from geocell.compute.ranks import local_rank, process_count
 
 T = TypeVar("T")
 
 
 @contextmanager
 def processes(device: str) -> Iterator[torch.device]:
-    """Join the processes that `torchrun` started, if it did, and yield the device of this one.
+    """Join the process group of `torchrun`, if it started this process, and yield the device to use.
 
     Args:
         device: auto, cpu, cuda, cuda:0 or mps; `auto` and `cuda` give every process of a machine a GPU of its own.
     """
     chosen = torch.device(choose_device(device))
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    if process_count() == 1 or dist.is_initialized():
         yield chosen
         return
     if chosen == torch.device("cuda"):
-        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        chosen = torch.device("cuda", local_rank() or 0)
         torch.cuda.set_device(chosen)
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
@@ -37,17 +37,17 @@ def processes(device: str) -> Iterator[torch.device]:
 
 
 def rank() -> int:
-    """Return the number of this process, 0 when it is alone."""
+    """Return the rank of this process in the group, 0 when there is no group."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def n_processes() -> int:
-    """Return how many processes fit together."""
+    """Return how many processes are in the group, 1 when there is no group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def agreed(value: T) -> T:
-    """Return the value that process 0 has, so that all decide alike."""
+    """Return the value that process 0 has, so that all processes decide the same."""
     if n_processes() == 1:
         return value
     values = [value]

@@ -1,4 +1,4 @@
-"""Work shared out over the cores of a CPU in large pieces."""
+"""Large pieces of work in parallel threads, one CPU core each."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _MOST = 16
-"""Threads at most: calling an operation holds the interpreter for a few hundredths of the time that it takes."""
+"""Threads at most: dispatching an operation holds the GIL for a few hundredths of the time that it takes."""
 
 
 def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) -> list[B]:
-    """Return what a function makes of every piece, in order, computed in threads that have one core each.
+    """Return the results of a function for every piece, in order, computed in threads with one core each.
 
-    A piece is a few dozen operations. Whole pieces side by side meet once, at the end. One operation after the other,
-    each spread over all cores by torch, they would meet after every one, and wait for the slowest core each time: on a
-    machine with other work that takes many times as long.
+    A piece is a few dozen operations. Pieces in parallel synchronise once, at the end. Operations that torch spreads
+    over all cores one after the other synchronise after each, and wait for the slowest core every time: on a machine
+    with other load that takes many times as long.
 
     Args:
-        function: of a piece; torch and numpy let go of the interpreter while they compute.
-        pieces: what to work on, best a few per thread: whoever is free takes the next.
-        threads: how many, this one among them.
+        function: takes a piece; torch and numpy release the GIL while they compute.
+        pieces: the inputs, ideally a few per thread: a thread that is free takes the next.
+        threads: number of threads, the calling one included.
     """
     before, threads = torch.get_num_threads(), min(threads, _MOST)
     if min(threads, len(pieces)) <= 1:
@@ -48,19 +48,19 @@ def over_cores(function: Callable[[A], B], pieces: Sequence[A], threads: int) ->
     finally:
         torch.set_num_threads(before)
     for other in others:
-        if not other.cancel():  # a thread that has not woken up by now has nothing left to do
+        if not other.cancel():  # one that has not started yet has nothing left to do
             other.result()
     return [results[number] for number in range(len(pieces))]
 
 
 @cache
-def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked process has none of the threads
-    """Return threads in which torch computes on one core each."""
+def _workers(threads: int, pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - threads do not survive a fork
+    """Return a pool of threads in which torch uses one core each."""
     started, before = threading.Barrier(threads + 1), torch.get_num_threads()
 
     def start() -> None:
         torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes its number from the whole process once, at the first such call
+        torch.get_num_threads()  # the first such call copies the process-wide number into the thread
         started.wait()
 
     pool = ThreadPoolExecutor(threads, "geocell", initializer=start)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
+from geocell.encoders.trust import require_data_only
 from geocell.files import canonical_json
 from geocell.images.transforms import (
     Normalisation,
@@ -108,13 +109,14 @@ def _load(config: Any, where: str, revision: str | None, backend: str) -> Proces
     if backend == "torchvision":
         import torchvision  # noqa: F401 - transformers would fall back to Pillow and only warn
     auto: Any = transformers.AutoImageProcessor
+    base: Any = transformers.ImageProcessingMixin
+    settings, _ = base.get_image_processor_dict(where, revision=revision)
+    require_data_only(settings, where, "image processor")
     try:
-        processor = auto.from_pretrained(where, revision=revision, backend=backend)
+        processor = auto.from_pretrained(where, revision=revision, backend=backend, trust_remote_code=False)
     except (ImportError, ValueError):
         if backend == "torchvision":
             raise
-        base: Any = transformers.ImageProcessingMixin
-        settings, _ = base.get_image_processor_dict(where, revision=revision)
         return _of_settings(_Settings(_defaults(settings)), where)
     if backend == "pil" and backend_of(type(processor).__name__) != "pil":
         return _of_settings(_Settings(_defaults(processor.to_dict())), where)

@@ -17,6 +17,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
 from geocell.encoders.processors import load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
+from geocell.encoders.trust import require_data_only
 
 if TYPE_CHECKING:
     import torch
@@ -165,7 +166,9 @@ def _config(where: str, revision: str | None) -> Any:  # noqa: ANN401 - a class 
     """Return the configuration of a checkpoint that has a vision tower."""
     import transformers
 
-    config: Any = transformers.AutoConfig.from_pretrained(where, revision=revision)
+    base: Any = transformers.PreTrainedConfig
+    require_data_only(base.get_config_dict(where, revision=revision)[0], where, "config.json")
+    config: Any = transformers.AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
     if not any(hasattr(config, name) for name in ("vision_config", "image_size", "num_channels", "pretrained_cfg")):
         raise ValueError(
             f"{where} must be a checkpoint with a vision tower, got model type {config.model_type!r}: encode elsewhere "
@@ -194,7 +197,9 @@ def _tower(
     if projected and not hasattr(transformers, name):
         raise ValueError(f"{where} has no projection: choose another of {', '.join(POOLINGS)}.")
     loader: Any = getattr(transformers, name if projected or hasattr(transformers, alone) else "AutoModel")
-    model, report = loader.from_pretrained(where, revision=commit, dtype=dtype, output_loading_info=True)
+    model, report = loader.from_pretrained(
+        where, revision=commit, dtype=dtype, output_loading_info=True, trust_remote_code=False
+    )
     missing = sorted(report["missing_keys"])
     lost = [key for key in missing if "pooler" not in key and "projection" not in key]
     if lost:

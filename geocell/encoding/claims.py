@@ -8,9 +8,9 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from geocell.compute.devices import process_count, process_rank
+from geocell.compute.ranks import process_count, process_rank
 from geocell.features import require_cache_or_nothing, shard_path
-from geocell.files import is_local
+from geocell.files import is_local, remove_leftovers
 
 _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time
 
@@ -30,8 +30,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     try:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS) as lock:
             try:
-                for leftover in [*folder.glob(".cache.json.*"), *folder.glob(".views.parquet.*")]:
-                    leftover.unlink(missing_ok=True)  # of a process that was killed as it wrote
+                for name in ("cache.json", "views.parquet"):
+                    remove_leftovers(folder / name)  # of a process that was killed as it wrote
                 yield
             finally:
                 _remove_held(lock)
@@ -72,8 +72,7 @@ class Claims:
 
     def remove_leftovers(self, index: int) -> None:
         """Remove what a killed process left of a shard that is taken."""
-        for leftover in self._folder.glob(f".{shard_path(self._folder, index).name}.*"):
-            leftover.unlink(missing_ok=True)
+        remove_leftovers(shard_path(self._folder, index))
 
     def give_back(self, index: int) -> None:
         """Let go of a shard."""

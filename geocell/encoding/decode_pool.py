@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
+from geocell.compute.ranks import local_process_count
 from geocell.encoding.worker import READY, WorkerProcess, shared_file
 from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
@@ -49,21 +50,14 @@ class Batch:
         first: row of the shard that the first one is.
         references: of the images.
         problems: row of the batch -> why it has no pixels; those known from the table to begin with.
-        rows: of the whole shard.
     """
 
     shard: int
     first: int
     references: Sequence[str]
     problems: dict[int, str]
-    rows: int
     buffer: int = -1
     pending: int = 0
-
-    @property
-    def last(self) -> bool:
-        """Whether the shard ends with it."""
-        return self.first + len(self.references) == self.rows
 
     def good(self) -> list[int]:
         """Return the rows of the batch that have pixels."""
@@ -294,4 +288,4 @@ def default_workers(rows: int, source: ImageSource) -> int:
     """
     if rows < PROCESS_ROWS or source.at_once != 1 or not hasattr(os, "fork"):
         return 0
-    return max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))  # which torchrun sets
+    return max(1, usable_cores() // local_process_count())

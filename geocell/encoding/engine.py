@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.compute.devices import process_rank
+from geocell.compute.ranks import process_rank
 from geocell.encoders.info import EncoderInfo
 from geocell.encoding.claims import claims_of, folder_lock, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
+from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
 from geocell.features import (
     SHARD_ROWS,
@@ -27,6 +29,7 @@ from geocell.features import (
     shard_version,
     write_shard,
 )
+from geocell.features.partials import kept_rows, remove_partial
 from geocell.files import as_place
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
 from geocell.views import ViewTable, read_views
@@ -53,7 +56,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     retry: bool = False,
     strict: bool = False,
 ) -> FeatureCache:
-    """Encode every view of a table into a feature cache, or go on with one that was interrupted.
+    """Encode every view of a table into a feature cache, or continue one that was interrupted.
 
     Several processes may do this at once for one cache, on one machine or on several that share its disk: each takes
     shards that no other has, and all return when the cache is complete.
@@ -65,7 +68,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         batch_size: images per call of the encoder.
         workers: processes that decode and resize; 0 uses threads of this process; None decides by the table's size
             and the number of cores.
-        shard_rows: rows per shard: what an interruption can cost at most.
+        shard_rows: rows per shard of a new cache. Rows of the shard in progress are kept once a minute and on Ctrl-C.
         image_timeout: seconds that one image may take before it becomes a row with that reason.
         retry: encode the shards again in which a view had a problem, for images that were repaired since.
         strict: raise at the end when a view has no features.
@@ -81,22 +84,37 @@ def encode(  # noqa: PLR0913 - keywords with defaults
     require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
     views = table if isinstance(table, ViewTable) else read_views(table)
     folder = as_place(out)
-    manifest, todo = begin_or_go_on(folder, views, encoder.info, shard_rows, retry)
+    manifest, todo = create_or_resume(folder, views, encoder.info, shard_rows, retry)
     if todo:
         rows = sum(last - first for first, last in map(manifest.shard_range, todo))
         workers = default_workers(rows, views.images) if workers is None else workers
-        loader = Loader.of(views.images, encoder.preprocess)
+        loader = Loader.from_probe(views.images, encoder.preprocess)
         silent = process_rank() > 0 or None  # of several processes, one shows the progress
         with (
             pillow_silenced(),
             DecodePool(loader, workers=workers, batch_size=batch_size, image_timeout=image_timeout) as pool,
             tqdm(total=len(views), initial=len(views) - rows, desc="encode", unit="img", disable=silent) as bar,
         ):
-            _fill(folder, manifest, views, ShardEncoder(encoder, pool, batch_size, bar.update), todo, bar)
-    return end(folder, strict)
+            journal = Journal(folder, encoder.info.dim, retry=retry)
+            shards = ShardEncoder(encoder, pool, batch_size, journal, bar.update)
+            with reported_interrupt(folder, manifest):
+                _fill(folder, manifest, views, shards, todo, bar)
+    return finish_cache(folder, strict)
 
 
-def begin_or_go_on(
+@contextmanager
+def reported_interrupt(folder: Path, manifest: Manifest) -> Iterator[None]:
+    """Make a KeyboardInterrupt of the block tell how many rows of a cache are kept, and what to do next."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {kept_rows(folder, manifest)} of {manifest.rows} rows are kept in {folder}: run the same "
+            "command again to encode the others."
+        ) from None
+
+
+def create_or_resume(
     folder: Path, views: ViewTable, encoder: EncoderInfo, shard_rows: int, retry: bool
 ) -> tuple[Manifest, list[int]]:
     """Begin a cache or take up one that was begun, and return its manifest and the shards that are to be encoded.
@@ -122,7 +140,7 @@ def begin_or_go_on(
     return manifest, todo
 
 
-def end(folder: Path, strict: bool) -> FeatureCache:
+def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     """Write the statuses of a cache whose shards are all there, and open it.
 
     Raises:
@@ -197,7 +215,7 @@ def _fill(
                 claims.give_back(index)
             else:
                 claims.remove_leftovers(index)
-                yield Shard.of(index, manifest, views)
+                yield Shard.from_table(index, manifest, views)
 
     left = list(todo)
     try:
@@ -205,6 +223,7 @@ def _fill(
             done = set()
             for shard in encoder.encode(unclaimed(left)):
                 write_shard(folder, shard.index, shard.features, shard.problems)
+                remove_partial(folder, shard.index)
                 claims.give_back(shard.index)
                 done.add(shard.index)
             missing = set(manifest.missing(folder))

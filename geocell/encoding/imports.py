@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, begin, finish, write_shard
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS
 from geocell.files import new_folder
 from geocell.views import ViewTable
 
@@ -55,7 +56,7 @@ def import_features(
     info = EncoderInfo(**{**encoder.to_dict(), "dim": dim})
     starts = np.concatenate(([0], np.cumsum([len(a) for a in arrays])))
     known = table.frame["problem"].tolist()
-    with new_folder(Path(out), overwrite=overwrite) as folder:
+    with new_folder(Path(out), overwrite=overwrite, marks=CACHE_MARKS, parts=CACHE_PARTS) as folder:
         manifest = begin(folder, table, info, shard_rows)
         for index in range(manifest.n_shards):
             first, last = manifest.shard_range(index)

@@ -9,8 +9,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.compute.devices import usable_cores
-from geocell.encoding.engine import encode, end
+from geocell.compute.cores import usable_cores
+from geocell.encoding.engine import encode, finish_cache, reported_interrupt
 from geocell.features import FeatureCache
 from geocell.files import as_place, is_local
 from geocell.views import ViewTable
@@ -88,7 +88,7 @@ def encode_on_devices(
         raise RuntimeError(f"processes on {', '.join(devices)} must encode, got {got}")
     if failed:
         say(f"{failed} of {len(devices)} processes failed, and the others did their part; {got}")
-    return end(place, strict)
+    return finish_cache(place, strict)
 
 
 def _encode_on(

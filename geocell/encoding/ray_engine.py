@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.encoding.decode_pool import DecodePool
-from geocell.encoding.engine import IMAGE_TIMEOUT, begin_or_go_on, end
+from geocell.encoding.engine import IMAGE_TIMEOUT, create_or_resume, finish_cache
+from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
 from geocell.features import SHARD_ROWS, FeatureCache, write_shard
+from geocell.features.partials import remove_partial
 from geocell.files import as_place
 from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
@@ -70,9 +72,9 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
     needs: dict[str, Any] = {"num_gpus": 1} if gpus else {"num_cpus": 1}
     folder = as_place(out)
     info = ray.get(ray.remote(**needs)(_info_of).remote(load))
-    manifest, todo = begin_or_go_on(folder, table, info, shard_rows, retry)
+    manifest, todo = create_or_resume(folder, table, info, shard_rows, retry)
     if todo:
-        shards = (Shard.of(index, manifest, table) for index in todo)
+        shards = (Shard.from_table(index, manifest, table) for index in todo)
         jobs = [{"index": s.index, "rows": json.dumps([list(s.references), list(s.problems)])} for s in shards]
         data.DataContext.get_current().enable_progress_bars = False
         done = data.from_items(jobs, override_num_blocks=len(jobs)).map_batches(
@@ -84,12 +86,13 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
                 load,
                 table.images,
                 {"batch_size": batch_size, "workers": workers, "image_timeout": image_timeout},
+                retry,
             ),
             **needs,
         )
         for _ in done.iter_rows():
             pass
-    return end(folder, strict)
+    return finish_cache(folder, strict)
 
 
 def _info_of(load: Callable[[], Encoder]) -> Any:  # noqa: ANN401 - Ray does not type what comes back
@@ -100,16 +103,18 @@ class _ShardActor:
     """An encoder and its decoders on one machine of the cluster."""
 
     def __init__(
-        self, folder: str, load: Callable[[], Encoder], source: ImageSource, options: Mapping[str, Any]
+        self, folder: str, load: Callable[[], Encoder], source: ImageSource, options: Mapping[str, Any], retry: bool
     ) -> None:
         encoder = load()
         self._folder = as_place(folder)
-        self._pool = DecodePool(Loader.of(source, encoder.preprocess), **options)
-        self._encoder = ShardEncoder(encoder, self._pool, options["batch_size"])
+        self._pool = DecodePool(Loader.from_probe(source, encoder.preprocess), **options)
+        journal = Journal(self._folder, encoder.info.dim, retry=retry)
+        self._encoder = ShardEncoder(encoder, self._pool, options["batch_size"], journal)
 
     def __call__(self, jobs: dict[str, Any]) -> dict[str, Any]:
         """Encode shards and write them; what goes back is their numbers."""
         shards = (Shard(int(index), *json.loads(rows)) for index, rows in zip(jobs["index"], jobs["rows"], strict=True))
         for shard in self._encoder.encode(shards):
             write_shard(self._folder, shard.index, shard.features, shard.problems)
+            remove_partial(self._folder, shard.index)
         return {"index": jobs["index"]}

@@ -1,9 +1,10 @@
-"""Rows of shards through the pool and the encoder: what every way to encode a cache has in common."""
+"""Encoding shards: rows through the decode pool and the encoder, as every engine does it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,19 @@ from numpy.typing import NDArray
 
 from geocell.encoders.protocol import starter
 from geocell.encoding.decode_pool import Batch, DecodePool
+from geocell.encoding.journal import Journal
 
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
     from geocell.features import Manifest
     from geocell.views import ViewTable
 
+_Features = Callable[[], NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class Shard:
-    """What is to be encoded for one shard.
+    """The rows of one shard that are to be encoded.
 
     Attributes:
         index: which shard.
@@ -34,75 +38,113 @@ class Shard:
     problems: Sequence[str]
 
     @classmethod
-    def of(cls, index: int, manifest: Manifest, views: ViewTable) -> Shard:
+    def from_table(cls, index: int, manifest: Manifest, views: ViewTable) -> Shard:
         """Return a shard of a table."""
         rows = views.frame.iloc[slice(*manifest.shard_range(index))]
         return cls(index, rows["image"].tolist(), rows["problem"].tolist())
 
 
-@dataclass(frozen=True)
+@dataclass
 class EncodedShard:
-    """What is written of one shard.
+    """The features of one shard.
 
     Attributes:
         index: which shard.
         features: (rows, D) float32, NaN where a row has a problem.
         problems: row -> why it has no features.
+        done: how many of its rows are encoded: all of them when it is yielded.
     """
 
     index: int
     features: NDArray[np.float32]
     problems: dict[int, str]
+    done: int = 0
 
 
 class ShardEncoder:
-    """Encodes shards one after the other; images of the next one are decoded while the device is busy with this one."""
+    """Encodes shards one after the other; images of the next batches are decoded while the device works."""
 
     def __init__(
-        self, encoder: Encoder, pool: DecodePool, batch_size: int, progress: Callable[[int], object] | None = None
+        self,
+        encoder: Encoder,
+        pool: DecodePool,
+        batch_size: int,
+        journal: Journal,
+        progress: Callable[[int], object] = lambda _rows: None,
     ) -> None:
-        """Take an encoder and a pool, whose batches hold `batch_size` images; `progress` is told how many are done."""
-        self._start, self._dim = starter(encoder), encoder.info.dim
-        self._pool, self._batch_size, self._progress = pool, batch_size, progress
+        """Prepare.
+
+        Args:
+            encoder: the frozen encoder.
+            pool: decodes; its batches hold `batch_size` images.
+            batch_size: images per batch.
+            journal: keeps the rows of shards that are not complete.
+            progress: is told how many further rows are done.
+        """
+        self._start, self._pool, self._batch_size = starter(encoder), pool, batch_size
+        self._journal, self._progress = journal, progress
+        self._begun: dict[int, EncodedShard] = {}
 
     def encode(self, shards: Iterable[Shard]) -> Iterator[EncodedShard]:
-        """Yield every shard, in order."""
-        waiting: deque[tuple[Batch, Callable[[], NDArray[np.float32]]]] = deque()
-        shard = EncodedShard(-1, np.empty((0, self._dim), np.float32), {})
+        """Yield every shard, in order; what is done of one is kept in the journal, also when this is interrupted."""
+        waiting: deque[tuple[Batch, _Features]] = deque()
+        self._begun = {}
         batches = self._pool.batches(self._plan(shards))
         exhausted = False
-        while waiting or not exhausted:
-            following = next(batches, None)
-            if following is None:
-                exhausted = True
-            else:
-                batch, pixels = following
-                waiting.append((batch, self._start(pixels) if len(pixels) else _nothing))
-            # the features of a batch are asked for when the next one has begun, so that the device never waits for them
-            if waiting and (exhausted or len(waiting) > 1):
-                batch, features = waiting.popleft()
-                if batch.first == 0:
-                    shard = EncodedShard(batch.shard, np.full((batch.rows, self._dim), np.nan, np.float32), {})
-                self._collect(shard, batch, features)
-                if batch.last:
-                    yield shard
+        try:
+            while waiting or not exhausted:
+                following = next(batches, None)
+                if following is None:
+                    exhausted = True
+                else:
+                    batch, pixels = following
+                    waiting.append((batch, self._start(pixels) if len(pixels) else _nothing))
+                # features are asked for when the next batch has begun, so that the device never waits
+                if waiting and (exhausted or len(waiting) > 1):
+                    shard = self._collect(*waiting.popleft())
+                    if shard.done == len(shard.features):
+                        del self._begun[shard.index]
+                        yield shard
+                    else:
+                        self._keep(shard)
+        except BaseException:
+            self._save(waiting)
+            raise
 
     def _plan(self, shards: Iterable[Shard]) -> Iterator[Batch]:
         for shard in shards:
             rows = len(shard.references)
-            for start in range(0, rows, self._batch_size):
+            features, problems, there = self._journal.begin(shard.index, list(shard.problems), self._batch_size)
+            self._begun[shard.index] = EncodedShard(shard.index, features, problems, there)
+            self._progress(there)
+            for start in range(there, rows, self._batch_size):
                 stop = min(start + self._batch_size, rows)
-                problems = {row: text for row, text in enumerate(shard.problems[start:stop]) if text}
-                yield Batch(shard.index, start, shard.references[start:stop], problems, rows)
+                known = {row: text for row, text in enumerate(shard.problems[start:stop]) if text}
+                yield Batch(shard.index, start, shard.references[start:stop], known)
 
-    def _collect(self, shard: EncodedShard, batch: Batch, features: Callable[[], NDArray[np.float32]]) -> None:
+    def _collect(self, batch: Batch, features: _Features) -> EncodedShard:
         """Put the features of a batch into its shard."""
+        shard = self._begun[batch.shard]
         good = [batch.first + row for row in batch.good()]
         if good:
             shard.features[good] = features()
         shard.problems.update({batch.first + row: text for row, text in batch.problems.items()})
-        if self._progress is not None:
-            self._progress(len(batch.references))
+        shard.done = batch.first + len(batch.references)
+        self._progress(len(batch.references))
+        return shard
+
+    def _keep(self, shard: EncodedShard, *, now: bool = False) -> None:
+        self._journal.keep(shard.index, shard.features[: shard.done], shard.problems, now=now)
+
+    def _save(self, waiting: deque[tuple[Batch, _Features]]) -> None:
+        """Keep what is done of every shard, the batches that the device has finished included."""
+        with suppress(Exception):  # the reason for the interruption is what is reported
+            while waiting:
+                self._collect(*waiting.popleft())
+        for shard in self._begun.values():
+            if shard.done:
+                with suppress(OSError, ValueError):
+                    self._keep(shard, now=True)
 
 
 def _nothing() -> NDArray[np.float32]:

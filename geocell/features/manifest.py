@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 SHARD_ROWS = 4096
 VIEWS_FILE = "views.parquet"
+CACHE_MARKS = ("cache.json", VIEWS_FILE)
+"""The files of every cache, by which its folder is known before it is replaced."""
+
+CACHE_PARTS = ("features-*.safetensors", ".claims", ".lock")
+"""Patterns of what else a cache may hold."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geocell.features.manifest import SHARD_ROWS, Manifest, package_versions, write_views
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions, write_views
 from geocell.features.opened import FeatureCache
 from geocell.features.shards import write_shard
 from geocell.files import new_folder
@@ -62,7 +62,7 @@ def merge_caches(
     manifest = Manifest(first.encoder, len(views), shard_rows, digest, source, package_versions())
     starts = np.concatenate(([0], np.cumsum([len(cache) for cache in caches])))
     status = views["status"].to_numpy(object)
-    with new_folder(Path(out), overwrite=overwrite) as folder:
+    with new_folder(Path(out), overwrite=overwrite, marks=CACHE_MARKS, parts=CACHE_PARTS) as folder:
         for index in range(manifest.n_shards):
             rows = np.arange(*manifest.shard_range(index))
             parts = [

@@ -1,4 +1,4 @@
-"""One shard of a feature cache: a safetensors file with the tensor `features`, and in its metadata what is wrong.
+"""Shards of a feature cache: safetensors files with the tensor `features`, and the problems of rows as metadata.
 
 The header is written here because its bytes must be the same every time (safetensors' own writer orders metadata at
 random), and read here because rows are read in place. The layout is that of the safetensors format: eight bytes with
@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import is_local, write_bytes
+from geocell.files import DamagedFileError, is_local, write_bytes
 
 FILE_DTYPE = np.dtype(np.float16)  # 2^-11 relative: cosines to the float32 features stay above 0.9999999
-_MAX_HEADER = 100_000_000  # the limit of the format: what claims more is no shard
+_MAX_HEADER = 100_000_000  # the limit of the format
 
 
 class ShardHeader(NamedTuple):
-    """What the header of a shard says.
+    """The header of a shard.
 
     Attributes:
         shape: (rows, D).
-        offset: of the first number in the file.
+        offset: of the first number in the file, in bytes.
         problems: row of the shard -> why it has no features.
         sha256: of the problems and the numbers.
     """
@@ -39,14 +41,14 @@ class ShardHeader(NamedTuple):
 
 
 def shard_path(folder: Path, index: int) -> Path:
-    """Return where shard `index` of a cache is."""
+    """Return the path of shard `index` of a cache."""
     return folder / f"features-{index:05d}.safetensors"
 
 
 def shard_version(folder: Path, index: int) -> object:
-    """Return what changes as a shard is written again, with equal bytes too; None when it is not there.
+    """Return a value that changes whenever a shard is written again, with equal bytes too; None when it is missing.
 
-    On an object store it says no more than that it is there: stores differ in what they tell.
+    On an object store it tells only whether the shard exists: stores differ in what they report.
     """
     path = shard_path(folder, index)
     if not is_local(path):
@@ -59,7 +61,7 @@ def shard_version(folder: Path, index: int) -> object:
 
 
 def write_shard(folder: Path, index: int, features: NDArray[Any], problems: dict[int, str]) -> None:
-    """Write one shard, which appears complete or not at all.
+    """Write one shard atomically.
 
     Args:
         folder: the cache.
@@ -71,6 +73,11 @@ def write_shard(folder: Path, index: int, features: NDArray[Any], problems: dict
         ValueError: when a feature without a problem is not finite in the file's dtype.
         OSError: when the disk is full.
     """
+    write_rows(shard_path(folder, index), features, problems, f"shard {index}")
+
+
+def write_rows(path: Path, features: NDArray[Any], problems: dict[int, str], what: str) -> None:
+    """Write rows of features to a file in the layout of a shard; `what` names them in messages. See `write_shard`."""
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(features, dtype=FILE_DTYPE)
     broken = np.flatnonzero(~np.isfinite(stored).all(axis=1))
@@ -78,7 +85,7 @@ def write_shard(folder: Path, index: int, features: NDArray[Any], problems: dict
     if unexplained:
         raise ValueError(
             f"features must be finite float16 numbers, got NaN, infinity or more than 65504 in row {unexplained[0]} of "
-            f"shard {index}: check the encoder and its dtype."
+            f"{what}: check the encoder and its dtype."
         )
     texts = json.dumps({str(row): text for row, text in sorted(problems.items())})
     data = stored.data.cast("B")
@@ -86,40 +93,69 @@ def write_shard(folder: Path, index: int, features: NDArray[Any], problems: dict
     value = {"__metadata__": metadata, "features": _tensor(stored.shape)}
     header = json.dumps(value, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # numbers begin at a multiple of eight
-    write_bytes(shard_path(folder, index), [struct.pack("<Q", len(header)), header, data])
+    write_bytes(path, [struct.pack("<Q", len(header)), header, data])
 
 
 def read_header(path: Path) -> ShardHeader:
-    """Return what the header of a shard says.
+    """Return the header of a shard, after comparing it with the size of the file.
 
     Raises:
-        ValueError: when the file is no shard.
+        ValueError: when the file is no shard, is cut or has bytes appended.
     """
     try:
         with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             (length,) = struct.unpack("<Q", file.read(8))
-            value = json.loads(file.read(min(length, _MAX_HEADER)))
-        tensor, metadata = value["features"], value["__metadata__"]
-        rows, dim = tensor["shape"]
-        problems = {int(row): str(text) for row, text in json.loads(metadata["problems"]).items()}
-        header = ShardHeader((rows, dim), 8 + length, problems, metadata["sha256"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        fault = "that cannot be read"
-        if isinstance(error, KeyError):
-            fault = f"without {error}"
-        elif isinstance(error, OSError):
-            fault += f" ({error.strerror or error})"
-        raise ValueError(
-            f"{path} must be a shard of a cache, got a header {fault}: remove it and encode again."
-        ) from error
+            if length > min(size - 8, _MAX_HEADER):
+                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")  # noqa: TRY301 - as below
+            value = json.loads(file.read(length))
+    except (OSError, ValueError, RecursionError, struct.error) as error:
+        if isinstance(error, DamagedFileError):
+            raise
+        reason = f" ({error.strerror or error})" if isinstance(error, OSError) else ""
+        raise _no_shard(path, f"that cannot be read{reason}") from error
+    header, tensor = _parsed(path, value, 8 + length)
     if tensor != _tensor(header.shape):
-        raise ValueError(f"{path} must hold one float16 tensor, got {tensor}. Remove it and encode again.")
+        raise DamagedFileError(
+            f"{path} must hold one float16 tensor, got {str(tensor)[:200]}: remove it and encode again."
+        )
+    expected, got = tensor["data_offsets"][1], size - header.offset
+    if got != expected:
+        raise DamagedFileError(f"{path} must hold {expected} bytes of features, got {got}: remove it and encode again.")
     return header
+
+
+def _parsed(path: Path, value: object, offset: int) -> tuple[ShardHeader, dict[str, Any]]:
+    """Return a header and the description of its tensor, every type of them checked."""
+    for name, of in (("features", value), ("__metadata__", value)):
+        if not isinstance(of, dict) or not isinstance(of.get(name), dict):
+            raise _no_shard(path, f"without {name!r}")
+    fields: dict[str, dict[str, Any]] = cast("dict[str, dict[str, Any]]", value)
+    tensor, metadata = fields["features"], fields["__metadata__"]
+    shape = tensor.get("shape")
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int and 0 <= n < 1 << 40 for n in shape)):
+        raise _no_shard(path, "without the shape (rows, D)")
+    lacking = [key for key in ("problems", "sha256") if not isinstance(metadata.get(key), str)]
+    if lacking:
+        raise _no_shard(path, f"without {lacking[0]!r}")
+    try:
+        found = json.loads(metadata["problems"])
+        problems = {int(row): str(text) for row, text in found.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _no_shard(path, "whose problems cannot be read") from error
+    if not all(0 <= row < shape[0] for row in problems):
+        raise _no_shard(path, f"with problems of rows beyond its {shape[0]}")
+    return ShardHeader((shape[0], shape[1]), offset, problems, metadata["sha256"]), tensor
+
+
+def _no_shard(path: Path, fault: str) -> DamagedFileError:
+    return DamagedFileError(f"{path} must be a shard of a cache, got a header {fault}: remove it and encode again.")
 
 
 def _tensor(shape: tuple[int, ...]) -> dict[str, Any]:
     """Return how the header of a safetensors file describes the features."""
-    return {"dtype": "F16", "shape": list(shape), "data_offsets": [0, int(np.prod(shape)) * FILE_DTYPE.itemsize]}
+    return {"dtype": "F16", "shape": list(shape), "data_offsets": [0, math.prod(shape) * FILE_DTYPE.itemsize]}
 
 
 def shard_problems(path: Path) -> dict[int, str]:

@@ -156,7 +156,7 @@ class Ensemble:
         Raises:
             FileExistsError: when `path` exists and `overwrite` is false.
         """
-        with new_folder(Path(path), overwrite=overwrite) as folder:
+        with new_folder(Path(path), overwrite=overwrite, marks=(ENSEMBLE_FILE,), parts=("[0-9]*",)) as folder:
             for number, head in enumerate(self.heads):
                 write_head(head.parts, folder / str(number))
             value = {"format": FORMAT, "heads": [head.sha256 for head in self.heads]}

@@ -36,6 +36,9 @@ HEAD_FILES = (
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
+HEAD_MARKS = (CONFIG_FILE, WEIGHTS_FILE, INFO_FILE)
+"""The files of every head, by which its folder is known before it is replaced."""
+
 
 @dataclass(frozen=True, eq=False)
 class HeadParts:
@@ -86,7 +89,7 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
     """
     from safetensors.torch import save_file
 
-    with new_folder(path, overwrite=overwrite) as folder:
+    with new_folder(path, overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
         weights = {name: value.float().contiguous() for name, value in parts.weights.items()}
         for name, tensors in _by_file(weights).items():
             save_file(tensors, folder / name)

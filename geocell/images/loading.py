@@ -1,6 +1,6 @@
-"""From the bytes of one image file to the pixels of an encoder, or to the reason why there are none.
+"""Loading one image: from the bytes of its file to the pixels of an encoder, or to the reason why there are none.
 
-This is what worker processes run: it loads Pillow and numpy, and nothing heavier.
+Worker processes run this: it imports Pillow and numpy, and nothing heavier.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.images.opening import FORMATS, RefusedImageError, open_image, require_decodable
 from geocell.images.sources import ImageSource
 
 if TYPE_CHECKING:
@@ -25,18 +26,16 @@ if TYPE_CHECKING:
     from geocell.images.transforms import Transform
 
 MAX_ASPECT = 40
-"""Images narrower than 1 : 40 show nothing that an encoder's square input keeps, and resize to enormous ones."""
-MAX_PIXELS = 178_956_970
-"""Images with more pixels (Pillow's own limit for a decompression bomb) are not decoded."""
+"""Images narrower than 1 : 40 are refused: resized by their short side, they would become enormous."""
 _ANIMATIONS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})  # several pages or pictures of other formats are no animation
 
 
 @dataclass(frozen=True)
 class Loader:
-    """Makes references pixels; picklable, so that other processes can do it.
+    """Loads the pixels of a reference; picklable, so that worker processes can do it.
 
     Attributes:
-        source: where the bytes of an image are, by its reference.
+        source: reads the bytes of an image by its reference.
         transform: one upright RGB image -> pixels of the encoder.
         shape: of the pixels of every image.
         dtype: of the same.
@@ -48,8 +47,8 @@ class Loader:
     dtype: str
 
     @classmethod
-    def of(cls, source: ImageSource, transform: Transform) -> Loader:
-        """Return a loader whose shape and dtype are those of a probe."""
+    def from_probe(cls, source: ImageSource, transform: Transform) -> Loader:
+        """Return a loader whose shape and dtype are those of a transformed blank image."""
         from PIL import Image
 
         probe = transform(Image.new("RGB", (64, 64)))
@@ -61,9 +60,9 @@ class Loader:
             data = self.source.read(reference)
         except FileNotFoundError:
             return None, "no such file"
-        except OSError as error:  # the source's own sentence
+        except OSError as error:  # the source's own message
             return None, str(error)
-        except Exception as error:  # whatever else a source of one's own raises is about this image alone
+        except Exception as error:  # a custom source may raise anything; it concerns this image alone
             return None, _one_line(error)
         pixels, problem = load_pixels(io.BytesIO(data), self.transform)
         if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
@@ -79,12 +78,13 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with nullcontext(image) if isinstance(image, Image.Image) else Image.open(image) as opened:
+        with nullcontext(image) if isinstance(image, Image.Image) else open_image(image) as opened:
             problem = _refusal(opened)
             if problem:
                 return None, problem
             upright: Image.Image = opened
-            if opened is image:  # somebody's, and left as it is
+            if opened is image:  # the caller's: not changed
+                require_decodable(opened)
                 upright = ImageOps.exif_transpose(opened)
             else:
                 side: int | None = getattr(transform, "draft_side", None)
@@ -94,15 +94,17 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
             return transform(_to_rgb(upright)), ""
     except FileNotFoundError:
         return None, "no such file"
-    except UnidentifiedImageError:  # its own text has the address of an object, another one in every run
-        return None, "cannot identify image file"
+    except RefusedImageError as error:
+        return None, str(error)
+    except UnidentifiedImageError:  # Pillow's text has the address of an object, which differs from run to run
+        return None, f"cannot identify image file (none of {', '.join(FORMATS)})"
     except Exception as error:
         return None, _one_line(error)
 
 
 @contextmanager
 def pillow_silenced() -> Iterator[None]:
-    """Keep back what Pillow warns of, for all threads: its image is read all the same, or its row says why not."""
+    """Silence the warnings of Pillow in all threads: an image is read all the same, or its row says why not."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
@@ -110,11 +112,8 @@ def pillow_silenced() -> Iterator[None]:
 
 def _refusal(image: Image.Image) -> str:
     """Return why an image that opens is not decoded, or nothing."""
-    size = f"{image.width} x {image.height} pixels"
-    if image.width * image.height > MAX_PIXELS:
-        return f"too large: {size}"
     if max(image.size) > MAX_ASPECT * min(image.size):
-        return f"too narrow: {size}"
+        return f"too narrow: {image.width} x {image.height} pixels"
     if image.format in _ANIMATIONS and getattr(image, "is_animated", False):
         return f"animated: {getattr(image, 'n_frames', 2)} frames"
     return ""

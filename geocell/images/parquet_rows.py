@@ -11,6 +11,8 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
+from geocell.images.references import is_url, require_openable
+
 _READING = threading.Lock()
 
 
@@ -18,7 +20,7 @@ def read_row(path: str, column: str, row: int) -> object:
     """Return a cell of a Parquet file, going on from where this process was in it.
 
     Args:
-        path: the file, or an fsspec URL of it.
+        path: the file, or its URL.
         column: the column.
         row: the row; the last ones that were read are remembered, and going further back begins a row group again.
 
@@ -48,7 +50,7 @@ class _RowReader:
     def __init__(self, path: str, column: str) -> None:
         from pyarrow import parquet
 
-        remote = "://" in path
+        remote = is_url(path)
         self._column = column
         self._file = parquet.ParquetFile(
             open_remote(path) if remote else path,
@@ -86,7 +88,12 @@ class _RowReader:
 
 
 def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store
-    """Open a URL for reading by range, through fsspec."""
+    """Open a URL for reading by range, through fsspec.
+
+    Raises:
+        ValueError: when its scheme is outside the allow-list, or it is a chain.
+    """
+    require_openable(path)
     import fsspec
 
     return fsspec.open(path, "rb").open()

@@ -1,8 +1,8 @@
-"""Where the image files of views come from: paths, URLs, members of tar files, rows of Parquet files and datasets.
+"""Image sources: paths, URLs, members of tar files, rows of Parquet files and of saved datasets.
 
-The column `image` of a table holds one text per view, its *reference*; an `ImageSource` turns references into the
-bytes of image files. Sources are small and picklable, hold no open file and look at nothing before they are asked: a
-table of a million views costs nothing here, and a worker process gets the source once and references from then on.
+The column `image` of a table holds one text per view, its *reference*; an `ImageSource` reads the bytes of the image
+file that a reference names. Sources are small, picklable and lazy: they hold no open file, and a worker process
+receives the source once and references from then on.
 """
 
 from __future__ import annotations
@@ -13,24 +13,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from geocell.images.downloads import Downloads, is_http
+from geocell.images.downloads import DownloadConfig
 from geocell.images.parquet_rows import read_row
+from geocell.images.references import MEMBER, is_http, is_url, join, url_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_FILE_BYTES = 1 << 30
-"""Files of more bytes are no photographs; they are not read."""
-MEMBER = "::"
-"""What stands between the name of a container and what is meant inside it, as in fsspec's chained URLs."""
+"""Larger files are not read: they are no photographs."""
 
 
 class ImageSource(Protocol):
-    """What turns references into image files."""
+    """Reads the image file that a reference names."""
 
     @property
     def at_once(self) -> int:
-        """How many files it pays to read at once: threads that wait for a network cost nothing."""
+        """Number of files worth reading concurrently: more than one where threads wait for a network."""
         ...
 
     def read(self, reference: str) -> bytes:
@@ -38,17 +37,17 @@ class ImageSource(Protocol):
 
         Raises:
             FileNotFoundError: when there is no such file.
-            OSError: when it cannot be had; its text is one line that says why.
+            OSError: when it cannot be read; the message is one line with the reason.
         """
         ...
 
 
-class _Local:
-    """What is as fast one file after another."""
+class _Sequential:
+    """A source that gains nothing from concurrent reads."""
 
     @property
     def at_once(self) -> int:
-        """How many files it pays to read at once."""
+        """Number of files worth reading concurrently."""
         return 1
 
 
@@ -56,34 +55,35 @@ class _Local:
 class FileImages:
     """Paths and URLs.
 
-    A reference is a path below `root`, an absolute path, an `http(s)` URL, or any other URL that fsspec opens.
+    A reference is a path below `root`, an absolute path, or a URL of a scheme in `references.STORES` or `HTTP`.
 
     Attributes:
-        root: folder, or fsspec URL of one (`s3://bucket/photos`), that relative paths are below.
+        root: folder, or URL of one (`s3://bucket/photos`), that relative paths are below.
         downloads: how `http(s)` URLs are read; None where there are none.
     """
 
     root: str = "."
-    downloads: Downloads | None = None
+    downloads: DownloadConfig | None = None
 
     @property
     def at_once(self) -> int:
-        """How many files it pays to read at once."""
+        """Number of files worth reading concurrently."""
         return self.downloads.downloads if self.downloads else 1
 
     def read(self, reference: str) -> bytes:
         """Return the bytes of one image file."""
-        if is_http(reference):
-            return (self.downloads or Downloads()).read(reference)
-        return read_part(join(self.root, reference))
+        path = join(self.root, reference)
+        if is_http(path):
+            return (self.downloads or DownloadConfig()).read(path)
+        return read_part(path)
 
 
 @dataclass(frozen=True)
-class TarImages(_Local):
-    """Members of tar files: a reference is `shard.tar::member.jpg@offset+size`, so nothing is searched for.
+class TarImages(_Sequential):
+    """Members of tar files: a reference is `shard.tar::member.jpg@offset+size`, read without a search.
 
     Attributes:
-        root: folder or fsspec URL that the tar files are below.
+        root: folder or URL that the tar files are below.
     """
 
     root: str = "."
@@ -102,11 +102,10 @@ class TarImages(_Local):
 class ParquetImages:
     """Rows of Parquet files: a reference is `part.parquet::row`.
 
-    Rows are read in small batches that the threads of a process share, from where the last one ended: ask for them
-    about in order.
+    Rows are read forward in small batches that the threads of a process share: ask for them roughly in order.
 
     Attributes:
-        root: folder or fsspec URL that the Parquet files are below.
+        root: folder or URL that the Parquet files are below.
         column: column of image files: binary, or a struct with `bytes` and `path` as Hugging Face's `Image` is stored.
     """
 
@@ -115,8 +114,8 @@ class ParquetImages:
 
     @property
     def at_once(self) -> int:
-        """How many files it pays to read at once: over a network, threads that share what one of them fetched."""
-        return 4 if "://" in self.root else 1
+        """Number of files worth reading concurrently: over a network, threads share what one of them fetched."""
+        return 4 if is_url(self.root) else 1
 
     def read(self, reference: str) -> bytes:
         """Return the image file of one row."""
@@ -126,7 +125,7 @@ class ParquetImages:
 
 
 @dataclass(frozen=True)
-class DatasetImages(_Local):
+class DatasetImages(_Sequential):
     """Rows of a dataset that the library `datasets` saved with `save_to_disk`: a reference is `split::row`.
 
     Attributes:
@@ -179,28 +178,22 @@ def image_bytes(value: object, root: str) -> bytes:
     """Return the image file that a cell of a table holds: bytes, or a mapping with `bytes` or else `path`."""
     if isinstance(value, dict):
         if value.get("bytes") is None and value.get("path"):
-            return read_part(join(root, str(value["path"])))
+            return FileImages(root).read(str(value["path"]))
         value = value.get("bytes")
     if not isinstance(value, bytes | bytearray | memoryview):
         raise OSError("no image in this row")
     return bytes(value)
 
 
-def join(root: str, name: str) -> str:
-    """Return the path or URL of `name` below a folder or URL; an absolute one stays as it is."""
-    if "://" in name or os.path.isabs(name):  # noqa: PTH117 - text in, text out, a million times
-        return name
-    return f"{root.rstrip('/')}/{name}" if "://" in root else os.path.join(root, name)  # noqa: PTH118
-
-
 def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
-    """Return a file's bytes, or `size` of them from `offset`; `path` may be any URL that fsspec opens.
+    """Return a file's bytes, or `size` of them from `offset`; `path` may be a URL of a scheme in `references.STORES`.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        OSError: when it cannot be read, is a folder, or has more than `MAX_FILE_BYTES`; its text says so in a line.
+        OSError: when it cannot be read, is a folder, is refused or has more than `MAX_FILE_BYTES`; the message is one
+            line with the reason.
     """
-    if "://" in path:
+    if is_url(path):
         return _read_remote(path, offset, size)
     try:
         with Path(path).open("rb") as file:
@@ -211,8 +204,8 @@ def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
         raise
     except OSError as error:
         raise OSError(error.strerror or str(error)) from error  # without the path, which is beside it in the table
-    except ValueError as error:  # a name with a null character
-        raise OSError(f"no name of a file: {error}") from error
+    except (ValueError, OverflowError) as error:  # a name with a null character, or an offset beyond any file
+        raise OSError(f"not a readable path: {error}") from error
 
 
 def _allowed(length: int) -> int:
@@ -222,16 +215,20 @@ def _allowed(length: int) -> int:
 
 
 def _read_remote(path: str, offset: int, size: int | None) -> bytes:
+    refusal = url_refusal(path)
+    if refusal:
+        raise OSError(refusal)
     import fsspec
 
     try:
         files, name = fsspec.core.url_to_fs(path)
         length = files.info(name).get("size") if size is None else size
-        end = None if length is None else offset + _allowed(length)
-        return cast("bytes", files.cat_file(name, start=offset, end=end))
+        if length is None:
+            raise OSError("the store does not tell its size")
+        return cast("bytes", files.cat_file(name, start=offset, end=offset + _allowed(length)))
     except FileNotFoundError as error:
         raise FileNotFoundError(path) from error
     except OSError:
         raise
-    except Exception as error:  # every store has its own kinds
+    except Exception as error:  # every store raises its own kinds
         raise OSError(f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]) from error

@@ -29,6 +29,11 @@ __all__ = ["OUTSIDE", "Assignment", "Partition"]
 
 PARTITION_FILE = "partition.json"
 CENTROIDS_KIND = "centroids"
+PARTITION_MARKS = (INFO_FILE, PARTITION_FILE)
+"""The files of every partition, by which its folder is known before it is replaced."""
+
+PARTITION_PARTS = ("*.geojson",)
+"""Patterns of what a partition's folder holds beside its two files; a head's folder holds more, and isn't replaced."""
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "kind": str,
@@ -219,7 +224,7 @@ class Partition:
         Raises:
             FileExistsError: when `path` exists and `overwrite` is false.
         """
-        with new_folder(Path(path), overwrite=overwrite) as folder:
+        with new_folder(Path(path), overwrite=overwrite, marks=PARTITION_MARKS, parts=PARTITION_PARTS) as folder:
             self.write_into(folder)
 
     def write_into(self, folder: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.files import atomic_path
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import GRID, Geometries, areas_km2, only_polygons
 
@@ -121,14 +121,11 @@ def export_cells(partition: Partition, out: Path) -> Path:
     if suffix not in SUFFIXES:
         raise ValueError(f"cells are exported to a {' or '.join(SUFFIXES)} file, got {out.name!r}: name it so.")
     table = cell_polygons(partition)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
-        part = Path(folder) / f"cells{suffix}"
+    with atomic_path(out) as part:
         if suffix == ".parquet":
             table.to_parquet(part)
         else:
             # The outer ring is counter-clockwise, says the RFC.
             table = table.set_geometry(shapely.orient_polygons(table.geometry.to_numpy()), crs="EPSG:4326")
             part.write_text(table.to_json(drop_id=True, to_wgs84=True, ensure_ascii=False), encoding="utf-8")
-        part.replace(out)
     return out

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geocell.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,17 +50,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(figure: Figure, out: Path) -> Path:
-    """Write the picture by atomic rename, without dates or version numbers in it."""
+    """Write the picture atomically, without dates or version numbers in it."""
     suffix = out.suffix.lower()
-    buffer = io.BytesIO()
     nothing = {"Software": None} if suffix == ".png" else {"Date": None, "Creator": None}
-    figure.savefig(buffer, format=suffix[1:], dpi=DPI, metadata=nothing)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    with os.fdopen(handle, "wb") as file:
-        file.write(buffer.getvalue())
-    Path(name).chmod(0o644)
-    return Path(name).replace(out)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=nothing)
+    return out
 
 
 COLOURS = ("#fdf3c0", "#cfe3ae", "#8cc9a8", "#4aa8ae", "#2b7ba6", "#27508f", "#231d5c")

@@ -185,11 +185,10 @@ def is_address(view: str) -> bool:
 
 def _fetched(url: str) -> Image.Image:
     """Return an image of the web."""
-    from PIL import Image
-
+    from geocell.images.opening import RefusedImageError, open_image
     from geocell.images.sources import FileImages
 
     try:
-        return Image.open(io.BytesIO(FileImages().read(url)))
-    except OSError as error:
+        return open_image(io.BytesIO(FileImages().read(url)))
+    except (OSError, RefusedImageError) as error:
         raise ValueError(f"{url} must be a readable image, got {error}: check the address.") from error

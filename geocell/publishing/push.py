@@ -17,6 +17,7 @@ from geocell.heads.card_text import CardText, require_unchanged, take_apart
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import (
     HEAD_FILES,
+    HEAD_MARKS,
     PICTURE_FILE,
     SCORES_FILE,
     card_of,
@@ -145,12 +146,12 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
     """
     name = HubName.parse(repo)
     if out is not None:
-        require_new(Path(out), overwrite)
+        require_new(Path(out), overwrite, HEAD_MARKS, HEAD_FILES)
     place = fetch_head(name)
     load_head(place.folder)
     if out is None:
         return place
-    with new_folder(Path(out), overwrite=overwrite) as folder:
+    with new_folder(Path(out), overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
         for file in sorted(place.folder.iterdir()):
             if _belongs(file.name):
                 shutil.copyfile(file, folder / file.name)

@@ -153,7 +153,9 @@ class _Run:
         from geocell.encoders import LITE0, load_encoder
         from geocell.encoding import encode
         from geocell.quickstart.world import make_world
-        from geocell.splits.splits import NAMES, make_splits, nearest_km
+        from geocell.splits.draw import make_splits
+        from geocell.splits.leaks import nearest_km
+        from geocell.splits.splits import NAMES
 
         images = self.out / "world"
         self._stage("drawing images")

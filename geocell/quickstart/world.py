@@ -85,7 +85,7 @@ def make_world(out: Path, n_locations: int = 400, seed: int = 0, overwrite: bool
         raise ValueError(f"workers must be at least 1, got {workers}.")
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}.")
-    with new_folder(out, overwrite=overwrite) as folder:
+    with new_folder(out, overwrite=overwrite, marks=("metadata.csv", "README.txt"), parts=("images",)) as folder:
         jobs = _jobs(choose_places(n_locations, seed), seed)
         (folder / "images").mkdir()
         with tqdm(total=len(jobs), desc="draw streets", unit="location", disable=None) as progress:

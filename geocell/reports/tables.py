@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from geocell.files import printable
 
 ABSENT = "–"
 """What a table shows where a row has no value."""
 
 Row = Mapping[str, object]
+
+_WIDTH = 10_000  # columns of text: a table is never folded here, the terminal or the pager does that
 
 
 @dataclass(frozen=True)
@@ -73,26 +78,43 @@ def numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool
     return Column(key, header, text, shared=shared)
 
 
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool] | int) -> str:
-    """Return texts as an aligned table for the terminal: header, rule and rows, without a final newline.
+def text_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool] | int, *, rule: bool = True
+) -> str:
+    """Return texts as an aligned table for the terminal, without a final newline.
 
     Args:
         header: what stands above the columns.
         rows: the texts of every row, as many as the header has.
         left: which columns are aligned to the left, as words are; or how many, from the first on.
+        rule: whether there is a line below the header.
     """
-    lines = [header, *rows]
-    to_left = [i < left for i in range(len(header))] if isinstance(left, int) else left
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    texts = [aligned(line, widths, to_left) for line in lines]
-    texts.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(texts)
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    style = {"show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0) if rule else (0, 2, 0, 0)}
+    table = RichTable(box=box.SIMPLE_HEAD if rule else None, header_style="", **style)  # type: ignore[arg-type]
+    for number, text in enumerate(header):
+        to_left = number < left if isinstance(left, int) else left[number]
+        table.add_column(Text(text), justify="left" if to_left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, map(printable, row)))
+    console = Console(file=io.StringIO(), width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
 
 
-def aligned(line: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
-    """Return one line of a table, every text as wide as its column."""
-    texts = [t.ljust(w) if to_left else t.rjust(w) for t, w, to_left in zip(line, widths, left, strict=True)]
-    return "  ".join(texts).rstrip()
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[bool] | int = 1) -> str:
+    """Return a Markdown table without a final newline; see `text_table`. What is between two bars stays one cell."""
+    to_left = [n < left for n in range(len(header))] if isinstance(left, int) else left
+    rule = "|" + "|".join("---" if words else "---:" for words in to_left) + "|"
+    top, *lines = (
+        "| " + " | ".join(printable(text).replace("|", "\\|") for text in line) + " |" for line in (header, *rows)
+    )
+    return "\n".join([top, rule, *lines])
 
 
 def chosen_columns(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[str] | None) -> list[Column]:
@@ -128,8 +150,5 @@ class Table:
 
     def markdown(self) -> str:
         """Return it in Markdown, without a final newline."""
-        header = [column.header for column in self.columns]
-        rule = ["---" if column.left else "---:" for column in self.columns]
-        lines = [header, rule, *self.cells]
-        texts = ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines]
-        return "\n".join([*texts, "", self.note] if self.note else texts)
+        table = markdown([column.header for column in self.columns], self.cells, [c.left for c in self.columns])
+        return f"{table}\n\n{self.note}" if self.note else table

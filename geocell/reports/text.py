@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from geocell.geo.geodesy import distance_km
-from geocell.reports.tables import ABSENT, Column, Row, Table, aligned, chosen_columns, number, numbers, percent, words
+from geocell.reports.tables import (
+    ABSENT,
+    Column,
+    Row,
+    Table,
+    chosen_columns,
+    number,
+    numbers,
+    percent,
+    text_table,
+    words,
+)
 
 
 def _within(km: str) -> Column:
@@ -252,7 +263,8 @@ def prediction_text(prediction: Row) -> str:
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
     if not isinstance(cells, Sequence) or not cells:
         return []
-    table = [["", "probability", "cell", "centroid lat", "lon"] + (["km to truth"] if origin else [])]
+    header = ["", "probability", "cell", "centroid lat", "lon"] + (["km to truth"] if origin else [])
+    table = []
     for rank, cell in enumerate(cells, start=1):
         lat, lon = _place(cell, "a cell")
         probability = number(cell, "probability")
@@ -264,5 +276,5 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
             f"{lon:.4f}",
         ]
         table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  " + aligned(line, widths, [i == 2 for i in range(len(line))]) for line in table]
+    lines = text_table(header, table, [i == 2 for i in range(len(header))], rule=False).splitlines()
+    return [f"  {line}" for line in lines]

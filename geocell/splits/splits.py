@@ -1,26 +1,29 @@
-"""Leakage-free splits: by location, never by view, and never between neighbours closer than a buffer."""
+"""Which location is in which split: `splits.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from geocell.features.locations import Locations
-from geocell.files import FORMAT, read_json, require_new, write_json
-from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
-from geocell.splits.neighbours import connected_places
-from geocell.views import latlon_keys, rounded_latlon
-
-if TYPE_CHECKING:
-    from geocell.features import FeatureCache
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    canonical_json,
+    read_json,
+    reading,
+    require_new,
+    require_types,
+    write_json,
+)
 
 NAMES = ("train", "val", "test")
-_SPLIT_SPELLINGS = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+SPLITS_FILE = "splits.json"
+
+_TYPES: dict[str, type | tuple[type, ...]] = {"splits": dict, "seed": (int, type(None)), "buffer_km": float}
 
 
 @dataclass(frozen=True)
@@ -38,14 +41,18 @@ class Splits:
     buffer_km: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a location in two splits."""
+        """Refuse a location in two splits, or twice in one, and a seed or buffer below 0."""
+        if self.seed is not None and self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}.")
+        if not self.buffer_km >= 0:
+            raise ValueError(f"buffer_km must be at least 0, got {self.buffer_km}.")
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:
                 if location in seen:
+                    where = f"twice in {name!r}" if seen[location] == name else f"in {seen[location]!r} and {name!r}"
                     raise ValueError(
-                        f"a location must be in one split, got {location!r} in {seen[location]!r} and {name!r}: "
-                        "make the splits again."
+                        f"a location must be in one split, once, got {location!r} {where}: make the splits again."
                     )
                 seen[location] = name
 
@@ -78,194 +85,28 @@ class Splits:
 
     @classmethod
     def load(cls, path: Path | str) -> Splits:
-        """Read `splits.json`."""
+        """Read `splits.json`.
+
+        Raises:
+            FileNotFoundError: when there is no such file.
+            IsADirectoryError: when it is a folder.
+            DamagedFileError: when it does not hold splits, or a location is in two of them.
+        """
         path = Path(path)
-        value = read_json(path, "splits")
-        splits = value.get("splits")
-        if not isinstance(splits, dict) or not all(
-            isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values()
-        ):
-            raise ValueError(f"{path} must hold 'splits': name -> location ids: make it with `geocell split`.")
-        return cls({k: tuple(ids) for k, ids in splits.items()}, value.get("seed"), value.get("buffer_km", 0))
-
-
-def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Floats:
-    """Refuse settings of `make_splits` that no locations can satisfy, and return the (3,) shares.
-
-    Raises:
-        ValueError: for bad fractions, a negative seed or buffer.
-    """
-    shares = np.asarray(fractions, dtype=np.float64)
-    if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
-        raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}.")
-    if not buffer_km >= 0:
-        raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
-    return shares
-
-
-def make_splits(
-    ids: Sequence[str] | NDArray[Any],
-    latlon: Floats,
-    fractions: Sequence[float] = (0.8, 0.1, 0.1),
-    seed: int = 0,
-    buffer_km: float = 0.0,
-) -> Splits:
-    """Draw train, val and test at random, keeping neighbours together.
-
-    Locations with one coordinate (to 1e-6 degrees), and locations closer than `buffer_km` directly or by a chain of
-    neighbours, form a group; whole groups are dealt to the split that lacks most of its share, of those whose share
-    they do not exceed. The draw depends on the locations and the seed, not on the order of the rows.
-
-    Args:
-        ids: (P,) location ids, or (N,) one per view: repeated ids are one location.
-        latlon: (P, 2) or (N, 2) degrees.
-        fractions: shares of train, val and test; they sum to 1.
-        seed: seed of the draw.
-        buffer_km: least distance between locations of different splits.
-
-    Raises:
-        ValueError: for settings that cannot be, or too few groups to fill every split with a share.
-    """
-    if len(ids) == 0:
-        raise ValueError("splits need at least one location with a position, got none.")
-    shares = require_draw(fractions, seed, buffer_km)
-    names = np.asarray([str(location) for location in ids], dtype=object)
-    order = np.argsort(names.astype(str), kind="stable")
-    unique, codes = np.unique(names[order].astype(str), return_inverse=True)
-    groups = _groups(codes, as_latlon(latlon)[order], len(unique), buffer_km)
-    sizes = np.bincount(groups)
-    if len(sizes) < np.count_nonzero(shares):
-        raise ValueError(
-            f"a split needs at least {np.count_nonzero(shares)} separate places, got {len(sizes)} "
-            f"from {len(unique)} locations: add locations, or lower --buffer-km."
-        )
-    split_of_group = _deal(sizes, shares, np.random.default_rng(seed))
-    split = split_of_group[groups]
-    ids_by_name = {name: tuple(unique[split == i].tolist()) for i, name in enumerate(NAMES)}
-    return Splits(ids_by_name, seed, float(buffer_km))
-
-
-def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values: Sequence[Any]) -> Splits:
-    """Return the splits that a table's own column names.
-
-    Raises:
-        ValueError: for an empty name, or when views of one location, or locations with one coordinate, are in
-            different splits.
-    """
-    names = [_SPLIT_SPELLINGS.get(name, name) for name in (str(value).strip().lower() for value in values)]
-    if {"", "nan", "none"} & set(names):
-        raise ValueError("the split column must name a split in every row, got an empty one: fill it or draw splits.")
-    homes: dict[str, tuple[str, str]] = {}
-    for location, key, name in zip(ids, latlon_keys(as_latlon(latlon)), names, strict=True):
-        for mark, what in ((f"id {location}", f"location {location!r}"), (key, f"coordinate {key}")):
-            other, _ = homes.setdefault(mark, (name, what))
-            if other != name:
-                raise ValueError(
-                    f"a location must be in one split, got {what} in {other!r} and {name!r}: "
-                    "repair the split column, or leave it out to draw splits."
+        if path.is_dir():
+            inside = path / SPLITS_FILE
+            name = f"name {inside.name} in it" if inside.is_file() else f"name a {SPLITS_FILE}"
+            raise IsADirectoryError(f"splits must be a file, got the folder {path}: {name}.")
+        value = {"seed": None, "buffer_km": 0.0, **read_json(path, "splits")}
+        with reading(path, "splits"):
+            require_types(value, _TYPES, str(path))
+            splits = value["splits"]
+            canonical_json(splits).encode()  # fails for half of a surrogate pair, which no file can hold
+            if not all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values()):
+                raise DamagedFileError(
+                    f"{path} must hold 'splits': name -> location ids: make it with `geocell split`."
                 )
-    members: dict[str, set[str]] = {}
-    for location, name in zip(ids, names, strict=True):
-        members.setdefault(name, set()).add(str(location))
-    ordered = [name for name in NAMES if name in members] + sorted(set(members) - set(NAMES))
-    return Splits({name: tuple(sorted(members[name])) for name in ordered})
-
-
-def split(
-    source: Locations | FeatureCache,
-    fractions: Sequence[float] = (0.8, 0.1, 0.1),
-    seed: int = 0,
-    buffer_km: float = 0.0,
-) -> tuple[Locations, Locations, Locations]:
-    """Return the training, validation and test locations of a cache or of locations; see `make_splits`."""
-    if isinstance(source, Locations):
-        locations, ids, latlon = source, source.ids, source.latlon
-    else:  # the coordinates of every view, as the command has them: a buffer holds between views too
-        locations, views = source.locations(), source.views[source.good]
-        ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)
-    splits = make_splits(ids, latlon, fractions, seed, buffer_km)
-    nobody = locations.take(np.empty(0, dtype=np.int64))
-    train, val, test = (splits.select(locations, name) if splits.ids[name] else nobody for name in NAMES)
-    return train, val, test
-
-
-def nearest_km(latlon: Floats, train: Floats) -> Floats:
-    """Return the (P,) distance of each location to the nearest training location, in km: the leak report's measure."""
-    from scipy.spatial import cKDTree
-
-    chords, _ = cKDTree(unit_vectors(train)).query(unit_vectors(latlon))
-    return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2.0, 1.0)))
-
-
-def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_km: float) -> NDArray[np.int64]:
-    """Return the (n_locations,) group of every location: connected by a shared coordinate or by nearness."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    marks = [np.unique(rounded_latlon(latlon).view(np.complex128)[:, 0], return_inverse=True)[1]]
-    if buffer_km > 0:
-        marks.append(connected_places(latlon, buffer_km))
-    columns, n = [], n_locations
-    for mark in marks:
-        columns.append(mark + n)
-        n += int(mark.max()) + 1
-    rows = np.tile(codes, len(marks))
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
-    _, labels = connected_components(graph, directed=False)
-    _, first, groups = np.unique(labels[:n_locations], return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # groups numbered by their first location: a canonical order
-    return np.asarray(rank[groups], dtype=np.int64)
-
-
-def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal groups in random order, each to the split furthest below its share.
-
-    Groups larger than the smallest share come first, while there is room for them elsewhere. A group that would fill a
-    split beyond its share by a location or more goes to the next one; one too large for all goes where most room is.
-    """
-    target = (shares * sizes.sum()).tolist()
-    have = [0] * len(target)
-    out = np.empty(len(sizes), dtype=np.int64)
-    wanted = [i for i, size in enumerate(target) if size > 0]
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
-    for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
-        # the last groups go to splits that would otherwise stay empty
-        empty = [i for i in wanted if not have[i]]
-        candidates = empty if len(empty) >= len(order) - position else wanted
-        fitting = [i for i in candidates if have[i] + size - target[i] < 1]
-        room = [(target[i] - have[i]) / (target[i] if fitting else 1) for i in fitting or candidates]
-        choice = (fitting or candidates)[room.index(max(room))]
-        out[group] = choice
-        have[choice] += size
-    return out
-
-
-def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
-    """Return how near each other split comes to the training locations.
-
-    Args:
-        splits: the splits.
-        ids: (N,) location id of every row.
-        latlon: (N, 2) degrees.
-
-    Returns:
-        Split name -> `min_km` and `median_km` of the distance to the nearest training location.
-    """
-    home = {location: name for name, members in splits.ids.items() for location in members}
-    names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)
-    points = as_latlon(latlon)
-    others = (names != "train") & (names != "")
-    if not (names == "train").any() or not others.any():
-        return {}
-    km = nearest_km(points[others], points[names == "train"])
-    found, which = np.unique(names[others], return_inverse=True)
-    ends = np.cumsum(np.bincount(which))
-    parts = dict(zip(found.tolist(), np.split(km[np.argsort(which, kind="stable")], ends[:-1]), strict=True))
-    return {
-        name: {"min_km": float(parts[name].min()), "median_km": float(np.median(parts[name]))}
-        for name in splits.ids
-        if name in parts
-    }
+            try:
+                return cls({name: tuple(ids) for name, ids in splits.items()}, value["seed"], value["buffer_km"])
+            except ValueError as error:
+                raise DamagedFileError(f"{path}: {error}") from error

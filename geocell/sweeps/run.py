@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from geocell.compute.cores import usable_cores
 from geocell.compute.devices import choose_device
 from geocell.decoders.base import require_decoder
 from geocell.files import FORMAT, read_json, write_json
@@ -50,7 +50,7 @@ def sweep(
     """
     fits = fits_of(read_rows([Path(source) for source in sources]), config)
     require_decoder(config.decode, all(fit.config.offsets for fit in fits))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
     stream = any(fit.config.stream for fit in fits)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocell.files import FORMAT
+from geocell.files import FORMAT, atomic_path
 from geocell.heads.module import GeoHead
 
 
@@ -76,13 +75,8 @@ def write_checkpoint(
     tensors |= {f"best.{name}": value.contiguous() for name, value in progress.best_weights.items()}
     note = {"format": FORMAT, "facts": facts, "history": progress.history, "best_epoch": progress.best_epoch}
     note |= {"refit": refit.history} if refit.history else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic_path(path) as temporary:
         save_file(tensors, temporary, {"fit": json.dumps(note)})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, facts: Mapping[str, Any], progress: Progress, refit: Progress) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from geocell.images.references import is_http, is_url, require_openable, scheme_of
 from geocell.views.parquet import is_saved_dataset
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
@@ -20,7 +21,7 @@ def find_files(text: str) -> tuple[str, list[str]]:
 
     A folder that the library `datasets` saved has none: it is read as a whole.
     """
-    if "://" in text:
+    if is_url(text):
         return _remote_files(text)
     path = Path(text)
     if path.is_dir():
@@ -95,21 +96,23 @@ def _folder_files(folder: Path) -> list[str]:
 
 
 def _remote_files(url: str) -> tuple[str, list[str]]:
-    """Return the Parquet files or shards at an fsspec URL; a branch of a Hub data set becomes its commit."""
-    import fsspec
-
-    if url.startswith(("http://", "https://")):
+    """Return the Parquet files or shards at a URL; a branch of a Hub data set is resolved to its commit."""
+    require_openable(url)
+    if is_http(url):
         raise ValueError(f"expected a table that is here, got {url}: download it first; its images may be URLs.")
     if url.startswith("hf://"):
         url = _at_commit(url)
+    import fsspec
+
     try:
         files, place = fsspec.core.url_to_fs(url)
         found = files.glob(place) if has_magic(place) else [place] if files.isfile(place) else files.find(place)
     except ImportError as error:
         raise ImportError(f"{url} needs a package that is not installed: {error}") from error
-    scheme = url.split("://", maxsplit=1)[0]
+    scheme = scheme_of(url)
+    slash = "/" if scheme == "file" else ""
     for suffix in (".tar", ".parquet"):
-        names = sorted(f"{scheme}://{name.lstrip('/')}" for name in found if name.endswith(suffix))
+        names = sorted(f"{scheme}://{slash}{name.lstrip('/')}" for name in found if name.endswith(suffix))
         if names:
             base = names[0].rsplit("/", 1)[0] if len(names) == 1 else url.split("*")[0].rstrip("/")
             return base, [name.removeprefix(f"{base}/") for name in names]

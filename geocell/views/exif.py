@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from geocell.geo.geodesy import as_latlon
+from geocell.images.opening import RefusedImageError, open_image
 from geocell.images.sources import FileImages
 from geocell.views.table import ViewTable, make_table
 
@@ -38,10 +39,10 @@ def read_exif_folder(folder: Path, names: Sequence[str]) -> ViewTable:
 
 def read_exif_position(path: Path) -> tuple[float, float, float, str]:
     """Return latitude, longitude, heading (NaN when absent) and an empty problem, or NaNs and the problem."""
-    from PIL import ExifTags, Image
+    from PIL import ExifTags
 
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             gps = image.getexif().get_ifd(ExifTags.IFD.GPSInfo)
         lat = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef], "S")
         lon = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef], "W")
@@ -49,6 +50,8 @@ def read_exif_position(path: Path) -> tuple[float, float, float, str]:
         heading = float(gps.get(ExifTags.GPS.GPSImgDirection, np.nan))
     except KeyError:
         return np.nan, np.nan, np.nan, "no EXIF GPS position"
+    except RefusedImageError as error:
+        return np.nan, np.nan, np.nan, str(error)
     except Exception as error:
         return np.nan, np.nan, np.nan, f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
     return lat, lon, heading, ""

@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.images.parquet_rows import open_remote
-from geocell.images.sources import (
-    MEMBER,
-    DatasetImages,
-    FileImages,
-    ImageSource,
-    ParquetImages,
-    join,
-    load_saved_dataset,
-)
+from geocell.images.references import MEMBER, is_url, join
+from geocell.images.sources import DatasetImages, FileImages, ImageSource, ParquetImages, load_saved_dataset
 from geocell.views.columns import ColumnNames
 
 if TYPE_CHECKING:
@@ -44,7 +37,7 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
     images: str = ""
     for name in names:
         path = join(root, name)
-        with parquet.ParquetFile(open_remote(path) if "://" in path else path) as file:
+        with parquet.ParquetFile(open_remote(path) if is_url(path) else path) as file:
             held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
             frame = file.read([c for c in file.schema_arrow.names if c not in held]).to_pandas()
         if held:

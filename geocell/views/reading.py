@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from geocell.images.downloads import Downloads, is_http
-from geocell.images.sources import FileImages, ImageSource, join
+from geocell.images.downloads import DownloadConfig
+from geocell.images.references import is_http, is_url, join, require_openable
+from geocell.images.sources import FileImages, ImageSource
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import IMAGE_SUFFIXES, find_files
@@ -31,7 +32,7 @@ def read_views(
     columns: ColumnNames = ColumnNames(),
     *,
     root: Path | str | None = None,
-    downloads: Downloads | None = None,
+    downloads: DownloadConfig | None = None,
     images_optional: bool = False,
 ) -> ViewTable:
     """Read geotagged images.
@@ -51,6 +52,7 @@ def read_views(
         ValueError: for a missing column, an empty table, or unusable coordinates.
         ImportError: when a folder saved by `datasets` is read without that library.
     """
+    _require_root(root)
     preset = find_preset(columns.preset)
     columns = columns.over(preset.columns) if preset else columns
     base, names = find_files(str(path))
@@ -68,8 +70,18 @@ def read_views(
         images = FileImages(base if root is None else str(root))
     table = _table(frame, images, whole, columns, preset, images_optional)
     if isinstance(images, FileImages) and table.frame["image"].str.startswith(("http://", "https://")).any():
-        return replace(table, images=FileImages(images.root, downloads or Downloads()))
+        return replace(table, images=FileImages(images.root, downloads or DownloadConfig()))
     return table
+
+
+def _require_root(root: Path | str | None) -> None:
+    """Refuse a root that is no folder, before a table is read and an encoder loaded for it."""
+    if root is None:
+        return
+    if is_url(str(root)):
+        require_openable(str(root))
+    elif not Path(root).is_dir():
+        raise FileNotFoundError(f"--root must be a folder that exists, got {root}: check the path.")
 
 
 def _read_frame(

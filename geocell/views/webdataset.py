@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from geocell.images.parquet_rows import open_remote
-from geocell.images.sources import MEMBER, TarImages, join
+from geocell.images.references import MEMBER, is_url, join
+from geocell.images.sources import TarImages
 from geocell.views.columns import ColumnNames
 from geocell.views.table import ViewTable, make_table
 
@@ -67,7 +68,7 @@ def _samples(root: str, name: str, suffixes: frozenset[str]) -> Iterator[dict[st
     """Yield the columns of one shard's samples; members of a sample stand together, as WebDataset's own reader asks."""
     path = join(root, name)
     try:
-        with open_remote(path) if "://" in path else Path(path).open("rb") as file:
+        with open_remote(path) if is_url(path) else Path(path).open("rb") as file:
             for archive in _archives(file, path):
                 sample: dict[str, Any] = {}
                 for member in archive:

@@ -13,7 +13,7 @@ from geocell.partitioners import H3Partitioner, KMeansPartitioner
 CLUSTERS = KMeansPartitioner(k=64, seed=0)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture(scope="module")

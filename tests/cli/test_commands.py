@@ -507,6 +507,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert "label smoothing" in out.replace("\n", " ") or "--label-smoothing" in out
 
 
+@pytest.mark.slow
 def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "geocell", *f"encode {road}/photos.csv --device cpu --out {tmp_path}/c".split()]
     environment = {k: v for k, v in os.environ.items() if k != "HF_HUB_DISABLE_PROGRESS_BARS"}

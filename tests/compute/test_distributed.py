@@ -37,6 +37,7 @@ head.save(sys.argv[1] + "/" + os.environ["RANK"])
 """
 
 
+@pytest.mark.slow
 def test_two_processes_fit_what_one_does(tmp_path: Path) -> None:
     script = tmp_path / "fit.py"
     script.write_text(FIT)

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from geocell.encoding import encode
 from geocell.features import verify_cache
 from tests.encoding.tiny import BROKEN, TinyEncoder
@@ -44,9 +46,10 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}  # no lock is left
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_cache_ends_with_the_same_bytes(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 200, 3)
-    for name, reason in (("007_0", "truncated"), ("031_1", "cannot identify image file$")):
+    for name, reason in (("007_0", "truncated"), ("031_1", "cannot identify image file")):
         (tmp_path / "img" / f"{name}.jpg").unlink()
         BROKEN[reason](tmp_path / "img" / f"{name}.jpg")
     out = tmp_path / "killed"

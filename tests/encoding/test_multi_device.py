@@ -2,14 +2,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from geocell.cli import main
-from geocell.compute.devices import usable_cores
+from geocell.compute.cores import usable_cores
 from geocell.encoders import load_encoder
-from geocell.encoding import encode
+from geocell.encoding import encode, engine
 from geocell.encoding.multi_device import encode_on_devices, parse_devices, share_threads
 from geocell.features import FeatureCache
 from geocell.views import read_views
@@ -21,6 +22,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_cache_of_one(tmp_path: Path) -> None:
     table, clip = read_views(make_photos(tmp_path, 10, 2)), make_clip(tmp_path / "clip")
     encode_on_devices(table, {"name": str(clip)}, ["cpu", "cpu"], tmp_path / "two", {"batch_size": 4, "shard_rows": 4})
@@ -34,6 +36,7 @@ def test_processes_that_all_fail_say_why(tmp_path: Path) -> None:
         encode_on_devices(table, {"name": "/no/clip"}, ["cpu"], tmp_path / "c", {})
 
 
+@pytest.mark.slow
 def test_a_device_that_fails_is_told_of_though_the_others_do_its_part(tmp_path: Path) -> None:
     table, clip = read_views(make_photos(tmp_path, 2, 1)), make_clip(tmp_path / "clip")
     said: list[str] = []
@@ -68,12 +71,23 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(f"local:/{tmp_path}/c")
 
 
-def test_devices_share_the_shards_of_an_object_store_by_their_number(tmp_path: Path, store: Path) -> None:
-    table, loading = read_views(make_photos(tmp_path, 8, 1)), {"name": f"{__name__}:Numbered"}
-    cache = encode_on_devices(table, loading, ["cpu", "cpu"], store, {"shard_rows": 2})
-    assert cache.features[:, 0].tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
+def test_devices_share_the_shards_of_an_object_store_by_their_number(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second process runs when the first one waits for it, in the same interpreter: no time has to pass."""
+    table, caches = read_views(make_photos(tmp_path, 8, 1)), []
+
+    def encode_as(rank: int) -> None:
+        monkeypatch.setenv("RANK", str(rank))
+        caches.append(encode(table, Numbered(), store, shard_rows=2))
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(engine, "time", SimpleNamespace(sleep=lambda _seconds: encode_as(1)))
+    encode_as(0)
+    assert [cache.features[:, 0].tolist() for cache in caches] == [[0, 0, 1, 1, 0, 0, 1, 1]] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_device_that_fails_ends_the_run_onto_an_object_store(tmp_path: Path, store: Path) -> None:
     table, loading = read_views(make_photos(tmp_path, 8, 1)), {"name": f"{__name__}:DoomedSecond"}
@@ -111,6 +125,7 @@ def test_a_share_of_the_threads_that_torch_and_the_cores_allow(
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_processes_on_cpus_share_the_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     count = [sys.executable, "-c", "import torch; print(torch.get_num_threads())"]
@@ -133,6 +148,7 @@ def test_a_device_that_is_not_there_is_a_wrong_usage(tmp_path: Path, capsys: pyt
     assert "device must be auto or one of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_processes_of_torchrun_share_a_cache_and_one_of_them_speaks(tmp_path: Path) -> None:
     table, clip = make_photos(tmp_path, 6, 2), make_clip(tmp_path / "clip")
     command = [sys.executable, "-m", "geocell", "encode", str(table), "--encoder", str(clip)]

@@ -34,6 +34,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if not p.name.startswith(".")}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_cluster_that_loses_a_worker_gives_the_same_cache(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 20, 2)

@@ -70,7 +70,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("geocell.files.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="is full: make room and run the same command again"):
         write_shard(tmp_path, 3, np.zeros((6, 5)), {})
     assert [p.name for p in tmp_path.iterdir()] == ["features-00003.safetensors"]

@@ -109,6 +109,7 @@ def damages(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
             yield word, "\n".join(lines).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fitted", "imported"])
 def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "head"

@@ -1,10 +1,15 @@
 """URLs as people meet them: a server that fails, hangs, lies about lengths and sends people on."""
 
 import io
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,13 +19,15 @@ import pytest
 from PIL import Image
 
 from geocell.encoding import encode
-from geocell.images.downloads import Downloads
+from geocell.images import downloads
+from geocell.images.downloads import DownloadConfig
 from geocell.views import read_views
 from tests.encoding.tiny import TinyEncoder
 
 pytestmark = pytest.mark.loopback
 
-FAST = Downloads(download_timeout_s=0.5, download_retries=2, download_wait_s=0.01, download_max_mb=0.1)
+PATIENT = DownloadConfig(download_retries=2, download_wait_s=0.01, download_max_mb=0.1)
+HASTY = replace(PATIENT, download_timeout_s=0.5)
 
 
 def grey(value: int) -> bytes:
@@ -40,7 +47,9 @@ class Server(ThreadingHTTPServer):
         self.asked: Counter[str] = Counter()
         self.agents: set[str] = set()
         self.at_once = self.most_at_once = 0
+        self.met = threading.Event()
         self.lock = threading.Lock()
+        self.stopping = threading.Event()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -64,11 +73,13 @@ class Handler(BaseHTTPRequestHandler):
             number = server.asked[self.path]
         self.answer(number)
 
-    def answer(self, number: int) -> None:
+    def answer(self, number: int) -> None:  # noqa: PLR0912 - one branch per path
         name = self.path.strip("/")
         if name.startswith("image"):
-            self.take_a_while()
             self.send(200, grey(int(name[5:] or 0)))
+        elif name.startswith("together"):
+            self.wait_for_another()
+            self.send(200, grey(int(name[8:])))
         elif name == "flaky":
             self.send(*((503, b"") if number < 3 else (200, b"at last")))
         elif name == "busy":
@@ -84,20 +95,39 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif name == "drip":
             self.send(200, b"", {"Content-Length": "1000"})
-            for _ in range(40):
+            while True:  # until the other end closes
                 self.wfile.write(b"y")
                 time.sleep(0.05)
         elif name == "hang":
-            time.sleep(2)
+            self.connection.recv(1)  # until the other end closes
+            self.close_connection = True
+        elif name == "slow-header":
+            self.trickle(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"z")
+        elif name == "endless-redirect":
+            self.wfile.write(b"HTTP/1.1 302 Found\r\nLocation: /image200\r\n\r\n")
+            self.trickle(b"", b"z" * 100_000)
+        elif name == "elsewhere":
+            self.send(302, b"", {"Location": "file:///etc/hostname"})
         else:
             self.send(int(name) if name.isdigit() else 404, b"")
 
-    def take_a_while(self) -> None:
+    def trickle(self, first: bytes, rest: bytes) -> None:
+        """Send for as long as the client listens, more often than its timeout."""
+        self.close_connection = True
+        self.wfile.write(first)
+        with suppress(OSError):
+            while not self.server.stopping.wait(0.05):
+                self.wfile.write(rest)
+
+    def wait_for_another(self) -> None:
+        """Wait until two requests are answered at once, which the first two are."""
         server = self.server
         with server.lock:
             server.at_once += 1
             server.most_at_once = max(server.most_at_once, server.at_once)
-        time.sleep(0.02)
+            if server.at_once > 1:
+                server.met.set()
+        server.met.wait()
         with server.lock:
             server.at_once -= 1
 
@@ -115,15 +145,22 @@ def server() -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield running
+        running.stopping.set()
         running.shutdown()
 
 
 @pytest.mark.parametrize(
     ("path", "content", "tries"),
-    [("/image1", grey(1), 1), ("/flaky", b"at last", 3), ("/busy", b"served", 2), ("/moved", grey(200), 1)],
+    [
+        ("/image1", grey(1), 1),
+        ("/flaky", b"at last", 3),
+        ("/busy", b"served", 2),
+        ("/moved", grey(200), 1),
+        ("/endless-redirect", grey(200), 1),
+    ],
 )
 def test_what_can_be_had_is_had(server: Server, path: str, content: bytes, tries: int) -> None:
-    assert FAST.read(server.url(path)) == content
+    assert PATIENT.read(server.url(path)) == content
     assert server.asked[path] == tries
     assert all(agent.startswith("geocell/") for agent in server.agents)
 
@@ -139,16 +176,65 @@ def test_what_can_be_had_is_had(server: Server, path: str, content: bytes, tries
         ("/loop", "more than 5 redirects", 6),
         ("/hang", "no answer within 0.5 s, 3 tries", 3),
         ("/drip", "not complete within 0.5 s, 3 tries", 3),
+        ("/slow-header", "no answer within 0.5 s, 3 tries", 3),
+        ("/elsewhere", r"redirected to a URL that is not http\(s\)", 1),
     ],
 )
 def test_what_cannot_be_had_says_why_in_one_line(server: Server, path: str, reason: str, tries: int) -> None:
+    downloads = HASTY if "within" in reason else PATIENT
     with pytest.raises(OSError, match=rf"^{reason}$"):
-        FAST.read(server.url(path))
+        downloads.read(server.url(path))
     assert server.asked[path] == tries
 
 
+def test_retries_end_with_the_time_of_all_tries(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    patient = DownloadConfig(download_timeout_s=2, download_retries=5, download_wait_s=5)
+    with pytest.raises(OSError, match=r"^HTTP 503, 3 tries$"):
+        patient.read(server.url("/503"))
+    assert waits == [5, 10]  # 12 seconds for all tries: a wait of 20 would not leave any
+
+
+def make_certificate(path: Path) -> Path:
+    """Write a key and a certificate of this machine's loopback address, by openssl."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    subject = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    key = path.with_name("key.pem")
+    command = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes {subject} -keyout {key} -out {path}"
+    subprocess.run([openssl, *command.split()], check=True, capture_output=True)
+    path.write_text(key.read_text() + path.read_text())
+    return path
+
+
+def test_tls_connections_have_the_same_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handshake, a whole answer, and a header that comes byte by byte, under a certificate made for this test."""
+    certificate = make_certificate(tmp_path / "loopback.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    downloads._pool.cache_clear()
+    with Server() as running:
+        running.socket = context.wrap_socket(running.socket, server_side=True)
+        threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = running.url("").replace("http:", "https:")
+        config = DownloadConfig(download_timeout_s=1, download_retries=0)
+        assert config.read(f"{url}/image7") == grey(7)
+        with pytest.raises(OSError, match=r"^no answer within 1 s$"):
+            config.read(f"{url}/slow-header")
+        monkeypatch.delenv("SSL_CERT_FILE")
+        downloads._pool.cache_clear()
+        with pytest.raises(OSError, match=r"^its certificate or TLS is not valid$"):
+            config.read(f"{url}/image7")
+        running.stopping.set()
+        running.shutdown()
+    downloads._pool.cache_clear()
+
+
 def test_hosts_and_addresses_that_are_none() -> None:
-    once = Downloads(download_retries=0, download_timeout_s=2)
+    once = DownloadConfig(download_retries=0, download_timeout_s=2)
     for url in ("http://", "http://[bad"):
         with pytest.raises(OSError, match=r"^no URL that can be read$"):
             once.read(url)
@@ -157,12 +243,11 @@ def test_hosts_and_addresses_that_are_none() -> None:
 
 
 def test_many_at_once_stay_in_order_and_in_bounds(server: Server, tmp_path: Path) -> None:
-    rows = [server.url(f"/image{i}" if i % 5 else "/404") for i in range(40)]
+    rows = [server.url(f"/together{i}" if i % 5 else "/404") for i in range(40)]
     frame = pd.DataFrame({"url": rows, "lat": np.arange(40.0), "lon": 0.0})
     frame.to_csv(tmp_path / "t.csv", index=False)
-    table = read_views(tmp_path / "t.csv", downloads=Downloads(downloads=7, download_retries=0))
+    table = read_views(tmp_path / "t.csv", downloads=DownloadConfig(downloads=7, download_retries=0))
     assert table.images.at_once == 7
-    server.most_at_once = 0
     cache = encode(table, TinyEncoder(), tmp_path / "c", batch_size=16)
     assert [status == "ok" for status in cache.views["status"]] == [i % 5 > 0 for i in range(40)]
     assert set(cache.views["status"]) == {"ok", "HTTP 404"}
@@ -182,4 +267,4 @@ def test_many_at_once_stay_in_order_and_in_bounds(server: Server, tmp_path: Path
 )
 def test_bad_settings(field: str, value: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Downloads(**{field: value})
+        DownloadConfig(**{field: value})

@@ -28,6 +28,7 @@ def outcomes_at(population: tuple[np.ndarray, np.ndarray], index: np.ndarray | s
     return a, b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("log_median", "n", "rare"),
     [

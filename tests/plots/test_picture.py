@@ -56,6 +56,7 @@ def count(picture: Path, colour: str) -> int:
     return int((pixels(picture) == np.array(rgb(colour))).all(axis=-1).sum())
 
 
+@pytest.mark.slow
 def test_picture_shows_truth_answers_cells_and_sea(cells: Partition, tmp_path: Path) -> None:
     out = draw_map(tmp_path / "new" / "map.png", IBERIA, FARAWAY, cells, "H3", "a subtitle", caption="synthetic")
     assert out == tmp_path / "new" / "map.png"
@@ -72,6 +73,7 @@ def test_picture_shows_truth_answers_cells_and_sea(cells: Partition, tmp_path: P
     assert [path.name for path in out.parent.iterdir()] == ["map.png"]
 
 
+@pytest.mark.slow
 def test_same_input_same_bytes_whatever_the_style(cells: Partition, tmp_path: Path) -> None:
     first = draw_map(tmp_path / "a.png", IBERIA, FARAWAY, cells, "H3").read_bytes()
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red"}):
@@ -80,6 +82,7 @@ def test_same_input_same_bytes_whatever_the_style(cells: Partition, tmp_path: Pa
     assert first == second
 
 
+@pytest.mark.slow
 def test_svg_is_the_same_each_time_and_carries_no_date(cells: Partition, tmp_path: Path) -> None:
     first = draw_map(tmp_path / "a.svg", IBERIA, FARAWAY, cells, "Cells & points").read_text()
     assert first == draw_map(tmp_path / "b.SVG", IBERIA, FARAWAY, cells, "Cells & points").read_text()
@@ -88,6 +91,7 @@ def test_svg_is_the_same_each_time_and_carries_no_date(cells: Partition, tmp_pat
     assert "dc:date" not in first
 
 
+@pytest.mark.slow
 def test_panels_share_one_picture(cells: Partition, centroids_only: Partition, tmp_path: Path) -> None:
     panels = [MapPanel(IBERIA, FARAWAY, cells, "assigns"), MapPanel(IBERIA, FARAWAY, centroids_only, "decodes")]
     alone, both, three = (

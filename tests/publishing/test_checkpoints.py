@@ -179,6 +179,7 @@ def publish(hub: Hub, folder: Path) -> None:
     hub.put(REPO, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.loopback
 def test_all_published_heads_import(hub: Hub, tmp_path: Path) -> None:
     publish(hub, tmp_path / "repository")

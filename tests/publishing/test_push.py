@@ -63,6 +63,7 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
         monkeypatch.setattr("geocell.publishing.push._draw_cells", lambda _head, _out: None)
 
 
+@pytest.mark.slow
 def test_push_pull_and_predict_in_another_process(hub: Hub, folder: Path, tmp_path: Path) -> None:
     done = push_head(folder, "me/head")
     assert done.address == f"{hub.url}/me/head/commit/{hub.repos['me/head'].branches['main']}"

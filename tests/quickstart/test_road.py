@@ -15,6 +15,8 @@ from geocell.quickstart.road import FITS, Road, run
 from geocell.splits.splits import Splits
 from geocell.views import read_views
 
+pytestmark = pytest.mark.slow
+
 N_LOCATIONS = 56
 
 

@@ -163,6 +163,7 @@ init = "wild"
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fitted_does_not_stop_the_others(world: Path, tmp_path: Path) -> None:
     (world / "partly.toml").write_text(PARTLY)
     result = run(world, tmp_path / "here", recipe="partly.toml")

@@ -159,6 +159,7 @@ fit_head(train, world(60, 1), KMeansPartitioner(k=12, seed=0).fit(train.latlon),
 LONG = FitConfig(epochs=6, batch_size=32, lr=0.02, device="cpu")
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on_to_the_same_bytes(
     parts: Parts,
     tmp_path: Path,

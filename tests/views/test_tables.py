@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.images.downloads import Downloads
+from geocell.images.downloads import DownloadConfig
 from geocell.images.sources import FileImages
 from geocell.views import ColumnNames, latlon_keys, location_coordinates, read_views, table_from_frame
 from geocell.views.table import make_table
@@ -224,8 +224,8 @@ def test_json_lines_keep_text_and_name_bad_lines(tmp_path: Path) -> None:
 def test_images_may_lie_elsewhere(tmp_path: Path) -> None:
     image = make_image(tmp_path / "photos" / "a.jpg")
     path = write_csv(tmp_path / "tables" / "t.csv", f"image,lat,lon\na.jpg,1,2\n{image},1,2\nhttps://host/a.jpg,1,2\n")
-    table = read_views(path, root=tmp_path / "photos", downloads=Downloads(downloads=2))
-    assert table.images == FileImages(str(tmp_path / "photos"), Downloads(downloads=2))
+    table = read_views(path, root=tmp_path / "photos", downloads=DownloadConfig(downloads=2))
+    assert table.images == FileImages(str(tmp_path / "photos"), DownloadConfig(downloads=2))
     references = table.frame["image"].tolist()
     assert [table.images.read(reference) for reference in references[:2]] == [image.read_bytes()] * 2
 

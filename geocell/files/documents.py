@@ -1,23 +1,26 @@
-"""Reading and writing artefacts: canonical JSON, format numbers, files and folders that appear whole or not at all."""
+"""Reading JSON and TOML of known form within bounds, and the JSON that is written."""
 
 from __future__ import annotations
 
-import errno
 import json
 import math
-import os
-import re
-import shutil
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+from geocell.files.text import printable
 
 FORMAT = 1
 """The major format number of everything this version writes."""
 
+MAX_JSON_BYTES = 256 << 20
+"""Size of the largest JSON file that is read unless a caller says otherwise: four million cells, about."""
+
+_MAX_TOML_BYTES = 256 << 10
+_MAX_DEPTH = 64
+"""Nesting of objects and lists; the deepest format here, GeoJSON, has ten levels."""
 
 _AGAIN = "copy it again from its origin, or make it again."
 _JSON_NAMES: dict[type, str] = {
@@ -39,75 +42,6 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def as_place(path: Path | str) -> Path:
-    """Return a path; for a URL such as `s3://bucket/folder` one of universal_pathlib, which is used the same way.
-
-    Raises:
-        ImportError: when universal_pathlib or the library of the URL's scheme is not installed.
-    """
-    scheme = re.match(r"([a-z][a-z0-9+.-]+):/+(.*)", str(path))  # a Path has made one slash of two
-    if scheme is None:
-        return Path(path)
-    if scheme[1] == "file":
-        return Path("/", scheme[2])
-    try:
-        from upath import UPath
-    except ImportError as error:
-        raise ImportError(f'{path} needs universal_pathlib: run `pip install "geocell-heads[remote]"`.') from error
-    place: Any = UPath(f"{scheme[1]}://{scheme[2]}")
-    return cast("Path", place)
-
-
-def is_local(path: Path) -> bool:
-    """Return whether a path is one of this machine's file system."""
-    return isinstance(path, Path)
-
-
-def write_bytes(path: Path, parts: Sequence[bytes | memoryview]) -> None:
-    """Write a file that appears complete or not at all: by atomic rename, or as one object of an object store.
-
-    Raises:
-        OSError: when the disk is full; nothing is left behind then.
-    """
-    if not is_local(path):
-        path.write_bytes(b"".join(parts))
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OSError(
-                f"the disk of {path.parent} is full: make room and run the same command again; what was finished is "
-                "kept, and nothing is half written."
-            ) from error
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file by atomic rename, so that a reader never sees half of it; make its folder if need be.
-
-    Raises:
-        IsADirectoryError: when there is a folder at `path`.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"expected a file to write, got the folder {path}: name a file in it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, [text.encode()])
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON by atomic rename."""
-    write_text(path, json_text(value))
-
-
 def json_text(value: object) -> str:
     """Return the indented JSON that files of this package hold."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -121,23 +55,29 @@ def missing(path: Path, what: str) -> FileNotFoundError:
     )
 
 
-def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any]:
-    """Read a JSON object and check its format number.
+def read_json(path: Path, what: str, *, versioned: bool = True, max_bytes: int = MAX_JSON_BYTES) -> dict[str, Any]:
+    """Read a JSON object of bounded size and depth, and check its format number.
 
     Args:
         path: the file.
         what: what it is, for error messages ("a partition").
         versioned: whether the object carries `"format"`.
+        max_bytes: a larger file is refused before it is read.
 
     Raises:
         FileNotFoundError: when the file is missing.
-        ValueError: when it is not a JSON object, or of another major format.
+        DamagedFileError: when it is not a JSON object, too large, too deep, or of another major format.
     """
     if not path.is_file():
         raise missing(path, what)
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        value = json.loads(_bounded_text(path, max_bytes))
+        _require_shallow(value, path)
+    except DamagedFileError:
+        raise
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except ValueError as error:
         raise DamagedFileError(f"{path} must be JSON, got a syntax error ({error}): {_AGAIN}") from error
     if not isinstance(value, dict):
         raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
@@ -147,6 +87,35 @@ def read_json(path: Path, what: str, *, versioned: bool = True) -> dict[str, Any
             "use the geocell version that wrote it, or write it again."
         )
     return value
+
+
+def _bounded_text(path: Path, max_bytes: int) -> str:
+    """Return the text of a UTF-8 file that is no larger than allowed."""
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)  # rather than ask for the size first: the file may grow
+    if len(content) > max_bytes:
+        raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: {_AGAIN}")
+    return content.decode("utf-8")
+
+
+def _require_shallow(value: object, path: Path) -> None:
+    """Refuse a value nested so deep that Python's own recursion would fail on it somewhere later."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise _too_deep(path)
+
+
+def _too_deep(path: Path) -> DamagedFileError:
+    return DamagedFileError(f"{path} must be nested at most {_MAX_DEPTH} deep, and is deeper: {_AGAIN}")
 
 
 def require_types(value: object, types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
@@ -175,21 +144,22 @@ def require_types(value: object, types: Mapping[str, type | tuple[type, ...]], w
 
 @contextmanager
 def reading(where: object, what: str) -> Iterator[None]:
-    """Say which file is not what it should be, whatever Python raises at a content of another form.
+    """Turn every exception that the content of a file causes into one that names the file.
 
     Args:
         where: the file.
         what: what it must be ("a partition").
 
     Raises:
-        ValueError: when the block fails at its content. What already names a file passes as it is.
+        DamagedFileError: when the block fails at its content. What already names a file (DamagedFileError, OSError)
+            passes as it is, and so does a missing library.
     """
     try:
         yield
-    except DamagedFileError:
+    except (DamagedFileError, ImportError, OSError):
         raise
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except Exception as error:  # libraries have exceptions of their own, and hostile files bring out all of them
+        reason = printable(f"{type(error).__name__}: {error}")
         raise DamagedFileError(
             f"{where} must be {what}, got something else or a damaged file ({reason}): {_AGAIN}"
         ) from error
@@ -209,7 +179,7 @@ def _short(value: object) -> str:
     """Return a JSON value as an error message shows it."""
     if isinstance(value, list | dict):
         return f"{type(value).__name__} of {len(value)}"
-    text = json.dumps(value, ensure_ascii=False)
+    text = printable(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
@@ -227,46 +197,15 @@ def read_recipe_tables(path: Path, tables: Sequence[str]) -> dict[str, dict[str,
     if not path.is_file():
         raise FileNotFoundError(f"a recipe must be a TOML file, and there is none at {path}.")
     try:
-        recipe = tomllib.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        recipe = tomllib.loads(_bounded_text(path, _MAX_TOML_BYTES))
+        _require_shallow(recipe, path)
+    except DamagedFileError:
+        raise
+    except RecursionError as error:
+        raise _too_deep(path) from error
+    except (ValueError, LookupError, TypeError) as error:
         raise ValueError(f"{path} must be TOML, got a syntax error: {error}.") from error
     unknown = [key for key, value in recipe.items() if key not in tables or not isinstance(value, dict)]
     if unknown:
-        raise ValueError(f"{path} must have tables among {', '.join(tables)}, got {', '.join(unknown)}.")
+        raise ValueError(f"{path} must have tables among {', '.join(tables)}, got {printable(', '.join(unknown))}.")
     return recipe
-
-
-def require_new(path: Path, overwrite: bool) -> None:
-    """Refuse to write over an existing output unless asked.
-
-    Raises:
-        FileExistsError: when `path` exists (an empty folder does not count) and `overwrite` is false.
-    """
-    empty_folder = path.is_dir() and not any(path.iterdir())
-    if path.exists() and not empty_folder and not overwrite:
-        raise FileExistsError(f"{path} exists: name another --out, or pass --overwrite to replace it.")
-
-
-@contextmanager
-def new_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` when the block ends well, and vanishes when it does not.
-
-    Raises:
-        FileExistsError: see `require_new`.
-    """
-    require_new(path, overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
-        temporary.chmod(0o755)
-        yield temporary
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
-            path.replace(old / "old")
-            temporary.replace(path)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise

@@ -1,0 +1,50 @@
+"""Model folders and repositories are data: none of their files may name code that is then run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def require_data_only(settings: Mapping[str, Any], where: str, file: str) -> None:
+    """Refuse the settings of a model or an image processor that name code of their own.
+
+    transformers asks on standard input whether to import the modules of an `auto_map`, and loads attention kernels
+    from the repository that `attn_implementation` names; timm opens other checkpoints that `model_args` or an
+    `architecture` with a scheme name.
+
+    Args:
+        settings: content of a JSON file of the model.
+        where: Hub id or folder of the model.
+        file: what the settings are, for the message.
+
+    Raises:
+        ValueError: when they do.
+    """
+    named = next(_code(settings), "")
+    if named:
+        raise ValueError(
+            f"{where} must be weights and settings alone, and its {file} names code to run ({named}): code of a model "
+            "is never run from here; load it in a module of your own and pass --encoder module:attribute."
+        )
+
+
+def _code(value: object) -> Iterator[str]:
+    """Yield what names code, at any depth."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _code(item)
+    if not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        if (key in {"auto_map", "custom_pipelines"} and item) or (
+            "attn_implementation" in str(key) and re.search(r"[/:]", str(item))
+        ):
+            yield str(key)
+        elif key == "architecture" and ":" in str(item):
+            yield f"{key} {str(item)[:40]}"
+        elif key == "model_args" and isinstance(item, Mapping) and any("checkpoint" in str(name) for name in item):
+            yield "model_args"
+        else:
+            yield from _code(item)

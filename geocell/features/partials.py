@@ -1,0 +1,68 @@
+"""Rows of shards that are not complete yet, kept beside the shards so that an interrupted run goes on from there.
+
+A hidden file in the layout of a shard holds the first rows of one; it is replaced as more of them are encoded and
+removed once the shard itself is written. Readers of a cache, and earlier versions, take no notice of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.features.manifest import Manifest
+from geocell.features.shards import FILE_DTYPE, check_shard, read_header, read_shard, write_rows
+
+
+def partial_path(folder: Path, index: int) -> Path:
+    """Return the path of the first rows of shard `index`."""
+    return folder / f".partial-{index:05d}.safetensors"
+
+
+def write_partial(folder: Path, index: int, features: NDArray[Any], problems: dict[int, str]) -> None:
+    """Keep the first rows of a shard: (rows, D) features, NaN where a row has a problem; see `write_shard`."""
+    write_rows(partial_path(folder, index), features, problems, f"shard {index}")
+
+
+def read_partial(folder: Path, index: int, dim: int) -> tuple[NDArray[np.float16], dict[int, str]] | None:
+    """Return the first rows that were kept of a shard and their problems; None when there are none that are intact."""
+    path = partial_path(folder, index)
+    if not path.is_file():
+        return None
+    try:
+        header = read_header(path)
+        check_shard(path, (header.shape[0], dim))
+        features = np.empty(header.shape, FILE_DTYPE)
+        read_shard(path, features)
+    except ValueError:
+        return None
+    return features, header.problems
+
+
+def remove_partial(folder: Path, index: int) -> None:
+    """Remove what was kept of a shard."""
+    partial_path(folder, index).unlink(missing_ok=True)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what was kept of all shards."""
+    for path in folder.glob(".partial-*.safetensors"):
+        path.unlink(missing_ok=True)
+
+
+def kept_rows(folder: Path, manifest: Manifest) -> int:
+    """Return how many rows of a cache need not be encoded again: those of its shards, and of shards begun."""
+    missing = set(manifest.missing(folder))
+    kept = 0
+    for index in range(manifest.n_shards):
+        first, last = manifest.shard_range(index)
+        if index not in missing:
+            kept += last - first
+        elif partial_path(folder, index).is_file():
+            try:
+                kept += min(read_header(partial_path(folder, index)).shape[0], last - first)
+            except ValueError:
+                continue
+    return kept

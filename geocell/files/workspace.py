@@ -1,0 +1,98 @@
+"""Temporary folders beside the file or folder that is being written, and what killed processes left of them.
+
+A workspace of `result` is called `.result.XXXXXXXX.geocell-tmp`. Its process holds a lock on the folder for as long as
+it lives, so a workspace that nobody holds is a leftover, whatever machine or container its process ran in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+if sys.platform != "win32":  # which has no locks on folders: leftovers stay there
+    import fcntl
+
+_SUFFIX = ".geocell-tmp"
+_LONGEST = 200
+"""Bytes of a name that a workspace repeats; most file systems allow 255 in all."""
+
+OLD = "old"
+"""Name inside a workspace of the previous result while the new one is moved into its place."""
+
+
+@contextmanager
+def workspace(target: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder beside `target` that is removed at the end; leftovers are removed first.
+
+    Nobody but the user can enter the folder, so nobody can plant a link in it.
+
+    Args:
+        target: absolute path of what is written; its parent exists.
+    """
+    remove_leftovers(target)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
+        lock = _lock(folder)
+        if lock is not None or sys.platform == "win32":
+            break
+        # Another process took the folder for a leftover in the instant before it was locked.
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove workspaces of `target` whose processes are dead, and put back a previous result that one had moved."""
+    prefix = _prefix(target)
+    try:
+        with os.scandir(target.parent) as entries:
+            found = [Path(e.path) for e in entries if e.name.startswith(prefix) and e.name.endswith(_SUFFIX)]
+    except OSError:
+        return
+    for folder in found:
+        lock = _lock(folder)
+        if lock is None:
+            continue  # its process is at work, or it is not ours
+        try:
+            old = folder / OLD
+            if os.path.lexists(old) and not os.path.lexists(target):
+                with suppress(OSError):
+                    old.rename(target)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def _prefix(target: Path) -> str:
+    name = os.fsencode(target.name)
+    shown = target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
+    return f".{shown}."
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a descriptor that holds the lock of a workspace, None when it is another's or gone."""
+    if sys.platform == "win32":
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = os.fstat(descriptor)
+        there = folder.lstat()  # the folder may have been removed between opening and locking
+        if locked.st_uid == os.geteuid() and (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino):
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None

@@ -1,0 +1,79 @@
+"""Model folders that bring code: refused, and neither asked about nor run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from geocell.encoders.trust import require_data_only
+from tests.worlds import make_clip, make_photos
+
+CODE = (
+    "import pathlib, sys\npathlib.Path({marker!r}).write_text('ran')\nfrom transformers import CLIPVisionConfig as C\n"
+)
+
+
+def with_code(folder: Path, file: str, known: bool, marker: Path) -> Path:
+    """Save a CLIP whose `file` maps a class to a module that writes a marker."""
+    make_clip(folder)
+    (folder / "custom.py").write_text(CODE.format(marker=str(marker)))
+    path = folder / file
+    value = json.loads(path.read_text())
+    if file == "config.json":
+        value["auto_map"] = {"AutoConfig": "custom.C", "AutoModel": "custom.C"}
+        value["model_type"] = value["model_type"] if known else "of-its-own"
+    else:
+        value["auto_map"] = {"AutoImageProcessor": ["custom.C", None]}
+        value["image_processor_type"] = value["image_processor_type"] if known else "OfItsOwn"
+    path.write_text(json.dumps(value))
+    return folder
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json"])
+def test_code_of_a_model_is_neither_asked_about_nor_run(tmp_path: Path, file: str, known: bool) -> None:
+    marker = tmp_path / "marker"
+    folder = with_code(tmp_path / "model", file, known, marker)
+    table = make_photos(tmp_path / "photos", 2, 1)
+    command = f"encode {table} --encoder {folder} --device cpu --out {tmp_path / 'c'}"
+    done = subprocess.run(
+        [sys.executable, "-m", "geocell", *command.split()],
+        input="y\ny\ny\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")},
+    )
+    assert done.returncode == 1
+    assert "--encoder module:attribute" in done.stderr
+    assert "names code to run (auto_map)" in done.stderr
+    assert "y/N" not in done.stdout + done.stderr
+    assert not marker.exists()
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"vision_config": {"auto_map": {"AutoConfig": "a.B"}}},
+        {"attn_implementation": "someone/kernel"},
+        {"text_config": {"_attn_implementation": "someone/kernel:f"}},
+        {"architecture": "local-dir:/tmp/x"},
+        {"model_args": {"checkpoint_path": "/tmp/x.pth"}},
+        {"image_processor": [{"auto_map": {"AutoImageProcessor": "a.B"}}]},
+    ],
+)
+def test_whatever_names_code_is_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"names code to run .*module:attribute"):
+        require_data_only(settings, "someone/model", "config.json")
+
+
+def test_settings_alone_pass() -> None:
+    require_data_only(
+        {"auto_map": {}, "attn_implementation": "sdpa", "architecture": "vit_base", "model_args": {"depth": 3}},
+        "someone/model",
+        "config.json",
+    )

@@ -1,0 +1,281 @@
+"""Folders that appear whole: refusals, kills at every bad moment, readers during an overwrite, the lock."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from geocell.files import folder_lock, new_folder, read_folder, require_new
+from geocell.files import folders as folders_module
+
+MARKS = ("mark.json",)
+
+
+def make(out: Path, text: str, *, overwrite: bool = False) -> None:
+    with new_folder(out, overwrite=overwrite, marks=MARKS, parts=("x",)) as folder:
+        (folder / "mark.json").write_text("{}")
+        (folder / "x").write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError), new_folder(out, marks=MARKS) as folder:
+        (folder / "x").write_text("half")
+        raise RuntimeError
+    assert names(tmp_path) == []
+    with new_folder(out, marks=MARKS) as folder:
+        (folder / "x").write_text("1")
+        assert not out.exists()
+    assert (out / "x").read_text() == "1"
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_an_existing_folder_is_replaced_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(folders_module, "_exchange", lambda *_: False)
+    out = tmp_path / "out"
+    out.mkdir()
+    make(out, "1")  # an empty folder is no output
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        make(out, "2")
+    assert (out / "x").read_text() == "1"
+    make(out, "2", overwrite=True)
+    assert (out / "x").read_text() == "2"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_failed_replacement_keeps_the_old(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+    with pytest.raises(RuntimeError), new_folder(out, overwrite=True, marks=MARKS):
+        raise RuntimeError
+    assert (out / "x").read_text() == "1"
+    require_new(tmp_path / "other", overwrite=False)
+
+
+def test_only_an_artefact_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
+    photos = tmp_path / "Photos"
+    photos.mkdir()
+    (photos / "me.jpg").write_text("only copy")
+    with pytest.raises(FileExistsError, match=r"lacks mark\.json.*Nothing was changed"):
+        make(photos, "1", overwrite=True)
+    (photos / "mark.json").write_text("{}")
+    with pytest.raises(FileExistsError, match=r"would delete me\.jpg"):
+        make(photos, "1", overwrite=True)
+    assert names(photos) == ["mark.json", "me.jpg"]
+    assert (photos / "me.jpg").read_text() == "only copy"
+    file = tmp_path / "file"
+    file.write_text("text")
+    with pytest.raises(FileExistsError, match="got a file"):
+        make(file, "1", overwrite=True)
+    assert file.read_text() == "text"
+    assert names(tmp_path) == ["Photos", "file"]
+
+
+@pytest.mark.parametrize("place", [".", "..", "../here", "/"])
+def test_the_working_directory_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    here = tmp_path / "here"
+    make(here, "1")
+    monkeypatch.chdir(here)
+    with pytest.raises(ValueError, match="name a new folder in it"):
+        make(Path(place), "2", overwrite=True)
+    assert names(tmp_path) == ["here"]
+    assert names(here) == ["mark.json", "x"]
+
+
+def test_a_link_stays_and_the_folder_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    make(tmp_path / "real", "1")
+    (tmp_path / "link").symlink_to("real")
+    make(tmp_path / "link", "2", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "x").read_text() == "2"
+    assert names(tmp_path) == ["link", "real"]
+
+
+def test_two_writers_of_one_new_folder_do_not_mix(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(FileExistsError), new_folder(out, marks=MARKS) as folder:
+        (folder / "x").write_text("slow")
+        make(out, "fast")
+    assert (out / "x").read_text() == "fast"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o027, 0o750), (0o077, 0o700)])
+def test_modes_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        make(tmp_path / "out", "1")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == mode
+    assert (tmp_path / "out" / "x").stat().st_mode & 0o777 == mode & 0o666
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from geocell.files import folders, new_folder
+out, moment = Path(sys.argv[1]), sys.argv[2]
+
+def stop():
+    print("there", flush=True)
+    sys.stdin.read()
+
+if moment == "between":
+    folders._exchange = lambda *_: False
+    rename = Path.rename
+    def renamed(self, target):
+        result = rename(self, target)
+        stop()
+        return result
+    Path.rename = renamed
+with new_folder(out, overwrite=True, marks=("mark.json",), parts=("x",)) as folder:
+    (folder / "mark.json").write_text("{}")
+    (folder / "x").write_text("killed")
+    if moment == "inside":
+        stop()
+"""
+
+
+def killed_at(moment: str, out: Path) -> None:
+    """Run a process that replaces `out`, and kill it as it says that it has come to a moment."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(out), moment], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path, existing: bool) -> None:
+    out = tmp_path / "out"
+    if existing:
+        make(out, "1")
+    killed_at("inside", out)
+    assert len(names(tmp_path)) == 1 + existing
+    make(out, "2", overwrite=True)
+    assert (out / "x").read_text() == "2"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_kill_between_the_two_renames_loses_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+    killed_at("between", out)
+    assert not out.exists()
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        require_new(out, overwrite=False)
+    assert (out / "x").read_text() == "1"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_living_process_keeps_its_temporary_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(out), "inside"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        make(out, "1")
+        assert len(names(tmp_path)) == 2
+        process.communicate("")
+        assert process.returncode == 0
+    assert (out / "x").read_text() == "killed"
+    assert names(tmp_path) == ["out"]
+
+
+def test_leftovers_of_other_targets_and_links_stay(tmp_path: Path) -> None:
+    (tmp_path / ".other.12345678.geocell-tmp").mkdir()
+    (tmp_path / "away").mkdir()
+    (tmp_path / ".out.12345678.geocell-tmp").symlink_to("away")
+    make(tmp_path / "out", "1")
+    assert names(tmp_path) == [".other.12345678.geocell-tmp", ".out.12345678.geocell-tmp", "away", "out"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="two names are exchanged in one step on Linux")
+def test_readers_find_a_whole_folder_while_it_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def write(text: str) -> None:
+        with new_folder(out, overwrite=True, marks=("a",)) as folder:
+            (folder / "a").write_text(text)
+            (folder / "b").write_text(text)
+
+    write("0")
+    done = threading.Event()
+    found: list[tuple[str, str]] = []
+    failed: list[Exception] = []
+
+    def read() -> None:
+        try:
+            while not done.is_set() or not found:
+                found.append(read_folder(out, lambda at: ((at / "a").read_text(), (at / "b").read_text())))
+        except Exception as error:
+            failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 200):
+        write(str(number))
+    done.set()
+    reader.join()
+    assert failed == []
+    assert all(a == b for a, b in found)
+
+
+def test_a_folder_that_was_replaced_meanwhile_is_read_again(tmp_path: Path) -> None:
+    make(tmp_path / "out", "1")
+    calls = []
+
+    def read(folder: Path) -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            make(folder, "2", overwrite=True)
+            raise FileNotFoundError
+        return (folder / "x").read_text()
+
+    assert read_folder(tmp_path / "out", read) == "2"
+    with pytest.raises(FileNotFoundError):
+        read_folder(tmp_path / "none", lambda folder: (folder / "x").read_text())
+
+
+LOCKER = """
+import sys
+from pathlib import Path
+from geocell.files import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    print("there", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_one_process_at_a_time_works_on_an_output(tmp_path: Path, killed: bool) -> None:
+    out = tmp_path / "runs" / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", LOCKER, str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        with pytest.raises(FileExistsError, match="another process is writing"), folder_lock(out):
+            pass
+        if killed:
+            process.send_signal(signal.SIGKILL)
+        else:
+            process.communicate("")
+        process.wait()
+    with folder_lock(out):
+        pass
+    assert names(tmp_path / "runs") == []

@@ -1,0 +1,127 @@
+"""Drawing splits: shares, groups of neighbours, and the splits that a table names."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geocell.geo.geodesy import distance_matrix_km
+from geocell.splits.draw import make_splits, split, splits_from_column
+from geocell.splits.leaks import leak_report
+from tests.splits.places import ids_of, spread
+from tests.worlds import make_locations
+
+
+def test_fractions_are_kept() -> None:
+    splits = make_splits(ids_of(1000), spread(1000))
+    assert [len(splits.ids[name]) for name in ("train", "val", "test")] == [800, 100, 100]
+
+
+def test_the_draw_ignores_row_order_and_depends_on_the_seed() -> None:
+    latlon, ids = spread(200), ids_of(200)
+    order = np.random.default_rng(1).permutation(200)
+    splits = make_splits(ids, latlon, seed=5)
+    assert make_splits([ids[i] for i in order], latlon[order], seed=5) == splits
+    assert make_splits(ids, latlon, seed=6) != splits
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(8, 60), st.integers(0, 10_000))
+def test_no_coordinate_and_no_location_is_in_two_splits(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    latlon = np.round(spread(n, seed), 0)  # many locations share a coordinate
+    views = rng.integers(0, n, 3 * n)
+    views = np.concatenate((views, np.arange(n)))
+    splits = make_splits([f"loc{i}" for i in views], latlon[views], (0.6, 0.2, 0.2), seed)
+    home = {location: name for name, ids in splits.ids.items() for location in ids}
+    assert len(home) == n
+    where: dict[tuple[float, ...], set[str]] = {}
+    for i in range(n):
+        where.setdefault(tuple(latlon[i]), set()).add(home[f"loc{i}"])
+    assert all(len(names) == 1 for names in where.values())
+    assert all(splits.ids[name] for name in ("train", "val", "test"))
+
+
+def test_a_buffer_keeps_neighbours_together() -> None:
+    latlon = spread(300, 2)
+    splits = make_splits(ids_of(300), latlon, buffer_km=60)
+    home = np.empty(300, dtype=object)
+    for name, ids in splits.ids.items():
+        home[[int(i[3:]) for i in ids]] = name
+    near = distance_matrix_km(latlon, latlon) < 60
+    assert (home[:, None] == home[None])[near].all()
+    without = make_splits(ids_of(300), latlon)
+    assert leak_report(without, ids_of(300), latlon)["test"]["min_km"] < 60
+    assert leak_report(splits, ids_of(300), latlon)["test"]["min_km"] >= 60
+
+
+@pytest.mark.parametrize("sizes", [[120, 80, 60, 40] + [10] * 70, [250, 90] + [5] * 132, [350] + [30] * 20 + [1] * 50])
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.6, 0.2, 0.2)])
+def test_large_groups_leave_the_fractions(sizes: list[int], fractions: tuple[float, ...]) -> None:
+    latlon = np.repeat(spread(len(sizes)), sizes, axis=0)
+    for seed in range(20):
+        ids = make_splits(ids_of(1000), latlon, fractions, seed).ids
+        shares = [len(ids[name]) / 1000 for name in ("train", "val", "test")]
+        np.testing.assert_allclose(shares, fractions, atol=0.04)
+
+
+def test_a_group_too_large_for_every_split_goes_where_most_room_is() -> None:
+    latlon = np.repeat(spread(31), [70] + [1] * 30, axis=0)
+    for seed in range(20):
+        splits = make_splits(ids_of(100), latlon, (0.4, 0.3, 0.3), seed)
+        assert all(splits.ids.values())
+        assert len(splits.ids["train"]) >= 70
+
+
+@pytest.mark.parametrize(
+    "fractions", [(0.8, 0.1), (0.5, 0.1, 0.1), (1.2, -0.1, -0.1), (0.0, 0.5, 0.5), (0.8, np.nan, 0.1)]
+)
+def test_bad_fractions(fractions: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="fractions must be three numbers"):
+        make_splits(ids_of(10), spread(10), fractions)
+
+
+def test_one_location_cannot_be_split() -> None:
+    with pytest.raises(ValueError, match="at least 3 separate places, got 1 from 1 locations"):
+        make_splits(["a"], np.array([[1.0, 2.0]]))
+    with pytest.raises(ValueError, match="buffer_km must be at least 0"):
+        make_splits(ids_of(10), spread(10), buffer_km=-1)
+
+
+def test_without_a_test_share_two_places_are_enough() -> None:
+    splits = make_splits(["a", "b"], spread(2), (0.5, 0.5, 0.0))
+    assert sorted(map(len, splits.ids.values())) == [0, 1, 1]
+
+
+def test_a_tables_own_splits() -> None:
+    latlon = np.array([[1.0, 2], [1, 2], [3, 4], [5, 6]])
+    splits = splits_from_column(["a", "a", "b", "c"], latlon, ["test", "test", "train", "extra"])
+    assert splits.ids == {"train": ("b",), "test": ("a",), "extra": ("c",)}
+    with pytest.raises(ValueError, match="location 'a' in 'train' and 'val'"):
+        splits_from_column(["a", "a"], latlon[:2], ["train", "val"])
+    with pytest.raises(ValueError, match=r"coordinate 1\.000000,2\.000000"):
+        splits_from_column(["a", "b"], latlon[:2], ["train", "val"])
+
+
+def test_spellings_of_a_tables_splits() -> None:
+    latlon = np.array([[1.0, 2], [3, 4], [5, 6]])
+    splits = splits_from_column(["a", "b", "c"], latlon, ["Train", " validation ", "TEST"])
+    assert splits.ids == {"train": ("a",), "val": ("b",), "test": ("c",)}
+    with pytest.raises(ValueError, match="name a split in every row"):
+        splits_from_column(["a", "b", "c"], latlon, ["train", float("nan"), "test"])
+
+
+def test_a_share_of_nothing_gives_no_locations() -> None:
+    locations = make_locations(spread(20), np.zeros((20, 4), np.float32))
+    train, val, test = split(locations, (0.8, 0.0, 0.2))
+    assert (len(train), len(val), len(test)) == (16, 0, 4)
+    assert val.mean_features().shape == (0, 4)
+    with pytest.raises(ValueError, match="at least one location"):
+        make_splits([], np.empty((0, 2)))
+
+
+def test_both_sides_of_the_antimeridian_are_one_place() -> None:
+    ids, latlon = ids_of(3), np.array([[0.0, 180.0], [0.0, -180.0], [5.0, 5.0]])
+    for seed in range(5):
+        splits = make_splits(ids, latlon, (0.5, 0.5, 0.0), seed)
+        assert {"loc0", "loc1"} in [set(members) for members in splits.ids.values()]
