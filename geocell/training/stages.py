@@ -108,7 +108,7 @@ class Stages:
         epochs = Epochs(
             self._module,
             Blocks(train.locations, train.cells, config, device, train.offset),
-            _loss_terms(self._partition, train, config, device, self._terms),
+            loss_terms(self._partition, train, config, device, self._terms),
             Validation.of(val, self._partition, config, device),
             config,
             log,
@@ -125,7 +125,7 @@ class Stages:
             write_checkpoint(self._path, self.progress, self.refit, state, self._facts)
 
 
-def _loss_terms(
+def loss_terms(
     partition: Partition, train: TrainingSet, config: FitConfig, device: torch.device, own: OwnTerms
 ) -> LossTerms:
     """Return the loss that the settings ask for, on the device."""
