@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# What is installed follows constraints.txt, so that installs are reproducible and torch is its CPU build.
+# What is installed follows CONSTRAINTS, so that installs are reproducible and torch is its CPU build.
+CONSTRAINTS ?= constraints.txt
+# Extras of the package that tests and checks are run with.
+EXTRAS ?= dev
 # Processes that share the tests.
 JOBS ?= 2
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: quickstart test test-slow test-all coverage lint clean
+.PHONY: quickstart test test-slow test-all test-min coverage lint hooks release-check clean
 .NOTPARALLEL:
 
 quickstart: $(VENV)/.quickstart
@@ -28,15 +31,27 @@ coverage: $(VENV)/.dev
 
 test-all: test test-slow coverage
 
+# The tests with the lowest versions that pyproject.toml admits.
+test-min:
+	$(MAKE) test VENV=$(VENV)-min CONSTRAINTS=constraints-min.txt EXTRAS=test
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-$(VENV)/.torch: constraints.txt
+# Runs what `lint` runs before each commit.
+hooks: $(VENV)/.dev
+	$(BIN)/pre-commit install
+
+# Builds the distributions, checks them, and runs the quickstart from the wheel in an environment of its own.
+release-check: $(VENV)/.release
+	$(BIN)/python tools/release_check.py --constraints $(CONSTRAINTS)
+
+$(VENV)/.torch: $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	# torch first and exactly: a later resolution would prefer a build with gigabytes of CUDA
-	$(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
+	$(PIP_INSTALL) "$$(grep '^torch==' $(CONSTRAINTS))"
 	touch $@
 
 $(VENV)/.quickstart: $(VENV)/.torch pyproject.toml
@@ -44,8 +59,13 @@ $(VENV)/.quickstart: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP_INSTALL) --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
 	touch $@ $(VENV)/.quickstart
 
+$(VENV)/.release:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) "build" "readme-renderer[md]" "twine"
+	touch $@
+
 clean:
-	rm -rf $(VENV) quickstart .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-min quickstart dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -70,7 +70,7 @@ def cross_validate(locations: Locations, answer: Answer) -> dict[str, float]:
 
 def head_answer(partitioner: Partitioner, config: FitConfig) -> Answer:
     """Return the answers of a head fitted on a partition of the training and validation locations."""
-    from geocell.decoders.base import decode
+    from geocell.decoders.table import decode
     from geocell.training.fit import fit_head
 
     def answer(train: Locations, val: Locations, test: Locations) -> NDArray[np.float64]:

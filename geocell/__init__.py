@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from geocell._version import __version__
 
 if TYPE_CHECKING:
-    from geocell.decoders.base import decode as decode
+    from geocell.decoders.table import decode as decode
     from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
     from geocell.encoders import Encoder as Encoder
@@ -68,7 +68,7 @@ _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
     "evaluation.comparison": ("Comparison", "compare"),
-    "decoders.base": ("decode",),
+    "decoders.table": ("decode",),
     "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),

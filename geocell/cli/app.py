@@ -43,7 +43,10 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "split": features.split,
     },
     "Partitions": {
-        "partition": ("Cut the earth into cells: geocell_info.json and partition.json.", partitions.COMMANDS),
+        "partition": (
+            "Cut the earth into cells, of a kind below or of `module:attribute`, a custom partitioner.",
+            partitions.COMMANDS,
+        ),
         "audit": partitions.audit,
         "plot": partitions.plot,
         "export": partitions.export,
@@ -107,6 +110,12 @@ def _with_kind_of_recipe(tokens: list[str]) -> list[str]:
     return ["partition", read_partition_recipe(typed[-1])[0], *tokens[1:]] if typed else tokens
 
 
+def _add_custom_partitioner(app: App, tokens: Sequence[str]) -> None:
+    """Add the command of `partition module:attribute …`, with the flags of that partitioner."""
+    if tokens[:1] == ["partition"] and len(tokens) > 1 and ":" in tokens[1] and not tokens[1].startswith("-"):
+        app["partition"].command(partitions.custom_command(tokens[1]), name=tokens[1])
+
+
 def build_app() -> App:
     """Return the app with its commands, in groups and in the order of the work; nothing heavy is imported."""
     app = App(
@@ -145,13 +154,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not verbose:
         _quiet_third_parties()
     try:
-        command, bound, _ = build_app().parse_args(_with_kind_of_recipe(tokens), exit_on_error=False, print_error=False)
+        tokens = _with_kind_of_recipe(tokens)
+        app = build_app()
+        _add_custom_partitioner(app, tokens)
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     except (CycloptsError, *USER_ERRORS) as error:
         return _complain(error, verbose, 2)
     try:
         command(*bound.args, **bound.kwargs)
-    except KeyboardInterrupt:
-        print("geocell: interrupted; what was finished is kept, run the same command again.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        print(f"geocell: {kept}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import emit, read_table
+from geocell.cli.output import UsageError, emit, read_table
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ def import_(
     table: Path | None = None,
     /,
     *,
-    encoder: str,
     out: Path,
-    revision: str = "unknown",
-    pooling: str = "unknown",
-    image_size: int = 0,
-    processor: str = "unknown",
+    like: str | None = None,
+    encoder: str | None = None,
+    revision: str | None = None,
+    pooling: str | None = None,
+    image_size: int | None = None,
+    processor: str | None = None,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     overwrite: bool = False,
     json: bool = False,
@@ -34,26 +35,37 @@ def import_(
     """Make a feature cache of features that exist already.
 
     `predict` encodes new images only with an encoder whose name, revision, pooling, image size and processor are those
-    given here: `geocell cache info` of a cache that this encoder made shows them.
+    recorded here: `--like` takes them from a cache or from the encoder itself, whose weights it does not need.
 
     Args:
         features: .npy file with one row per table row, or a folder as clip-retrieval writes (img_emb, metadata).
         table: table of the views; left out for a clip-retrieval folder with its own metadata.
-        encoder: name of the encoder that made them.
         out: folder of the feature cache.
+        like: feature cache of the same encoder, or the encoder's Hub id or folder.
+        encoder: name of the encoder that made them, where it cannot be had: any text.
         revision: its revision.
         pooling: which of its tensors: pooler_output is the one that StreetCLIP's cache has.
-        image_size: side of its input in pixels.
-        processor: its image processor.
+        image_size: side of its input in pixels, with --encoder.
+        processor: its image processor, with --encoder.
         columns: columns that are not spelled as usual.
         overwrite: replace an existing cache.
         json: print one JSON object.
     """
     from geocell.encoders.info import EncoderInfo
-    from geocell.encoding import import_features
+    from geocell.encoding import encoder_like, import_features
 
+    if (like is None) == (encoder is None):
+        raise UsageError("expected one of --like and --encoder, which say what made the features: pass one of them.")
+    if like is not None and not (image_size is None and processor is None):
+        raise UsageError("--image-size and --processor are those of --like: leave them out.")
     views = None if table is None else read_table(table, columns, images_optional=True)
-    info = EncoderInfo(encoder, revision, pooling, 0, image_size, processor, "unknown", encoder)
+    if like is not None:
+        info = encoder_like(like, revision, pooling)
+    else:
+        unknown = [revision or "unknown", pooling or "unknown", processor or "unknown"]
+        info = EncoderInfo(
+            str(encoder), unknown[0], unknown[1], 0, image_size or 0, unknown[2], "unknown", str(encoder)
+        )
     emit_cache(import_features(features, out, table=views, encoder=info, overwrite=overwrite), json)
 
 
@@ -76,11 +88,14 @@ def verify(cache: str, /, *, json: bool = False) -> None:
         cache: its folder, or a URL that fsspec knows (s3://…).
         json: print one JSON object.
     """
-    from geocell.features import verify_cache
+    from geocell.features import unverifiable, verify_cache
 
     damages = verify_cache(cache)
-    text = "\n".join(damages) or f"{cache}: every shard has its checksum, and every view its status"
-    emit({"cache": cache, "intact": not damages, "damages": damages}, text, json)
+    unchecked = [] if damages else unverifiable(cache)
+    text = "\n".join(damages) or f"{cache}: every file has its hash, and every view the status of its shard"
+    if unchecked:
+        text = f"{cache}: nothing is damaged, but not everything could be checked:\n" + "\n".join(unchecked)
+    emit({"cache": cache, "intact": not damages, "damages": damages, "unchecked": unchecked}, text, json)
     if damages:
         noun = "damage" if len(damages) == 1 else "damages"
         raise ValueError(f"{cache} must be intact, got {len(damages)} {noun}: encode what is damaged again.")

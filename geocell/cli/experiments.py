@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
 
 
 def compare(
@@ -18,7 +18,9 @@ def compare(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
+    allow_training: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
@@ -29,19 +31,28 @@ def compare(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
-        decode: decoder, centroid, mean or offset, for both.
+        decode: the decoder.
+        allow_training: compare even if some of the locations are training locations of a head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    from geocell.decoders.base import require_decoder
+    from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
+    from geocell.evaluation.score import require_unseen
     from geocell.reports.comparisons import comparison_text
 
     with usage_errors():
-        require_decoder(decode)
+        decoder = as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a)[0], open_head(head_b)[0]
+    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    for loaded in (a, b):
+        loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)
-    comparison = compare_heads(a, b, locations, decode, name)
+    for loaded in (a, b):
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    with usage_errors():
+        require_unseen([a, b], locations, allow_training)
+    comparison = compare_heads(a, b, locations, decoder, name)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},
@@ -60,7 +71,7 @@ def sweep(
     seeds: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     jobs: int = 0,
     split: str = "test",
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     shapes: Path | None = None,
     device: str | None = None,
     json: bool = False,
@@ -77,7 +88,7 @@ def sweep(
         seeds: seeds for every row, instead of its own.
         jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
         split: which split is scored.
-        decode: decoder of the scores, centroid, mean or offset.
+        decode: the decoder.
         shapes: boundary file, for partitions of regions whose recipe names none.
         device: device of every fit, instead of its own.
         json: print one JSON object.
@@ -90,6 +101,8 @@ def sweep(
         choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
     result = run_sweep(recipes, cache, splits, out, config)
+    for remark in result.remarks:
+        note(remark)
     if result.finished:
         try:
             result.draw()

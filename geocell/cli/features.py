@@ -36,9 +36,10 @@ def encode(
     dtype: str = "auto",
     compile: bool = False,
     pooling: str | None = None,
-    views: str = "single",
+    augment: str = "none",
     backend: str = "pil",
     batch_size: int = 32,
+    shard_rows: int = 4096,
     workers: int | None = None,
     image_timeout: float = 60.0,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
@@ -47,7 +48,9 @@ def encode(
     strict: bool = False,
     json: bool = False,
 ) -> None:
-    """Run the frozen encoder over images once and keep their features; go on where a run was interrupted.
+    """Run the frozen encoder over images once and keep their features; continue an interrupted run.
+
+    Ctrl-C keeps every row that was encoded; a killed run loses what was encoded in the last minute.
 
     Args:
         images: CSV, TSV, JSON lines or Parquet table with image paths or URLs and coordinates; folder with a
@@ -66,10 +69,12 @@ def encode(
         compile: run the encoder through torch.compile: a slow start, then faster; rounds differently, and is recorded.
         pooling: tensor that becomes the feature: pooler_output, cls, mean, patch_mean or projection; left out, the
             first of pooler_output, cls and mean that the model has.
-        views: single; or the mean over several looks at every image: flip (two) or crop5 (five).
+        augment: test-time augmentation, the mean feature of several variants of every image: none, flip (two) or
+            crop5 (five).
         backend: what resizes: pil; pil-draft, which decodes large JPEGs at a fraction of their size, several times as
             fast, and gives other pixels; or torchvision.
         batch_size: images per call of the encoder.
+        shard_rows: rows per file of a new cache; a cache that was begun keeps its own.
         workers: processes that decode images; 0 decodes in threads; left out, the table's size and the cores decide.
         image_timeout: seconds that reading and decoding one image may take.
         columns: columns that are not spelled as usual.
@@ -82,29 +87,31 @@ def encode(
     from geocell.compute.ranks import process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
-    from geocell.encoding import require_settings
+    from geocell.encoding import require_settings, require_some_image
     from geocell.encoding.multi_device import encode_on_devices, parse_devices
     from geocell.encoding.ray_engine import encode_with_ray
     from geocell.features import require_cache_or_nothing
     from geocell.files import as_place
 
     with usage_errors():
-        require_settings(batch_size=batch_size, workers=workers, image_timeout=image_timeout)
-        check_encoder_settings(encoder, revision, pooling, views, backend)
+        require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
+        check_encoder_settings(encoder, revision, pooling, augment, backend)
         choose_dtype(dtype, choose_device(device))
         if devices is not None:
             for name in parse_devices(devices):
                 choose_device(name)
     table = read_table(images, columns, root=root, downloads=downloads)
-    place = as_place(out)
-    require_cache_or_nothing(place)
+    cache_folder = as_place(out)
+    require_cache_or_nothing(cache_folder)
+    require_some_image(table)
     loading: dict[str, Any] = {
         "name": encoder,
-        "revision": revision or _pinned_revision(place, encoder),
+        "revision": revision or _pinned_revision(cache_folder, encoder),
         "dtype": dtype,
     }
-    loading |= {"compile": compile, "pooling": pooling, "views": views, "backend": backend}
-    options: dict[str, Any] = {"batch_size": batch_size, "image_timeout": image_timeout, "retry": retry}
+    loading |= {"compile": compile, "pooling": pooling, "augment": augment, "backend": backend}
+    options: dict[str, Any] = {"batch_size": batch_size, "shard_rows": shard_rows, "image_timeout": image_timeout}
+    options["retry"] = retry
     if workers is not None:
         options["workers"] = workers
     if process_rank() == 0:
@@ -157,7 +164,7 @@ def split(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Split locations into train, val and test: by location, never by view, and no coordinate in two splits.
+    """Split locations into train, val and test: by location, never by view, and no coordinate is in two splits.
 
     Args:
         source: feature cache, or a table of views.
@@ -173,7 +180,7 @@ def split(
     from geocell.features import FeatureCache
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
-    from geocell.splits.leaks import leak_report
+    from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
         require_draw(fractions, seed, buffer_km)
@@ -198,10 +205,14 @@ def split(
     splits.save(out, overwrite=overwrite)
     leaks = leak_report(splits, ids, latlon)
     counts = {name: len(members) for name, members in splits.ids.items()}
-    text = f"{out}: " + ", ".join(f"{count} {name}" for name, count in counts.items()) + " locations"
+    text = f"{out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + " locations"
     for name, report in leaks.items():
-        text += (
-            f"\n  {name}: nearest training location {report['min_km']:.3f} km (least), "
-            f"{report['median_km']:.1f} km (median)"
+        least, median = (length_text(report[key]) for key in ("min_km", "median_km"))
+        text += f"\n  {name}: nearest training location {least} away (least), {median} (median)"
+    near = min(leaks, key=lambda name: leaks[name]["min_km"], default=None)
+    if near is not None and buffer_km == 0 and leaks[near]["min_km"] < NEAR_KM:
+        note(
+            f"a {near} location is {length_text(leaks[near]['min_km'])} from a training location, so scores on it say "
+            f"little about new places: draw splits with --buffer-km {NEAR_KM:g} to keep such neighbours in one split"
         )
     emit({"splits": str(out), "locations": counts, "nearest_train": leaks}, text, json)

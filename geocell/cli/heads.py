@@ -1,15 +1,31 @@
-"""Commands that fit, score and ask heads, and the quickstart that runs the whole road."""
+"""Commands that fit, score and ask heads, and the quickstart that runs the whole pipeline."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import (
+    Decode,
+    Interrupted,
+    counted_locations,
+    emit,
+    note,
+    open_head,
+    split_locations,
+    split_name,
+    usage_errors,
+)
+from geocell.files import counted
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log
+
+if TYPE_CHECKING:
+    from geocell.heads.head import Head
 
 Flat = Parameter(name="*")
 
@@ -26,12 +42,13 @@ def fit_head(
     resume: bool = False,
     log_to: LogTo | None = None,
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
-    """Fit a head on cached features: training locations in batches, an epoch chosen by `--keep`, a refit on request.
+    """Fit a head on cached features, and keep the epoch that `--keep` says.
 
-    The state after every epoch is in OUT.fit beside the head, until that is written: `--resume` goes on from there.
-    Under `torchrun -m geocell fit-head …` the processes share every batch.
+    The state after every epoch is in OUT.fit until the fit has ended: `--resume` continues from it. An interrupt
+    (Ctrl-C) saves the best head so far. Under `torchrun -m geocell fit-head …` the processes share every batch.
 
     Args:
         cache: feature cache.
@@ -41,29 +58,78 @@ def fit_head(
         recipe: TOML file whose [fit] table gives the flags that are not typed.
         init: head of the same partition to start from: a folder, or user/repo@revision on the Hub.
         config: settings of the fit.
-        resume: go on with a fit that was interrupted, to the same head as an unbroken one.
+        resume: continue a fit that was interrupted; the head is the same as that of an uninterrupted one.
         log_to: report every epoch to a tool that is installed; tensorboard writes to OUT.log.
-        overwrite: replace an existing head, and the state of a fit that was cut short.
+        overwrite: replace an existing head, and the state of an interrupted fit.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     del recipe  # read before, as the defaults of the flags
+    from geocell.compute.devices import choose_device
     from geocell.compute.ranks import process_rank
+    from geocell.files import folder_lock
+
+    with usage_errors():
+        choose_device(config.device)
+    first = process_rank() == 0  # of the processes that fit together
+    with folder_lock(out) if first else nullcontext():
+        head = _fit(
+            cache=cache,
+            splits=splits,
+            partition=partition,
+            out=out,
+            init=init,
+            config=config,
+            resume=resume,
+            log_to=log_to,
+            overwrite=overwrite,
+            partitioner=partitioner,
+            first=first,
+        )
+    if not first:
+        return
+    training = head.training
+    emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, _fit_text(out, head), json)
+    if training["interrupted"]:
+        raise Interrupted(
+            f"interrupted after epoch {training['epochs_run']}: {out} holds the head of epoch "
+            f"{training['best_epoch']}; the same command with --resume continues the fit."
+        )
+
+
+def _fit(
+    *,
+    cache: Path,
+    splits: Path,
+    partition: Path,
+    out: Path,
+    init: str | None,
+    config: FitConfig,
+    resume: bool,
+    log_to: LogTo | None,
+    overwrite: bool,
+    partitioner: str | None,
+    first: bool,
+) -> Head:
+    """Fit a head and save it; of several processes that fit together, the first one saves."""
+    from geocell.features import FeatureCache
     from geocell.files import require_new
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.partitioners.base import Partition
+    from geocell.splits.leaks import count_at_training_coordinates
     from geocell.splits.splits import Splits
     from geocell.training.fit import fit_head as fit
 
-    overwrite = overwrite or resume  # an interrupt leaves the best head so far
-    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
     _require_state(checkpoint, resume, overwrite)
-    first = process_rank() == 0  # of the processes that fit together
-    cells = Partition.load(partition)
-    start = None if init is None else open_head(init)[0]
-    in_memory = config.stream == 0
-    train = cache_locations(cache, splits, "train", in_memory=in_memory)
-    val = cache_locations(cache, splits, "val", in_memory=in_memory) if Splits.load(splits).ids.get("val") else None
+    overwrite = overwrite or resume  # an interrupted fit has saved its head
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
+    members = Splits.load(splits)
+    cells = Partition.load(partition, partitioner)
+    start = None if init is None else open_head(init, partitioner)[0]
+    locations = FeatureCache.open(cache).locations(in_memory=config.stream == 0)
+    train = split_locations(locations, members, "train", cache)
+    val = split_locations(locations, members, "val", cache) if members.ids.get("val") else None
     if not resume and first:
         checkpoint.unlink(missing_ok=True)
     log = close = None
@@ -71,58 +137,75 @@ def fit_head(
         log, close = open_log(log_to, out.name, config.to_dict(), out.absolute().with_name(f"{out.name}.log"))
     try:
         head = fit(train, val, cells, config, start, checkpoint if first or resume else None, log)
+    except KeyboardInterrupt as error:
+        raise Interrupted(_nothing_new(checkpoint)) from error
     finally:
         if close is not None:
             close()
-    if not first:
-        return
-    head.save(out, overwrite=overwrite)
-    training = head.training
-    if not training["interrupted"]:
-        checkpoint.unlink()
+    if first:
+        shared = 0 if val is None else count_at_training_coordinates(val.latlon, train.latlon)
+        head = replace(head, training={**head.training, "n_val_at_training_coordinates": shared})
+        head.save(out, overwrite=overwrite)
+        if not head.training["interrupted"]:
+            checkpoint.unlink()
+    return head
+
+
+def _fit_text(out: Path, head: Head) -> str:
+    """Return what is printed about a head that was fitted."""
+    training, cells = head.training, head.partition
     text = (
-        f"{out}: {len(cells)} {cells.kind} cells, {training['n_train']} training and {training['n_val']} validation "
-        f"locations\n  epoch {training['best_epoch']} of {training['epochs_run']} kept"
+        f"{out}: {counted(len(cells), f'{cells.kind} cell')}, {training['n_train']:,} training and "
+        f"{counted(training['n_val'], 'validation location')}\n  epoch {training['best_epoch']} of "
+        f"{training['epochs_run']} kept"
     )
     if training["val"]:
-        text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {config.decode}"
+        text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {head.config.decode}"
     else:
         text += ": there is no validation split, so the last one"
-    if training["refit"]:
-        n, epochs = training["refit"]["n_train"], training["refit"]["epochs"]
-        text += f"\n  then fitted again on all {n} training and validation locations, for {epochs} epochs"
-    if training["n_train_outside"]:
-        text += f"\n  {training['n_train_outside']} training locations lie outside every cell and were left out"
-    if training["cells_without_training_location"]:
-        text += f"\n  {training['cells_without_training_location']} cells have no training location in this split"
-    if training["interrupted"]:
-        text += "\n  interrupted: this is the head so far; the same command with --resume continues"
-    emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, text, json)
+    if again := training["refit"]:
+        both = counted(again["n_train"], "training and validation location")
+        text += f"\n  fitted again on {both}, for {counted(again['epochs'], 'epoch')}"
+    if n := training["n_train_outside"]:
+        text += f"\n  {counted(n, 'training location')} outside every cell {'was' if n == 1 else 'were'} left out"
+    if n := training["cells_without_training_location"]:
+        text += f"\n  {counted(n, 'cell')} without a training location in this split"
+    return text
+
+
+def _nothing_new(checkpoint: Path) -> str:
+    """Return the message of a fit that was interrupted before an epoch of this run had ended."""
+    if checkpoint.is_file():
+        return f"interrupted: {checkpoint} keeps the state of the fit; the same command with --resume continues it."
+    return "interrupted in the first epoch: nothing is kept; the same command starts the fit again."
 
 
 def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to go on without the state of a fit, or to throw one away unasked."""
+    """Refuse to continue without the state of a fit, or to discard one unasked."""
     if resume and not checkpoint.is_file():
         raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
-    if checkpoint.exists() and not overwrite:
+    if checkpoint.exists() and not (overwrite or resume):
         raise FileExistsError(
-            f"{checkpoint} is the state of a fit that was cut short: go on with --resume, or pass --overwrite to begin "
-            "anew."
+            f"{checkpoint} is the state of an interrupted fit: continue it with --resume, or pass --overwrite to start "
+            "again."
         )
 
 
-def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False) -> None:
+def plot_history(
+    head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
+) -> None:
     """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.plots.history_chart import draw_history
 
-    loaded, _ = open_head(head)
+    loaded, _ = open_head(head, partitioner)
     best = int(loaded.training.get("best_epoch", 0))
     draw_history(out, loaded.history, best, title or Path(head).name)
     emit(
@@ -132,13 +215,16 @@ def plot_history(head: str, /, *, out: Path, title: str = "", json: bool = False
     )
 
 
-def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def average(
+    heads: list[str], /, *, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
 
     Args:
         heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
         out: folder of the head.
         overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.files import require_new
@@ -146,7 +232,7 @@ def average(heads: list[str], /, *, out: Path, overwrite: bool = False, json: bo
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
-    head = average_heads([open_head(name)[0] for name in heads])
+    head = average_heads([open_head(name, partitioner)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
     emit({"head": str(out), "averaged": heads}, text, json)
@@ -159,9 +245,11 @@ def score(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     device: str = "auto",
+    allow_training: bool = False,
     out: Path | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Score a head on locations it has not seen, and write the scores into its folder.
@@ -173,33 +261,44 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         device: where the head computes: auto, cpu, cuda or mps.
+        allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
-    from geocell.decoders.base import require_decoder
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import write_json
-    from geocell.heads.folder import read_card
+    from geocell.heads.folder import pin_encoder, read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
-        require_decoder(decode)
+        decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
-    loaded, place = open_head(head)
+    loaded, place = open_head(head, partitioner)
+    loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations = cache_locations(cache, splits, name)
-    scores = score_locations(loaded, locations, decode=decode, split=name, device=device)
+    locations, n_shared = counted_locations(cache, splits, name)
+    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    with usage_errors():
+        require_unseen([loaded], locations, allow_training)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    scores = replace(scores, n_at_training_coordinates=n_shared)
     if out is not None:
         write_json(out, scores.to_dict())
-    elif place.snapshot is None and scores.split == "test":
-        loaded.write_scores(place.folder, scores)
     elif place.snapshot is None:
-        write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+        if pin_encoder(place.folder, locations.encoder):
+            loaded = replace(loaded, encoder=locations.encoder)
+        if scores.split == "test":
+            loaded.write_scores(place.folder, scores)
+        else:
+            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     emit(scores.to_dict(), score_table([row]), json)
 
@@ -211,11 +310,12 @@ def predict(
     *,
     one_location: bool = False,
     top_k: int = 5,
-    decode: str = "centroid",
+    decode: Decode = "centroid",
     out: Path | None = None,
     encoder: str | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say where images were taken.
@@ -225,23 +325,27 @@ def predict(
         images: image files, or http(s) addresses of images.
         one_location: all images show one location, in several headings say.
         top_k: how many cells to name.
-        decode: decoder, centroid, mean, or offset for heads fitted with offsets.
+        decode: the decoder.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
         encoder: where to load the head's encoder from; another one is refused.
         device: where encoder and head compute: auto, cpu, cuda or mps.
         overwrite: replace an existing file.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
+    from geocell.heads.folder import pin_encoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator, is_address
     from geocell.prediction.predictions import require_answer
     from geocell.reports.text import prediction_text
 
     with usage_errors():
-        require_answer(top_k, decode)
+        decoder = as_decoder(decode)
+        require_answer(top_k, decoder)
         choose_device(device)
     missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
     if missing:
@@ -249,11 +353,17 @@ def predict(
     if out is not None:
         require_prediction_file(out)
         require_new(out, overwrite)
-    loaded, _ = open_head(head)
-    require_answer(top_k, decode, loaded)
+    loaded, place = open_head(head, partitioner)
+    loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
-    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decode)
+    if place.snapshot is None:
+        try:
+            if pin_encoder(place.folder, locator.encoder.info):
+                note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
+        except OSError as error:  # a folder that cannot be written to can be used all the same
+            note(f"{head}: its encoder could not be pinned: {error}")
+    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
     if out is not None:
         note(f"wrote {answers.save(out)}")
     value = answers.to_dict()
@@ -269,16 +379,20 @@ def quickstart(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Run the whole road on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+    """Run the whole pipeline on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
+
+    An interrupted run is resumed by the same command.
 
     Args:
         out: folder of every artefact.
-        n_locations: how many places are drawn.
+        n_locations: how many places are drawn, at least 50.
         seed: seed of places, scenes, splits and fits.
-        overwrite: begin again instead of going on with what is there.
+        overwrite: start again instead of resuming what is there.
         json: print one JSON object.
     """
-    from geocell.quickstart.road import run
+    from geocell.quickstart.pipeline import require_settings, run
 
-    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite)
+    with usage_errors():
+        require_settings(n_locations, seed)
+    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite, say=note)
     emit(result.to_dict(), result.text(), json)

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+from cyclopts import Parameter
+
+from geocell.decoders.table import decoder_usage
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
-    from geocell.heads.remote import HeadPlace
+    from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
+    from geocell.splits.splits import Splits
     from geocell.views import ViewTable
 
 
@@ -27,8 +31,16 @@ COUNTRY = "country"
 """The column that says which country a location is in."""
 
 
+Decode = Annotated[str, Parameter(help=f"How a posterior becomes a point: {decoder_usage()}; or module:attribute.")]
+"""The flag `--decode`, whose help is made from the decoders."""
+
+
 class UsageError(ValueError):
     """Flags that do not make a command: exit status 2."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a command; the message says what is kept and how to continue. Exit status 130."""
 
 
 def emit(result: Mapping[str, Any], text: str, as_json: bool) -> None:
@@ -126,15 +138,19 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
-def open_head(name: str) -> tuple[Head, HeadPlace]:
-    """Return a head by folder or `user/repo@revision`, and where it lies; what a user should hear is said."""
+def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource]:
+    """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
+    from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
-    from geocell.heads.remote import find_head
+    from geocell.heads.source import find_head
 
-    place = find_head(name)
-    if place.remark:
-        note(place.remark)
-    return load_head(place.folder), place
+    source = find_head(name)
+    if source.remark:
+        note(source.remark)
+    head = load_head(source, partitioner)
+    if remark := why_not_hashed(source.folder):
+        note(remark)
+    return head, source
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
@@ -146,14 +162,48 @@ def split_name(splits: Path | None, split: str | None, usual: str) -> str:
 
 def cache_locations(cache: Path, splits: Path | None, split: str, *, in_memory: bool = True) -> Locations:
     """Return the locations of a cache, or of one of its splits, with their features in memory or on the disk."""
+    return counted_locations(cache, splits, split, in_memory=in_memory)[0]
+
+
+def counted_locations(
+    cache: Path, splits: Path | None, split: str, *, in_memory: bool = True
+) -> tuple[Locations, int | None]:
+    """Return what `cache_locations` does, and how many of them have the coordinates of a training location.
+
+    The number is None without splits; for the training locations it is all of them.
+    """
     from geocell.features import FeatureCache
+    from geocell.splits.leaks import count_at_training_coordinates
     from geocell.splits.splits import Splits
 
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
     if splits is None:
-        return locations
+        return locations, None
     loaded = Splits.load(splits)
-    chosen = loaded.select(locations, split)
-    if len(chosen) < len(loaded.ids[split]):
-        note(f"{len(chosen)} of the {len(loaded.ids[split])} locations of split {split} are in {cache}")
+    chosen = split_locations(locations, loaded, split, cache)
+    return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
+
+
+def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:
+    """Return the locations of one split; say which are missing, and which have the coordinates of a training location.
+
+    Args:
+        locations: all of a cache.
+        splits: the splits.
+        split: name of one.
+        cache: folder of the cache, for the remark.
+    """
+    from geocell.splits.leaks import shared_coordinates_remark
+
+    chosen, n_wanted = splits.select(locations, split), len(splits.ids[split])
+    if len(chosen) < n_wanted:
+        note(f"{len(chosen):,} of the {n_wanted:,} locations of split {split} are in {cache}")
+    remark = shared_coordinates_remark(chosen.latlon, _training_latlon(locations, splits), split)
+    if remark and split != "train":
+        note(remark)
     return chosen
+
+
+def _training_latlon(locations: Locations, splits: Splits) -> Floats:
+    train = set(splits.ids.get("train", ()))
+    return locations.latlon[[location in train for location in locations.ids.tolist()]]

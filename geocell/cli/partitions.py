@@ -83,18 +83,31 @@ def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., No
 COMMANDS = {kind: _command(kind, partitioner_type) for kind, partitioner_type in PARTITIONERS.items()}
 
 
-def export(partition: Path, out: Path, /, *, json: bool = False) -> None:
+def custom_command(name: str) -> Callable[..., None]:
+    """Return the command of a custom partitioner, `module:attribute`.
+
+    Raises:
+        ImportError: when there is no such partitioner.
+        ValueError: when it is none, or its partitions could not be loaded again.
+    """
+    from geocell.partitioners import custom_partitioner
+
+    return _command(name, custom_partitioner(name))
+
+
+def export(partition: Path, out: Path, /, *, partitioner: str | None = None, json: bool = False) -> None:
     """Write the cells of a partition as polygons, for GIS programs and web maps.
 
     Args:
         partition: folder of the partition.
         out: .geojson, or .parquet for GeoParquet; an existing file is replaced.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
     from geocell.partitioners.cell_polygons import export_cells
 
-    loaded = Partition.load(partition)
+    loaded = Partition.load(partition, partitioner)
     export_cells(loaded, out)
     size = out.stat().st_size
     result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
@@ -109,6 +122,7 @@ def plot(
     title: str = "",
     caption: str = "",
     bbox: tuple[float, float, float, float] | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Draw the cells of a partition over country outlines, coloured by their training locations.
@@ -119,12 +133,13 @@ def plot(
         title: what stands above the map; kind and number of cells otherwise.
         caption: what stands below it; how many training locations from where otherwise.
         bbox: south, west, north, east in degrees; the box around the training locations otherwise.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
     from geocell.plots import draw_cells
 
-    loaded = Partition.load(partition)
+    loaded = Partition.load(partition, partitioner)
     draw_cells(out, loaded, title, bbox=bbox, caption=caption)
     size = out.stat().st_size
     result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
@@ -140,6 +155,7 @@ def audit(
     dim: int | None = None,
     by_country: bool = False,
     plot: Path | None = None,
+    partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Say how good a head on each partition could be at best: the oracle ceiling, counts, fallbacks, advice.
@@ -151,6 +167,7 @@ def audit(
         dim: number of features a head would get; those of the cache, or 1024.
         by_country: add the ceilings of every country, from the column `country`.
         plot: picture of the ceilings against the number of cells, PNG or SVG by its suffix.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object, which has the ceilings of every country where they are known.
     """
     from geocell.evaluation.audit import DIM
@@ -162,7 +179,9 @@ def audit(
         raise UsageError(f"dim must be at least 1, got {dim}.")
     places = source.places(columns)
     features = dim or places.dim or DIM
-    audits = [audit_partition(Partition.load(p), places.latlon, places.countries, features) for p in partitions]
+    audits = [
+        audit_partition(Partition.load(p, partitioner), places.latlon, places.countries, features) for p in partitions
+    ]
     rows = [{"partition": str(path), **value.to_dict()} for path, value in zip(partitions, audits, strict=True)]
     text = audit_table(rows)
     if by_country:

@@ -111,7 +111,8 @@ def import_(
 ) -> None:
     """Make a head of a checkpoint that somebody published: best.pt and geocell_info.json, here or on the Hub.
 
-    The pickle is read without running anything in it. The encoder is loaded to record exactly which one it is.
+    The pickle is read without running anything in it. The encoder is recorded by
+    its name, with its commit when the Hub answers; its weights are not loaded.
 
     Args:
         checkpoint: best.pt; or user/repo@revision on the Hub, with --head.
@@ -123,11 +124,12 @@ def import_(
         overwrite: replace an existing head.
         json: print one JSON object.
     """
-    from geocell.encoders import load_encoder
+    from geocell.encoders.info import NOT_PINNED
     from geocell.files import require_new
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
     from geocell.hub.names import HubName
-    from geocell.publishing.checkpoints import fetch_published, import_head, published_files
+    from geocell.publishing.checkpoints import fetch_published, import_head, published_files, read_published
+    from geocell.publishing.named_encoder import named_encoder
 
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     if head is None and cells is None:
@@ -138,8 +140,11 @@ def import_(
         with usage_errors():
             name = HubName.parse(checkpoint)
         published = fetch_published(name, head, cells or "")
-    note(f"loading the encoder {encoder}")
-    made = import_head(published, load_encoder(encoder, revision, "cpu").info)
+    checkpoint = read_published(published)
+    made = import_head(checkpoint, named_encoder(encoder, revision, checkpoint.dim))
+    if not made.encoder.is_pinned:
+        at = "" if made.encoder.revision == NOT_PINNED else f" at commit {made.encoder.revision}"
+        note(f"the encoder {made.encoder.name}{at} is recorded by its name, and pinned when the head is first used")
     made.save(out, overwrite=overwrite)
     origin = made.training["origin"]
     result = {"head": str(out), "n_cells": len(made.partition), "encoder": made.encoder.to_dict(), "origin": origin}

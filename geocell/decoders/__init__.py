@@ -1,1 +1,1 @@
-"""From a posterior to points, by name."""
+"""Decoders: from a posterior over cells to one point per location."""

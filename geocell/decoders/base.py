@@ -1,121 +1,177 @@
-"""Decoders: from cell probabilities to one point on the sphere, by name.
+"""What every decoder is: a name and parameters, prepared once for a partition, then called with posteriors.
 
-A score depends on the decoder as much as on the head, so every score says which one it used.
+A score depends on the decoder as much as on the head, so every score says which one it used. `geocell.decoders.table`
+lists the decoders of this package.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geo.geodesy import latlon_from_unit, moved, unit_vectors
+from geocell.geo.geodesy import Floats
 
-Decoder = Callable[[NDArray[np.float32], NDArray[np.float64]], NDArray[np.float64]]
+if TYPE_CHECKING:
+    from geocell.features.locations import Locations
 
-_MIN_MEAN_LENGTH = 1e-6
-"""Below this length the mean of float32 probabilities times unit vectors is rounding noise, without a direction."""
+Need = Literal["offsets", "features", "train"]
+NEEDS: Mapping[Need, str] = {
+    "offsets": "offsets above 0: fit a head with offsets 1, say",
+    "features": "the features of the locations: decode with a head",
+    "train": "training locations: prepare it with them in Python",
+}
+"""What a decoder may need beside the centroids -> how to get it."""
+
+LocationFunction = Callable[[NDArray[np.float32], "LocationData"], Floats]
+"""From (P, C) probabilities, and what else is known of the P locations, to (P, 2) degrees."""
 
 
-def centroid(posterior: NDArray[np.float32], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the centroid of the most probable cell; the first one of equals.
+@dataclass(frozen=True, eq=False)
+class PartitionData:
+    """What a decoder is prepared with.
 
-    Args:
-        posterior: (P, C) probabilities.
+    Attributes:
         centroids: (C, 2) degrees.
-
-    Returns:
-        (P, 2) degrees.
+        train: the training locations with their features, for decoders that need them.
     """
-    return np.asarray(centroids[posterior.argmax(axis=1)])
+
+    centroids: Floats
+    train: Locations | None = None
 
 
-def mean(posterior: NDArray[np.float32], centroids: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the direction of the posterior mean ``Σ p_c u_c`` over the unit vectors of all centroids.
+@dataclass(frozen=True, eq=False)
+class LocationData:
+    """What is known of P locations beside their posterior; computed only where a decoder asks for it.
 
-    It is the point that the haversine term of the loss trains. Where the mean has no direction (antipodal cells
-    of equal probability) the answer is the centroid of the most probable cell.
-
-    Args:
-        posterior: (P, C) probabilities.
-        centroids: (C, 2) degrees.
-
-    Returns:
-        (P, 2) degrees.
+    Attributes:
+        offsets_km: returns for one cell per location, (P,), the (P, 2) offset from its centroid, km east and north.
+        features: returns the (P, D) features.
     """
-    means = posterior @ unit_vectors(centroids)
-    points = latlon_from_unit(means)
-    directionless = np.linalg.norm(means, axis=1) < _MIN_MEAN_LENGTH
-    points[directionless] = centroid(posterior[directionless], centroids)
-    return points
+
+    offsets_km: Callable[[NDArray[np.int64]], Floats] | None = None
+    features: Callable[[], NDArray[np.float32]] | None = None
 
 
-DECODERS: Mapping[str, Decoder] = MappingProxyType({"centroid": centroid, "mean": mean})
-"""Every decoder of a posterior alone, by the name that scores, recipes and flags use."""
+@dataclass(frozen=True)
+class Decoder(ABC):
+    """A rule that makes one point of a posterior. A subclass is a frozen dataclass whose fields are its parameters.
 
-OFFSET = "offset"
-"""The decoder that moves the centroid of the most probable cell by the offset that a head regresses in that cell."""
-
-
-def require_decoder(name: str, has_offsets: bool = True) -> None:
-    """Refuse a decoder that is unknown, or that what is to be decoded lacks the numbers for.
-
-    Args:
-        name: of the decoder.
-        has_offsets: whether there are offsets.
-
-    Raises:
-        ValueError: for an unknown name, with the known ones, or for `offset` without offsets.
+    Attributes:
+        name: what flags, recipes and scores call it.
+        summary: one line of help.
+        needs: what it needs beside the centroids.
     """
-    if not isinstance(name, str) or name not in {*DECODERS, OFFSET}:
-        raise ValueError(f"decode must be one of {', '.join((*DECODERS, OFFSET))}, got {name!r}.")
-    if name == OFFSET and not has_offsets:
-        raise ValueError(
-            "decode offset needs one head that was fitted with offsets above 0, got none: fit such a head, or decode "
-            f"by {' or '.join(DECODERS)}."
-        )
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+    @abstractmethod
+    def points(self, data: PartitionData) -> LocationFunction:
+        """Return the function from posteriors to points, after all work that is the same for every location."""
+
+    @property
+    def spec(self) -> str:
+        """Name and parameters, as `parse` reads them: `within:200`."""
+        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in self._values()]
+        return f"{self.name}:{','.join(values)}" if values else self.name
+
+    def _values(self) -> list[Any]:
+        return [getattr(self, parameter.name) for parameter in fields(self)]
+
+    @classmethod
+    def usage(cls) -> str:
+        """Return how it is written: `within:RADIUS_KM`, with parameters that have a default in brackets."""
+        words = [p.name.upper() if p.default is MISSING else f"[{p.name.upper()}]" for p in fields(cls)]
+        return f"{cls.name}:{','.join(words)}" if words else cls.name
+
+    @classmethod
+    def parse(cls, parameters: str) -> Self:
+        """Return the decoder with comma-separated parameters, "" for none.
+
+        Raises:
+            ValueError: for a parameter that is missing, too many, not a number, or out of range.
+        """
+        texts = parameters.split(",") if parameters else []
+        known = fields(cls)
+        required = [p for p in known if p.default is MISSING]
+        if not len(required) <= len(texts) <= len(known):
+            raise ValueError(f"decode {cls.name} must be written {cls.usage()}, got {len(texts)} parameters.")
+        values = {}
+        for parameter, text in zip(known, texts, strict=False):  # those left out have a default
+            number = int if parameter.type in {"int", int} else float
+            try:
+                values[parameter.name] = number(text)
+            except ValueError:
+                raise ValueError(
+                    f"decode {cls.name} must be written {cls.usage()} with numbers, got {text!r} as {parameter.name}."
+                ) from None
+        return cls(**values)
+
+    def require(self, provided: frozenset[Need]) -> None:
+        """Raise ValueError, with the next step, unless everything that the decoder needs is provided."""
+        for need in sorted(self.needs - provided):
+            raise ValueError(f"decode {self.spec} needs {NEEDS[need]}; or decode by centroid.")
+
+    def prepare(self, data: PartitionData) -> PreparedDecoder:
+        """Do all work that is the same for every location.
+
+        Raises:
+            ValueError: when it needs training locations and there are none.
+        """
+        self.require(frozenset({"offsets", "features"}) | ({"train"} if data.train is not None else frozenset()))
+        centroids = np.asarray(data.centroids, dtype=np.float64)
+        if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
+            raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
+        function = self.points(PartitionData(centroids, data.train))
+        return PreparedDecoder(self, len(centroids), function)
 
 
-def decode(
-    name: str, posterior: ArrayLike, centroids: ArrayLike, offsets_km: ArrayLike | None = None
-) -> NDArray[np.float64]:
-    """Return one point per location.
+@dataclass(frozen=True, eq=False)
+class PreparedDecoder:
+    """A decoder for one partition.
 
-    Args:
-        name: a key of `DECODERS`, or `offset`.
-        posterior: (P, C) probabilities.
-        centroids: (C, 2) degrees.
-        offsets_km: (P, 2) east and north of the centroid of the most probable cell, for `offset` alone.
-
-    Returns:
-        (P, 2) float64 degrees.
-
-    Raises:
-        ValueError: for an unknown decoder, `offset` without offsets, shapes that do not belong together, or a posterior
-            that is not finite.
-
-    >>> decode("centroid", [[0.1, 0.9]], [[0.0, 0.0], [48.1, 11.5]]).tolist()
-    [[48.1, 11.5]]
+    Attributes:
+        decoder: its name and parameters.
+        n_cells: C.
     """
-    require_decoder(name, offsets_km is not None)
-    p, c = np.asarray(posterior), np.asarray(centroids, dtype=np.float64)
-    if p.ndim != 2 or c.ndim != 2 or c.shape != (p.shape[1], 2) or len(c) == 0:
-        raise ValueError(
-            f"decode needs a posterior (P, C) and centroids (C, 2) of one partition, got {p.shape} and {c.shape}."
-        )
-    broken = ~np.isfinite(p).all(axis=1)
-    if broken.any():
-        raise ValueError(
-            f"decode needs finite probabilities, got NaN or infinity for {int(broken.sum())} of {len(p)} locations: "
-            "the features of these, or the weights of the head, are too large for float32."
-        )
-    if name != OFFSET:
-        return DECODERS[name](p, c)
-    offsets = np.asarray(offsets_km, dtype=np.float64)
-    if offsets.shape != (len(p), 2):
-        raise ValueError(
-            f"decode offset needs offsets (P, 2), one per location, got {offsets.shape} for {len(p)} locations."
-        )
-    return moved(centroid(p, c), offsets)
+
+    decoder: Decoder
+    n_cells: int
+    _function: LocationFunction = field(repr=False)
+
+    def __call__(self, posterior: ArrayLike, locations: LocationData = LocationData()) -> Floats:
+        """Return one point per location.
+
+        Args:
+            posterior: (P, C) probabilities.
+            locations: what else is known of the P locations.
+
+        Returns:
+            (P, 2) float64 degrees.
+
+        Raises:
+            ValueError: for a posterior of another shape, or one that is not finite, or when `locations` lacks what
+                the decoder needs.
+        """
+        p = np.asarray(posterior)
+        if p.ndim != 2 or p.shape[1] != self.n_cells:
+            raise ValueError(
+                f"decode needs a posterior (P, C) and centroids (C, 2) of one partition, got {p.shape} and "
+                f"{(self.n_cells, 2)}."
+            )
+        broken = ~np.isfinite(p).all(axis=1)
+        if broken.any():
+            raise ValueError(
+                f"decode needs finite probabilities, got NaN or infinity for {int(broken.sum())} of {len(p)} "
+                "locations: the features of these, or the weights of the head, are too large for float32."
+            )
+        known: dict[Need, object] = {"offsets": locations.offsets_km, "features": locations.features}
+        lacking = {need for need, value in known.items() if value is None}
+        self.decoder.require(frozenset(NEEDS) - lacking)
+        return self._function(p, locations)

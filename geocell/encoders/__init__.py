@@ -6,7 +6,7 @@ image an (H, W, 3) array of bytes, and calling the encoder makes a batch of thos
 
 from geocell.encoders.augmented import AveragedEncoder
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
-from geocell.encoders.loading import check_encoder_settings, encoder_for, load_encoder
+from geocell.encoders.loading import check_encoder_settings, describe_encoder, encoder_for, load_encoder
 from geocell.encoders.protocol import Encoder
 from geocell.encoders.tower import STREETCLIP, StreetCLIP, TowerEncoder, hub_id
 
@@ -19,6 +19,7 @@ __all__ = [
     "StreetCLIP",
     "TowerEncoder",
     "check_encoder_settings",
+    "describe_encoder",
     "encoder_for",
     "hub_id",
     "load_encoder",

@@ -1,4 +1,4 @@
-"""Several looks at one image, averaged: flips and crops at encoding time."""
+"""Test-time augmentation: the mean feature of several variants of an image, flips and crops."""
 
 from __future__ import annotations
 
@@ -17,29 +17,34 @@ from geocell.images.transforms import Transform
 if TYPE_CHECKING:
     from PIL import Image
 
-Looks = Literal["single", "flip", "crop5"]
+Augmentation = Literal["none", "flip", "crop5"]
 _BY = ", mean of "
 _CROP = 7 / 8  # side of a crop as a share of the short side: 224 of 256 pixels, as five-crop evaluation has always had
 
 
-def check_views(views: str) -> None:
-    """Refuse looks that are none.
+def check_augmentation(augment: str) -> None:
+    """Refuse an unknown augmentation.
 
     Raises:
-        ValueError: when `views` is none of single, flip and crop5.
+        ValueError: when `augment` is none of none, flip and crop5.
     """
-    if views not in get_args(Looks):
-        raise ValueError(f"views must be one of {', '.join(get_args(Looks))}, got {views!r}.")
+    if augment not in get_args(Augmentation):
+        raise ValueError(f"augment must be one of {', '.join(get_args(Augmentation))}, got {augment!r}.")
 
 
 def split_pooling(pooling: str) -> tuple[str, str]:
-    """Return the pooling and the looks that a recorded pooling means.
+    """Return the pooling and the augmentation of a recorded pooling.
 
     >>> split_pooling("cls, mean of flip"), split_pooling("pooler_output")
-    (('cls', 'flip'), ('pooler_output', 'single'))
+    (('cls', 'flip'), ('pooler_output', 'none'))
     """
-    base, _, views = pooling.partition(_BY)
-    return base, views or "single"
+    base, _, augment = pooling.partition(_BY)
+    return base, augment or "none"
+
+
+def averaged_pooling(pooling: str, augment: str) -> str:
+    """Return the pooling that is recorded for an augmented encoder; see `split_pooling`."""
+    return f"{pooling}{_BY}{augment}"
 
 
 def flip(image: Image.Image) -> list[Image.Image]:
@@ -57,49 +62,51 @@ def crop5(image: Image.Image) -> list[Image.Image]:
     return [image.crop((left, top, left + side, top + side)) for left, top in corners]
 
 
-_LOOKS: dict[str, Callable[[Image.Image], list[Image.Image]]] = {"flip": flip, "crop5": crop5}
+_VARIANTS: dict[str, Callable[[Image.Image], list[Image.Image]]] = {"flip": flip, "crop5": crop5}
 
 
 @dataclass(frozen=True)
 class _Transform:
-    """Pixels of every look at an image."""
+    """Pixels of every variant of an image."""
 
     inner: Transform
-    views: str
+    augment: str
 
     @property
     def draft_side(self) -> int | None:
-        """What the transform of one look asks for, of the whole image."""
+        """The side that the transform of one variant asks for, of the whole image."""
         side: int | None = getattr(self.inner, "draft_side", None)
-        return math.ceil(side / _CROP) if side is not None and self.views == "crop5" else side
+        return math.ceil(side / _CROP) if side is not None and self.augment == "crop5" else side
 
     def __call__(self, image: Image.Image) -> NDArray[Any]:
-        return np.stack([self.inner(look) for look in _LOOKS[self.views](image)])
+        return np.stack([self.inner(variant) for variant in _VARIANTS[self.augment](image)])
 
 
 class AveragedEncoder:
-    """An encoder that answers the mean of its features over several looks at an image; recorded in its pooling.
+    """An encoder that returns the mean feature of several variants of an image; recorded in its pooling.
 
     Attributes:
-        preprocess: picklable transform of one image to the pixels of every look at it.
+        preprocess: picklable transform of one image to the pixels of every variant.
     """
 
-    def __init__(self, encoder: Encoder, views: str) -> None:
+    def __init__(self, encoder: Encoder, augment: str) -> None:
         """Wrap an encoder.
 
         Args:
-            encoder: what encodes each look.
-            views: `flip`, an image and its mirror image; or `crop5`, corners and centre.
+            encoder: encodes each variant.
+            augment: `flip`, an image and its mirror image; or `crop5`, its corners and centre.
 
         Raises:
-            ValueError: for other looks.
+            ValueError: for another augmentation.
         """
-        check_views(views)
-        if views == "single":
-            raise ValueError("an average needs several looks at an image: views must be flip or crop5, got 'single'.")
+        check_augmentation(augment)
+        if augment == "none":
+            raise ValueError(
+                "an average needs several variants of an image: augment must be flip or crop5, got 'none'."
+            )
         self._encoder = encoder
-        self.preprocess: Transform = _Transform(encoder.preprocess, views)
-        self._info = replace(encoder.info, pooling=f"{encoder.info.pooling}{_BY}{views}")
+        self.preprocess: Transform = _Transform(encoder.preprocess, augment)
+        self._info = replace(encoder.info, pooling=averaged_pooling(encoder.info.pooling, augment))
 
     @property
     def info(self) -> EncoderInfo:
@@ -107,11 +114,11 @@ class AveragedEncoder:
         return self._info
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the (B, D) mean features of (B, looks, …) pixels."""
+        """Return the (B, D) mean features of (B, variants, …) pixels."""
         return self.start(pixels)()
 
     def start(self, pixels: NDArray[Any]) -> Callable[[], NDArray[np.float32]]:
-        """Begin a batch, and return what waits for its features; see `starter`."""
-        batch, looks = pixels.shape[:2]
-        features = starter(self._encoder)(np.ascontiguousarray(pixels.reshape(batch * looks, *pixels.shape[2:])))
-        return lambda: np.asarray(features().reshape(batch, looks, -1).mean(axis=1), dtype=np.float32)
+        """Start a batch and return a function that waits for its features; see `starter`."""
+        batch, variants = pixels.shape[:2]
+        features = starter(self._encoder)(np.ascontiguousarray(pixels.reshape(batch * variants, *pixels.shape[2:])))
+        return lambda: np.asarray(features().reshape(batch, variants, -1).mean(axis=1), dtype=np.float32)

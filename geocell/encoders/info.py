@@ -8,6 +8,12 @@ from typing import Any
 
 from geocell.files import require_types
 
+NOT_PINNED = "not pinned"
+"""A fact of an encoder that was recorded by its name alone: it is filled in when the encoder is first used."""
+
+UNKNOWN = "unknown"
+"""A fact of an encoder that whoever imported its features did not give."""
+
 
 @dataclass(frozen=True)
 class EncoderInfo:
@@ -44,7 +50,8 @@ class EncoderInfo:
         identity = ["revision", "pooling", "dim", "image_size", "processor"]
         if not (self.revision == other.revision and self.revision.startswith("sha256:")):
             identity.insert(0, "name")  # equal weights are one encoder, whatever their folder is called
-        differs = [key for key in identity if getattr(self, key) != getattr(other, key)]
+        open_ = self._not_pinned() | other._not_pinned()
+        differs = [key for key in identity if key not in open_ and getattr(self, key) != getattr(other, key)]
         if differs:
             left = ", ".join(f"{key}={getattr(self, key)!r}" for key in differs)
             right = ", ".join(f"{key}={getattr(other, key)!r}" for key in differs)
@@ -52,6 +59,16 @@ class EncoderInfo:
                 f"{mine} and {theirs} must share one encoder; {mine}: {left}; {theirs}: {right}. "
                 "Encode the images with the encoder of the one, or fit a head on the features of the other."
             )
+
+    def _not_pinned(self) -> set[str]:
+        """Return the names of the facts that are filled in at first use; any encoder of that name may have them."""
+        found = {key for key in ("revision", "pooling", "processor") if getattr(self, key) == NOT_PINNED}
+        return found | ({"image_size"} if self.processor == NOT_PINNED else set())
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it says exactly which encoder it is."""
+        return not self._not_pinned()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
-from geocell.encoders.augmented import AveragedEncoder, check_views, split_pooling
-from geocell.encoders.info import EncoderInfo
+from geocell.encoders.augmented import AveragedEncoder, averaged_pooling, check_augmentation, split_pooling
+from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
-from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder
+from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder, describe_tower
 
 
 def load_encoder(
@@ -22,7 +23,7 @@ def load_encoder(
     compile: bool = False,
     *,
     pooling: str | None = None,
-    views: str = "single",
+    augment: str = "none",
     backend: str = "pil",
 ) -> Encoder:
     """Load a frozen encoder by name.
@@ -36,7 +37,7 @@ def load_encoder(
         compile: run the model through `torch.compile`.
         pooling: which tensor becomes the feature: `pooler_output`, `cls`, `mean`, `patch_mean` or `projection`; the
             first of `pooler_output`, `cls`, `mean` that the model has, when none is named.
-        views: `flip` or `crop5` for the mean over several looks at every image.
+        augment: test-time augmentation: `flip` or `crop5` for the mean feature of several variants of every image.
         backend: `pil` or `torchvision`, which does the resizing; or `pil-draft`, which is Pillow after large JPEG files
             were decoded at a half, a quarter or an eighth of their size.
 
@@ -45,24 +46,54 @@ def load_encoder(
         OSError: when the weights can't be had.
         ImportError: when an extra is not installed.
     """
-    check_encoder_settings(name, revision, pooling, views, backend)
+    check_encoder_settings(name, revision, pooling, augment, backend)
     if name == LITE0:
         encoder: Encoder = EfficientNetLite0(device, dtype, compile, draft=backend == "pil-draft")
     elif _is_own(name):
         encoder = _own(name)
     else:
         encoder = TowerEncoder(name, revision, device, dtype, compile, pooling, backend)
-    return encoder if views == "single" else AveragedEncoder(encoder, views)
+    return encoder if augment == "none" else AveragedEncoder(encoder, augment)
 
 
-def check_encoder_settings(name: str, revision: str | None, pooling: str | None, views: str, backend: str) -> None:
+def describe_encoder(
+    name: str = STREETCLIP,
+    revision: str | None = None,
+    *,
+    pooling: str | None = None,
+    augment: str = "none",
+    backend: str = "pil",
+) -> EncoderInfo:
+    """Return which encoder a name and settings mean; of models of transformers, weights are not loaded.
+
+    Args:
+        name: see `load_encoder`; so for the others, but that `pooling` is `pooler_output` when omitted.
+        revision: branch, tag or commit on the Hub.
+        pooling: which tensor becomes the feature.
+        augment: test-time augmentation.
+        backend: what resizes.
+
+    Returns:
+        The description, whose `dim` is 0 where only the weights tell it.
+
+    Raises:
+        ValueError, OSError, ImportError: see `load_encoder`.
+    """
+    check_encoder_settings(name, revision, pooling, augment, backend)
+    if name == LITE0 or _is_own(name):
+        return load_encoder(name, revision, "cpu", pooling=pooling, augment=augment, backend=backend).info
+    info = describe_tower(name, revision, pooling, backend)
+    return info if augment == "none" else replace(info, pooling=averaged_pooling(info.pooling, augment))
+
+
+def check_encoder_settings(name: str, revision: str | None, pooling: str | None, augment: str, backend: str) -> None:
     """Refuse settings that no encoder, or not this one, can have, before anything is loaded.
 
     Raises:
         ValueError: for the first of them.
     """
     check_pooling(pooling)
-    check_views(views)
+    check_augmentation(augment)
     check_backend(backend)
     if name == LITE0 and revision is not None:
         raise ValueError(f"{LITE0} comes with its package and has no revisions, got {revision!r}: leave it out.")
@@ -106,16 +137,16 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
         raise ValueError(  # what a file says must not decide which code runs
             f"the encoder {info.name} is somebody's own ({where}): pass --encoder {where} if you trust that module."
         )
-    pooling, views = split_pooling(info.pooling)
+    pooling, augment = split_pooling(info.pooling)
     local = Path(where).is_dir() or info.revision.startswith("sha256:")
     fixed = where == LITE0 or _is_own(where)
     try:
         encoder = load_encoder(
             where,
-            None if local or fixed else info.revision,
+            None if local or fixed or info.revision == NOT_PINNED else info.revision,
             device,
             pooling=pooling if pooling in POOLINGS and not fixed else None,
-            views=views if views in {"flip", "crop5"} else "single",
+            augment=augment if augment in {"flip", "crop5"} else "none",
             backend="pil" if _is_own(where) else backend_of(info.processor),
         )
     except FileNotFoundError as error:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geocell.compute.devices import choose_device, choose_dtype
 from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
-from geocell.encoders.processors import load_processor
+from geocell.encoders.processors import Processor, load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
 from geocell.encoders.trust import require_data_only
 
@@ -47,30 +47,18 @@ class TowerEncoder(TorchEncoder):
     ) -> None:
         """Load weights and processor; see `load_encoder`."""
         check_pooling(pooling)
-        path = Path(name).expanduser()
-        local = path.is_dir()
-        where = str(path) if local else hub_id(name)
-        if where is None:
-            raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
+        where = _origin(name)
         chosen = choose_device(device)
         arithmetic = choose_dtype(dtype, chosen)
         with _load_errors(name):
-            commit = None if local else commit_of(where, revision)
+            commit = None if _is_folder(name) else commit_of(where, revision)
             config = _config(where, commit)
             model, self._missing = _tower(config, where, commit, arithmetic, pooling == "projection")
             processor = load_processor(config, where, commit, backend)
         self._prefix = prefix_tokens(model)
         self._pooling = pooling or DEFAULTS[0]
         image = processor.transform(_grey())
-        info = EncoderInfo(
-            name=path.resolve().name if local else where,
-            revision=_weights_hash(path) if local else str(commit),
-            pooling=self._pooling,
-            dim=0,
-            image_size=int(image.shape[1]),
-            processor=processor.identity,
-            source=str(path.resolve()) if local else where,
-        )
+        info = _info(name, commit, self._pooling, image, processor)
         super().__init__(
             model, info, processor.transform, processor.normalisation, device=chosen, dtype=arithmetic, compile=compile
         )
@@ -107,6 +95,50 @@ class TowerEncoder(TorchEncoder):
                 "or patch_mean."
             )
         return pool(self.model(pixel_values=pixels), self._pooling, self._prefix)
+
+
+def describe_tower(
+    name: str = STREETCLIP, revision: str | None = None, pooling: str | None = None, backend: str = "pil"
+) -> EncoderInfo:
+    """Return which encoder a vision tower is, by its configuration and image processor alone; its `dim` is 0.
+
+    Args:
+        name: Hub id or folder; see `load_encoder`.
+        revision: branch, tag or commit on the Hub.
+        pooling: the pooling; the first of `DEFAULTS` when omitted, whether or not the tower has it.
+        backend: what resizes.
+    """
+    check_pooling(pooling)
+    where = _origin(name)
+    with _load_errors(name):
+        commit = None if _is_folder(name) else commit_of(where, revision)
+        processor = load_processor(_config(where, commit), where, commit, backend)
+    return _info(name, commit, pooling or DEFAULTS[0], processor.transform(_grey()), processor)
+
+
+def _is_folder(name: str) -> bool:
+    return Path(name).expanduser().is_dir()
+
+
+def _origin(name: str) -> str:
+    """Return the folder or Hub id that a name means."""
+    where = str(Path(name).expanduser()) if _is_folder(name) else hub_id(name)
+    if where is None:
+        raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
+    return where
+
+
+def _info(name: str, commit: str | None, pooling: str, image: NDArray[Any], processor: Processor) -> EncoderInfo:
+    path, local = Path(name).expanduser(), commit is None
+    return EncoderInfo(
+        name=path.resolve().name if local else _origin(name),
+        revision=_weights_hash(path) if local else str(commit),
+        pooling=pooling,
+        dim=0,
+        image_size=int(image.shape[1]),
+        processor=processor.identity,
+        source=str(path.resolve()) if local else _origin(name),
+    )
 
 
 class StreetCLIP(TowerEncoder):

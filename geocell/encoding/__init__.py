@@ -1,6 +1,6 @@
 """The feature stage: every view through the frozen encoder once, resumable, nothing lost."""
 
-from geocell.encoding.engine import encode, encode_images, require_settings
-from geocell.encoding.imports import import_features
+from geocell.encoding.engine import encode, encode_images, require_settings, require_some_image
+from geocell.encoding.imports import encoder_like, import_features
 
-__all__ = ["encode", "encode_images", "import_features", "require_settings"]
+__all__ = ["encode", "encode_images", "encoder_like", "import_features", "require_settings", "require_some_image"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ from geocell.features import (
 from geocell.features.partials import kept_rows, remove_partial
 from geocell.files import as_place
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
+from geocell.images.references import is_url, join
+from geocell.images.sources import FileImages
 from geocell.views import ViewTable, read_views
 
 if TYPE_CHECKING:
@@ -117,14 +120,16 @@ def reported_interrupt(folder: Path, manifest: Manifest) -> Iterator[None]:
 def create_or_resume(
     folder: Path, views: ViewTable, encoder: EncoderInfo, shard_rows: int, retry: bool
 ) -> tuple[Manifest, list[int]]:
-    """Begin a cache or take up one that was begun, and return its manifest and the shards that are to be encoded.
+    """Create a cache or resume one, and return its manifest and the shards that are to be encoded.
 
     Raises:
         ValueError: when it is one of another table, encoder or arithmetic; or with `retry`, when it is on an object
             store and this process is one of several.
+        FileNotFoundError: when none of the table's image files exists.
     """
     if retry:
         require_alone(folder)
+    require_some_image(views)
     with folder_lock(folder):
         manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
@@ -156,6 +161,26 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
             "again with --retry. The cache is complete and keeps the others."
         )
     return cache
+
+
+def require_some_image(table: ViewTable) -> None:
+    """Refuse a table of which no image file exists, before an encoder is loaded and a cache begun for it.
+
+    Raises:
+        FileNotFoundError: when that is so; nothing is checked where images are in other stores, tars or tables.
+    """
+    source = table.images
+    if not isinstance(source, FileImages) or is_url(source.root):
+        return
+    references = table.frame["image"][table.frame["problem"] == ""].tolist()
+    for reference in references:
+        if is_url(reference) or os.path.lexists(join(source.root, reference)):
+            return
+    if references:
+        raise FileNotFoundError(
+            f"none of the {len(references)} image files of {table.source} exists (the first: "
+            f"{join(source.root, references[0])}): check --root, the folder that their paths are relative to."
+        )
 
 
 def require_settings(

@@ -1,17 +1,21 @@
-"""Feature caches of features that exist already."""
+"""Importing features that exist already into a feature cache."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
+from geocell.encoders import describe_encoder
 from geocell.encoders.info import EncoderInfo
-from geocell.features import SHARD_ROWS, FeatureCache, begin, finish, write_shard
-from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS
-from geocell.files import new_folder
+from geocell.features import SHARD_ROWS, FeatureCache, Manifest, begin, finish, write_shard
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
+from geocell.files import as_place, new_folder
 from geocell.views import ViewTable
 
 
@@ -20,11 +24,14 @@ def import_features(
     out: Path | str,
     *,
     table: ViewTable | None = None,
-    encoder: EncoderInfo,
+    encoder: EncoderInfo | None = None,
+    like: Path | str | None = None,
     shard_rows: int = SHARD_ROWS,
     overwrite: bool = False,
 ) -> FeatureCache:
     """Make a cache of features that exist already.
+
+    Say which encoder made them by `encoder` or, without typing its revision and image processor, by `like`.
 
     Args:
         features: an `.npy` file (N, D), or a folder with `img_emb/img_emb_*.npy` and `metadata/metadata_*.parquet` as
@@ -32,13 +39,19 @@ def import_features(
         out: folder of the cache.
         table: the N views, row i describing feature row i; read from `metadata/` when omitted.
         encoder: which encoder made them; its `dim` may be 0, meaning "as the features are".
+        like: a cache whose features the same encoder made, or the name of the encoder; see `encoder_like`.
         shard_rows: rows per shard.
         overwrite: replace an existing cache.
 
     Raises:
         FileExistsError: when `out` exists and `overwrite` is false.
-        ValueError: when the rows don't match, or features are not finite.
+        FileNotFoundError: when there are no features, or nothing is called `like`.
+        ValueError: when the rows don't match, features are not finite, or not one of `encoder` and `like` is given.
     """
+    if (encoder is None) == (like is None):
+        raise ValueError("expected one of encoder and like, which say what made the features: pass one of them.")
+    encoder = encoder_like(like) if encoder is None and like is not None else encoder
+    assert encoder is not None  # noqa: S101 - by the check above, which the type checker cannot follow
     source = Path(features)
     arrays, metadata = _feature_arrays(source)
     if table is None:
@@ -69,10 +82,30 @@ def import_features(
     return FeatureCache.open(out)
 
 
+def encoder_like(like: Path | str, revision: str | None = None, pooling: str | None = None) -> EncoderInfo:
+    """Return the encoder of a cache, or the one that a name means; its weights are not needed.
+
+    Args:
+        like: folder or URL of a feature cache, or what `load_encoder` takes as a name.
+        revision: branch, tag or commit of a named encoder.
+        pooling: pooling of a named encoder; `pooler_output` when omitted.
+
+    Raises:
+        ValueError: when a revision or pooling is given for a cache, which has its own.
+    """
+    folder = as_place(like)
+    if not (folder / MANIFEST_FILE).is_file():
+        return replace(describe_encoder(str(like), revision, pooling=pooling), dtype="unknown")
+    if revision or pooling:
+        raise ValueError(f"the cache {like} has a revision and a pooling of its own: leave out the others.")
+    return Manifest.read(folder).encoder
+
+
 def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]:
     """Return memory-mapped feature arrays, and the table of a clip-retrieval folder."""
     if source.is_dir():
-        numbered = sorted((source / "img_emb").glob("img_emb_*.npy"), key=lambda p: int(p.stem.rsplit("_", 1)[1]))
+        found = [p for p in (source / "img_emb").glob("img_emb_*.npy") if re.fullmatch(r"img_emb_\d{1,18}", p.stem)]
+        numbered = sorted(found, key=lambda p: int(p.stem.rsplit("_", 1)[1]))
         if not numbered:
             raise ValueError(f"{source} must hold img_emb/img_emb_0.npy …, got no such file.")
         tables = [source / "metadata" / f"metadata_{path.stem.rsplit('_', 1)[1]}.parquet" for path in numbered]
@@ -83,14 +116,28 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
         raise FileNotFoundError(f"expected features (.npy or a clip-retrieval folder), got {source}: no such file.")
     arrays: list[NDArray[Any]] = []
     for path in numbered:
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{path} must be a plain .npy array, got: {error}") from error
+        array = _mapped(path)
         if array.ndim != 2 or array.dtype.kind != "f" or (arrays and array.shape[1] != arrays[0].shape[1]):
             raise ValueError(f"{path} must hold floats of shape (N, D), got {array.dtype} {array.shape}.")
         arrays.append(array)
     return arrays, metadata
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """Return the array of an .npy file, which stays on the disk; nothing is unpickled.
+
+    Raises:
+        ValueError: when it is none, or its file is shorter than its header says.
+    """
+    with path.open("rb") as file:
+        if file.read(len(MAGIC_PREFIX)) != MAGIC_PREFIX:
+            raise ValueError(f"{path} must be an .npy file, got another kind of file: save the array by numpy.save.")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a header is Python text, at which its parser fails in several ways
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"{path} must be a plain .npy array, got: {first}: save it by numpy.save again.") from error
+    return array
 
 
 def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
@@ -98,5 +145,9 @@ def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
 
     from geocell.views import table_from_frame
 
-    frame = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
+    try:
+        frame = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
+    except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
+        first = str(error).split("\n", maxsplit=1)[0]
+        raise ValueError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
     return table_from_frame(frame, source, source=str(source / "metadata"))

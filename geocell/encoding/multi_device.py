@@ -1,22 +1,27 @@
-"""One encoder per device of a machine: processes that share a cache."""
+"""Encoding on several devices of one machine: a process for each, which share a cache."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.compute.cores import usable_cores
 from geocell.encoding.engine import encode, finish_cache, reported_interrupt
-from geocell.features import FeatureCache
+from geocell.features import FeatureCache, Manifest
 from geocell.files import as_place, is_local
 from geocell.views import ViewTable
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
+
+
+_PATIENCE_SECONDS = 5.0
 
 
 def parse_devices(text: str) -> list[str]:
@@ -42,8 +47,8 @@ def encode_on_devices(
 ) -> FeatureCache:
     """Encode a table by one process per device.
 
-    What a process that dies had begun, the others do; but on an object store, where each has its own shards, all end
-    with it. Those on the CPU share the threads that one would have.
+    Shards of a process that dies are encoded by the others; on an object store, where each has its own shards, all end
+    with it. Processes on the CPU share the threads that one would have.
 
     Args:
         table: the views.
@@ -55,7 +60,8 @@ def encode_on_devices(
         say: is told when some processes failed, but not all.
 
     Raises:
-        RuntimeError: when no process came to the end, or on an object store not all, with what the first of them said.
+        RuntimeError: when no process finished, or on an object store not all, with the message of the first.
+        KeyboardInterrupt: with how many rows are kept, when it is interrupted.
     """
     context = multiprocessing.get_context("spawn")
     complaints: SimpleQueue[str] = context.SimpleQueue()
@@ -66,7 +72,7 @@ def encode_on_devices(
         )
         for device, seat in zip(devices, seats, strict=True)
     ]
-    place = as_place(out)
+    folder = as_place(out)
     for process in processes:
         process.start()
     try:
@@ -74,21 +80,34 @@ def encode_on_devices(
         while running:
             wait([process.sentinel for process in running])
             running = [process for process in running if process.is_alive()]
-            if not is_local(place) and any(process.exitcode for process in processes):
+            if not is_local(folder) and any(process.exitcode for process in processes):
                 for process in running:
                     process.terminate()  # it would wait for shards that nobody makes
-    except BaseException:
-        for process in processes:
-            process.terminate()
+    except BaseException as error:
+        _stop(processes)
+        if isinstance(error, KeyboardInterrupt) and (folder / "cache.json").is_file():
+            with reported_interrupt(folder, Manifest.read(folder)):
+                raise
         raise
     statuses = [process.exitcode for process in processes]
     failed = sum(status != 0 for status in statuses)
     got = f"exit statuses {statuses}: {'nothing was said' if complaints.empty() else complaints.get()}"
-    if failed == len(devices) or (failed and not is_local(place)):
+    if failed == len(devices) or (failed and not is_local(folder)):
         raise RuntimeError(f"processes on {', '.join(devices)} must encode, got {got}")
     if failed:
         say(f"{failed} of {len(devices)} processes failed, and the others did their part; {got}")
-    return finish_cache(place, strict)
+    return finish_cache(folder, strict)
+
+
+def _stop(processes: Sequence[BaseProcess]) -> None:
+    """End processes, after a while in which those that Ctrl-C reached too keep what they have encoded."""
+    for signal_all in (None, signal.SIGINT, signal.SIGTERM):
+        running = [process for process in processes if process.is_alive()]
+        for process in running:
+            if signal_all is not None and process.pid is not None:
+                os.kill(process.pid, signal_all)
+        for process in running:
+            process.join(_PATIENCE_SECONDS)
 
 
 def _encode_on(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.encoding.decode_pool import DecodePool
-from geocell.encoding.engine import IMAGE_TIMEOUT, create_or_resume, finish_cache
+from geocell.encoding.engine import IMAGE_TIMEOUT, create_or_resume, finish_cache, reported_interrupt
 from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
 from geocell.features import SHARD_ROWS, FeatureCache, write_shard
@@ -90,8 +90,9 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
             ),
             **needs,
         )
-        for _ in done.iter_rows():
-            pass
+        with reported_interrupt(folder, manifest):
+            for _ in done.iter_rows():
+                pass
     return finish_cache(folder, strict)
 
 

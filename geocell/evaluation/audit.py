@@ -1,4 +1,4 @@
-"""What a partition allows a head to reach at best, known before any training."""
+"""The best scores that a partition allows, and how its cells are filled, measured before any training."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.evaluation.ceiling import Ceiling
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
 from geocell.metrics.groups import named_groups
-from geocell.metrics.outcomes import RADII_KM, Outcomes
 from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.cell_polygons import class_areas_km2
 from geocell.partitioners.class_weights import class_weights
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DIM = 1024
 """D of StreetCLIP's pooled output."""
 
-# Where advice begins. They are judgements: a head can be fitted beyond each of them.
+# Thresholds of the advice. They are judgements: a head can be fitted beyond each of them.
 _SINGLE_SHARE = 0.05
 _LOST_SHARE = 0.01
 _WITHIN_25 = 0.75
@@ -33,47 +33,11 @@ _LARGEST_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """The best that any head could answer on some locations, by the centroid decoder. Shares are fractions.
-
-    Attributes:
-        n_locations: how many.
-        within: radius in km -> share of the locations at most that far from the oracle's answer.
-        balscore: of the oracle.
-        median_km: median distance from the oracle's answer.
-        mean_km: mean distance.
-        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over locations, those of a score;
-            see `geocell.metrics.intervals`. One location has none of its mean.
-    """
-
-    n_locations: int
-    within: dict[int, float]
-    balscore: float
-    median_km: float
-    mean_km: float
-    intervals: dict[str, tuple[float, float]]
-
-    @classmethod
-    def of(cls, distances: Floats) -> Ceiling:
-        """Return the ceiling of (P,) distances in km, P >= 1."""
-        outcomes = Outcomes(distances)
-        values = outcomes.values()
-        within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
-        rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
-        return cls(len(distances), within, **rest, intervals=outcomes.intervals())
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; radii become strings."""
-        within = {str(radius): share for radius, share in self.within.items()}
-        return {**asdict(self), "within": within, "intervals": {k: list(ends) for k, ends in self.intervals.items()}}
-
-
-@dataclass(frozen=True)
 class Audit:
     """The oracle ceiling of a partition on some locations, and how its cells are filled. Shares are fractions.
 
     The oracle knows the true cell of every location and answers its centroid; for a location outside every cell it
-    answers the nearest centroid. A head that always finds the true cell scores this with the centroid decoder.
+    answers the nearest centroid. A head that always predicts the true cell has these scores with the centroid decoder.
 
     Attributes:
         kind: kind of the partition.
@@ -157,7 +121,7 @@ class Audit:
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """One sentence for everything that is off; none when nothing is."""
+        """One sentence per problem; no two of them contradict each other."""
         return tuple(_advice(self))
 
     def to_dict(self) -> dict[str, Any]:
@@ -214,7 +178,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
     return Audit(
         kind=partition.kind,
         n_cells=len(partition),
-        ceiling=Ceiling.of(distances),
+        ceiling=Ceiling.from_distances(distances),
         seen=partition.fitted_on.get("sha256") == places_sha256(places),
         fallback=float(assignment.fallback.mean()),
         outside=float(outside.mean()),
@@ -253,20 +217,43 @@ def gini(counts: ArrayLike) -> float:
 def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:
     if np.size(countries) != len(distances):
         raise ValueError(f"countries must name one for each of {len(distances)} locations, got {np.size(countries)}.")
-    return {name: Ceiling.of(distances[there]) for name, there in named_groups(countries)}
+    return {name: Ceiling.from_distances(distances[there]) for name, there in named_groups(countries)}
 
 
 def _advice(audit: Audit) -> Iterator[str]:
+    coarse = audit.within[25] < _WITHIN_25
     if audit.seen:
         yield "These are the locations that the partition was fitted on, which lie in known cells: audit others too."
+    yield from _count_advice(audit, "collect more training locations" if coarse else "raise --min-count")
+    if audit.outside > _LOST_SHARE:
+        yield (
+            f"{audit.outside:.1%} of the locations are outside every cell: no head can learn them; fit the partition "
+            "on locations, or on boundaries, that cover them."
+        )
+    if audit.fallback > _LOST_SHARE:
+        yield (
+            f"{audit.fallback:.1%} of the locations get a cell only by the fallback rule: they lie where the partition "
+            "saw no training locations, or beside its boundaries; fit it on more"
+            f"{'' if coarse else ', or take larger cells'}."
+        )
+    if coarse:
+        yield f"Even the oracle is within 25 km for {audit.within[25]:.1%} of the locations only: {_remedy(audit)}."
+
+
+def _is_sparse(audit: Audit) -> bool:
+    return audit.n_single > _SINGLE_SHARE * audit.n_cells or 0 < audit.count_median < _FEW
+
+
+def _count_advice(audit: Audit, remedy: str) -> Iterator[str]:
+    """Yield what is off with the numbers of training locations; `remedy` is that of cells with too few."""
     cells = f"{audit.n_cells:,} cells"
     if audit.n_single > _SINGLE_SHARE * audit.n_cells:
         have = "has" if audit.n_single == 1 else "have"
-        yield f"{audit.n_single:,} of {cells} {have} one training location: raise --min-count."
-    elif 0 < audit.count_median < _FEW:
+        yield f"{audit.n_single:,} of {cells} {have} one training location: {remedy}."
+    elif _is_sparse(audit):
         yield (
-            f"Half of the {cells} have at most {audit.count_median:g} training locations: "
-            "raise --min-count, or take fewer cells."
+            f"Half of the {cells} have at most {audit.count_median:g} training locations: {remedy}, or take fewer "
+            "cells."
         )
     if audit.count_max > _LARGEST_SHARE * audit.n_training and audit.n_cells > 2 / _LARGEST_SHARE:
         yield (
@@ -278,18 +265,18 @@ def _advice(audit: Audit) -> Iterator[str]:
             f"Inverse-frequency class weights run from {audit.weight_min:.2g} to {audit.weight_max:.3g}: "
             "keep --weight-cap low, or raise --min-count."
         )
-    if audit.outside > _LOST_SHARE:
-        yield (
-            f"{audit.outside:.1%} of the locations are outside every cell: no head can learn them; fit the partition "
-            "on locations, or on boundaries, that cover them."
-        )
-    if audit.fallback > _LOST_SHARE:
-        yield (
-            f"{audit.fallback:.1%} of the locations get a cell only by the fallback rule: they lie where the partition "
-            "saw no training locations, or beside its boundaries; fit it on more, or take larger cells."
-        )
-    if audit.within[25] < _WITHIN_25:
-        yield (
-            f"Even the oracle is within 25 km for {audit.within[25]:.1%} of the locations only: take smaller cells; "
-            f"half of them reach {audit.radius_km_median:.0f} km or farther from their centroid."
-        )
+
+
+def _remedy(audit: Audit) -> str:
+    """Return why the oracle is far away, and what helps, so that no other advice says the opposite."""
+    missed = 1.0 - audit.within[25]
+    if audit.outside + audit.fallback >= missed / 2:
+        return "most of the others lie where there is no cell of their own, so smaller cells would not help"
+    if _is_sparse(audit):
+        return "smaller cells would help, and need more training locations"
+    reach = audit.radius_km_median
+    if not reach >= 1:  # cells with one location have radius 0, and foreign files none at all
+        return "take smaller cells"
+    return (
+        f"take smaller cells; half of the {audit.n_cells:,} cells reach {reach:.0f} km or farther from their centroid"
+    )

@@ -14,6 +14,7 @@ from geocell.metrics.intervals import Interval, mean_interval, percentile_interv
 from geocell.metrics.outcomes import Outcomes
 
 if TYPE_CHECKING:
+    from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
     from geocell.heads.protocol import HeadLike
 
@@ -75,7 +76,7 @@ def compare(
     head_a: HeadLike,
     head_b: HeadLike,
     locations: Locations,
-    decode: str = "centroid",
+    decode: AnyDecoder = "centroid",
     split: str = "",
     seed: int = 0,
 ) -> Comparison:
@@ -96,13 +97,15 @@ def compare(
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
-    a, b = (outcomes(head, locations, decode, split) for head in (head_a, head_b))
+    prepared = [head.prepare(decode) for head in (head_a, head_b)]  # both before anything is computed
+    pairs = zip((head_a, head_b), prepared, strict=True)
+    a, b = (outcomes(head, locations, ready, split) for head, ready in pairs)
     same_cells = head_a.partition.sha256 == head_b.partition.sha256
     if not same_cells:
         a, b = Outcomes(a.distances_km), Outcomes(b.distances_km)
     values_a, values_b = a.values(), b.values()
     return Comparison(
-        decoder=decode,
+        decoder=prepared[0].decoder.spec,
         split=split,
         n_locations=len(locations),
         a=values_a,

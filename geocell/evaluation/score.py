@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geocell.decoders.base import require_decoder
+from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations, require_locations
+from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
@@ -18,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def outcomes(
-    head: HeadLike, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+    head: HeadLike, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
 ) -> Outcomes:
     """Return what a head makes of locations, without ever holding the whole posterior.
 
     Args:
         head: the head, or an ensemble of them.
         locations: P locations with features of the head's encoder.
-        decode: name of the decoder.
+        decode: the decoder: a name such as `within:200`, or an object.
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
 
@@ -34,12 +37,12 @@ def outcomes(
         TypeError: for something else than locations.
     """
     require_locations(locations, "what a head is scored on")
-    require_decoder(decode, head.has_offsets)
+    prepared = head.prepare(decode)
     partition = head.partition
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
     points = np.empty((len(locations), 2))
     hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
-    for rows, posterior, answers in head.answer_chunks(locations, decode, device):
+    for rows, posterior, answers in head.answer_chunks(locations, prepared, device):
         points[rows] = answers
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
@@ -76,21 +79,57 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
 
 
 def score(
-    head: HeadLike, locations: Locations, decode: str = "centroid", split: str = "", device: str = "auto"
+    head: HeadLike,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    allow_training: bool = False,
 ) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
+
+    Warns when some of the locations are known to be training locations of the head, unless that is allowed: such scores
+    say nothing about other locations. `Scores.n_trained_on` has their number.
 
     Args:
         head: the head, or an ensemble of them.
         locations: P locations with features of the head's encoder.
-        decode: name of the decoder.
+        decode: the decoder: a name such as `within:200`, or an object.
         split: name of the split that the locations are, for the record.
         device: where the head computes; see `outcomes`.
+        allow_training: whether locations that the head was trained on are meant.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
-    outcome = outcomes(head, locations, decode, split, device)
-    scores = scores_of(outcome, head.partition, decode, split)
+    prepared = head.prepare(decode)
+    outcome = outcomes(head, locations, prepared, split, device)
+    n_trained_on = count_trained_on(head.trained_on, locations)
+    if not allow_training and (sentence := trained_on_sentence(n_trained_on, len(locations))):
+        warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
+    scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    return replace(scores, head_sha256=head.sha256, countries=countries)
+    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on)
+
+
+def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:
+    """Refuse locations that heads are known to be trained on.
+
+    Raises:
+        ValueError: with how many, unless `allow_training`.
+    """
+    for head in heads:
+        sentence = trained_on_sentence(count_trained_on(head.trained_on, locations), len(locations))
+        if sentence and not allow_training:
+            raise ValueError(
+                f"{sentence}: pass --splits FILE and a split that it was not trained on, or --allow-training to score "
+                "them all the same."
+            )
+
+
+def trained_on_sentence(n_trained_on: int | None, n_locations: int) -> str:
+    """Return the clause that says how many locations are training locations; "" when none are known to be."""
+    if not n_trained_on:
+        return ""
+    return f"{n_trained_on:,} of the {n_locations:,} locations are training locations of the head"

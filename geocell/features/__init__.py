@@ -4,7 +4,7 @@ from geocell.features.manifest import SHARD_ROWS, Manifest, begin, require_cache
 from geocell.features.merging import merge_caches
 from geocell.features.opened import FeatureCache, finish
 from geocell.features.shards import shard_path, shard_problems, shard_version, write_shard
-from geocell.features.verification import verify_cache
+from geocell.features.verification import unverifiable, verify_cache
 
 __all__ = [
     "SHARD_ROWS",
@@ -17,6 +17,7 @@ __all__ = [
     "shard_path",
     "shard_problems",
     "shard_version",
+    "unverifiable",
     "verify_cache",
     "write_shard",
 ]

@@ -1,8 +1,10 @@
-"""What a feature cache consists of, and how one begins: `cache.json`, the table of views, and the shards to come."""
+"""The manifest of a feature cache, `cache.json`, and creating or resuming a cache."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,26 +14,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.encoders.info import EncoderInfo
-from geocell.features.shards import FILE_DTYPE, shard_path, shard_problems
-from geocell.files import FORMAT, is_local, read_json, write_bytes, write_json
+from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
+from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    canonical_json,
+    is_local,
+    read_json,
+    require_types,
+    write_bytes,
+    write_json,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from geocell.views import ViewTable
 
 SHARD_ROWS = 4096
-VIEWS_FILE = "views.parquet"
+MANIFEST_FILE = "cache.json"
+MAX_SHARDS = 1_000_000
+_MAX_ROWS = 1 << 40
+_MAX_DIM = 1 << 20
 CACHE_MARKS = ("cache.json", VIEWS_FILE)
 """The files of every cache, by which its folder is known before it is replaced."""
 
-CACHE_PARTS = ("features-*.safetensors", ".claims", ".lock")
+CACHE_PARTS = ("features-*.safetensors", ".partial-*.safetensors", ".claims", ".lock", ".*.geocell-tmp")
 """Patterns of what else a cache may hold."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `cache.json` says.
+    """The content of `cache.json`.
 
     Attributes:
         encoder: which encoder made the features.
@@ -39,7 +52,8 @@ class Manifest:
         shard_rows: rows of every shard but the last.
         table_sha256: hash of the table of views.
         source: table or folder that was read.
-        versions: package -> version, of the run that began the cache.
+        versions: package -> version, of the run that created the cache.
+        views_sha256: hash of the content of `views.parquet` but its statuses; "" in caches of earlier versions.
     """
 
     encoder: EncoderInfo
@@ -48,6 +62,7 @@ class Manifest:
     table_sha256: str
     source: str
     versions: dict[str, str]
+    views_sha256: str = ""
 
     @property
     def n_shards(self) -> int:
@@ -67,40 +82,71 @@ class Manifest:
         return [i for i in range(self.n_shards) if shard_path(folder, i).name not in there]
 
     def write(self, folder: Path) -> None:
-        """Write `cache.json`."""
-        write_json(
-            folder / "cache.json",
-            {
-                "format": FORMAT,
-                "encoder": self.encoder.to_dict(),
-                "rows": self.rows,
-                "shard_rows": self.shard_rows,
-                "dtype": FILE_DTYPE.name,
-                "table_sha256": self.table_sha256,
-                "source": self.source,
-                "versions": self.versions,
-            },
-        )
+        """Write `cache.json`, with a hash of its own content."""
+        value = {
+            "format": FORMAT,
+            "encoder": self.encoder.to_dict(),
+            "rows": self.rows,
+            "shard_rows": self.shard_rows,
+            "dtype": FILE_DTYPE.name,
+            "table_sha256": self.table_sha256,
+            "views_sha256": self.views_sha256,
+            "source": self.source,
+            "versions": self.versions,
+        }
+        write_json(folder / MANIFEST_FILE, {**value, "sha256": content_sha256(value)})
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Read `cache.json`."""
-        value = read_json(folder / "cache.json", "a feature cache")
+        """Read `cache.json`.
+
+        Raises:
+            FileNotFoundError: when there is none.
+            DamagedFileError: when it is no manifest of a cache.
+        """
+        where = folder / MANIFEST_FILE
+        value = read_json(where, "a feature cache")
         keys = ("rows", "shard_rows", "table_sha256", "source", "versions")
         lacking = [key for key in ("encoder", *keys) if key not in value]
         if lacking:
-            raise ValueError(f"{folder / 'cache.json'} must have the keys {lacking}: encode the images again.")
-        encoder = EncoderInfo.from_dict(value["encoder"], str(folder / "cache.json"))
-        sizes = (value["rows"], value["shard_rows"])
-        if not all(isinstance(size, int) and size > 0 for size in sizes):
-            raise ValueError(f"{folder / 'cache.json'} must have positive rows and shard_rows, got {sizes}.")
-        return cls(encoder, **{key: value[key] for key in keys})
+            raise DamagedFileError(f"{where} must have the keys {lacking}: encode the images again.")
+        types = {"rows": int, "shard_rows": int, "table_sha256": str, "source": str, "versions": dict}
+        require_types(value, types, str(where))
+        encoder = EncoderInfo.from_dict(value["encoder"], str(where))
+        views_sha256 = value.get("views_sha256", "")
+        if not isinstance(views_sha256, str) or not all(isinstance(v, str) for v in value["versions"].values()):
+            raise DamagedFileError(f"{where} must have texts as views_sha256 and versions: encode the images again.")
+        require_sizes(value["rows"], value["shard_rows"], str(where))
+        if not 0 < encoder.dim <= _MAX_DIM:
+            raise DamagedFileError(f"{where} must have 1 to {_MAX_DIM} features per view, got {encoder.dim}.")
+        return cls(encoder, **{key: value[key] for key in keys}, views_sha256=views_sha256)
+
+
+def content_sha256(value: Mapping[str, Any]) -> str:
+    """Return the hash of a manifest's JSON object without its own hash."""
+    content = {key: item for key, item in value.items() if key != "sha256"}
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def require_sizes(rows: int, shard_rows: int, where: str) -> None:
+    """Refuse sizes that no cache has.
+
+    Raises:
+        ValueError: when rows or shards are none or too many.
+    """
+    if not (0 < rows <= _MAX_ROWS and shard_rows > 0):
+        raise DamagedFileError(f"{where} must have positive rows and shard_rows, got {(rows, shard_rows)}.")
+    if -(-rows // shard_rows) > MAX_SHARDS:
+        raise DamagedFileError(
+            f"{where} must have at most {MAX_SHARDS:,} shards, got {rows} rows in shards of {shard_rows}: raise "
+            "--shard-rows."
+        )
 
 
 def require_cache_or_nothing(folder: Path) -> None:
-    """Refuse a place that holds something else than a cache.
+    """Refuse a folder that holds something else than a cache.
 
-    Hidden files are nothing: a run that was killed as it began leaves them.
+    Hidden files do not count: a run that was killed while it created the cache leaves them.
 
     Raises:
         FileExistsError: when it does.
@@ -115,7 +161,7 @@ def require_cache_or_nothing(folder: Path) -> None:
 
 
 def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:
-    """Begin a cache, or take up one that was begun with the same table and encoder.
+    """Create a cache, or resume one that was created with the same table and encoder.
 
     Raises:
         ValueError: when the folder holds a cache of another table or encoder; both sides are named.
@@ -130,34 +176,38 @@ def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int 
                 f"and this run reads {table.source} ({len(table)} rows, hash {table.sha256[:12]}): "
                 "name another --out, or remove the cache."
             )
-        if not (folder / VIEWS_FILE).exists():  # it was killed as it began
-            _write_pending(folder, table)
+        if not (folder / VIEWS_FILE).exists():  # the run that created it was killed
+            write_bytes(folder / VIEWS_FILE, [_pending(table).getbuffer()])
         return manifest
     require_cache_or_nothing(folder)
+    require_sizes(len(table), shard_rows, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(encoder, len(table), shard_rows, table.sha256, table.source, package_versions())
-    manifest.write(folder)  # first: what says that the folder is a cache
-    _write_pending(folder, table)
+    views = _pending(table)
+    manifest = Manifest(
+        encoder, len(table), shard_rows, table.sha256, table.source, package_versions(), views_sha256(views)
+    )
+    manifest.write(folder)  # first: it marks the folder as a cache
+    write_bytes(folder / VIEWS_FILE, [views.getbuffer()])
     return manifest
 
 
-def _write_pending(folder: Path, table: ViewTable) -> None:
-    write_views(folder, table.frame.drop(columns="problem").assign(status="pending"))
-
-
-def write_views(folder: Path, frame: pd.DataFrame) -> None:
-    """Write `views.parquet`, its pages with checksums."""
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False, write_page_checksum=True)
-    write_bytes(folder / VIEWS_FILE, [buffer.getbuffer()])
+def _pending(table: ViewTable) -> io.BytesIO:
+    return views_bytes(table.frame.drop(columns="problem").assign(status="pending"))
 
 
 def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
-    """Return (N,) "ok" or why a row has no features, as the shards say."""
-    status = np.full(manifest.rows, "ok", dtype=object)
-    for index in range(manifest.n_shards):
-        first, _ = manifest.shard_range(index)
-        for row, problem in shard_problems(shard_path(folder, index)).items():
+    """Return (N,) "ok" or why a row has no features, from the headers of the shards.
+
+    Raises:
+        ValueError: when a shard is damaged or has another shape.
+    """
+    found = [
+        (first, checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim)).problems)
+        for index, (first, last) in ((index, manifest.shard_range(index)) for index in range(manifest.n_shards))
+    ]
+    status = np.full(manifest.rows, "ok", dtype=object)  # not before all shards are seen: a manifest may lie
+    for first, problems in found:
+        for row, problem in problems.items():
             status[first + row] = problem
     return status
 

@@ -1,4 +1,4 @@
-"""One cache of several: what was encoded in parts, or belongs together."""
+"""Merging several caches into one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions, write_views
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions, require_sizes
 from geocell.features.opened import FeatureCache
 from geocell.features.shards import write_shard
-from geocell.files import new_folder
+from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
+from geocell.files import new_folder, write_bytes
 from geocell.geo.geodesy import grouped_spherical_means, unit_distance_km, unit_vectors
 from geocell.views.table import MAX_SPREAD_KM
 
@@ -34,8 +35,8 @@ def merge_caches(
         overwrite: replace an existing cache.
 
     Raises:
-        ValueError: for fewer than two caches, one of them twice, other encoders, or a location id that means
-            different places.
+        ValueError: for fewer than two caches, one of them twice, other encoders, or a location id that has
+            different coordinates.
         FileExistsError: when `out` exists and `overwrite` is false.
     """
     import pandas as pd
@@ -56,10 +57,12 @@ def merge_caches(
                 f"{other.encoder.dtype} in {other.folder}: encode one of them again."
             )
     views = pd.concat([cache.views for cache in caches], ignore_index=True)
-    _require_one_place_per_location(views)
+    _require_one_coordinate_per_location(views)
     digest = hashlib.sha256("".join(cache.manifest.table_sha256 for cache in caches).encode()).hexdigest()
     source = " + ".join(cache.manifest.source for cache in caches)
-    manifest = Manifest(first.encoder, len(views), shard_rows, digest, source, package_versions())
+    require_sizes(len(views), shard_rows, str(out))
+    table = views_bytes(views)
+    manifest = Manifest(first.encoder, len(views), shard_rows, digest, source, package_versions(), views_sha256(table))
     starts = np.concatenate(([0], np.cumsum([len(cache) for cache in caches])))
     status = views["status"].to_numpy(object)
     with new_folder(Path(out), overwrite=overwrite, marks=CACHE_MARKS, parts=CACHE_PARTS) as folder:
@@ -71,12 +74,12 @@ def merge_caches(
             ]
             problems = {i: str(status[row]) for i, row in enumerate(rows) if status[row] != "ok"}
             write_shard(folder, index, np.concatenate(parts), problems)
-        write_views(folder, views)
+        write_bytes(folder / VIEWS_FILE, [table.getbuffer()])
         manifest.write(folder)
     return FeatureCache.open(out)
 
 
-def _require_one_place_per_location(views: pd.DataFrame) -> None:
+def _require_one_coordinate_per_location(views: pd.DataFrame) -> None:
     good = views[views["status"] == "ok"]
     codes, names = good["location"].factorize()
     groups = codes.astype(np.int64)
@@ -86,6 +89,6 @@ def _require_one_place_per_location(views: pd.DataFrame) -> None:
     if len(spread) and spread.max() > MAX_SPREAD_KM:
         worst = int(np.argmax(spread))
         raise ValueError(
-            f"a location must be one place in all caches, got views of {good['location'].iloc[worst]!r} "
+            f"a location must have one coordinate in all caches, got views of {good['location'].iloc[worst]!r} "
             f"{spread[worst]:.1f} km from its middle: give the locations of one cache other ids."
         )

@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
-from geocell.features.manifest import VIEWS_FILE, Manifest, read_statuses, write_views
-from geocell.features.shards import FILE_DTYPE, read_header, read_rows, read_shard, shard_path
-from geocell.files import as_place
+from geocell.features.manifest import MANIFEST_FILE, Manifest, read_statuses
+from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
+from geocell.features.verification import verify_cache
+from geocell.features.views_file import VIEWS_FILE, read_views_file, write_views
+from geocell.files import DamagedFileError, as_place, is_local
 from geocell.geo.geodesy import grouped_coordinates
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ("image", "location", "lat", "lon", "status")
 _READERS = 4  # shards that are read at once: one thread does not keep up with fast memory
 
 
@@ -35,30 +36,10 @@ def finish(folder: Path) -> FeatureCache:
     """Write every view's status into `views.parquet` once all shards are there, and open the cache."""
     manifest = Manifest.read(folder)
     status = read_statuses(folder, manifest)
-    frame = read_views_file(folder)
+    frame = read_views_file(folder, manifest.rows)
     if (frame["status"].to_numpy(object) != status).any():
         write_views(folder, frame.assign(status=status))
     return FeatureCache.open(folder)
-
-
-def read_views_file(folder: Path) -> pd.DataFrame:
-    """Return the table of views of a cache.
-
-    Raises:
-        ValueError: when it can't be read, a page of it has another checksum, or a column is missing.
-    """
-    import pandas as pd
-
-    try:
-        with (folder / VIEWS_FILE).open("rb") as file:
-            frame = pd.read_parquet(file, page_checksum_verification=True)
-    except (OSError, ValueError) as error:
-        first = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{folder} must have a readable {VIEWS_FILE}, got: {first}: encode again.") from error
-    lacking = [name for name in _COLUMNS if name not in frame]
-    if lacking:
-        raise ValueError(f"{folder / VIEWS_FILE} must have the columns {', '.join(lacking)}: encode again.")
-    return frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +57,21 @@ class FeatureCache:
     views: pd.DataFrame
 
     @classmethod
-    def open(cls, folder: Path | str) -> FeatureCache:
+    def open(cls, folder: Path | str, *, verify: bool = False) -> FeatureCache:
         """Open a cache that `encode` or `import_features` wrote.
+
+        Args:
+            folder: its folder, or the URL of one.
+            verify: read every file and compare it with its hash; see `verify_cache`.
 
         Raises:
             FileNotFoundError: when there is none.
-            ValueError: when it is incomplete or inconsistent.
+            ValueError: when it is incomplete or inconsistent, or with `verify` when a hash differs.
         """
         folder = as_place(folder)
+        damages = verify_cache(folder) if verify else []
+        if damages:
+            raise DamagedFileError(damages[0])
         manifest = Manifest.read(folder)
         missing = manifest.missing(folder)
         if missing:
@@ -91,9 +79,11 @@ class FeatureCache:
                 f"{folder} must be a complete cache, got {manifest.n_shards - len(missing)} of {manifest.n_shards} "
                 "shards: run the same `geocell encode` again, it goes on where it stopped."
             )
-        views = read_views_file(folder)
-        if len(views) != manifest.rows:
-            raise ValueError(f"{folder} must have {manifest.rows} views, got {len(views)}: encode the images again.")
+        if is_local(folder):  # sizes before memory; on an object store every header would be a request
+            for index in range(manifest.n_shards):
+                first, last = manifest.shard_range(index)
+                checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
+        views = read_views_file(folder, manifest.rows)
         if (views["status"] == "pending").any():
             raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
         return cls(folder, manifest, views)
@@ -111,7 +101,7 @@ class FeatureCache:
     def n_bytes(self) -> int:
         """Size of its files in bytes."""
         shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
-        return sum(path.stat().st_size for path in [self.folder / "cache.json", self.folder / VIEWS_FILE, *shards])
+        return sum(path.stat().st_size for path in [self.folder / MANIFEST_FILE, self.folder / VIEWS_FILE, *shards])
 
     @cached_property
     def features_sha256(self) -> str:

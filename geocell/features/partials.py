@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geocell.features.manifest import Manifest
 from geocell.features.shards import FILE_DTYPE, check_shard, read_header, read_shard, write_rows
+from geocell.files import is_local, remove_leftovers
 
 
 def partial_path(folder: Path, index: int) -> Path:
@@ -43,13 +44,10 @@ def read_partial(folder: Path, index: int, dim: int) -> tuple[NDArray[np.float16
 
 def remove_partial(folder: Path, index: int) -> None:
     """Remove what was kept of a shard."""
-    partial_path(folder, index).unlink(missing_ok=True)
-
-
-def remove_partials(folder: Path) -> None:
-    """Remove what was kept of all shards."""
-    for path in folder.glob(".partial-*.safetensors"):
-        path.unlink(missing_ok=True)
+    path = partial_path(folder, index)
+    path.unlink(missing_ok=True)
+    if is_local(path):
+        remove_leftovers(path)
 
 
 def kept_rows(folder: Path, manifest: Manifest) -> int:

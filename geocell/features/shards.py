@@ -108,7 +108,7 @@ def read_header(path: Path) -> ShardHeader:
             file.seek(0)
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size - 8, _MAX_HEADER):
-                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")  # noqa: TRY301 - as below
+                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")
             value = json.loads(file.read(length))
     except (OSError, ValueError, RecursionError, struct.error) as error:
         if isinstance(error, DamagedFileError):
@@ -169,7 +169,7 @@ def read_shard(path: Path, out: NDArray[np.float16]) -> None:
     Raises:
         ValueError: when the shard has another shape, or ends too early.
     """
-    header = _checked_header(path, out.shape)
+    header = checked_header(path, out.shape)
     buffer, there = out.data.cast("B"), 0
     with path.open("rb") as file:
         file.seek(header.offset)
@@ -182,7 +182,7 @@ def read_shard(path: Path, out: NDArray[np.float16]) -> None:
 
 def read_rows(path: Path, shape: tuple[int, int], rows: NDArray[np.int64]) -> NDArray[np.float16]:
     """Return the (k, D) features of some rows of a shard of `shape`, reading no others."""
-    header = _checked_header(path, shape)
+    header = checked_header(path, shape)
     if is_local(path):
         mapped = np.memmap(path, FILE_DTYPE, "r", header.offset, shape)
         return np.asarray(mapped[rows])
@@ -199,7 +199,7 @@ def check_shard(path: Path, shape: tuple[int, int]) -> ShardHeader:
     Raises:
         ValueError: when they differ, or the shard is none or has another shape.
     """
-    header = _checked_header(path, shape)
+    header = checked_header(path, shape)
     features = np.empty(shape, FILE_DTYPE)
     read_shard(path, features)
     texts = json.dumps({str(row): text for row, text in header.problems.items()})
@@ -208,7 +208,8 @@ def check_shard(path: Path, shape: tuple[int, int]) -> ShardHeader:
     return header
 
 
-def _checked_header(path: Path, shape: tuple[int, ...]) -> ShardHeader:
+def checked_header(path: Path, shape: tuple[int, ...]) -> ShardHeader:
+    """Return the header of a shard that must have a shape."""
     header = read_header(path)
     if header.shape != shape:
         raise ValueError(

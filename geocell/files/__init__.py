@@ -19,6 +19,7 @@ from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
 from geocell.files.paths import as_place as as_place
 from geocell.files.paths import is_local as is_local
+from geocell.files.text import counted as counted
 from geocell.files.text import csv_text as csv_text
 from geocell.files.text import printable as printable
 from geocell.files.workspace import remove_leftovers as remove_leftovers

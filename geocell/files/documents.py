@@ -159,7 +159,8 @@ def reading(where: object, what: str) -> Iterator[None]:
     except (DamagedFileError, ImportError, OSError):
         raise
     except Exception as error:  # libraries have exceptions of their own, and hostile files bring out all of them
-        reason = printable(f"{type(error).__name__}: {error}")
+        text = str(error).removesuffix(".")
+        reason = printable(text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}")
         raise DamagedFileError(
             f"{where} must be {what}, got something else or a damaged file ({reason}): {_AGAIN}"
         ) from error

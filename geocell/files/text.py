@@ -56,3 +56,12 @@ def _printable(character: str) -> str:
     if character in _SPACES:
         return " "
     return _REPLACEMENT if character in _BIDI or unicodedata.category(character) in {"Cc", "Cs"} else character
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things, in English.
+
+    >>> counted(1, "location"), counted(2000, "test location")
+    ('1 location', '2,000 test locations')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

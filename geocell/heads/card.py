@@ -12,8 +12,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from geocell.heads.card_metadata import CardSettings, metadata_yaml, score_label, score_values, settings_of
-from geocell.heads.card_text import CardText, put_together
+from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
+from geocell.heads.card_text import CardText, render_card
+from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -54,7 +55,7 @@ def head_card(
     origin = training.get("origin")
     first = CardSettings(license="mit" if origin is None else origin["license"])
     before = before or CardText()
-    settings = (settings or CardSettings()).over(settings_of(before.metadata)).over(first)
+    settings = (settings or CardSettings()).with_defaults(settings_of(before.metadata)).with_defaults(first)
     n_cells = f"{config['n_cells']:,}"
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
     text = _template().render(
@@ -80,7 +81,7 @@ def head_card(
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
     )
     metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
-    return put_together(metadata, re.sub(r"\n{3,}", "\n\n", text), before.own)
+    return render_card(metadata, re.sub(r"\n{3,}", "\n\n", text), before.own)
 
 
 @cache
@@ -96,7 +97,7 @@ def _template() -> Template:
 def _form(name: str, value: float | None) -> str:
     if value is None:
         return "not known"
-    return f"{value:.1f} km" if name.endswith("_km") else f"{100 * value:.1f} %"
+    return f"{value:.1f} km" if score_unit(name) == "km" else f"{100 * value:.1f} %"
 
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,13 +106,16 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     intervals = scores["intervals"]
     rows = [
         (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
-        for name, value in score_values(scores).items()
+        for name, value in flat_scores(scores).items()
     ]
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
         "where": f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; intervals are over "
         "locations.",
+        "balscore": BALSCORE_TEXT,
+        "trained_on": scores.get("n_trained_on"),
+        "n_locations": scores["n_locations"],
         "rows": rows,
         "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
         "countries": [
@@ -122,12 +126,8 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 def _published(scores: Mapping[str, Any]) -> dict[str, str]:
     """Return label -> number of scores that others published, in percent and km as they print them."""
-    flat = {name: value for name, value in scores.items() if name != "within"}
-    flat |= {f"within_{radius}": value for radius, value in scores.get("within", {}).items()}
-    units = {name: "" if name == "cells" else " km" if name.endswith("_km") else " %" for name in flat}
-    return {
-        "cells" if name == "cells" else score_label(name): f"{value:,}{units[name]}" for name, value in flat.items()
-    }
+    cells = {"cells": f"{scores['cells']:,}"} if "cells" in scores else {}
+    return {**cells, **{score_label(n): f"{value:,} {score_unit(n)}" for n, value in flat_scores(scores).items()}}
 
 
 def _cell(name: str, value: float | None) -> str:

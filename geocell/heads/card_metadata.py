@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from geocell.hub.names import why_no_name
+from geocell.metrics.scores import flat_scores, score_label, score_unit
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 UNPUBLISHED = "unpublished"
 """What stands for the data set of scores whose locations are not on the Hub."""
 
-_NAMES = {"balscore": "balscore", "top1": "top-1", "top5": "top-5", "median_km": "median", "mean_km": "mean"}
 _FACTS = {"license", "library_name", "tags", "datasets", "model-index"}  # keys that are always written anew
 
 
@@ -44,7 +44,7 @@ class CardSettings:
                 f"{reason}"
             )
 
-    def over(self, earlier: CardSettings) -> CardSettings:
+    def with_defaults(self, earlier: CardSettings) -> CardSettings:
         """Return these settings, with those of an earlier card where they are empty."""
         return CardSettings(
             self.license or earlier.license, self.datasets or earlier.datasets, self.benchmark or earlier.benchmark
@@ -137,10 +137,10 @@ def eval_results(scores: Mapping[str, Any], settings: CardSettings) -> list[Eval
         replace(
             shared,
             metric_type=name,
-            metric_name=f"{score_label(name)} ({'km' if name.endswith('_km') else '%'})",
-            metric_value=round(value if name.endswith("_km") else 100 * value, 2),
+            metric_name=f"{score_label(name)} ({score_unit(name)})",
+            metric_value=round(value if score_unit(name) == "km" else 100 * value, 2),
         )
-        for name, value in score_values(scores).items()
+        for name, value in flat_scores(scores).items()
         if value is not None
     ]
 
@@ -167,15 +167,3 @@ def eval_file(scores: Mapping[str, Any], settings: CardSettings) -> tuple[str, s
 def eval_file_name(settings: CardSettings) -> str:
     """Return the name of that file, for settings with a benchmark."""
     return f".eval_results/{settings.benchmark.partition(':')[0].replace('/', '--')}.yaml"
-
-
-def score_values(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """Return score name -> value, under the names that intervals have."""
-    within = {f"within_{radius}": share for radius, share in scores["within"].items()}
-    names = ("balscore", "top1", "top5")
-    return {**{name: scores[name] for name in names}, **within, **{n: scores[n] for n in ("median_km", "mean_km")}}
-
-
-def score_label(name: str) -> str:
-    """Return what a score is called for people."""
-    return _NAMES.get(name, f"within {name.removeprefix('within_')} km")

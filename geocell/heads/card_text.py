@@ -32,7 +32,7 @@ class CardText:
     changed: tuple[str, ...] = ()
 
 
-def take_apart(card: str, where: str) -> CardText:
+def parse_card(card: str, where: str) -> CardText:
     """Return what is in a card. All of one without generated parts is a person's.
 
     Args:
@@ -69,7 +69,7 @@ def require_unchanged(card: CardText, where: str) -> None:
         )
 
 
-def put_together(metadata: str, body: str, own: Mapping[str, str]) -> str:
+def render_card(metadata: str, body: str, own: Mapping[str, str]) -> str:
     """Return a card.
 
     Args:

@@ -13,19 +13,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geocell.decoders.base import decode as decode_posterior
-from geocell.decoders.base import require_decoder
+from geocell.decoders.base import LocationData, PartitionData
+from geocell.decoders.table import DecoderCache
 from geocell.files import FORMAT, new_folder, read_json, require_types, write_json
 from geocell.heads.folder import ENSEMBLE_FILE, write_head
 from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.offsets import folded_offsets
+from geocell.heads.trained_on import joined_keys
 
 if TYPE_CHECKING:
+    from geocell.decoders.base import PreparedDecoder
+    from geocell.decoders.table import AnyDecoder
     from geocell.encoders.info import EncoderInfo
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
+    from geocell.heads.trained_on import Keys
     from geocell.partitioners.base import Partition
+    from geocell.partitioners.kinds import Kind
 
 _COUNTS = ("n_train", "n_train_outside", "n_val")
 
@@ -75,7 +80,8 @@ def average_heads(heads: Sequence[Head]) -> Head:
     first = heads[0].training
     counts = {key: first[key] for key in _COUNTS if all(head.training.get(key) == first.get(key, -1) for head in heads)}
     training = {**counts, "averaged": [dict(head.training) for head in heads]}
-    return Head(module, heads[0].partition, heads[0].encoder, heads[0].config, training)
+    keys = joined_keys([head.trained_on for head in heads])
+    return Head(module, heads[0].partition, heads[0].encoder, heads[0].config, training, trained_on=keys)
 
 
 def _folded(module: GeoHead) -> dict[str, torch.Tensor]:
@@ -115,10 +121,19 @@ class Ensemble:
         """Which encoder's features it reads."""
         return self.heads[0].encoder
 
-    @property
-    def has_offsets(self) -> bool:
-        """False: where its most probable cell is that of no head, there is no offset either."""
-        return False
+    @cached_property
+    def trained_on(self) -> Keys | None:
+        """Hashes of the training locations of all heads that know theirs."""
+        return joined_keys([head.trained_on for head in self.heads])
+
+    @cached_property
+    def _decoders(self) -> DecoderCache:
+        # no offsets: its most probable cell may be that of no head
+        return DecoderCache(PartitionData(self.partition.centroids), frozenset({"features"}))
+
+    def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
+        """Return a decoder, prepared for the cells; `offset` is none for an ensemble. See `Head.prepare`."""
+        return self._decoders(decode)
 
     @cached_property
     def sha256(self) -> str:
@@ -136,12 +151,13 @@ class Ensemble:
             yield pieces[0][0], np.divide(total, len(pieces), out=total)
 
     def answer_chunks(
-        self, locations: Locations, decode: str = "centroid", device: str = "auto"
+        self, locations: Locations, decode: AnyDecoder = "centroid", device: str = "auto"
     ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
         """Yield the mean of the posteriors and the decoded points in pieces; see `Head.answer_chunks`."""
-        require_decoder(decode, self.has_offsets)
+        prepared = self.prepare(decode)
         for rows, posterior in self.posterior_chunks(locations, device):
-            yield rows, posterior, decode_posterior(decode, posterior, self.partition.centroids)
+            part = locations.take(np.arange(rows.start, rows.stop))
+            yield rows, posterior, prepared(posterior, LocationData(features=part.mean_features))
 
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, C) float32 mean of the posteriors."""
@@ -163,8 +179,12 @@ class Ensemble:
             write_json(folder / ENSEMBLE_FILE, value)
 
 
-def load_ensemble(path: str | Path) -> Ensemble:
+def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None) -> Ensemble:
     """Read an ensemble's folder, every head strictly.
+
+    Args:
+        path: the folder.
+        partitioner: class or `module:attribute` of the partitioner, for heads on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when a file is missing.
@@ -174,7 +194,7 @@ def load_ensemble(path: str | Path) -> Ensemble:
     value = read_json(folder / ENSEMBLE_FILE, "an ensemble")
     require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
     written = value["heads"]
-    heads = tuple(load_head(folder / str(number)) for number in range(len(written)))
+    heads = tuple(load_head(folder / str(number), partitioner) for number in range(len(written)))
     strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
     if strangers:
         raise ValueError(f"head {strangers[0]} in {folder} is not the one that was written: copy the folder again.")

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from geocell.decoders.base import OFFSET, require_decoder
+from geocell.compute.seeds import MAX_SEED
+from geocell.decoders.table import parse_decoder
 from geocell.files import read_recipe_tables
 
 Fusion = Literal["feature", "logit", "attention"]
@@ -104,6 +105,8 @@ class FitConfig:
             "seed": 0,
         }.items():
             _require_integer(name, getattr(self, name), least)
+        if self.seed > MAX_SEED:
+            raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}.")
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
         for name, choices in {
@@ -118,9 +121,7 @@ class FitConfig:
                 raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
                     f"{name} must be true or false, got {getattr(self, name)!r}."
                 )
-        require_decoder(self.decode)
-        if self.decode == OFFSET and not self.offsets:
-            raise ValueError("decode offset needs offsets above 0, got 0: give the offsets a weight, 1 say.")
+        parse_decoder(self.decode).require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
-from geocell.files import missing, new_folder, reading, write_json, write_text
+from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.card import head_card
-from geocell.heads.card_text import CardText, require_unchanged, take_apart
+from geocell.heads.card_text import CardText, parse_card, require_unchanged
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
 from geocell.heads.fit_config import FitConfig, fit_config_from_dict
-from geocell.heads.module import new_module
+from geocell.heads.hashes import HASHES_FILE, OFFSETS_FILE, WEIGHTS_FILE, check_hashes, write_hashes
+from geocell.heads.module import tensor_shapes
+from geocell.heads.trained_on import TRAINED_ON_FILE, Keys, read_keys, write_keys
 from geocell.hub.client import CARD_FILE
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
-from geocell.partitioners.polygons import SHAPES_FILE
+from geocell.partitioners.kinds import Kind
+from geocell.partitioners.polygon_rule import SHAPES_FILE
 
 ENSEMBLE_FILE = "ensemble.json"
-WEIGHTS_FILE = "model.safetensors"
-OFFSETS_FILE = "offsets.safetensors"
 SCORES_FILE = "scores.json"
 PICTURE_FILE = "partition.png"
+T = TypeVar("T")
+_DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -51,6 +54,7 @@ class HeadParts:
         config: the settings it was fitted with.
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
+        trained_on: hashes of the training locations, None where they are not known.
     """
 
     weights: Mapping[str, Tensor]
@@ -59,6 +63,7 @@ class HeadParts:
     config: FitConfig
     training: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
+    trained_on: Keys | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -97,6 +102,9 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
         write_json(folder / CONFIG_FILE, parts.config_json())
         if parts.history:
             write_text(folder / HISTORY_FILE, history_csv(parts.history))
+        if parts.trained_on is not None:
+            write_keys(folder, parts.trained_on)
+        write_hashes(folder)
         _write_scores_and_card(parts, folder, scores)
 
 
@@ -111,6 +119,32 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     if read_config(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
     _write_scores_and_card(parts, folder, scores)
+
+
+def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
+    """Record which encoder a head is used with, where its folder knows it by name alone; see `NOT_PINNED`.
+
+    Args:
+        folder: of the head.
+        encoder: the encoder that was loaded, or that made the features.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: when the head has another encoder.
+    """
+    config = read_config(folder)
+    recorded = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
+    if recorded.is_pinned or not encoder.is_pinned:
+        return False
+    recorded.require_same(encoder, "the head", "its encoder")
+    hashed = (folder / HASHES_FILE).is_file()
+    (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
+    write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
+    if hashed:
+        write_hashes(folder)
+    return True
 
 
 def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
@@ -148,7 +182,7 @@ def read_card(folder: Path) -> CardText:
         return CardText()
     with reading(path, "Markdown in UTF-8"):
         text = path.read_text(encoding="utf-8")
-    card = take_apart(text, str(path))
+    card = parse_card(text, str(path))
     require_unchanged(card, str(path))
     return card
 
@@ -165,7 +199,7 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
     return head_card(parts.config_json(), partition, scores, **kw)
 
 
-def read_head(folder: Path) -> HeadParts:
+def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
     """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 
     Raises:
@@ -177,10 +211,11 @@ def read_head(folder: Path) -> HeadParts:
             f"expected one head, got the ensemble {folder}: name one of its heads, {folder / '0'} say, or make them "
             "one with `geocell average`; `geocell.load_ensemble` reads it whole."
         )
+    check_hashes(folder)
     config = read_config(folder)
     encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
-    partition = Partition.load(folder)
+    partition = Partition.load(folder, partitioner)
     if partition.sha256 != config["partition_sha256"] and not (folder / PARTITION_FILE).is_file():
         raise missing(folder / PARTITION_FILE, "a head")
     if partition.sha256 != config["partition_sha256"]:
@@ -199,41 +234,45 @@ def read_head(folder: Path) -> HeadParts:
             f"{folder / OFFSETS_FILE} belongs to another head: this one was fitted with offsets 0; remove the file, or "
             "copy the whole folder again from its origin."
         )
-    like = new_module(encoder.dim, len(partition), fit).state_dict()
     weights: dict[str, Tensor] = {}
-    for name, expected in _by_file(like).items():
-        weights |= _read_weights(folder / name, expected)
-    return HeadParts(weights, partition, encoder, fit, config["training"], read_history(folder))
+    for name, shapes in _by_file(tensor_shapes(encoder.dim, len(partition), fit)).items():
+        weights |= _read_weights(folder / name, shapes)
+    return HeadParts(weights, partition, encoder, fit, config["training"], read_history(folder), read_keys(folder))
 
 
-def _by_file(weights: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    """Return file name -> tensors: offsets stand apart, so that others read the head beside them as ever."""
-    files: dict[str, dict[str, Tensor]] = {}
+def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:
+    """Return file name -> tensors, or their shapes: offsets are apart, so that other readers load the rest as ever."""
+    files: dict[str, dict[str, T]] = {}
     for name, value in weights.items():
         files.setdefault(OFFSETS_FILE if name.startswith("offsets.") else WEIGHTS_FILE, {})[name] = value
     return files
 
 
-def _read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, if they have exactly the names, shapes and dtypes of `like`."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file, if they are float32 of exactly these names and shapes.
+
+    The header is checked before any tensor is read.
+    """
+    from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise missing(path, "a head")
     try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} must be a safetensors file, got a damaged one ({error}): copy it again.") from error
-    expected = {name: (tuple(value.shape), value.dtype) for name, value in like.items()}
-    got = {name: (tuple(value.shape), value.dtype) for name, value in weights.items()}
-    if got != expected:
-        raise ValueError(
-            f"{path} must hold {_describe(expected)}; got {_describe(got)}: it is not the weights of this head."
-        )
-    return weights
+        with safe_open(path, framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            got = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+            expected = {name: (shape, "F32") for name, shape in shapes.items()}
+            if got != expected:
+                raise DamagedFileError(
+                    f"{path} must hold {_describe(expected)}; got {_describe(got)}: it is not the weights of this head."
+                )
+            return {name: file.get_tensor(name) for name in got}
+    except (SafetensorError, OSError) as error:
+        raise DamagedFileError(
+            f"{path} must be a safetensors file, got a damaged one ({error}): copy it again."
+        ) from error
 
 
-def _describe(tensors: Mapping[str, tuple[tuple[int, ...], torch.dtype]]) -> str:
-    parts = (f"{name} {list(shape)} {str(dtype)[6:]}" for name, (shape, dtype) in sorted(tensors.items()))
+def _describe(tensors: Mapping[str, tuple[tuple[int, ...], str]]) -> str:
+    parts = (f"{name} {list(shape)} {_DTYPES.get(kind, kind)}" for name, (shape, kind) in sorted(tensors.items()))
     return ", ".join(parts) or "nothing"

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from geocell.compute.devices import choose_device
-from geocell.decoders.base import require_decoder
+from geocell.decoders.base import PartitionData, PreparedDecoder
+from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
@@ -23,9 +24,11 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
 from geocell.heads.inputs import Inputs
 from geocell.heads.module import GeoHead, answer, new_module
-from geocell.heads.remote import find_head
+from geocell.heads.source import HeadSource, find_head
+from geocell.heads.trained_on import Keys
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
+from geocell.partitioners.kinds import Kind
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -41,6 +44,7 @@ class Head:
         config: the settings it was fitted with.
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
+        trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
     """
 
     module: GeoHead
@@ -49,6 +53,7 @@ class Head:
     config: FitConfig
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
+    trained_on: Keys | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -80,21 +85,36 @@ class Head:
     def parts(self) -> HeadParts:
         """What the folder of the head holds."""
         weights = self.module.state_dict()
-        return HeadParts(weights, self.partition, self.encoder, self.config, self.training, self.history)
+        return HeadParts(
+            weights, self.partition, self.encoder, self.config, self.training, self.history, self.trained_on
+        )
 
     @property
     def sha256(self) -> str:
         """Hash of weights, cells and fusion: scores carry it, so that those of another head are not taken for its."""
         return self.parts.sha256
 
+    @cached_property
+    def _decoders(self) -> DecoderCache:
+        provided = frozenset({"features", "offsets"} if self.has_offsets else {"features"})
+        return DecoderCache(PartitionData(self.partition.centroids), provided)
+
+    def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
+        """Return a decoder, prepared for the cells of this head; prepared once.
+
+        Raises:
+            ValueError: when it is unknown, or needs what the head does not have.
+        """
+        return self._decoders(decode)
+
     def answer_chunks(
-        self, locations: Locations, decode: str = "centroid", device: str = "auto", chunk: int = _CHUNK
+        self, locations: Locations, decode: AnyDecoder = "centroid", device: str = "auto", chunk: int = _CHUNK
     ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
         """Yield posterior and points in pieces, for locations whose (P, C) would not fit into memory.
 
         Args:
             locations: P locations.
-            decode: name of the decoder.
+            decode: the decoder: a name, an object, or one that is prepared.
             device: where to compute.
             chunk: locations per piece.
 
@@ -104,15 +124,15 @@ class Head:
         Raises:
             ValueError: when the features are of another encoder, or the decoder is unknown or not for this head.
         """
-        require_decoder(decode, self.has_offsets)
+        prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
-            inputs = Inputs.of(part, self.config.fusion, where)
-            yield rows, *answer(module, inputs, self.partition, decode)
+            inputs = Inputs.from_locations(part, self.config.fusion, where)
+            yield rows, *answer(module, inputs, self.partition, prepared)
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK
@@ -137,11 +157,12 @@ class Head:
         write_scores(self.parts, Path(path), scores)
 
 
-def load_head(path: str | Path) -> Head:
+def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Head:
     """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
 
     Args:
-        path: folder, or `user/repo@revision` on the Hub.
+        path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
+        partitioner: class or `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when there is no such head, or a file is missing.
@@ -149,10 +170,10 @@ def load_head(path: str | Path) -> Head:
         ConnectionError: when the Hub cannot be reached, or fails.
         ValueError: when a file is of another format, damaged, or of another head.
     """
-    place = find_head(path)
-    if place.remark:
-        warnings.warn(place.remark, stacklevel=2)
-    parts = read_head(place.folder)
+    source = path if isinstance(path, HeadSource) else find_head(path)
+    if source.remark and not isinstance(path, HeadSource):
+        warnings.warn(source.remark, stacklevel=2)
+    parts = read_head(source.folder, partitioner)
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
-    return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history)
+    return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geocell.features.locations import Locations
@@ -26,7 +27,7 @@ class Inputs:
     views: Tensor | None
 
     @classmethod
-    def of(cls, locations: Locations, fusion: str, device: torch.device) -> Inputs:
+    def from_locations(cls, locations: Locations, fusion: str, device: torch.device) -> Inputs:
         """Pool and move the features of locations.
 
         Raises:
@@ -46,6 +47,14 @@ class Inputs:
             return cls(tensor, None, None)
         starts = torch.from_numpy(np.ascontiguousarray(locations.offsets[:-1])).to(device)
         return cls(tensor, starts, torch.from_numpy(np.diff(locations.offsets)).to(device))
+
+    def mean_features(self) -> NDArray[np.float32]:
+        """Return the (P, D) mean over the views of each location, on the CPU."""
+        if self.starts is None or self.views is None:
+            return self.features.cpu().numpy()
+        features, starts = self.features.cpu().numpy(), self.starts.cpu().numpy()
+        sums = np.add.reduceat(features.astype(np.float64), starts, axis=0)
+        return np.asarray(sums / self.views.cpu().numpy()[:, None], dtype=np.float32)
 
     def select(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what `GeoHead.forward` takes, for the locations at `index` (P',)."""

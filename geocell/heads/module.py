@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from geocell.decoders.base import OFFSET
-from geocell.decoders.base import decode as decode_posterior
+from geocell.decoders.base import LocationData, PreparedDecoder
 from geocell.geo.geodesy import Floats
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.inputs import Inputs
@@ -107,6 +108,21 @@ def new_module(dim: int, n_cells: int, config: FitConfig) -> GeoHead:
     return GeoHead(dim, n_cells, config.dropout, config.fusion == "attention", config.offsets > 0)
 
 
+def tensor_shapes(dim: int, n_cells: int, config: FitConfig) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the state dict of `new_module`, without allocating it."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "head.0.weight": (dim,),
+        "head.0.bias": (dim,),
+        "head.2.weight": (n_cells, dim),
+        "head.2.bias": (n_cells,),
+    }
+    if config.fusion == "attention":
+        shapes["attention.weight"] = (1, dim)
+    if config.offsets > 0:
+        shapes |= {"offsets.weight": (n_cells, 2, dim), "offsets.bias": (n_cells, 2)}
+    return shapes
+
+
 def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor | None = None) -> Tensor:
     """Return the (P, D) weighted sum over the views of each location.
 
@@ -121,27 +137,30 @@ def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor
     return functional.embedding_bag(rows, features, starts, mode="sum", per_sample_weights=weights)
 
 
-def answer(module: GeoHead, inputs: Inputs, partition: Partition, decode: str) -> tuple[NDArray[np.float32], Floats]:
+def answer(
+    module: GeoHead, inputs: Inputs, partition: Partition, decode: PreparedDecoder
+) -> tuple[NDArray[np.float32], Floats]:
     """Return what a module answers.
 
     Args:
         module: the weights, where the inputs are.
         inputs: P locations.
         partition: the C cells.
-        decode: name of the decoder.
+        decode: the decoder, prepared for these cells.
 
     Returns:
         The (P, C) posterior, and the (P, 2) decoded points in degrees.
 
     Raises:
-        ValueError: for an unknown decoder, or one that the module has no offsets for.
+        ValueError: for a decoder that needs offsets when the module has none.
     """
-    moves = None
     with torch.inference_mode():
         pooled = module.pooled(inputs.features, inputs.views)
         posterior = torch.softmax(module.logits(pooled), dim=1).cpu().numpy()
-        if decode == OFFSET and module.offsets is not None:
-            best = posterior.argmax(axis=1)
-            offsets = module.offsets(pooled, torch.from_numpy(best).to(pooled.device))
-            moves = offsets_km(offsets.cpu().numpy(), partition, best)
-    return posterior, decode_posterior(decode, posterior, partition.centroids, moves)
+
+        def regressed(cells: NDArray[np.int64]) -> Floats:
+            offsets = cast("Offsets", module.offsets)(pooled, torch.from_numpy(cells).to(pooled.device))
+            return offsets_km(offsets.cpu().numpy(), partition, cells)
+
+        known = LocationData(None if module.offsets is None else regressed, inputs.mean_features)
+        return posterior, decode(posterior, known)

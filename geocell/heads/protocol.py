@@ -8,9 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.base import PreparedDecoder
+from geocell.decoders.table import AnyDecoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
+from geocell.heads.trained_on import Keys
 from geocell.partitioners.base import Partition
 
 
@@ -28,17 +31,25 @@ class HeadLike(Protocol):
         ...
 
     @property
-    def has_offsets(self) -> bool:
-        """Whether it says where inside a cell a location lies, which the decoder `offset` needs."""
-        ...
-
-    @property
     def sha256(self) -> str:
         """Hash of everything that its answers depend on."""
         ...
 
+    @property
+    def trained_on(self) -> Keys | None:
+        """Hashes of the training locations; see `geocell.heads.trained_on`. None where they are not known."""
+        ...
+
+    def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
+        """Return a decoder, prepared for the cells of this head.
+
+        Raises:
+            ValueError: when it is unknown, or needs what the head does not have.
+        """
+        ...
+
     def answer_chunks(
-        self, locations: Locations, decode: str = "centroid", device: str = "auto"
+        self, locations: Locations, decode: AnyDecoder = "centroid", device: str = "auto"
     ) -> Iterator[tuple[slice, NDArray[np.float32], Floats]]:
         """Yield the rows of a piece, its (rows, C) float32 posterior and its (rows, 2) points in degrees.
 

@@ -83,11 +83,16 @@ def download(name: HubName, files: Sequence[str]) -> Snapshot:
     return Snapshot(name, folder.name, folder)
 
 
-def pickles(snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the names of the pickles in a repository; none are known offline, or while the Hub does not answer."""
+def is_offline() -> bool:
+    """Return whether HF_HUB_OFFLINE keeps every request from being sent."""
     from huggingface_hub.constants import is_offline_mode
 
-    if is_offline_mode():
+    return is_offline_mode()
+
+
+def pickles(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the names of the pickles in a repository; none are known offline, or while the Hub does not answer."""
+    if is_offline():
         return ()
     try:
         with _one_sentence(snapshot.name):

@@ -45,13 +45,13 @@ def _left() -> float | None:
 
 
 class _Socket(socket.socket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - passed on
         self.settimeout(_left())
         return super().recv_into(*args, **kwargs)
 
 
 class _TLSSocket(ssl.SSLSocket):
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - passed on
         self.settimeout(_left())
         return super().recv_into(*args, **kwargs)
 

@@ -21,7 +21,7 @@ its rotated or converted copy. Formats whose decoders need more are allowed prop
 """
 _BYTES = 8
 _MORE_BYTES = {"WEBP": 16, "AVIF": 16}
-"""Format -> peak bytes per pixel where that is more than 8: WebP's decoder keeps four copies of its canvas (measured)."""
+"""Format -> peak bytes per pixel where that is more than 8; WebP's decoder keeps four copies of its canvas."""
 _PROGRESSIVE_JPEG_BYTES = 12  # all coefficients are kept until the last scan: 2 bytes for each of up to 4 channels
 _TILE_TAGS = (322, 323)  # TileWidth and TileLength of TIFF
 

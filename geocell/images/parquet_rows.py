@@ -33,8 +33,9 @@ def read_row(path: str, column: str, row: int) -> object:
             return _row_reader(os.getpid(), path, column).value(row)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+        except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
+            _row_reader.cache_clear()  # whose position may be lost
+            raise OSError(str(error).split("\n", maxsplit=1)[0] or type(error).__name__) from error
 
 
 @lru_cache(maxsize=2)
@@ -62,17 +63,22 @@ class _RowReader:
         self._ends = list(accumulate(counts))
         self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._REMEMBERED)
         self._group, self._next = 0, 0
-        self._begin(0)
+        if self._ends:
+            self._begin(0)
 
     def value(self, row: int) -> object:
         """Return the cell of a row."""
-        if not 0 <= row < self._ends[-1]:
-            raise ValueError(f"the file has {self._ends[-1]} rows")
+        rows = self._ends[-1] if self._ends else 0
+        if not 0 <= row < rows:
+            raise ValueError(f"the file has {rows} rows")
         group = bisect_right(self._ends, row)
         if row < (self._batches[0][0] if self._batches else self._next) or (row >= self._next and group != self._group):
             self._begin(group)
         while row >= self._next:
-            values = next(self._rest).column(0).to_pylist()
+            batch = next(self._rest, None)
+            if batch is None:
+                raise ValueError("the file has fewer rows than it says")
+            values = batch.column(0).to_pylist()
             self._batches.append((self._next, values))
             self._next += len(values)
         first, values = next(batch for batch in reversed(self._batches) if batch[0] <= row)

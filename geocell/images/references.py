@@ -1,8 +1,8 @@
 """Which paths and URLs of images are opened: an allow-list that is checked before any library sees a URL.
 
 fsspec opens many more schemes than image stores need, and some of them run code that the opened file names
-(`reference://` with templates) or fetch one URL by means of another (chains with `::`). A table that somebody else wrote
-must not reach those.
+(`reference://` with templates) or fetch one URL by means of another (chains with `::`). A table from somebody else must
+not reach those.
 """
 
 from __future__ import annotations

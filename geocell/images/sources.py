@@ -208,7 +208,9 @@ def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
         raise OSError(f"not a readable path: {error}") from error
 
 
-def _allowed(length: int) -> int:
+def _allowed(length: int | None) -> int:
+    if length is None:
+        raise OSError("the store does not tell its size")
     if length > MAX_FILE_BYTES:
         raise OSError(f"too large: {length} bytes")
     return length
@@ -223,8 +225,6 @@ def _read_remote(path: str, offset: int, size: int | None) -> bytes:
     try:
         files, name = fsspec.core.url_to_fs(path)
         length = files.info(name).get("size") if size is None else size
-        if length is None:
-            raise OSError("the store does not tell its size")
         return cast("bytes", files.cat_file(name, start=offset, end=offset + _allowed(length)))
     except FileNotFoundError as error:
         raise FileNotFoundError(path) from error

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any
 
 from geocell.files import FORMAT, reading, require_types
+from geocell.metrics.outcomes import RADII_KM
+
+SCORE_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "balscore": "balscore",
+        "top1": "top-1",
+        "top5": "top-5",
+        **{f"within_{radius}": f"within {radius} km" for radius in RADII_KM},
+        "median_km": "median",
+        "mean_km": "mean",
+    }
+)
+"""Name of a score in files -> what it is called for people, in the order in which scores are shown."""
+
+BALSCORE_TEXT = (
+    "balscore = (within 25 km × within 200 km × within 750 km)^(1/3): the geometric mean of three shares, high only "
+    "when city, region and country are right together"
+)
+"""The definition of balscore for readers of tables and cards."""
 
 _MAYBE = (float, type(None))
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -17,6 +37,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("within", "intervals", "countries"), dict),
     **{"n_outside": (int, type(None)), "head_sha256": (str, type(None))},
 }
+_LATER_TYPES: dict[str, type | tuple[type, ...]] = dict.fromkeys(
+    ("n_trained_on", "n_at_training_coordinates"), (int, type(None))
+)
+"""Keys that the first files of format 1 lack."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +66,9 @@ class Scores:
         head_sha256: which head; None for points that no head made.
         countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
             do not say.
+        n_trained_on: how many of the locations the head was trained on; None when it is not known.
+        n_at_training_coordinates: how many of the locations have the coordinates of a training location of their
+            splits; None when it is not known.
     """
 
     decoder: str
@@ -59,6 +86,12 @@ class Scores:
     partition_sha256: str
     head_sha256: str | None = None
     countries: dict[str, dict[str, float]] = field(default_factory=dict)
+    n_trained_on: int | None = None
+    n_at_training_coordinates: int | None = None
+
+    def flat(self) -> dict[str, float | None]:
+        """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
+        return flat_scores(asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""
@@ -80,12 +113,12 @@ class Scores:
                 "use the geocell version that wrote it, or score again."
             )
         names = {field.name for field in fields(cls)}
-        if set(value) != names | {"format"}:
+        if set(value) | set(_LATER_TYPES) != names | {"format"}:
             raise ValueError(
                 f"{where} must have the keys {sorted(names)}, got {sorted(set(value) - {'format'})}: score again."
             )
-        require_types(value, _TYPES, where)
-        known = {name: value[name] for name in names}
+        require_types(value, {**_TYPES, **{key: t for key, t in _LATER_TYPES.items() if key in value}}, where)
+        known = {name: value[name] for name in names if name in value}
         with reading(where, "scores"):
             known["within"] = {int(radius): float(share) for radius, share in value["within"].items()}
             known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
@@ -93,3 +126,31 @@ class Scores:
             for country in value["countries"].values():
                 require_types(country, dict.fromkeys(columns, _MAYBE), where)
         return cls(**known)
+
+
+def flat_scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the scores among the keys of a mapping, `within` as one entry per radius.
+
+    Args:
+        scores: the JSON form of `Scores`, or a part of it, numbers that others published, say.
+
+    Returns:
+        `balscore`, `top1`, `top5`, `within_25` …, `median_km`, `mean_km` -> value, those that are there.
+    """
+    within = {f"within_{radius}": share for radius, share in scores.get("within", {}).items()}
+    before, after = ("balscore", "top1", "top5"), ("median_km", "mean_km")
+    return {
+        **{name: scores[name] for name in before if name in scores},
+        **within,
+        **{name: scores[name] for name in after if name in scores},
+    }
+
+
+def score_label(name: str) -> str:
+    """Return what a score is called for people, at any radius."""
+    return SCORE_LABELS.get(name, f"within {name.removeprefix('within_')} km")
+
+
+def score_unit(name: str) -> str:
+    """Return the unit in which people read a score: km, or % of what files have as a fraction."""
+    return "km" if name.endswith("_km") else "%"

@@ -15,12 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.files import FORMAT, canonical_json, new_folder, read_json, reading, require_types, write_json
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    canonical_json,
+    new_folder,
+    printable,
+    read_folder,
+    read_json,
+    reading,
+    require_types,
+    write_json,
+)
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
-from geocell.partitioners.kinds import KINDS, rule_type
+from geocell.partitioners.kinds import KINDS, Kind, partitioner_type, require_loadable, rule_type
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
+from geocell.partitioners.validation import integers, shown
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -74,6 +86,8 @@ class Partition:
         rule: which raw cell a location is in; None for a partition that only decodes.
         class_of_raw: (R,) class of every raw cell.
         unseen_raw: (R,) bool: raw cells without a training location, or dropped with theirs.
+        made_by: the class whose `fit` made it, or that the caller of `load` named; None for a kind of this package
+            that was loaded.
     """
 
     kind: str
@@ -87,6 +101,7 @@ class Partition:
     rule: Rule | None = None
     class_of_raw: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     unseen_raw: Bools = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    made_by: type[Kind] | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together, and freeze the arrays."""
@@ -219,16 +234,19 @@ class Partition:
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the partition as a folder that appears complete or not at all.
+        """Write the partition as a folder, atomically.
 
         Raises:
-            FileExistsError: when `path` exists and `overwrite` is false.
+            FileExistsError: when `path` exists and `overwrite` is false, or it is no partition.
+            ValueError: when it is of a custom kind that could not be loaded again.
         """
         with new_folder(Path(path), overwrite=overwrite, marks=PARTITION_MARKS, parts=PARTITION_PARTS) as folder:
             self.write_into(folder)
 
     def write_into(self, folder: Path) -> None:
-        """Write the files of the partition into an existing folder."""
+        """Write the files of the partition into an existing folder; see `save`."""
+        if self.rule is not None:
+            require_loadable(self.kind, type(self.rule), self.made_by)
         cells = Cells(self.names, self.labels, self.centroids, self.counts, self.radius_km)
         write_json(folder / INFO_FILE, cells_to_info(cells))
         if self.rule is not None:
@@ -247,43 +265,67 @@ class Partition:
         write_json(folder / PARTITION_FILE, partition)
 
     @classmethod
-    def load(cls, path: str | Path) -> Partition:
+    def load(cls, path: str | Path, partitioner: str | type[Kind] | None = None) -> Partition:
         """Read a partition's folder, or a head's; one with `geocell_info.json` alone decodes and does not assign.
+
+        Args:
+            path: the folder; when another process replaces it meanwhile, it is read again.
+            partitioner: class or `module:attribute` of the partitioner, for a custom kind of partition. A name that
+                a file contains is never imported.
 
         Raises:
             FileNotFoundError: when `geocell_info.json` is missing.
+            ImportError: when there is no such partitioner.
             ValueError: when a file is not what it should be, or the cells are not those that were written.
         """
-        folder = Path(path)
+        return read_folder(Path(path), lambda folder: cls._load(folder, partitioner))
+
+    @classmethod
+    def _load(cls, folder: Path, partitioner: str | type[Kind] | None) -> Partition:
         cells = read_cells(folder)
-        if not (folder / PARTITION_FILE).is_file():
+        path = folder / PARTITION_FILE
+        if not path.is_file():
             return cls(CENTROIDS_KIND, *cells)
-        value = read_json(folder / PARTITION_FILE, "a partition")
-        require_types(value, _TYPES, str(folder / PARTITION_FILE))
-        assign, written = _read_assign(value, folder), value["sha256"]
-        with reading(folder / PARTITION_FILE, f"a partition of kind {value['kind']}"):
-            partition = cls(value["kind"], *cells, value["parameters"], value["fitted_on"], *assign)
+        value = read_json(path, "a partition")
+        require_types(value, _TYPES, str(path))
+        kind, written = value["kind"], value["sha256"]
+        try:
+            reader = None if kind == CENTROIDS_KIND else rule_type(kind, partitioner)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        with reading(path, f"a partition of kind {shown(kind)}"):
+            parts = () if reader is None else _read_assign(reader, value["assign"], folder)
+            own = None if reader is None else _own_type(kind, partitioner)
+            partition = cls(kind, *cells, value["parameters"], value["fitted_on"], *parts, made_by=own)
+            if partition.rule is not None and not set(partition.names) <= set(partition.rule.names):
+                raise ValueError(f"{INFO_FILE} must have names of the cells in {PARTITION_FILE}")
             found = partition.sha256
-        if found != written:
-            raise ValueError(
-                f"the cells in {folder} must hash to {written[:12]}…, got {found[:12]}…: {INFO_FILE} and "
+        if not _same_hash(found, written):
+            raise DamagedFileError(
+                f"the cells in {folder} must hash to {printable(written[:12])}…, got {found[:12]}…: {INFO_FILE} and "
                 f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
             )
         return partition
 
 
-def _read_assign(value: Mapping[str, Any], folder: Path) -> tuple[Any, ...]:
-    """Return rule, class_of_raw and unseen_raw from the content of `partition.json`; nothing when it only decodes."""
-    kind, assign = value["kind"], value["assign"]
-    if kind == CENTROIDS_KIND:
-        return ()
-    if kind not in KINDS:
-        raise ValueError(
-            f"{folder / PARTITION_FILE} is a partition of kind {kind!r}, and this geocell knows "
-            f"{', '.join(sorted(KINDS))}: use the geocell version that wrote it."
-        )
-    with reading(folder / PARTITION_FILE, f"a partition of kind {kind}"):
-        rule = rule_type(kind).from_json(assign, folder)
-        unseen = np.zeros(len(rule.names), dtype=np.bool_)
-        unseen[np.asarray(assign["unseen_raw"], dtype=np.int64)] = True
-        return rule, np.asarray(assign["class_of_raw"], dtype=np.int64), unseen
+def _same_hash(found: str, written: str) -> bool:
+    return found == written
+
+
+def _read_assign(reader: type[Rule], assign: Mapping[str, Any] | None, folder: Path) -> tuple[Rule, Ints, Bools]:
+    """Return rule, class_of_raw and unseen_raw of `partition.json`."""
+    if assign is None:
+        raise ValueError("'assign' must be an object")
+    rule = reader.from_json(assign, folder)
+    last = len(rule.names) - 1
+    class_of_raw = integers(assign, "class_of_raw", 0, last)
+    unseen = np.zeros(last + 1, dtype=np.bool_)
+    unseen[integers(assign, "unseen_raw", 0, last, least=0)] = True
+    return rule, class_of_raw, unseen
+
+
+def _own_type(kind: str, partitioner: str | type[Kind] | None) -> type[Kind] | None:
+    """Return the class of a custom kind of partition, None for one of this package."""
+    if kind in KINDS or partitioner is None:
+        return None
+    return partitioner_type(partitioner) if isinstance(partitioner, str) else partitioner

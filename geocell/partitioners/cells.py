@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from geocell.files import read_json
+from geocell.files import DamagedFileError, read_json, reading
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.merging import Ints
+from geocell.partitioners.validation import number, numbers, texts, whole
 
 INFO_FILE = "geocell_info.json"
+
+_MAX_COUNT = 2**53
+_MAX_RADIUS_KM = 1e6  # of a foreign file, on whatever sphere
 
 
 class Cells(NamedTuple):
@@ -54,44 +60,46 @@ def read_cells(folder: Path) -> Cells:
 
     Raises:
         FileNotFoundError: when it is missing.
-        ValueError: when the keys are not "0" … "C-1", a centroid is missing or not a place, or a name comes twice.
+        DamagedFileError: when the keys are not "0" … "C-1", a centroid is missing or no coordinate, a number or text is
+            something else, or a name comes twice.
     """
     path = folder / INFO_FILE
     info = read_json(path, "a partition", versioned=False)
     keys = [str(i) for i in range(len(info))]
     if not keys or set(info) != set(keys):
-        odd = sorted(set(info) - set(keys))[:3]
-        raise ValueError(
+        odd = [key[:40] for key in sorted(set(info) - set(keys))[:3]]
+        raise DamagedFileError(
             f'{path} must have exactly the keys "0" … "C-1", one per cell, got {len(info)} keys'
             f"{f', among them {odd}' if odd else ''}: keep anything else in partition.json."
         )
     cells = [info[key] for key in keys]
-    names = tuple(str(_optional(cell, "name", key)) for key, cell in zip(keys, cells, strict=True))
+    with reading(path, "the cells of a partition"):
+        return _checked_cells(cells, keys)
+
+
+def _checked_cells(cells: Sequence[object], keys: Sequence[str]) -> Cells:
+    places, names, labels, counts, radii = [], [], [], [], []
+    for key, cell in zip(keys, cells, strict=True):
+        if not isinstance(cell, Mapping) or not {"centroid_lat", "centroid_lon"} <= set(cell):
+            raise ValueError(f"cell {key!r} lacks centroid_lat or centroid_lon")
+        places.append([cell["centroid_lat"], cell["centroid_lon"]])
+        names.append(_text(cell, "name", key))
+        labels.append(_text(cell, "label", names[-1]))
+        count = cell.get("count", 0)
+        if isinstance(count, float) and count.is_integer():
+            count = int(count)
+        counts.append(whole({"count": count}, "count", 0, _MAX_COUNT))
+        radii.append(number(cell, "radius_km", 0.0, _MAX_RADIUS_KM) if "radius_km" in cell else math.nan)
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path} must name every cell once, got {twice!r} more than once.")
-    try:
-        centroids = as_latlon([_centroid(cell, key) for key, cell in zip(keys, cells, strict=True)], "centroids")
-        counts = np.array([int(_optional(cell, "count", 0)) for cell in cells], dtype=np.int64)
-        radius = np.array([float(_optional(cell, "radius_km", np.nan)) for cell in cells])
-    except (OverflowError, TypeError, ValueError) as error:
-        reason = str(error).removesuffix(".")
-        raise ValueError(
-            f"{path} must give every cell a place in degrees and plain numbers, got something else ({reason}): mend "
-            "it, or copy it again from its origin."
-        ) from error
-    negative = [*counts[counts < 0].tolist(), *radius[radius < 0].tolist()]
-    if negative:
-        raise ValueError(f"{path} must give counts and radii of at least 0, got {negative[0]:g}: mend it.")
-    labels = tuple(str(_optional(cell, "label", name)) for cell, name in zip(cells, names, strict=True))
-    return Cells(names, labels, centroids, counts, radius)
+        ((twice, _),) = Counter(names).most_common(1)
+        raise ValueError(f"every cell must have a name of its own, and {twice!r} comes more than once")
+    centroids = as_latlon(numbers(places, "centroids", 2), "centroids")
+    return Cells(tuple(names), tuple(labels), centroids, np.array(counts, dtype=np.int64), np.array(radii))
 
 
-def _optional(cell: object, key: str, default: object) -> Any:  # noqa: ANN401 - a JSON value
-    return cell.get(key, default) if isinstance(cell, Mapping) else default
-
-
-def _centroid(cell: object, key: str) -> tuple[float, float]:
-    if not isinstance(cell, Mapping) or not {"centroid_lat", "centroid_lon"} <= set(cell):
-        raise ValueError(f"cell {key!r} lacks centroid_lat or centroid_lon.")
-    return float(cell["centroid_lat"]), float(cell["centroid_lon"])
+def _text(cell: Mapping[str, Any], key: str, default: str) -> str:
+    text = cell.get(key, default)
+    text = str(text) if isinstance(text, int) else text  # somebody's index of a cell, say
+    (checked,) = texts([text], f"every {key!r}")
+    checked.encode()  # a lone surrogate is no text
+    return checked

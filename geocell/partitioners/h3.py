@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
@@ -17,6 +17,7 @@ from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
+from geocell.partitioners.validation import ascending, items, shown, texts, whole
 
 _CHUNK = 1 << 20  # rows turned into Python floats at a time
 
@@ -62,6 +63,26 @@ def h3_polygons(indexes: NDArray[np.uint64]) -> Geometries:
     from h3.api.numpy_int import cell_to_boundary
 
     return great_circle_polygons([cell_to_boundary(index) for index in indexes.tolist()])
+
+
+def read_h3_cells(names: Sequence[Any], coarsest: int, finest: int) -> NDArray[np.uint64]:
+    """Return the (R,) H3 indexes of a file.
+
+    Raises:
+        ValueError: unless they are the usual strings of cells between two resolutions, ascending.
+    """
+    from h3.api.numpy_int import int_to_str, is_valid_cell, str_to_int
+
+    indexes = np.empty(len(names), dtype=np.uint64)
+    for i, name in enumerate(texts(names, "H3 cells")):
+        index = str_to_int(name) if len(name) <= 16 else 0
+        if not is_valid_cell(index) or int_to_str(index) != name:
+            raise ValueError(f"'cells' must be H3 indexes, got {shown(name)}")
+        indexes[i] = index
+    resolutions = h3_resolutions(indexes)
+    if not ((resolutions >= coarsest) & (resolutions <= finest)).all():
+        raise ValueError(f"'cells' must have resolutions in [{coarsest}, {finest}]")
+    return ascending(indexes, "H3 cells")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +145,8 @@ class H3Rule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> H3Rule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        from h3.api.numpy_int import str_to_int
-
-        return cls(value["resolution"], np.fromiter(map(str_to_int, value["cells"]), dtype=np.uint64))
+        resolution = whole(value, "resolution", 0, 15)
+        return cls(resolution, read_h3_cells(items(value, "cells"), resolution, resolution))
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, areas_km2, great_circle_polygons
-from geocell.partitioners.h3 import h3_centres, h3_indexes, h3_parents, h3_polygons, h3_resolutions
+from geocell.partitioners.h3 import h3_centres, h3_indexes, h3_parents, h3_polygons, h3_resolutions, read_h3_cells
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, level_of
+from geocell.partitioners.validation import items, whole
 
 Indexes = NDArray[np.uint64]
 
@@ -119,10 +120,14 @@ class H3AdaptiveRule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> H3AdaptiveRule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        from h3.api.numpy_int import str_to_int
-
-        indexes = np.fromiter(map(str_to_int, value["cells"]), dtype=np.uint64)
-        return cls(value["min_resolution"], value["max_resolution"], indexes)
+        coarsest = whole(value, "min_resolution", 0, 15)
+        finest = whole(value, "max_resolution", coarsest, 15)
+        indexes = read_h3_cells(items(value, "cells"), coarsest, finest)
+        for resolution in range(coarsest, finest):
+            finer = indexes[h3_resolutions(indexes) > resolution]
+            if np.isin(h3_parents(finer, resolution), indexes).any():
+                raise ValueError("no H3 cell must lie inside another, and one does")
+        return cls(coarsest, finest, indexes)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import Level, RawAssignment, Rule, level_of
+from geocell.partitioners.validation import MAX_TREE_DEPTH, integers, items, number, numbers
 
 _LEAF, _LAT, _LON = -1, 0, 1
 
@@ -110,8 +111,30 @@ class KDTreeRule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> KDTreeRule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        axes = np.array(value["axes"], dtype=np.int64)
-        return cls(float(value["cut_lon"]), axes, np.array(value["thresholds"], dtype=np.float64))
+        cut_lon = number(value, "cut_lon", -180.0, 180.0)
+        axes = integers(value, "axes", _LEAF, _LON)
+        thresholds = numbers(items(value, "thresholds"), "'thresholds'")
+        if len(axes) != len(thresholds):
+            raise ValueError(f"'axes' and 'thresholds' must have one length, got {len(axes)} and {len(thresholds)}")
+        low, high = np.array([-90.0, 0.0, 0.0])[axes], np.array([90.0, 360.0, 0.0])[axes]
+        if ((thresholds < low) | (thresholds > high)).any():
+            raise ValueError("'thresholds' must be latitudes, or longitudes from the cut in [0, 360]; 0 for a leaf")
+        _require_tree(axes)
+        return cls(cut_lon, axes, thresholds)
+
+
+def _require_tree(axes: Ints) -> None:
+    """Refuse nodes that are not one binary tree in preorder, or a tree so deep that its names fill the memory."""
+    open_nodes = 1 + np.cumsum(np.where(axes == _LEAF, -1, 1))  # how many subtrees are yet to come
+    if (open_nodes[:-1] <= 0).any() or open_nodes[-1] != 0:
+        raise ValueError("'axes' must be one binary tree in preorder")
+    depths = [0]  # of the subtrees yet to come
+    for axis in axes.tolist():
+        depth = depths.pop()
+        if axis != _LEAF:
+            if depth == MAX_TREE_DEPTH:
+                raise ValueError(f"the tree must be at most {MAX_TREE_DEPTH} deep")
+            depths += [depth + 1, depth + 1]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon, workers_for
 from geocell.partitioners.s2ids import s2_ids
+from geocell.partitioners.validation import distinct_places, items
 from geocell.partitioners.voronoi import voronoi_polygons
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class KMeansRule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> KMeansRule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        return cls(np.array(value["centres"], dtype=np.float64).reshape(-1, 2))
+        return cls(distinct_places(items(value, "centres"), "'centres'"))
 
 
 @dataclass(frozen=True)

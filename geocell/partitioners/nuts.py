@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.polygons import LayerPartitioner, PolygonRule
+from geocell.partitioners.polygon_rule import PolygonRule
+from geocell.partitioners.polygons import LayerPartitioner
 from geocell.partitioners.rule import Level, Rule, level_of
+
+_LONGEST_CODE = 32  # a level is made of every prefix
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +30,14 @@ class NUTSRule(PolygonRule):
     def families(self) -> list[Ints]:
         """(R,) country of each region."""
         return [level_of([code[:2] for code in self.codes]).groups]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], folder: Path) -> Self:
+        """Read the JSON form and the regions beside it."""
+        rule = super().from_json(value, folder)
+        if max(map(len, rule.codes)) > _LONGEST_CODE:
+            raise ValueError(f"NUTS codes must have at most {_LONGEST_CODE} characters")
+        return rule
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,7 @@ class Partitioner(ABC):
             rule=rule,
             class_of_raw=class_of_raw,
             unseen_raw=counts == 0,
+            made_by=type(self),
         )
 
     def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:

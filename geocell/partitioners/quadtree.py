@@ -16,8 +16,10 @@ from geocell.partitioners.kdtree import bounds, east_of, median_threshold, wides
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, level_of
+from geocell.partitioners.validation import items, number, numbers
 
 _WORLD = (-90.0, 0.0, 90.0, 360.0)  # south, west, north, east; longitudes eastward from the cut
+_MAX_DEPTH = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +134,27 @@ class QuadtreeRule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> QuadtreeRule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        splits = [(np.nan, np.nan) if split is None else split for split in value["splits"]]
-        return cls(float(value["cut_lon"]), np.array(splits, dtype=np.float64))
+        cut_lon, nodes = number(value, "cut_lon", -180.0, 180.0), items(value, "splits")
+        given = np.array([split is not None for split in nodes])
+        places = numbers([split for split in nodes if split is not None], "'splits'", 2)
+        if not ((places >= [-90.0, 0.0]) & (places <= [90.0, 360.0])).all():
+            raise ValueError("'splits' must be latitudes, and longitudes from the cut in [0, 360]")
+        _require_tree(given)
+        splits = np.full((len(nodes), 2), np.nan)
+        splits[given] = places
+        return cls(cut_lon, splits)
+
+
+def _require_tree(split: Bools) -> None:
+    """Refuse nodes that are not one tree, level by level with four children to a split, or a tree that is too deep."""
+    at = np.flatnonzero(split)
+    if len(split) != 4 * len(at) + 1 or (at > 4 * np.arange(len(at))).any():
+        raise ValueError("'splits' must be one tree, level by level, with four children to each split")
+    depth = np.zeros(len(split), dtype=np.int64)
+    for i, node in enumerate(at.tolist()):
+        depth[4 * i + 1 : 4 * i + 5] = depth[node] + 1
+    if depth.max() > _MAX_DEPTH:
+        raise ValueError(f"the tree must be at most {_MAX_DEPTH} deep")
 
 
 @dataclass(frozen=True)
@@ -159,7 +180,7 @@ class QuadtreePartitioner(Partitioner):
         """Check the parameters."""
         super().__post_init__()
         self._require_int("max_count", 1)
-        self._require_int("max_depth", 1, 30)
+        self._require_int("max_depth", 1, _MAX_DEPTH)
         self._require_one_of("split", ("midpoint", "median"))
 
     def make_rule(self, latlon: Floats) -> QuadtreeRule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,9 @@ from geocell.partitioners.s2ids import (
     s2_parents,
     s2_ranges,
     s2_token,
+    s2_valid,
 )
+from geocell.partitioners.validation import ascending, items, shown, texts, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,18 @@ class S2Rule(Rule):
     @classmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> S2Rule:  # noqa: ARG003 - needs no files
         """Read the JSON form."""
-        ids = [int(token.ljust(16, "0"), 16) for token in value["cells"]]
-        return cls(value["min_level"], np.array(ids, dtype=np.uint64))
+        coarsest = whole(value, "min_level", 0, MAX_LEVEL)
+        tokens = texts(items(value, "cells"), "S2 tokens")
+        wrong = [token for token in tokens if re.fullmatch(r"[0-9a-f]{1,16}", token) is None]
+        if wrong:
+            raise ValueError(f"'cells' must be S2 tokens, got {shown(wrong[0])}")
+        ids = ascending(np.array([int(token.ljust(16, "0"), 16) for token in tokens], dtype=np.uint64), "S2 cells")
+        if not s2_valid(ids).all() or (s2_levels(ids) < coarsest).any() or tuple(map(s2_token, ids.tolist())) != tokens:
+            raise ValueError(f"'cells' must be S2 cells of level {coarsest} or finer")
+        first, last = s2_ranges(ids)
+        if (first[1:] <= last[:-1]).any():
+            raise ValueError("no S2 cell must lie inside another, and one does")
+        return cls(coarsest, ids)
 
 
 @dataclass(frozen=True)

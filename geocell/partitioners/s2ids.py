@@ -111,6 +111,12 @@ def s2_ranges(ids: Ids) -> tuple[Ids, Ids]:
     return ids - below, ids + below
 
 
+def s2_valid(ids: Ids) -> NDArray[np.bool_]:
+    """Return (R,) bool: which numbers are cell ids, on one of six faces and with the lowest 1 bit at an even place."""
+    lowest = ids & (~ids + np.uint64(1))
+    return (ids >> np.uint64(61) < 6) & ((lowest & np.uint64(0x1555555555555555)) != 0)
+
+
 def s2_token(number: int) -> str:
     """Return the usual text of an id: hexadecimal without the zeros at its end."""
     return f"{number:016x}".rstrip("0")

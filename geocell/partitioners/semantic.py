@@ -14,8 +14,10 @@ from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.geo.shapes import Geometries
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.polygons import PolygonRule, PolygonsPartitioner
+from geocell.partitioners.polygon_rule import PolygonRule
+from geocell.partitioners.polygons import PolygonsPartitioner
 from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, workers_for
+from geocell.partitioners.validation import distinct_places, items
 from geocell.partitioners.voronoi import voronoi_polygons
 
 if TYPE_CHECKING:
@@ -143,8 +145,16 @@ class SemanticRule(Rule):
         """Read the JSON form and the regions beside it."""
         polygons = PolygonRule.from_json(value, folder)
         region = {code: i for i, code in enumerate(polygons.codes)}
-        split = {region[code]: np.array(centres, dtype=np.float64) for code, centres in value["split"].items()}
+        if not isinstance(value.get("split"), Mapping):
+            raise ValueError(  # noqa: TRY004 - a file is damaged
+                "'split' must give the centres of each region that was split"
+            )
+        split = {region[code]: _read_centres(value["split"], code) for code in value["split"]}
         return cls(polygons, split)
+
+
+def _read_centres(split: Mapping[str, Any], code: str) -> Floats:
+    return distinct_places(items(split, code, least=2), f"the centres of {code!r:.40}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
         raise ValueError("a picture of audits needs at least one row, got none: pass Audit.to_dict().")
     rows = sorted(rows, key=lambda row: (row["n_cells"], str(row["partition"])))
     with own_style():
-        from matplotlib.ticker import LogLocator, NullLocator
+        from matplotlib.ticker import FixedLocator, NullLocator
 
         figure = new_figure(8.0, 5.0)
         axes = figure.add_axes((0.085, 0.16 if caption else 0.12, 0.75, 0.75))
@@ -60,7 +62,7 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
                 *zip(*mine, strict=True), linewidth=1.0, markersize=6.5, mec="white", mew=0.6, label=kind, **style
             )
         axes.margins(0.08, 0.08)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_locator(FixedLocator(cell_ticks(*axes.get_xlim())))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
@@ -69,6 +71,24 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
         figure.draw_without_rendering()  # places the axes, which labels are measured by
         _label(axes, [(row["n_cells"], 100 * row["balscore"], Path(str(row["partition"])).name) for row in rows])
         return save_figure(figure, out)
+
+
+def cell_ticks(low: float, high: float) -> list[int]:
+    """Return three to eight round numbers of cells for a logarithmic axis between two limits, where it has as many.
+
+    Powers of ten where they are enough, else those times 1, 2 and 5, else evenly spaced integers: a narrow axis would
+    have no tick at all, and a wide one labels that overlap.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
+    ticks: list[int] = []
+    for locator in (LogLocator(), LogLocator(subs=(1.0, 2.0, 5.0)), MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])):
+        values = np.asarray(locator.tick_values(max(low, 0.5), high))
+        inside = values[(values >= max(low, 1.0)) & (values <= high) & (values == np.round(values))]
+        ticks = np.unique(inside).astype(int).tolist()
+        if 3 <= len(ticks) <= 8:
+            break
+    return ticks
 
 
 def _label(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:

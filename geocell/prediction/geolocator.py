@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
 from geocell.heads.head import Head, load_head
@@ -51,13 +52,21 @@ class Geolocator:
         return f"<Geolocator of {self.head!r}>"
 
     @classmethod
-    def load(cls, name: str | Path, *, encoder: str | None = None, device: str = "auto") -> Geolocator:
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        encoder: str | None = None,
+        device: str = "auto",
+        partitioner: str | None = None,
+    ) -> Geolocator:
         """Load a head, and its encoder at the revision that the head records.
 
         Args:
             name: folder of the head, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
+            partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
         Raises:
             FileNotFoundError: when head or encoder are not there.
@@ -65,20 +74,25 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head(name)
+        head = load_head(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: str = "centroid"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid"
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Iterable[ImageLike], *, one_location: Literal[True], top_k: int = 5, decode: str = "centroid"
+        self,
+        images: Iterable[ImageLike],
+        *,
+        one_location: Literal[True],
+        top_k: int = 5,
+        decode: AnyDecoder = "centroid",
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: str = "centroid"
+        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: AnyDecoder = "centroid"
     ) -> Predictions: ...
     def locate(
         self,
@@ -86,7 +100,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: str = "centroid",
+        decode: AnyDecoder = "centroid",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
 
@@ -97,7 +111,7 @@ class Geolocator:
                 any other iterable does for a list, and of its images some hundreds are in memory at once.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: name of the decoder.
+            decode: the decoder: a name such as `within:200`, or an object.
 
         Returns:
             One prediction for one image or one location, else one per location.

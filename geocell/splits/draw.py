@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.compute.seeds import MAX_SEED
 from geocell.features.locations import Locations
+from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.splits.neighbours import connected_places
 from geocell.splits.splits import NAMES, Splits
@@ -29,10 +32,10 @@ def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Flo
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
         raise ValueError(f"fractions must be three numbers >= 0 that sum to 1, train > 0, got {list(fractions)}.")
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, got {seed}.")
-    if not buffer_km >= 0:
-        raise ValueError(f"buffer_km must be at least 0, got {buffer_km}.")
+    if not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed must be from 0 to {MAX_SEED}, got {seed}.")
+    if not 0 <= buffer_km < np.inf:
+        raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {buffer_km}.")
     return shares
 
 
@@ -70,7 +73,7 @@ def make_splits(
     if len(sizes) < np.count_nonzero(shares):
         raise ValueError(
             f"a split needs at least {np.count_nonzero(shares)} separate places, got {len(sizes)} "
-            f"from {len(unique)} locations: add locations, or lower --buffer-km."
+            f"from {counted(len(unique), 'location')}: add locations, or lower --buffer-km."
         )
     split_of_group = _deal(sizes, shares, np.random.default_rng(seed))
     split = split_of_group[groups]
@@ -105,14 +108,32 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values
 
 
 def split(
-    source: Locations | FeatureCache,
+    source: Locations | FeatureCache | Path | str,
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     buffer_km: float = 0.0,
 ) -> tuple[Locations, Locations, Locations]:
-    """Return the training, validation and test locations of a cache or of locations; see `make_splits`."""
+    """Draw splits, and return the training, validation and test locations; see `make_splits`.
+
+    Args:
+        source: locations, a feature cache, or the path of its folder.
+        fractions: shares of train, val and test; they sum to 1.
+        seed: seed of the draw.
+        buffer_km: least distance between locations of different splits.
+
+    Raises:
+        FileNotFoundError: when there is no cache at the path.
+        TypeError: for something else than these sources.
+        ValueError: see `make_splits`.
+    """
+    from geocell.features import FeatureCache
+
+    if isinstance(source, Path | str):
+        source = FeatureCache.open(source)
     if isinstance(source, Locations):
         locations, ids, latlon = source, source.ids, source.latlon
+    elif not isinstance(source, FeatureCache):
+        raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")
     else:  # the coordinates of every view, as the command has them: a buffer holds between views too
         locations, views = source.locations(), source.views[source.good]
         ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)

@@ -8,8 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
+from geocell.views import rounded_latlon
+
+NEAR_KM = 1.0
+"""Two locations closer than this show much of the same scene or street."""
+
+
+def length_text(km: float) -> str:
+    """Return a distance for people: metres below one kilometre.
+
+    >>> length_text(0.0111), length_text(222.39)
+    ('11 m', '222.4 km')
+    """
+    return f"{1000 * km:.0f} m" if round(1000 * km) < 1000 else f"{km:,.1f} km"
 
 
 def nearest_km(latlon: Floats, train: Floats) -> Floats:
@@ -18,6 +32,32 @@ def nearest_km(latlon: Floats, train: Floats) -> Floats:
 
     chords, _ = cKDTree(unit_vectors(train)).query(unit_vectors(latlon))
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2.0, 1.0)))
+
+
+def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
+    """Return how many of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
+    return int(np.isin(_coordinate_keys(latlon), _coordinate_keys(train)).sum())
+
+
+def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str | None:
+    """Return the sentence about locations of a split at coordinates of training locations, None where there are none.
+
+    Args:
+        latlon: (P, 2) degrees, the locations of the split.
+        train: (Q, 2) degrees, the training locations.
+        split: its name.
+    """
+    n = count_at_training_coordinates(latlon, train)
+    if not n:
+        return None
+    return (
+        f"{n:,} of {counted(len(latlon), f'{split} location')} {'has' if n == 1 else 'have'} the coordinates of a "
+        "training location, so their scores say little about new places: draw splits with `geocell split`"
+    )
+
+
+def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
+    return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
 
 
 def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:

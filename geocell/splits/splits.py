@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,8 @@ class Splits:
         """Refuse a location in two splits, or twice in one, and a seed or buffer below 0."""
         if self.seed is not None and self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
-        if not self.buffer_km >= 0:
-            raise ValueError(f"buffer_km must be at least 0, got {self.buffer_km}.")
+        if not 0 <= self.buffer_km < math.inf:
+            raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {self.buffer_km}.")
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from geocell.decoders.base import require_decoder
-from geocell.files import read_recipe_tables
+from geocell.compute.seeds import MAX_SEED
+from geocell.decoders.table import as_decoder
+from geocell.files import printable, read_recipe_tables
 from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
+from geocell.reports.sweeps import PUBLISHED
 
 RECIPE_FILE = "recipe.toml"
 SWEEP_KEYS = ("partitions", "seeds")
@@ -18,6 +21,8 @@ SWEEP_KEYS = ("partitions", "seeds")
 
 _SWEEP_TABLES = ("sweep", "fit", "configs")
 _NAME = re.compile(r"[\w.-]+")
+_LARGEST = 1e12  # of a published number
+_SHOWN = 100  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class SweepConfig:
             raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must be different from each other, got {list(self.seeds)}.")
-        if min(self.seeds, default=0) < 0:
-            raise ValueError(f"seeds must be at least 0, got {list(self.seeds)}.")
-        require_decoder(self.decode)
+        if not all(0 <= seed <= MAX_SEED for seed in self.seeds):
+            raise ValueError(f"seeds must be from 0 to {MAX_SEED}, got {list(self.seeds)}.")
+        as_decoder(self.decode)
 
 
 @dataclass(frozen=True)
@@ -161,11 +166,29 @@ def row_of(path: Path) -> Row:
     head = recipe.get("head", {})
     if "partition" not in head:
         raise ValueError(f'{path} [head] must name the partition of its fit: add partition = "FOLDER".')
+    partition = _text(head["partition"], f"{path} [head] partition")
+    init = _text(head["init"], f"{path} [head] init") if "init" in head else None
     config = fit_config_from_dict(recipe.get("fit", {}), f"{path} [fit]")
+    published = recipe.get("published", {})
+    for key in PUBLISHED:
+        if key in published and not _is_number(published[key]):
+            raise ValueError(f"{path} [published] {key} must be a finite number, got {_shown(published[key])}.")
     name = path.resolve().parent.name if path.name == RECIPE_FILE else path.stem
-    return Row(
-        name, partition_folder(str(head["partition"]), path), config, head.get("init"), (), recipe.get("published", {})
-    )
+    return Row(name, partition_folder(partition, path), config, init, (), published)
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where} must be a text, got {_shown(value)}.")  # noqa: TRY004 - one kind of error
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value))[:_SHOWN]
 
 
 def _rows_of_sweep(path: Path) -> list[Row]:
@@ -176,11 +199,13 @@ def _rows_of_sweep(path: Path) -> list[Row]:
         raise ValueError(f"{path} [sweep] must have keys among {', '.join(SWEEP_KEYS)}, got {', '.join(strangers)}.")
     partitions, seeds = tables["sweep"].get("partitions", []), tables["sweep"].get("seeds", [])
     if not isinstance(partitions, list) or not partitions or not all(isinstance(name, str) for name in partitions):
-        raise ValueError(f"{path} [sweep] partitions must be a list of folders of partitions, got {partitions!r}.")
-    whole = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
+        raise ValueError(
+            f"{path} [sweep] partitions must be a list of folders of partitions, got {_shown(partitions)}."
+        )
+    whole = isinstance(seeds, list) and all(type(seed) is int and 0 <= seed <= MAX_SEED for seed in seeds)
     if not whole or len(set(seeds)) < len(seeds):
         raise ValueError(
-            f"{path} [sweep] seeds must be a list of different whole numbers of at least 0, got {seeds!r}."
+            f"{path} [sweep] seeds must be a list of different whole numbers of at least 0, got {_shown(seeds)}."
         )
     configs = tables.get("configs") or {"": {}}
     rows = []
@@ -189,7 +214,7 @@ def _rows_of_sweep(path: Path) -> list[Row]:
         for config_name, changes in configs.items():
             if not isinstance(changes, dict):
                 raise ValueError(  # noqa: TRY004 - every mistake in a recipe is one kind of error
-                    f"{path} [configs] must have a table for every config, got {config_name} = {changes!r}."
+                    f"{path} [configs] must have a table for every config, got {config_name} = {_shown(changes)}."
                 )
             if config_name and not _NAME.fullmatch(config_name):
                 raise ValueError(
@@ -200,7 +225,7 @@ def _rows_of_sweep(path: Path) -> list[Row]:
             init = stated.pop("init", None)
             where = f"{path} [configs.{config_name}]" if config_name else f"{path} [fit]"
             config = fit_config_from_dict(stated, where)
-            start = None if init is None else _joined(folder.name, str(init))
+            start = None if init is None else _joined(folder.name, _text(init, f"{where} init"))
             rows.append(Row(_joined(folder.name, config_name), folder, config, start, tuple(seeds)))
     return rows
 
@@ -222,7 +247,7 @@ def partition_folder(name: str, path: Path) -> Path:
     ]
     for place in places:
         if (place / RECIPE_FILE).is_file() or (place / "partition.json").is_file():
-            return place
+            return Path(os.path.normpath(place))  # its last part names folders
     raise FileNotFoundError(
         f"{path} is fitted on the partition {name!r}, and no folder of that name beside it or in partitions/ has a "
         f"{RECIPE_FILE} or a partition.json: write one, or name the folder by its path."

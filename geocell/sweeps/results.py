@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from geocell.files import FORMAT, read_json, reading, write_text
-from geocell.heads.config_file import CONFIG_FILE
+from geocell.files import FORMAT, DamagedFileError, csv_text, read_json, reading, require_types, write_text
+from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.folder import SCORES_FILE
 from geocell.metrics.intervals import INTERVAL
-from geocell.metrics.outcomes import RADII_KM
-from geocell.metrics.scores import Scores
+from geocell.metrics.scores import SCORE_LABELS, Scores
 from geocell.reports.sweeps import PUBLISHED, sweep_text
 from geocell.sweeps.plan import Fit, Row
 
@@ -24,34 +22,52 @@ RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
 PLOT_FILE = "summary.png"
 
-SCORES = ("balscore", "top1", "top5", *(f"within_{radius}" for radius in RADII_KM), "median_km", "mean_km")
+SCORES = tuple(SCORE_LABELS)
 Values = Mapping[str, Any]
 
 
 def read_fit(folder: Path) -> dict[str, Any]:
-    """Return the line of a finished fit, from the folder of its head; shares are fractions."""
-    config = read_json(folder / CONFIG_FILE, "a head")
-    scores = Scores.from_dict(read_json(folder / SCORES_FILE, "a fit of a sweep"), str(folder / SCORES_FILE))
+    """Return the line of a finished fit, from the folder of its head; shares are fractions.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when one is damaged, or lacks a score.
+    """
+    training = read_config(folder)["training"]
     with reading(folder / CONFIG_FILE, "the head of a fit"):
-        training = config["training"]
-        how = {name: training[name] for name in ("epochs_run", "best_epoch")}
-        how["val_balscore"] = training["val"].get("balscore")
-    values: dict[str, Any] = {
+        require_types(training, {"epochs_run": int, "best_epoch": int, "val": dict}, f"{folder / CONFIG_FILE} training")
+        val = {"balscore": None, **training["val"]}
+        require_types(val, {"balscore": (float, type(None))}, f"{folder / CONFIG_FILE} training val")
+    path = folder / SCORES_FILE
+    with reading(path, "the scores of a fit"):
+        scores = Scores.from_dict(read_json(path, "a fit of a sweep"), str(path))
+        flat = scores.flat()
+        lacking = [name for name in SCORES if name not in flat]
+        if lacking or "balscore" not in scores.intervals:
+            missing = lacking[0] if lacking else "the interval of balscore"
+            raise DamagedFileError(
+                f"{path} must have the scores {', '.join(SCORES)}, and lacks {missing}: remove the folder of the fit."
+            )
+        low, high = scores.intervals["balscore"]
+        numbers = [scores.n_cells, scores.n_locations, training["epochs_run"], low, high, *flat.values()]
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            raise DamagedFileError(
+                f"{path} must have finite numbers, got NaN or infinity: remove the folder of the fit."
+            )
+    return {
         "n_cells": scores.n_cells,
-        **how,
+        "epochs_run": training["epochs_run"],
+        "best_epoch": training["best_epoch"],
+        "val_balscore": val["balscore"],
         "decoder": scores.decoder,
         "split": scores.split,
         "n_locations": scores.n_locations,
         "n_outside": scores.n_outside,
-        "median_km": scores.median_km,
-        "mean_km": scores.mean_km,
-        "top1": scores.top1,
-        "top5": scores.top5,
-        **{f"within_{radius}": share for radius, share in scores.within.items()},
-        "balscore": scores.balscore,
+        "n_at_training_coordinates": scores.n_at_training_coordinates,
+        **{name: flat[name] for name in SCORES},
+        "balscore_low": low,
+        "balscore_high": high,
     }
-    low, high = scores.intervals["balscore"]
-    return {**values, "balscore_low": low, "balscore_high": high}
 
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -73,12 +89,14 @@ class SweepResult:
         fits: every fit that it is made of.
         finished: name of a fit -> its values.
         failed: name of a row -> why it could not be fitted.
+        remarks: what a reader must know about the locations: that some share coordinates with training locations.
     """
 
     out: Path
     fits: Sequence[Fit]
     finished: dict[str, Values]
     failed: dict[str, str]
+    remarks: Sequence[str] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -117,13 +135,19 @@ class SweepResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return {"format": FORMAT, "out": str(self.out), "summary": self.summary(), "results": self.results()}
+        return {
+            "format": FORMAT,
+            "out": str(self.out),
+            "summary": self.summary(),
+            "results": self.results(),
+            "remarks": list(self.remarks),
+        }
 
     def write(self) -> None:
         """Write `results.csv` and `summary.csv` as far as the sweep is."""
-        write_text(self.out / SUMMARY_FILE, _csv(self.summary()))
+        write_text(self.out / SUMMARY_FILE, results_csv(self.summary()))
         if self.finished:
-            write_text(self.out / RESULTS_FILE, _csv(self.results()))
+            write_text(self.out / RESULTS_FILE, results_csv(self.results()))
 
     def draw(self) -> Path:
         """Draw `summary.png`.
@@ -148,11 +172,14 @@ class SweepResult:
         return sweep_text(self.summary(), self.note(), self.failed)
 
 
-def _csv(lines: Sequence[Mapping[str, Any]]) -> str:
+def results_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     """Return mappings of the same keys as CSV; numbers have six digits, and nothing is an empty field."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for line in lines:
-        writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in line.items()})
-    return buffer.getvalue()
+    return csv_text([{key: _rounded(value) for key, value in line.items()} for line in lines])
+
+
+def _rounded(value: object) -> object:
+    """Return a number to six significant digits, whole ones without a fraction."""
+    if not isinstance(value, float) or not math.isfinite(value):
+        return value
+    number = float(f"{value:.6g}")
+    return int(number) if number.is_integer() else number

@@ -1,4 +1,4 @@
-"""A sweep: partitions first, then the fits, keeping every one that ends, and the table of what they reach."""
+"""A sweep: fit the partitions, then the heads, keep every finished one, and tabulate their scores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from geocell.compute.cores import usable_cores
 from geocell.compute.devices import choose_device
-from geocell.decoders.base import require_decoder
-from geocell.files import FORMAT, read_json, write_json
-from geocell.heads.config_file import CONFIG_FILE
+from geocell.decoders.table import as_decoder
+from geocell.files import FORMAT, folder_lock, read_json, reading, remove_leftovers, require_types, write_json
+from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows
@@ -21,6 +21,13 @@ from geocell.sweeps.results import SweepResult, read_fit
 from geocell.sweeps.workers import Data, Setup, run_here, run_in_processes
 
 MANIFEST_FILE = "sweep.json"
+
+_MANIFEST_TYPES: dict[str, type | tuple[type, ...]] = {
+    "split": str,
+    "decode": str,
+    "locations_sha256": str,
+    "features_sha256": (str, type(None)),
+}
 
 
 def sweep(
@@ -33,8 +40,9 @@ def sweep(
     """Fit and score every row of some recipes with every seed, and write the table of what they reach.
 
     `out` gets `partitions/`, fitted on the training locations; `heads/`, one folder per fit, with its scores;
-    `results.csv`, one line per fit; and `summary.csv`, one line per row. Run again, a sweep goes on where it stopped: a
-    finished fit is not repeated. A row that cannot be fitted is reported and does not stop the others.
+    `results.csv`, one line per fit; and `summary.csv`, one line per row. Run again, a sweep continues where it stopped,
+    however it ended: finished fits are not repeated, and what a killed run left half written is removed. A row that
+    cannot be fitted is reported and does not stop the others.
 
     Args:
         sources: recipes of heads and sweep files; see `plan.read_rows`.
@@ -45,21 +53,29 @@ def sweep(
 
     Raises:
         FileNotFoundError: when something named is not there.
+        FileExistsError: when `out` is something else, or another process sweeps there.
         ValueError: for bad recipes, a decoder that is not for all rows, or when `out` holds another sweep.
-        RuntimeError: when a process is killed.
+        RuntimeError: when a worker process is killed.
     """
     fits = fits_of(read_rows([Path(source) for source in sources]), config)
-    require_decoder(config.decode, all(fit.config.offsets for fit in fits))
+    offsets = all(fit.config.offsets for fit in fits)
+    as_decoder(config.decode).require(frozenset({"features", "offsets"} if offsets else {"features"}))
     cores = usable_cores()
     on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
     stream = any(fit.config.stream for fit in fits)
     setup = Setup(Path(cache), Path(splits), Path(out), config, max(1, cores // jobs), stream)
     data = Data.of(setup)
-    _claim(setup, data)
+    with folder_lock(setup.out):
+        _claim(setup, data)
+        return _run(fits, setup, data, jobs)
+
+
+def _run(fits: Sequence[Fit], setup: Setup, data: Data, jobs: int) -> SweepResult:
+    """Fit what is not there yet, in so many processes, and keep the tables up to date."""
     failed = _make_partitions(fits, setup, data)
     finished = {fit.name: values for fit in fits if (values := _finished(fit, setup)) is not None}
-    result = SweepResult(setup.out, tuple(fits), finished, failed)
+    result = SweepResult(setup.out, tuple(fits), finished, failed, data.remarks)
     result.write()
     waiting = [fit for fit in fits if fit.name not in finished and fit.row.name not in failed]
     lost = {fit.name for fit in fits if fit.name not in finished and fit.row.name in failed}
@@ -82,14 +98,16 @@ def _claim(setup: Setup, data: Data) -> None:
     manifest = {"format": FORMAT, **scored, "locations_sha256": data.locations_sha256()}
     features = data.features_sha256()
     path = setup.out / MANIFEST_FILE
+    remove_leftovers(path.absolute())
     if path.exists():
-        found = read_json(path, "a sweep")
-        other = [key for key, value in manifest.items() if found.get(key) != value]
+        found = {"features_sha256": None, **read_json(path, "a sweep")}
+        require_types(found, _MANIFEST_TYPES, str(path))
+        other = [key for key, value in manifest.items() if found[key] != value]
         if other:
             raise ValueError(f"{setup.out} holds a sweep that differs in {', '.join(other)}: name another --out.")
-        if "features_sha256" not in found:
+        if found["features_sha256"] is None:
             raise ValueError(
-                f"{setup.out} holds a sweep of an earlier geocell, which did not write down which features it is of: "
+                f"{setup.out} holds a sweep of an earlier geocell, which did not record which features it is of: "
                 f"name another --out, or, if they are those of {setup.cache} now, add "
                 f'"features_sha256": "{features}" to {MANIFEST_FILE}.'
             )
@@ -111,13 +129,14 @@ def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str,
             continue
         try:
             _make_partition(fit.row.partition, setup.partition(fit), data, setup.config.shapes)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, ImportError) as error:
             failed[fit.row.name] = str(error)
     return failed
 
 
 def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None) -> None:
     recipe = source / RECIPE_FILE
+    remove_leftovers(folder.absolute())
     if not recipe.is_file():
         cells = Partition.load(source)
         if not folder.exists():
@@ -142,17 +161,24 @@ def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
         ValueError: when another fit has its folder.
     """
     folder = setup.folder(fit)
+    remove_leftovers(folder.absolute())
     if not folder.exists():
         return None
-    found = read_json(folder / CONFIG_FILE, "a head")
-    init = None if fit.init is None else {**fit.init.config.to_dict(), "device": ""}
-    started = found["training"].get("init")
-    same = (
-        {**found["fit"], "device": ""} == {**fit.config.to_dict(), "device": ""},
-        (started and {**started["fit"], "device": ""}) == init,
-        found["partition_sha256"] == Partition.load(setup.partition(fit)).sha256,
-    )
-    if not all(same):
-        wrong = [what for what, ok in zip(("settings", "start", "partition"), same, strict=True) if not ok]
-        raise ValueError(f"{folder} was fitted with another {' and '.join(wrong)}: name another --out, or remove it.")
+    found = read_config(folder)
+    init = None if fit.init is None else _settings(fit.init.config.to_dict())
+    with reading(folder / CONFIG_FILE, "the head of a fit"):
+        started = found["training"].get("init")
+        same = {
+            "settings": _settings(found["fit"]) == _settings(fit.config.to_dict()),
+            "start": (None if started is None else _settings(started["fit"])) == init,
+            "partition": found["partition_sha256"] == Partition.load(setup.partition(fit)).sha256,
+        }
+    if not all(same.values()):
+        wrong = " and ".join(what for what, ok in same.items() if not ok)
+        raise ValueError(f"{folder} was fitted with another {wrong}: name another --out, or remove it.")
     return read_fit(folder)
+
+
+def _settings(fit: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a fit but for the device, which may differ from run to run."""
+    return {**fit, "device": ""}

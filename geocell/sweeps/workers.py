@@ -6,20 +6,25 @@ import contextlib
 import hashlib
 import io
 import multiprocessing
+import signal
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import torch
 
+from geocell.compute.parent_process import end_with_parent
 from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
 from geocell.files import canonical_json
 from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
+from geocell.splits.leaks import count_at_training_coordinates, shared_coordinates_remark
 from geocell.splits.splits import Splits
 from geocell.sweeps.plan import Fit, SweepConfig
 from geocell.training.fit import fit_head
@@ -62,6 +67,7 @@ class Data:
     val: Locations | None
     test: Locations
     cache_sha256: str
+    test_name: str = "test"
 
     @classmethod
     def of(cls, setup: Setup) -> Data:
@@ -71,12 +77,23 @@ class Data:
         splits = Splits.load(setup.splits)
         val = splits.select(locations, "val") if splits.ids.get("val") else None
         test = splits.select(locations, setup.config.split)
-        return cls(splits.select(locations, "train"), val, test, cache.features_sha256)
+        return cls(splits.select(locations, "train"), val, test, cache.features_sha256, setup.config.split)
 
     @property
     def parts(self) -> list[Locations]:
         """The locations of every role that there are."""
         return [part for part in (self.train, self.val, self.test) if part is not None]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the scores must know about the locations."""
+        parts = {"val": self.val, self.test_name: self.test}
+        found = (
+            shared_coordinates_remark(part.latlon, self.train.latlon, name)
+            for name, part in parts.items()
+            if part is not None and name != "train"
+        )
+        return [remark for remark in found if remark]
 
     def locations_sha256(self) -> str:
         """Return a hash of which locations are in which role, and of the encoder."""
@@ -100,7 +117,13 @@ def make_head(fit: Fit, setup: Setup, data: Data) -> None:
         head = fit_head(data.train, data.val, partition, fit.config, init=init)
     if head.training["interrupted"]:
         raise KeyboardInterrupt
-    head.save(setup.folder(fit), scores=score(head, data.test, setup.config.decode, setup.config.split))
+    shared = 0 if data.val is None else count_at_training_coordinates(data.val.latlon, data.train.latlon)
+    head = replace(head, training={**head.training, "n_val_at_training_coordinates": shared})
+    scores = score(head, data.test, setup.config.decode, setup.config.split)
+    shared = count_at_training_coordinates(data.test.latlon, data.train.latlon)
+    scores = replace(scores, n_at_training_coordinates=shared)
+    # A folder that has appeared meanwhile is the same head, from a process of a run that was killed.
+    head.save(setup.folder(fit), scores, overwrite=True)
 
 
 Ended = tuple[Fit, str | None]
@@ -143,6 +166,7 @@ _here: dict[str, tuple[Setup, Data]] = {}
 
 
 def _begin(setup: Setup) -> None:
+    end_with_parent()
     torch.set_num_threads(setup.threads)
     _here["sweep"] = setup, Data.of(setup)
 
@@ -181,6 +205,23 @@ def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collect
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT while processes start, which inherit that: Ctrl-C in a terminal reaches every process of the group.
+
+    Only this process is to react to it; it terminates the others. A signal that comes meanwhile is delivered after.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[str]) -> Iterator[Ended]:
     """Give the pool every fit whose start is there."""
     running: dict[Future[None], Fit] = {}
@@ -190,7 +231,8 @@ def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[st
             waiting.remove(fit)
             reason = _start_failed(fit, failed)
             if reason is None:
-                running[pool.submit(_make_head_there, fit)] = fit
+                with _interrupts_blocked():
+                    running[pool.submit(_make_head_there, fit)] = fit
             else:
                 unfinished.remove(fit.name)
                 failed.add(fit.name)

@@ -92,7 +92,7 @@ class Blocks:
         """Put the locations at `index` on the device."""
         train, config = self._train.take(index), self._config
         return Batches.of(
-            Inputs.of(train, config.fusion if pooled_once(config) else "logit", self._device),
+            Inputs.from_locations(train, config.fusion if pooled_once(config) else "logit", self._device),
             target=torch.from_numpy(self._cells[index]).to(self._device),
             truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(self._device),
             config=config,

@@ -17,6 +17,7 @@ from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FEW_VALIDATION_LOCATIONS, FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
+from geocell.heads.trained_on import joined_keys, location_keys, locations_sha256
 from geocell.partitioners.base import Partition
 from geocell.training.checkpoint import tensors_sha256
 from geocell.training.loggers import Log
@@ -98,6 +99,7 @@ def fit_head(
         if config.refit and val is not None and stages.progress.best_epoch and not stages.interrupted:
             whole = TrainingSet.from_locations(join_locations(train, val), partition, config)
             stages.fit_again(whole)
+            whole = None if stages.interrupted else whole
     module.cpu().load_state_dict(stages.weights, strict=True)
     progress = stages.progress
     training = {
@@ -107,12 +109,16 @@ def fit_head(
         "best_epoch": progress.best_epoch,
         "val": progress.best_scores(),
         "seed": config.seed,
+        "train_sha256": locations_sha256(train),
+        "val_sha256": None if val is None else locations_sha256(val),
         "init": None if init is None else {"fit": init.config.to_dict(), "training": dict(init.training)},
         "interrupted": stages.interrupted,
-        "refit": None if whole is None or stages.interrupted else stages.refit_dict(whole),
+        "refit": None if whole is None else stages.refit_dict(whole),
         **own_weights,
     }
-    return Head(module, partition, train.encoder, config, training, tuple(progress.history))
+    trained_on = train if whole is None or val is None else join_locations(train, val)
+    seen = [location_keys(trained_on), None if init is None else init.trained_on]
+    return Head(module, partition, train.encoder, config, training, tuple(progress.history), joined_keys(seen))
 
 
 def keeps_last(config: FitConfig, n_val: int) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from geocell.decoders.base import PartitionData, PreparedDecoder
+from geocell.decoders.table import parse_decoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
@@ -38,13 +41,17 @@ class Validation:
     config: FitConfig
     device: torch.device
 
+    @cached_property
+    def _decoder(self) -> PreparedDecoder:
+        return parse_decoder(self.config.decode).prepare(PartitionData(self.partition.centroids))
+
     @classmethod
     def of(cls, val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> Validation:
         """Put the validation locations, if there are any, on the device."""
         if val is None or len(val) == 0:
             return cls((), np.empty((0, 2)), partition, config, device)
         parts = [val.take(index) for index in np.split(np.arange(len(val)), range(_PART, len(val), _PART))]
-        read = parts if config.stream else [Inputs.of(part, config.fusion, device) for part in parts]
+        read = parts if config.stream else [Inputs.from_locations(part, config.fusion, device) for part in parts]
         return cls(tuple(read), val.latlon, partition, config, device)
 
     def score(self, module: GeoHead) -> dict[str, float]:
@@ -62,6 +69,6 @@ class Validation:
         """Return the (V,) distances of a head's answers from the true points."""
         points = []
         for part in self.parts:
-            inputs = part if isinstance(part, Inputs) else Inputs.of(part, self.config.fusion, self.device)
-            points.append(answer(module, inputs, self.partition, self.config.decode)[1])
+            inputs = part if isinstance(part, Inputs) else Inputs.from_locations(part, self.config.fusion, self.device)
+            points.append(answer(module, inputs, self.partition, self._decoder)[1])
         return distance_km(np.concatenate(points), self.latlon)

@@ -46,12 +46,12 @@ class ColumnNames:
     heading_column: str | None = None
     split_column: str | None = None
 
-    def over(self, other: ColumnNames) -> ColumnNames:
-        """Return these names, and those of `other` where none is given here."""
+    def with_defaults(self, other: ColumnNames) -> ColumnNames:
+        """Return these names, with those of `other` where none is given here."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         return replace(other, **given)
 
-    def of(self, role: str) -> str | None:
+    def name_of(self, role: str) -> str | None:
         """Return the name that is given for a role."""
         name: str | None = getattr(self, f"{role}_column")
         return name
@@ -69,7 +69,7 @@ def find_columns(frame: pd.DataFrame, columns: ColumnNames, source: str, needed:
         lower.setdefault(name.strip().lower(), name)
     found: dict[str, str] = {}
     for role, aliases in ALIASES.items():
-        explicit = columns.of(role)
+        explicit = columns.name_of(role)
         if explicit is not None:
             if explicit not in frame.columns:
                 raise ValueError(f"{source} must have the column {explicit!r} for {role}, got {names}.")

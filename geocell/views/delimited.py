@@ -1,18 +1,21 @@
-"""CSV, TSV and JSON lines: text that becomes a DataFrame without ids turning into numbers."""
+"""CSV, TSV and JSON lines: text is read into a DataFrame, and ids stay text."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.views.columns import ALIASES, ColumnNames
+from geocell.views.texts import clean_record
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_LONGEST_HEADER = 1 << 20
 _MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"]
 
 
@@ -33,14 +36,20 @@ def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | N
         header: names of the columns of a file without a header.
 
     Raises:
-        ValueError: for rows with more fields than the header.
+        ValueError: for rows with more fields than the header, or a column of a role that is there twice.
+        UnicodeDecodeError: when it is neither UTF-8 nor, by its first two bytes, UTF-16.
     """
     import pandas as pd
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        first = file.readline()
+    encoding = _encoding(path)
+    with path.open(encoding=encoding, newline="") as file:
+        first = file.readline(_LONGEST_HEADER)
     separator = _separator(first, _SEPARATORS[path.suffix.lower()])
-    names = list(header) if header else [str(n) for n in pd.read_csv(path, sep=separator, nrows=0).columns]
+    if header:
+        names = list(header)
+    else:
+        names = [str(n) for n in pd.read_csv(path, sep=separator, nrows=0, encoding=encoding).columns]
+        _refuse_repeated(next(csv.reader([first], delimiter=separator), []), columns)
     text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
     given = {columns.image_column, columns.location_column, columns.split_column}
     ids = [name for name in names if name.strip().lower() in text or name in given]
@@ -51,6 +60,7 @@ def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | N
         dtype=dict.fromkeys(ids, str),
         keep_default_na=False,
         na_values={name: _MISSING for name in names if name not in ids},
+        encoding=encoding,
         quoting=csv.QUOTE_NONE if header else csv.QUOTE_MINIMAL,
     )
     if not isinstance(frame.index, pd.RangeIndex):
@@ -58,6 +68,21 @@ def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | N
             f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
         )
     return frame
+
+
+def _encoding(path: Path) -> str:
+    """Return UTF-16 where a file begins with its byte order mark ("Unicode text" of spreadsheets), else UTF-8."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8-sig"
+
+
+def _refuse_repeated(names: list[str], columns: ColumnNames) -> None:
+    """Refuse a header that has a column of a role twice: pandas would rename the second."""
+    given = {columns.name_of(role) for role in ALIASES}
+    roles = {alias for aliases in ALIASES.values() for alias in aliases}
+    repeated = [n for n in names if names.count(n) > 1 and (n.strip().lower() in roles or n in given)]
+    if repeated:
+        raise ValueError(f"the column {repeated[0]!r} is there twice: rename or drop one.")
 
 
 def _separator(first_line: str, expected: str) -> str:
@@ -76,12 +101,14 @@ def read_json_lines(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     records: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding=_encoding(path)) as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
+                record = clean_record(json.loads(line))
+            except RecursionError as error:
+                raise ValueError(f"line {number} is nested too deep") from error
             except ValueError as error:
                 raise ValueError(f"line {number} is no JSON: {error}") from error
             if not isinstance(record, dict):

@@ -1,4 +1,4 @@
-"""Where inputs are: which files a path, a folder, a pattern or a URL means."""
+"""Discovery of inputs: the files that a path, a folder, a pattern or a URL names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from geocell.images.references import is_http, is_url, require_openable, scheme_
 from geocell.views.parquet import is_saved_dataset
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+_MOST_NAMES = 1_000_000
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
@@ -59,15 +60,21 @@ def expand_braces(pattern: str) -> list[str]:
     ['train/0.tar', 'val/0.tar']
     """
     parts: list[Sequence[str]] = []
+    count = 1
     for piece in re.split(r"(\{[^{}]*\})", pattern):
         numbers = re.fullmatch(r"\{(\d+)\.\.(\d+)\}", piece)
         if numbers:
             first, last = numbers.groups()
+            if max(len(first), len(last)) > 9 or int(last) - int(first) >= _MOST_NAMES:
+                raise ValueError(f"a pattern must mean at most {_MOST_NAMES:,} files, got {piece}: name fewer.")
             parts.append([f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)])
         elif piece.startswith("{") and "," in piece:
             parts.append(piece[1:-1].split(","))
         else:
             parts.append([piece])
+        count *= max(1, len(parts[-1]))
+        if count > _MOST_NAMES:
+            raise ValueError(f"a pattern must mean at most {_MOST_NAMES:,} files, got {pattern[:80]}: name fewer.")
     return ["".join(choice) for choice in product(*parts)]
 
 
@@ -105,8 +112,8 @@ def _remote_files(url: str) -> tuple[str, list[str]]:
     import fsspec
 
     try:
-        files, place = fsspec.core.url_to_fs(url)
-        found = files.glob(place) if has_magic(place) else [place] if files.isfile(place) else files.find(place)
+        files, path = fsspec.core.url_to_fs(url)
+        found = files.glob(path) if has_magic(path) else [path] if files.isfile(path) else files.find(path)
     except ImportError as error:
         raise ImportError(f"{url} needs a package that is not installed: {error}") from error
     scheme = scheme_of(url)
@@ -122,17 +129,17 @@ def _remote_files(url: str) -> tuple[str, list[str]]:
 
 
 def _at_commit(url: str) -> str:
-    """Return a Hub URL with the commit that its branch means now, so that what is read cannot change on the way."""
+    """Return a Hub URL with the commit of its branch, so that the data cannot change while it is read."""
     from huggingface_hub import HfApi, HfFileSystem
 
     if not url.startswith("hf://datasets/"):
         raise ValueError(f"expected a data set on the Hub (hf://datasets/user/name), got {url}.")
     try:
-        place: Any = HfFileSystem().resolve_path(url)
-        commit = HfApi().dataset_info(place.repo_id, revision=place.revision).sha
+        resolved: Any = HfFileSystem().resolve_path(url)
+        commit = HfApi().dataset_info(resolved.repo_id, revision=resolved.revision).sha
     except FileNotFoundError:
         raise FileNotFoundError(f"expected a data set at {url}, and the Hub has none: check name and login.") from None
     except Exception as error:  # the Hub's client raises what the network raised
         first = str(error).split("\n", maxsplit=1)[0]
         raise ConnectionError(f"{url} could not be looked up on the Hub: {first}: check the network.") from error
-    return f"hf://datasets/{place.repo_id}@{commit}/{place.path_in_repo}".rstrip("/")
+    return f"hf://datasets/{resolved.repo_id}@{commit}/{resolved.path_in_repo}".rstrip("/")

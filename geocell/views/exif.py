@@ -12,6 +12,9 @@ from geocell.geo.geodesy import as_latlon
 from geocell.images.opening import RefusedImageError, open_image
 from geocell.images.sources import FileImages
 from geocell.views.table import ViewTable, make_table
+from geocell.views.texts import clean_text, is_clean
+
+_NOT_UTF8 = (np.nan, np.nan, np.nan, "its file name is not UTF-8")
 
 
 def read_exif_folder(folder: Path, names: Sequence[str]) -> ViewTable:
@@ -26,7 +29,7 @@ def read_exif_folder(folder: Path, names: Sequence[str]) -> ViewTable:
     """
     import pandas as pd
 
-    rows = [(name, *read_exif_position(folder / name)) for name in names]
+    rows = [(clean_text(name), *(read_exif_position(folder / name) if is_clean(name) else _NOT_UTF8)) for name in names]
     frame = pd.DataFrame(rows, columns=["image", "lat", "lon", "heading", "problem"])
     problems = frame.pop("problem").tolist()
     if all(problems):

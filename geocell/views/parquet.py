@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+_MOST_ROWS = 1 << 31
+
+
 def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
     """Read every column but those that hold images, and say where the images are.
 
@@ -38,6 +41,8 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
     for name in names:
         path = join(root, name)
         with parquet.ParquetFile(open_remote(path) if is_url(path) else path) as file:
+            if file.metadata.num_rows > _MOST_ROWS:
+                raise ValueError(f"{file.metadata.num_rows} rows, more than {_MOST_ROWS:,}")
             held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
             frame = file.read([c for c in file.schema_arrow.names if c not in held]).to_pandas()
         if held:

@@ -84,6 +84,13 @@ def _landmark_path(identity: str) -> str:
     return f"{identity[0]}/{identity[1]}/{identity[2]}/{identity}.jpg" if len(identity) > 2 else _by_id(identity)
 
 
+def _point(value: object) -> tuple[float, float]:
+    """Return the longitude and latitude of a GeoJSON point, NaN for whatever is none."""
+    pair = value.get("coordinates") if isinstance(value, dict) else None
+    numbers = [n for n in pair if isinstance(n, int | float)] if isinstance(pair, list | tuple) else []
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) in {2, 3} else (np.nan, np.nan)
+
+
 def _mapillary(frame: pd.DataFrame) -> pd.DataFrame:
     """Return image records of Mapillary's API with coordinates, heading and address as columns.
 
@@ -99,7 +106,7 @@ def _mapillary(frame: pd.DataFrame) -> pd.DataFrame:
         return values
 
     points = first("computed_geometry", "geometry")
-    pairs = [p["coordinates"] if isinstance(p, dict) else (np.nan, np.nan) for p in points]
+    pairs = [_point(value) for value in points]
     thumbs = first("thumb_original_url", "thumb_2048_url", "thumb_1024_url", "thumb_256_url")
     frame = frame.drop(columns=[name for name in ("computed_geometry", "geometry") if name in frame])
     named: dict[str, Any] = {"lon": [p[0] for p in pairs], "lat": [p[1] for p in pairs], "image": thumbs}

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.references import is_http, is_url, join, require_openable
 from geocell.images.sources import FileImages, ImageSource
@@ -54,7 +56,7 @@ def read_views(
     """
     _require_root(root)
     preset = find_preset(columns.preset)
-    columns = columns.over(preset.columns) if preset else columns
+    columns = columns.with_defaults(preset.columns) if preset else columns
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
     whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
@@ -69,7 +71,7 @@ def read_views(
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root))
     table = _table(frame, images, whole, columns, preset, images_optional)
-    if isinstance(images, FileImages) and table.frame["image"].str.startswith(("http://", "https://")).any():
+    if isinstance(images, FileImages) and any(map(is_http, table.frame["image"].tolist())):
         return replace(table, images=FileImages(images.root, downloads or DownloadConfig()))
     return table
 
@@ -107,9 +109,16 @@ def _attempt(read: Callable[[], T], name: str, kind: str) -> T:
 
     try:
         return read()
+    except (FileNotFoundError, ImportError, DamagedFileError):
+        raise
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"{name} must be a table with a header and rows, got an empty file.") from error
-    except (ValueError, OSError) as error:  # pandas' parser errors and pyarrow's ArrowInvalid are ValueErrors
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} must be text in UTF-8 or UTF-16, got the byte {error.object[error.start]:#04x} in another "
+            "encoding: save it as UTF-8."
+        ) from error
+    except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
         first_line = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(f"{name} must be a readable {kind} table, got: {first_line}") from error
 
@@ -123,11 +132,11 @@ def _table(
     images_optional: bool,
 ) -> ViewTable:
     """Return the views of a frame, after what its preset knows of the data set."""
-    import pandas as pd
-
     if preset is None or frame.empty:
         return make_table(frame, images, source, columns, images_optional=images_optional)
-    frame = preset.prepare(frame) if preset.prepare else frame
+    if preset.prepare:
+        with reading(source, f"a table of the preset {columns.preset}"):
+            frame = preset.prepare(frame)
     if columns.heading_column == preset.columns.heading_column not in frame:
         columns = replace(columns, heading_column=None)
     try:
@@ -135,19 +144,29 @@ def _table(
     except ValueError as error:
         raise ValueError(f"{error} {preset.lacks}".strip()) from error
     remark = ""
-    latlon = np.column_stack(
-        [pd.to_numeric(frame[found[role]], errors="coerce").to_numpy(np.float64) for role in ("lat", "lon")]
-    )
+    latlon = np.column_stack([_numbers(frame[found[role]]) for role in ("lat", "lon")])
     known = np.isfinite(latlon).all(axis=1)
     if preset.may_be_swapped and known.any():
         swapped, remark = exchanged(latlon[known])
         if swapped:
             columns = replace(columns, lat_column=found["lon"], lon_column=found["lat"])
     if isinstance(images, FileImages) and "image" in found and not images_optional:
-        ids = frame[found["image"]].astype(str).tolist()
-        if not is_http(ids[0]):
-            frame = frame.assign(image=image_paths(ids, preset, Path(images.root)))
+        given = frame[found["image"]].notna().to_numpy()
+        ids = frame[found["image"]][given].astype(str).tolist()
+        if ids and not is_http(ids[0]):
+            paths = np.full(len(frame), None, dtype=object)
+            paths[given] = image_paths(ids, preset, Path(images.root))
+            frame = frame.assign(image=paths)
             columns = replace(columns, image_column="image")
     problems = np.where(known, "", "no position").tolist()
     table = make_table(frame, images, source, columns, problems=problems, images_optional=images_optional)
     return replace(table, remarks=(f"{source}: {remark}",)) if remark else table
+
+
+def _numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
+    """Return numbers, NaN for whatever is none."""
+    import pandas as pd
+
+    if values.dtype.kind not in "fiub":
+        values = values.astype(str)
+    return pd.to_numeric(values, errors="coerce").to_numpy(np.float64)

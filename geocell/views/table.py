@@ -20,7 +20,8 @@ from geocell.geo.geodesy import (
     unit_vectors,
 )
 from geocell.images.sources import FileImages, ImageSource
-from geocell.views.columns import ColumnNames, find_columns
+from geocell.views.columns import ALIASES, ColumnNames, find_columns
+from geocell.views.texts import clean_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +108,8 @@ def make_table(
         images: what the texts of the image column refer to.
         source: what was read, for messages and manifests.
         columns: columns that are not spelled as usual.
-        problems: (N,) empty, or why a view has no position or image; such a row needs neither.
+        problems: (N,) empty, or why a view has no position or image; such a row needs neither. A row without an image,
+            a coordinate or a location id where the table has a column of them becomes one with that problem.
         images_optional: accept a table without images: rows are numbered instead.
 
     Raises:
@@ -116,8 +118,9 @@ def make_table(
     if frame.empty:
         raise ValueError(f"{source} must have at least one row, got an empty table.")
     found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
+    _refuse_two_columns(frame, columns, found, source)
     frame = _with_our_names(frame, found, source)
-    frame["problem"] = "" if problems is None else list(problems)
+    frame["problem"] = _with_blanks(frame, [""] * len(frame) if problems is None else list(problems))
     good = np.flatnonzero((frame["problem"] == "").to_numpy())
     if not len(good):
         raise ValueError(
@@ -128,14 +131,47 @@ def make_table(
     _refuse_swapped(latlon[good], found, source)
     latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
-    frame["image"] = _text(frame["image"], "image", source) if "image" in frame else _numbered(len(frame))
+    frame["image"] = _text(frame["image"]) if "image" in frame else _numbered(len(frame))
     named = "location" in frame  # else views of one coordinate are one location, which is tight by itself
     location = np.full(len(frame), "", dtype=object)
-    location[good] = _text(frame["location"].iloc[good], "location", source) if named else latlon_keys(latlon[good])
+    location[good] = _text(frame["location"].iloc[good]) if named else latlon_keys(latlon[good])
     frame["location"] = location
     if named:
         _require_tight_locations(frame.iloc[good], latlon[good], source)
-    return ViewTable(_ordered(frame), images, source)
+    return ViewTable(_ordered(frame), images, clean_text(source))
+
+
+_BLANK = {"image": "no image", "lat": "no position", "lon": "no position", "location": "no location id"}
+"""Column -> the problem of a row that has nothing there."""
+
+
+def _with_blanks(frame: pd.DataFrame, problems: list[str]) -> list[str]:
+    """Return the problems of rows, those that lack something included."""
+    for column, problem in _BLANK.items():
+        if column in frame:
+            for row in np.flatnonzero(_missing(frame[column])):
+                problems[row] = problems[row] or problem
+    return problems
+
+
+def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    """(N,) whether a cell is empty: missing, or a text of spaces."""
+    missing = values.isna().to_numpy(bool, copy=True)
+    if values.dtype.kind not in "fiubM":
+        missing |= np.asarray([isinstance(value, str) and not value.strip() for value in values.tolist()], bool)
+    return missing
+
+
+def _refuse_two_columns(frame: pd.DataFrame, columns: ColumnNames, found: dict[str, str], source: str) -> None:
+    """Refuse a table with two usual spellings of a coordinate that differ, of which one would be taken at random."""
+    for role in ("lat", "lon"):
+        named = [name for name in map(str, frame.columns) if name.strip().lower() in ALIASES[role]]
+        others = [name for name in named if name != found[role] and not frame[name].equals(frame[found[role]])]
+        if columns.name_of(role) is None and others:
+            raise ValueError(
+                f"{source} must have one column for {role}, got {found[role]!r} and {others[0]!r}, which differ: name "
+                f"one with --{role}-column."
+            )
 
 
 def _numbered(count: int) -> list[str]:
@@ -155,7 +191,7 @@ def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> 
 
 
 def _degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.int64]) -> Floats:
-    """Return numbers; `48,137` with a decimal comma is one, because no degree has a thousands separator."""
+    """Return numbers, NaN where a row has a problem; `48,137` is one, as no degree has a thousands separator."""
     import pandas as pd
 
     if values.dtype.kind not in "fiub":
@@ -180,16 +216,16 @@ def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
         )
 
 
-def _text(values: pd.Series[Any], role: str, source: str) -> list[str]:
-    """Return ids as text; a whole number that a missing value made a float is written without its point."""
-    missing = np.asarray(values.isna() | (values == ""))
-    if missing.any():
-        row = int(values.index[np.flatnonzero(missing)[0]])
-        raise ValueError(f"{source}: {role} must be given in every row, got nothing in row {row}.")
-    if values.dtype.kind == "f" and (values == values.round()).all():
-        values = values.astype("int64")
-    texts: list[Any] = values.tolist()
-    return texts if values.dtype == "str" else [str(text) for text in texts]
+def _text(values: pd.Series[Any]) -> list[str]:
+    """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
+    missing = _missing(values)
+    there = values[~missing]
+    if there.dtype.kind == "f" and (there == there.round()).all():
+        there = there.astype("int64")
+    texts: list[Any] = [""] * len(values)
+    for row, text in zip(np.flatnonzero(~missing).tolist(), there.tolist(), strict=True):
+        texts[row] = clean_text(str(text))
+    return texts
 
 
 def _require_tight_locations(frame: pd.DataFrame, latlon: Floats, source: str) -> None:

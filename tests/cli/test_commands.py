@@ -322,7 +322,11 @@ def test_a_refit_trains_on_validation_locations_too(
     assert training["refit"]["n_train"] == training["n_train"] + training["n_val"]
     assert training["refit"]["epochs"] == training["best_epoch"] == 2
     assert main(f"{base} --refit --out {tmp_path}/i".split()) == 0
-    assert f"all {training['refit']['n_train']} training and validation locations" in capsys.readouterr().out
+    assert f"fitted again on {training['refit']['n_train']} training and validation" in capsys.readouterr().out
+    splits = f"--cache {road}/cache --splits {road}/splits.json --split"
+    assert main(f"score {road}/head {splits} val --out {tmp_path}/seen.json".split()) == 0
+    fails(capsys, f"score {tmp_path}/i {splits} val", 2, f"{training['n_val']} of the", "--allow-training")
+    assert main(f"score {tmp_path}/i {splits} test --out {tmp_path}/unseen.json".split()) == 0
     assert load_head(tmp_path / "i").training == load_head(tmp_path / "h").training == training
 
 
@@ -337,7 +341,7 @@ def test_a_class_that_a_split_lost_is_said(road: Path, tmp_path: Path, capsys: p
         )
         == 0
     )
-    assert "cells have no training location in this split" in capsys.readouterr().out
+    assert "without a training location in this split" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -402,7 +406,7 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
         "--downloads 0",
         "--download-timeout-s 0",
         "--pooling max",
-        "--views crop9",
+        "--augment crop9",
         "--backend cv",
         "--dtype int8",
         "--image-timeout 0",
@@ -433,13 +437,13 @@ def test_a_branch_that_moves_does_not_change_a_cache_that_was_begun(
     road: Path, tmp_path: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = hub.put("someone/clip", road / "clip")
-    command = f"encode {road}/photos.csv --encoder someone/clip --device cpu --views flip --out {tmp_path}/c"
+    command = f"encode {road}/photos.csv --encoder someone/clip --device cpu --augment flip --out {tmp_path}/c"
     begun = answer(capsys, command)["encoder"]
     assert (begun["revision"], begun["pooling"]) == (first, "pooler_output, mean of flip")
     hub.put("someone/clip", make_clip(tmp_path / "moved", seed=5))
     assert answer(capsys, command)["encoder"] == begun
     assert answer(capsys, command.replace(f"{tmp_path}/c", f"{tmp_path}/d"))["encoder"]["revision"] != first
-    fails(capsys, command.replace("--views flip", ""), 1, "must share one encoder", "mean of flip")
+    fails(capsys, command.replace("--augment flip", ""), 1, "must share one encoder", "mean of flip")
 
 
 def test_one_location_cannot_be_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -465,6 +469,8 @@ def test_features_of_another_encoder_and_partitions_of_another_head(
     capsys.readouterr()
     for name in ("geocell_info.json", "partition.json"):
         (tmp_path / "head" / name).write_bytes((tmp_path / "other" / name).read_bytes())
+    fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "is of another head")
+    (tmp_path / "head" / "hashes.json").unlink()
     fails(capsys, f"score {tmp_path}/head --cache {road}/cache", 1, "partition")
 
 
@@ -521,7 +527,7 @@ def test_nothing_of_other_libraries_reaches_the_user(road: Path, tmp_path: Path)
 def test_scores_of_other_splits_stay_out_of_the_card(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = f"score {road}/head --cache {road}/cache --splits {road}/splits.json"
     test = answer(capsys, base)
-    train = answer(capsys, f"{base} --split train")
+    train = answer(capsys, f"{base} --split train --allow-training")
     assert json.loads((road / "head" / "scores.json").read_text()) == test
     assert json.loads((road / "head" / "scores-train.json").read_text()) == train
 
@@ -537,7 +543,7 @@ def test_broken_files_are_one_sentence(road: Path, tmp_path: Path, capsys: pytes
         fails(capsys, f"cache info {tmp_path}/c", 1, words)
     (tmp_path / "c" / "cache.json").write_text(json.dumps(manifest))
     (tmp_path / "c" / "views.parquet").write_bytes(b"x")
-    fails(capsys, f"cache info {tmp_path}/c", 1, "readable views.parquet")
+    fails(capsys, f"cache info {tmp_path}/c", 1, "must be a readable Parquet file")
     fails(capsys, f"split {road}/cache --out {tmp_path} --overwrite", 1, "got the folder")
 
 
@@ -583,7 +589,8 @@ def test_an_interrupted_fit_is_resumed(
         return validate(*args)
 
     monkeypatch.setattr(Validation, "score", interrupted)
-    assert answer(capsys, f"{base} --out {tmp_path}/h")["training"]["interrupted"] is True
+    assert main(f"{base} --out {tmp_path}/h".split()) == 130
+    capsys.readouterr()
     state = (tmp_path / "h.fit").read_bytes()
     shutil.rmtree(tmp_path / "h")  # as after a kill, which leaves the state alone
     fails(capsys, f"{base} --out {tmp_path}/h", 1, "h.fit", "--resume", "--overwrite")

@@ -30,7 +30,7 @@ SWEEP = "sweep none.toml --cache none --splits none.json --out out"
         (f"{SWEEP} --device tpu", "device must be auto or one of"),
         ("split none --out s.json --fractions 0.8 0.1 0.2", "fractions must be three numbers >= 0 that sum to 1"),
         ("split none --out s.json --fractions 0.8 nan 0.1", "fractions must be three numbers >= 0 that sum to 1"),
-        ("split none --out s.json --seed -1", "seed must be at least 0, got -1."),
+        ("split none --out s.json --seed -1", "seed must be from 0 to 9223372036854775807, got -1."),
         (
             "split none --out s.json --from-column --buffer-km 1",
             "--from-column takes the splits as they are, got also --bu",
@@ -39,7 +39,7 @@ SWEEP = "sweep none.toml --cache none --splits none.json --out out"
             "split none --out s.json --from-column --seed 3",
             "--from-column takes the splits as they are, got also --seed",
         ),
-        ("split none --out s.json --buffer-km nan", "buffer_km must be at least 0, got nan."),
+        ("split none --out s.json --buffer-km nan", "buffer_km must be a number of kilometres of at least 0, got nan."),
     ],
 )
 def test_flags_that_cannot_be(

@@ -1,4 +1,4 @@
-"""The mean over several looks at an image."""
+"""The mean over several variants of an image."""
 
 import pickle
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from tests.encoding.tiny import TinyEncoder, noise
 from tests.worlds import make_photos
 
 
-def test_the_mean_is_the_mean_of_the_looks(tmp_path: Path) -> None:
+def test_the_mean_is_the_mean_of_the_variants(tmp_path: Path) -> None:
     folder = str(make_tower(tmp_path / "clip", "clip"))
     single = load_encoder(folder, device="cpu")
     image = noise(90, 70)
-    for views, looks in (("flip", [image, ImageOps.mirror(image)]), ("crop5", crop5(image))):
-        averaged = load_encoder(folder, device="cpu", views=views)
+    for augment, variants in (("flip", [image, ImageOps.mirror(image)]), ("crop5", crop5(image))):
+        averaged = load_encoder(folder, device="cpu", augment=augment)
         assert isinstance(averaged, Encoder)
-        expected = encode_images(looks, single).mean(axis=0)
+        expected = encode_images(variants, single).mean(axis=0)
         np.testing.assert_allclose(encode_images([image, image], averaged), [expected, expected], atol=1e-5)
-        assert averaged.info.pooling == f"pooler_output, mean of {views}"
+        assert averaged.info.pooling == f"pooler_output, mean of {augment}"
         assert encoder_for(averaged.info, "cpu").info == averaged.info
         with pytest.raises(ValueError, match="must share one encoder"):
             single.info.require_same(averaged.info, "the head", "the cache")
@@ -74,7 +74,7 @@ def test_a_cache_says_so(tmp_path: Path) -> None:
     np.testing.assert_allclose(cache.features, encode_images(files, encoder), rtol=1e-3)
 
 
-def test_looks_that_are_none() -> None:
-    for views, words in (("crop10", "views must be one of single, flip, crop5"), ("single", "needs several looks")):
+def test_unknown_augmentations() -> None:
+    for augment, words in (("crop10", "augment must be one of none, flip, crop5"), ("none", "needs several variants")):
         with pytest.raises(ValueError, match=words):
-            AveragedEncoder(TinyEncoder(), views)
+            AveragedEncoder(TinyEncoder(), augment)

@@ -137,14 +137,14 @@ def test_names_that_make_no_encoder(name: str, error: type[Exception], words: st
         load_encoder(name)
 
 
-@pytest.mark.parametrize("views", ["single", "crop5"])
-def test_draft_is_part_of_what_an_encoder_is(tmp_path: Path, views: str) -> None:
+@pytest.mark.parametrize("augment", ["none", "crop5"])
+def test_draft_is_part_of_what_an_encoder_is(tmp_path: Path, augment: str) -> None:
     folder = str(make_clip(tmp_path / "clip"))
-    whole, draft = (load_encoder(folder, device="cpu", views=views, backend=name) for name in ("pil", "pil-draft"))
+    whole, draft = (load_encoder(folder, device="cpu", augment=augment, backend=name) for name in ("pil", "pil-draft"))
     assert draft.info.processor == f"{whole.info.processor}, draft"
     assert encoder_for(draft.info, "cpu").info == draft.info
     assert encoder_for(draft.info, "cpu").preprocess == draft.preprocess != whole.preprocess
-    assert draft.preprocess.draft_side == {"single": 2 * 56, "crop5": 2 * 56 / 7 * 8}[views]
+    assert draft.preprocess.draft_side == {"none": 2 * 56, "crop5": 2 * 56 / 7 * 8}[augment]
     table = make_photos(tmp_path, 2, 1)
     encode(table, whole, tmp_path / "cache")
     with pytest.raises(ValueError, match=r"must share one encoder.*, draft'"):
@@ -171,7 +171,7 @@ def test_draft_where_more_than_pillow_resizes(tmp_path: Path) -> None:
     ("settings", "words"),
     [
         ({"pooling": "max"}, "pooling must be one of pooler_output, cls, mean, patch_mean, projection, got 'max'"),
-        ({"views": "crop9"}, "views must be one of single, flip, crop5"),
+        ({"augment": "crop9"}, "augment must be one of none, flip, crop5"),
         ({"backend": "opencv"}, "backend must be one of pil, pil-draft, torchvision"),
         ({"name": "efficientnet-lite0", "backend": "torchvision"}, "efficientnet-lite0 has resizing of its own"),
         ({"name": "a:b", "backend": "pil-draft"}, "a:b has resizing of its own, got the backend 'pil-draft'"),

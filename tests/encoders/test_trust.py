@@ -61,8 +61,8 @@ def test_code_of_a_model_is_neither_asked_about_nor_run(tmp_path: Path, file: st
         {"vision_config": {"auto_map": {"AutoConfig": "a.B"}}},
         {"attn_implementation": "someone/kernel"},
         {"text_config": {"_attn_implementation": "someone/kernel:f"}},
-        {"architecture": "local-dir:/tmp/x"},
-        {"model_args": {"checkpoint_path": "/tmp/x.pth"}},
+        {"architecture": "local-dir:/x"},
+        {"model_args": {"checkpoint_path": "x.pth"}},
         {"image_processor": [{"auto_map": {"AutoImageProcessor": "a.B"}}]},
     ],
 )

@@ -137,15 +137,9 @@ def test_a_killed_process_leaves_a_cache_that_goes_on(tmp_path: Path, clip: Towe
     encoder = clip.info.source
     command = [
         sys.executable, "-m", "geocell", "encode", str(table), "--encoder", encoder, "--out", str(tmp_path / "c"),
-        "--batch-size", "1", "--json",
+        "--batch-size", "1", "--shard-rows", "4", "--json",
     ]  # fmt: skip
-    script = (
-        "import sys, geocell.encoding as e; e.encode.__kwdefaults__['shard_rows'] = 4; "
-        "from geocell.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *command[3:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not list((tmp_path / "c").glob("features-*")) and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)

@@ -1,13 +1,22 @@
+import json
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from geocell.cli import main
+from geocell.encoders import describe_encoder, load_encoder
 from geocell.encoders.info import EncoderInfo
-from geocell.encoding import import_features
+from geocell.encoding import encode, encoder_like, import_features
 from geocell.views import read_views, table_from_frame
-from tests.worlds import make_image
+from tests.encoding.tiny import TinyEncoder
+from tests.worlds import make_clip, make_image, make_photos
 
 IMPORTED = EncoderInfo("theirs", "1", "cls", 0, 224, "?")
 
@@ -58,7 +67,7 @@ def test_arrays_that_are_no_features(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"floats of shape \(N, D\)"):
         import_features(tmp_path / "flat.npy", tmp_path / "c", table=table, encoder=IMPORTED)
     (tmp_path / "empty.npy").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"empty.npy must be a plain .npy array, got: No data left"):
+    with pytest.raises(ValueError, match=r"empty.npy must be an .npy file, got another kind of file"):
         import_features(tmp_path / "empty.npy", tmp_path / "c", table=table, encoder=IMPORTED)
     np.save(tmp_path / "object.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"plain \.npy"):
@@ -84,3 +93,78 @@ def test_views_without_a_position_stay_bad_when_features_are_imported(tmp_path: 
     assert cache.views["status"].tolist() == ["ok", "no EXIF GPS position"]
     assert np.isnan(cache.features[1]).all()
     assert cache.locations().latlon.tolist() == [[1.0, 2.0]]
+
+
+def test_features_like_those_of_a_cache_or_an_encoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = make_clip(tmp_path / "clip")
+    encoder = load_encoder(str(clip), device="cpu")
+    table = read_views(make_photos(tmp_path, 3, 1))
+    cache = encode(table, encoder, tmp_path / "whole")
+    np.save(tmp_path / "f.npy", cache.features)
+    for number, like in enumerate((tmp_path / "whole", clip)):
+        made = import_features(tmp_path / "f.npy", tmp_path / str(number), table=table, like=like)
+        made.encoder.require_same(encoder.info, "the import", "the encoder")
+        assert made.encoder.dim == 32
+        command = (
+            f"cache import {tmp_path}/f.npy {tmp_path}/photos.csv --like {like} --out {tmp_path}/by-{number} --json"
+        )
+        assert main(command.split()) == 0
+        assert json.loads(capsys.readouterr().out)["encoder"] == made.encoder.to_dict()
+    assert (
+        import_features(tmp_path / "f.npy", tmp_path / "3", table=table, like=tmp_path / "0").encoder.dtype == "float32"
+    )
+    assert made.encoder.dtype == "unknown"
+    wide = tmp_path / "wide.npy"
+    np.save(wide, np.zeros((3, 5)))
+    with pytest.raises(ValueError, match="must give 32 features, got 5"):
+        import_features(wide, tmp_path / "d", table=table, like=tmp_path / "whole")
+
+
+def test_weights_are_not_needed_to_say_what_an_encoder_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = make_clip(tmp_path / "clip")
+    info = load_encoder(str(clip), device="cpu", augment="flip").info
+    monkeypatch.setattr("geocell.encoders.tower._tower", None)
+    assert replace(describe_encoder(str(clip), augment="flip"), dim=32) == info
+    assert describe_encoder(str(clip), pooling="cls").pooling == "cls"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("", "one of --like and --encoder"),
+        ("--like a --encoder b", "one of --like and --encoder"),
+        ("--like a --processor b", "are those of --like"),
+    ],
+)
+def test_flags_of_an_import(tmp_path: Path, flags: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"cache import f.npy t.csv --out {tmp_path}/c {flags}".split()) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_cache_has_its_own_pooling(tmp_path: Path) -> None:
+    cache = encode(make_photos(tmp_path, 2, 1), TinyEncoder(), tmp_path / "c")
+    assert encoder_like(tmp_path / "c") == cache.encoder
+    with pytest.raises(ValueError, match="has a revision and a pooling of its own"):
+        encoder_like(tmp_path / "c", pooling="cls")
+    for arguments in ({}, {"encoder": IMPORTED, "like": tmp_path / "c"}):
+        with pytest.raises(ValueError, match="one of encoder and like"):
+            import_features(tmp_path / "f.npy", tmp_path / "d", **arguments)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_mutated_arrays_raise_clean_errors(data: st.DataObject) -> None:
+    table = table_from_frame(pd.DataFrame({"image": ["a", "b"], "lat": [1, 2], "lon": [2, 3]}))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "f.npy"
+        np.save(path, np.ones((2, 3), np.float32))
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 5))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        if data.draw(st.booleans()):
+            shape = data.draw(st.lists(st.integers(-(2**70), 2**70), max_size=3))
+            header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {tuple(shape)}, }}".ljust(117) + "\n"
+            content[10:128] = header.encode()[:118]
+        path.write_bytes(content[: data.draw(st.sampled_from([len(content), 0, 5, 60, 130]))])
+        with suppress(ValueError):
+            import_features(path, Path(folder) / "c", table=table, encoder=IMPORTED)

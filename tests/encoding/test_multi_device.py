@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,34 @@ def test_processes_of_torchrun_share_a_cache_and_one_of_them_speaks(tmp_path: Pa
     assert [run.returncode for run in runs] == [0, 0]
     assert "12 views of 6 locations, 12 good" in said[0]
     assert said[1] == ""
+
+
+def test_ctrl_c_keeps_what_every_process_has_encoded(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 24, 2)
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n"
+        "from tests.encoding.tiny import TinyEncoder\n"
+        "class Interrupted(TinyEncoder):\n"
+        "    calls = []\n"
+        "    def __call__(self, pixels):\n"
+        "        self.calls.append(1)\n"
+        "        if len(self.calls) == 3 and os.environ['RANK'] == '1':\n"
+        "            os.killpg(0, signal.SIGINT)\n"
+        "        return super().__call__(pixels)\n"
+    )
+    command = f"encode {table} --encoder mine:Interrupted --devices cpu,cpu --batch-size 4 --shard-rows 24 --workers 0"
+    done = subprocess.run(
+        [sys.executable, "-m", "geocell", *command.split(), "--out", str(tmp_path / "c")],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert done.returncode == 130
+    kept = re.search(r"interrupted; (\d+) of 48 rows are kept", done.stderr)
+    assert kept is not None
+    assert int(kept[1]) >= 8
+    encode(table, TinyEncoder(), tmp_path / "c", batch_size=4)
+    encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=24)
+    assert files(tmp_path / "c") == files(tmp_path / "whole")

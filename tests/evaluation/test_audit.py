@@ -152,7 +152,7 @@ def test_advice_says_what_is_off_and_nothing_else(tmp_path: Path) -> None:
     large = audit(KDTreePartitioner(max_count=600).fit(dense), dense[1:])
     assert large.advice == (
         "Even the oracle is within 25 km for 0.0% of the locations only: take smaller cells; "
-        f"half of them reach {large.radius_km_median:.0f} km or farther from their centroid.",
+        f"half of the {large.n_cells} cells reach {large.radius_km_median:.0f} km or farther from their centroid.",
     )
     assert large.advice[0] in str(large)
     uneven = np.concatenate((dense, np.repeat(grid[:1], 2000, axis=0)))
@@ -169,6 +169,22 @@ def test_advice_says_what_is_off_and_nothing_else(tmp_path: Path) -> None:
         "75.0% of the locations are outside every cell",
         "5.0% of the locations get a cell only by the fallback rule",
     ]
+
+
+def test_no_advice_contradicts_another() -> None:
+    """One location per cell, audited far away: cells are too small and too few, and neither reaches 0 km by advice."""
+    here = np.stack(np.meshgrid(np.arange(40, 50), np.arange(0, 10)), axis=-1).reshape(-1, 2) + 0.5
+    for partitioner in (KDTreePartitioner(max_count=1), H3Partitioner(resolution=5)):
+        result = audit(partitioner.fit(here), here - [-0.45, 0.0])
+        assert result.radius_km_median == 0.0
+        assert result.within[25] < 0.75
+        text = " ".join(result.advice)
+        assert "collect more training locations" in text
+        assert "reach 0 km" not in text
+        for contradiction in ("raise --min-count", "take smaller cells", "take larger cells"):
+            assert contradiction not in text
+    few = audit(KDTreePartitioner(max_count=9).fit(here), here - [-0.45, 0.0])
+    assert ("take smaller cells" in " ".join(few.advice)) == (few.count_median >= 5)
 
 
 def test_it_says_when_it_saw_the_locations_before(tmp_path: Path) -> None:

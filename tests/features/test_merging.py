@@ -39,7 +39,7 @@ def test_rows_follow_each_other(tmp_path: Path) -> None:
 def test_what_does_not_belong_together(tmp_path: Path) -> None:
     fill(tmp_path / "a", 0, 4)
     fill(tmp_path / "far", 0, 4, lat=2.0)
-    with pytest.raises(ValueError, match=r"must be one place in all caches, got views of 'L[01]' 55\.6 km"):
+    with pytest.raises(ValueError, match=r"must have one coordinate in all caches, got views of 'L[01]' 55\.6 km"):
         merge_caches([tmp_path / "a", tmp_path / "far"], tmp_path / "c")
     fill(tmp_path / "other", 4, 4, info=replace(INFO, revision="2"))
     with pytest.raises(ValueError, match=r"must share one encoder; .*revision='1'.*revision='2'"):
@@ -64,7 +64,7 @@ def test_damage_of_every_kind_is_told(tmp_path: Path) -> None:
     frame.iloc[:5].to_parquet(views)
     assert "must have 7 views, got 5" in verify_cache(tmp_path / "a")[0]
     views.write_bytes(kept[:200] + bytes([kept[200] ^ 255]) + kept[201:])
-    assert "must have a readable views.parquet" in verify_cache(tmp_path / "a")[0]
+    assert "views.parquet must be a readable Parquet file" in verify_cache(tmp_path / "a")[0]
     views.write_bytes(kept)
     (tmp_path / "a" / "features-00001.safetensors").unlink()
     shard = tmp_path / "a" / "features-00002.safetensors"

@@ -50,8 +50,10 @@ def test_every_changed_byte_is_noticed(tmp_path: Path) -> None:
     ("metadata", "said"),
     [
         ({"problems": "{}"}, "got a header without 'sha256'"),
-        ({"problems": "[]", "sha256": "0"}, "got a header that cannot be read"),
-        ("none", "got a header that cannot be read"),
+        ({"problems": "[]", "sha256": "0"}, "got a header whose problems cannot be read"),
+        ({"problems": '{"2": "x"}', "sha256": "0"}, "got a header with problems of rows beyond its 2"),
+        ({"problems": 3, "sha256": "0"}, "got a header without 'problems'"),
+        ("none", "got a header without '__metadata__'"),
     ],
 )
 def test_a_safetensors_file_of_others_is_refused_in_words(tmp_path: Path, metadata: object, said: str) -> None:

@@ -8,7 +8,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files import csv_text, printable
+from geocell.files import counted, csv_text, printable
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))
@@ -59,3 +59,7 @@ def test_names_of_the_world_stay_as_they_are() -> None:
     for name in ("Łódź", "Côte d'Ivoire", "東京", "ประเทศไทย", "کۆیە", "🇦🇹", "می‌خواهم"):
         assert printable(name) == name
     assert printable("\x1b[31mred\x1b[0m\tend\n") == "\ufffd[31mred\ufffd[0m end "
+
+
+def test_numbers_of_things() -> None:
+    assert [counted(n, "place") for n in (0, 1, 2, 1234)] == ["0 places", "1 place", "2 places", "1,234 places"]

@@ -37,7 +37,9 @@ def test_what_is_no_setting_is_left_out(metadata: dict[str, Any]) -> None:
 
 def test_later_settings_go_before_earlier_ones() -> None:
     assert settings_of({"datasets": "me/photos"}).datasets == ("me/photos",)
-    assert CardSettings(license="mit").over(CardSettings("x", ("a/b",), "c/d")) == CardSettings("mit", ("a/b",), "c/d")
+    assert CardSettings(license="mit").with_defaults(CardSettings("x", ("a/b",), "c/d")) == CardSettings(
+        "mit", ("a/b",), "c/d"
+    )
 
 
 def test_keys_that_a_head_does_not_decide_are_kept() -> None:

@@ -16,8 +16,10 @@ from geocell.cli import main
 from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, load_ensemble
 from geocell.heads.fit_config import FitConfig
+from geocell.heads.hashes import HASHED_FILES
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
+from geocell.heads.trained_on import location_keys
 from geocell.partitioners import PolygonsPartitioner
 from geocell.publishing.push import push_head
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
@@ -25,6 +27,7 @@ from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 HISTORY = tuple(
     {"epoch": n, "lr": 1e-3, "train_loss": 2.5, "val_balscore": float("nan"), "val_median_km": 9.0} for n in (1, 2)
 )
+KEYS = location_keys(world().take(np.arange(5)))
 ORIGIN = {
     "source": "you/heads",
     "checkpoint": "a/best.pt",
@@ -42,10 +45,13 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = GeoHead(DIM, CELLS, offsets=True)
     module.load_state_dict({**module.state_dict(), **random_module().state_dict()})
     training = {"n_train": 40, "n_val": 4, "n_train_outside": 1, "best_epoch": 1, "epochs_run": 2}
-    head = replace(make_head(), module=module, config=FitConfig(offsets=1.0), training=training, history=HISTORY)
+    head = make_head(training=training, history=HISTORY, trained_on=KEYS)
+    head = replace(head, module=module, config=FitConfig(offsets=1.0))
     places = replace(world(), columns={"country": np.array(["DE", "FR"] * 20, dtype=object)})
-    head.save(folder / "fitted", scores=score(head, places, split="test"))
-    (folder / "fitted" / "scores-val.json").write_text(json.dumps(score(head, world(), split="val").to_dict()))
+    head.save(folder / "fitted", scores=score(head, places, split="test", allow_training=True))
+    (folder / "fitted" / "scores-val.json").write_text(
+        json.dumps(score(head, world(), split="val", allow_training=True).to_dict())
+    )
 
     latlon = world().latlon
     half = float(np.median(latlon[:, 1]))
@@ -110,14 +116,19 @@ def damages(data: bytes, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize("kind", ["fitted", "imported"])
-def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Path, kind: str) -> None:
+def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Path, kind: str, hashed: bool) -> None:
     folder = tmp_path / "head"
     shutil.copytree(whole / kind, folder)
+    if not hashed:
+        (folder / "hashes.json").unlink()
     refused = set()
     for path in sorted(folder.iterdir()):
         data = path.read_bytes()
         for word, content in damages(data, path.name):
+            if hashed and path.name in HASHED_FILES and word not in {"empty", "cut", "binary", "[]"}:
+                continue  # all the same to a hash
             path.write_bytes(content)
             try:
                 push_head(folder, "me/head", dry_run=True)  # which reads all of it
@@ -153,10 +164,11 @@ def test_what_a_head_cannot_do_without(whole: Path, tmp_path: Path, name: str, w
 
 def test_what_a_head_can_do_without(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole / "fitted", tmp_path / "head")
-    for name in ("history.csv", "scores.json", "scores-val.json", "README.md"):
+    for name in ("history.csv", "scores.json", "scores-val.json", "README.md", "trained_on.safetensors"):
         (tmp_path / "head" / name).unlink()
     assert push_head(tmp_path / "head", "me/head", dry_run=True).files.keys() == {
         "config.json", "geocell_info.json", "model.safetensors", "offsets.safetensors", "partition.json", "README.md",
+        "hashes.json",
     }  # fmt: skip
 
 
@@ -164,6 +176,7 @@ def test_a_history_of_other_columns_is_not_drawn(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(whole / "fitted", tmp_path / "head")
+    (tmp_path / "head" / "hashes.json").unlink()
     (tmp_path / "head" / "history.csv").write_text("epoch,train_loss\n1,2.5\n")
     assert main(f"plot-history {tmp_path}/head --out {tmp_path}/h.png".split()) == 1
     assert "must have the columns lr, val_balscore, val_median_km, and lacks them" in capsys.readouterr().err

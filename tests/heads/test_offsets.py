@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from geocell.decoders.base import decode
+from geocell.decoders.table import decode
 from geocell.evaluation.comparison import compare
 from geocell.evaluation.score import score
 from geocell.geo.geodesy import distance_km, moved
@@ -171,7 +171,7 @@ class TestFit:
     def test_settings(self) -> None:
         with pytest.raises(ValueError, match="offsets must be a number of at least 0, got -1"):
             FitConfig(offsets=-1)
-        with pytest.raises(ValueError, match="decode offset needs offsets above 0, got 0"):
+        with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
             FitConfig(decode="offset")
 
 
@@ -193,6 +193,7 @@ class TestFolder:
 
     def test_the_file_and_the_config_agree(self, fitted: Head, tmp_path: Path) -> None:
         fitted.save(tmp_path / "head")
+        (tmp_path / "head" / "hashes.json").unlink()
         file = tmp_path / "head" / "offsets.safetensors"
         tensors = load_file(file)
         save_file({**tensors, "offsets.bias": torch.zeros(7, 2)}, file)
@@ -207,7 +208,7 @@ class TestFolder:
         plain = replace(fitted, module=GeoHead(24, 8), config=QUICK)
         plain.save(tmp_path / "plain")
         save_file(tensors, tmp_path / "plain" / "offsets.safetensors")
-        with pytest.raises(ValueError, match=r"offsets\.safetensors belongs to another head"):
+        with pytest.raises(ValueError, match=r"offsets\.safetensors .*belongs to another head"):
             load_head(tmp_path / "plain")
         with pytest.raises(ValueError, match="got offsets 1 and no such weights"):
             replace(fitted, module=GeoHead(24, 8))
@@ -224,10 +225,10 @@ class TestJoining:
     def test_what_has_no_offsets_says_so(self, fitted: Head) -> None:
         plain = replace(fitted, module=GeoHead(24, 8), config=QUICK)
         for head in (plain, Ensemble((fitted, fitted))):
-            with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+            with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
                 score(head, TEST, "offset")
-        with pytest.raises(ValueError, match="fit such a head, or decode by centroid or mean"):
+        with pytest.raises(ValueError, match=r"fit a head with offsets .*; or decode by centroid"):
             predict_locations(plain, TEST, decode="offset")
-        with pytest.raises(ValueError, match="decode offset needs one head"):
+        with pytest.raises(ValueError, match="decode offset needs offsets"):
             decode("offset", [[1.0]], [[0.0, 0.0]])
         assert compare(fitted, average_heads([fitted, fitted]), TEST, "offset").decoder == "offset"

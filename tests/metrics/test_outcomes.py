@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.decoders.base import DECODERS, decode
+from geocell.decoders.table import decode
 from geocell.evaluation.score import score, scores_of
 from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.heads.fit_config import FitConfig
@@ -154,7 +154,7 @@ def world() -> tuple[np.ndarray, np.ndarray]:
     return np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), 1), rng.normal(size=(90, 8)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", ["centroid", "mean", "within:200"])
 def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], name: str) -> None:
     latlon, features = world
     partition = KMeansPartitioner(k=8, seed=0).fit(latlon)
@@ -162,7 +162,7 @@ def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], nam
     posterior, cells = head.posterior(locations), partition.assign(latlon)
     points = decode(name, posterior, partition.centroids)
     expected = scores_of(outcomes_of(points, latlon, top_hits(posterior, cells), 0), partition, name, "val")
-    assert score(head, locations, name, "val") == replace(expected, head_sha256=head.sha256)
+    assert score(head, locations, name, "val") == replace(expected, head_sha256=head.sha256, n_trained_on=None)
     assert expected.top1 == (posterior.argmax(1) == cells).mean()
 
 

@@ -1,4 +1,4 @@
-"""Shapes for the NUTS tests: small made-up regions in the columns of GISCO."""
+"""Small made-up regions in the columns of GISCO, and the examples that the contract runs on."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from shapely.geometry import box, mapping
+
+pytest.register_assert_rewrite("tests.partitioners.contract")
 
 Regions = Callable[..., Path]
 
@@ -39,3 +41,10 @@ def world_shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for j in range(6)
     }
     return write_regions(tmp_path_factory.mktemp("shapes") / "world.geojson", dict(reversed(boxes.items())))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of the contract on every example of the module that imported them."""
+    if "example" in metafunc.fixturenames:
+        examples = metafunc.module.EXAMPLES
+        metafunc.parametrize("example", list(examples.values()), ids=list(examples))

@@ -92,18 +92,18 @@ def test_foreign_geocell_info(tmp_path: Path) -> None:
             {"0": {"centroid_lat": 91.0, "centroid_lon": 0.0}},
             r"centroids must be degrees \(lat, lon\), got \[91.0, 0.0\]",
         ),
-        ({"0": {"centroid_lat": float("nan"), "centroid_lon": 0.0}}, "centroids must be finite"),
-        ({"0": {"centroid_lat": None, "centroid_lon": 0.0}}, "must give every cell a place in degrees"),
-        ({"0": {"centroid_lat": 1, "centroid_lon": 2, "count": -3}}, "counts and radii of at least 0, got -3"),
+        ({"0": {"centroid_lat": float("nan"), "centroid_lon": 0.0}}, "centroids must hold finite numbers, got nan"),
+        ({"0": {"centroid_lat": None, "centroid_lon": 0.0}}, "centroids must hold finite numbers, got None"),
+        ({"0": {"centroid_lat": 1, "centroid_lon": 2, "count": -3}}, "'count' must be an integer in .0, .*, got -3"),
         (
             {"0": {"centroid_lat": 1, "centroid_lon": 2, "radius_km": -5}},
-            "counts and radii of at least 0, got -5",
+            "'radius_km' must be a number in .0, .*, got -5",
         ),
         (
             {"0": {"centroid_lat": 1, "centroid_lon": 2, "count": 10**30}},
-            "plain numbers, got something else .Python int too large",
+            "'count' must be an integer in",
         ),
-        ({str(i): {"centroid_lat": 1, "centroid_lon": 2, "name": "a"} for i in (0, 1)}, "got 'a' more than once"),
+        ({str(i): {"centroid_lat": 1, "centroid_lon": 2, "name": "a"} for i in (0, 1)}, "'a' comes more than once"),
     ],
 )
 def test_bad_geocell_info(info: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -118,7 +118,8 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 
 def test_changed_cells_are_refused(folder: Path) -> None:
-    edit(folder / "geocell_info.json", **{"0": {"centroid_lat": 1.0, "centroid_lon": 2.0, "name": "x"}})
+    name = Partition.load(folder).names[0]
+    edit(folder / "geocell_info.json", **{"0": {"centroid_lat": 1.0, "centroid_lon": 2.0, "name": name}})
     with pytest.raises(ValueError, match=r"the cells in .* must hash to \w{12}…, got \w{12}…: .* not of one partition"):
         Partition.load(folder)
 
@@ -127,16 +128,19 @@ def test_changed_cells_are_refused(folder: Path) -> None:
     ("changes", "message"),
     [
         ({"format": 2}, "format 2, and this geocell reads format 1"),
-        ({"kind": "hexagons"}, r"kind 'hexagons', and this geocell knows h3, h3-adaptive, .*: use the geocell version"),
+        ({"kind": "hexagons"}, r"kind h3, kmeans, .*, got kind 'hexagons': pass --partitioner module:attribute"),
         ({"parameters": []}, r"partition\.json must have an object as 'parameters', got list of 0: copy it again"),
         (
             {"assign": None},
-            r"partition\.json must be a partition of kind h3, got something else or a damaged file .Typ",
+            r"partition\.json must be a partition of kind 'h3', got something else or a damaged file .'assign' must",
         ),
-        ({"assign": {"resolution": 2}}, r"damaged file .KeyError: 'cells'.: copy it again from its origin, or make it"),
+        (
+            {"assign": {"resolution": 2}},
+            r"damaged file .'cells' is missing.: copy it again from its origin",
+        ),
         (
             {"assign": {"resolution": 2, "cells": ["zz"]}},
-            r"damaged file .ValueError: invalid literal .*: copy it again",
+            r"damaged file .*'zz'.*: copy it again",
         ),
         ({"fitted_on": [1]}, r"partition\.json must have an object as 'fitted_on', got list of 1: copy it again"),
     ],
@@ -290,12 +294,13 @@ def test_overrides_win() -> None:
     ("text", "message"),
     [
         ('[partition]\nkind = "h3"\nresolutoin = 5\n', "has the parameters .*resolution.*, got also resolutoin"),
-        ('[partition]\nkind = "hex"\n', "must be one of h3, h3-adaptive, .*, got 'hex'"),
+        ('[partition]\nkind = "hex"\n', "must be one of h3, kmeans, .*, got 'hex'"),
         ('[partition]\nkind = "kmeans"\n', "KMeansPartitioner needs the parameter k:"),
         (
             '[partition]\nkind = "h3"\nresolution = 99\n',
             r"H3Partitioner: resolution must be an integer in \[0, 15\], got 99",
         ),
+        ('[partition]\nkind = "os:system"\n', "got 'os:system': a custom partitioner is named on the command line"),
         ("[partition]\nresolution = 5\n", r"must have a table \[partition\] with a kind"),
         ('[partition]\nkind = "h3"\n[fit]\nepochs = 3\n', "must have tables among partition, published, got fit"),
         ("", "got none"),

@@ -121,7 +121,9 @@ def test_saved_partition_needs_no_boundary_file(three: Path, tmp_path: Path) -> 
     assert again.labels == partition.labels
     assert again.parameters["shapes"] == "three.geojson"
     shapes = json.loads((tmp_path / "cells/cells.geojson").read_text(encoding="utf-8"))
-    shapes["features"][0]["geometry"]["coordinates"][0][0][0] += 0.5
+    ring = shapes["features"][0]["geometry"]["coordinates"][0]
+    ring[0][0] += 0.5
+    ring[-1] = ring[0]
     (tmp_path / "cells/cells.geojson").write_text(json.dumps(shapes), encoding="utf-8")
     with pytest.raises(ValueError, match="must hash to"):
         Partition.load(tmp_path / "cells")
@@ -155,7 +157,7 @@ def test_projected_file_with_other_levels(three: Path, tmp_path: Path) -> None:
         ),
         (
             {"NUTS_ID": ["A1"], "LEVL_CODE": 3, "geometry": [box(0, 0, 4e6, 4e6)]},
-            "must be in degrees or name its coord",
+            "must be in degrees or name their coord",
         ),
     ],
 )

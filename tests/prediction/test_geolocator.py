@@ -78,7 +78,7 @@ def test_offsets_move_the_answer(road: Path, locator: Geolocator, monkeypatch: p
     assert points == pytest.approx(np.array([(a.lat, a.lon) for a in expected]), abs=1e-5)
     assert np.abs(points - [(a.cells[0].lat, a.cells[0].lon) for a in answers]).max() > 0.1
     monkeypatch.setattr("geocell.encoding.encode_images", None)  # refused before it
-    with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+    with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
         locator.locate(views(road, 0), decode="offset")
 
 

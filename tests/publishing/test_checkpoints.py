@@ -1,20 +1,32 @@
 """Heads that others published: every shape of checkpoint, all known paths, and the answers of their users' own code."""
 
+import contextlib
 import json
 import pickle
 import tomllib
+import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from geocell.encoders.info import EncoderInfo
 from geocell.heads.head import Head, load_head
 from geocell.hub.names import HubName
-from geocell.publishing.checkpoints import Published, fetch_published, import_head, known_heads, published_files
+from geocell.publishing.checkpoints import (
+    Published,
+    fetch_published,
+    import_head,
+    known_heads,
+    published_files,
+    read_published,
+)
 from tests.local_hub import Hub
 from tests.worlds import make_locations
 
@@ -120,11 +132,11 @@ def without(name: str) -> dict[str, torch.Tensor]:
             {**weights(), "head.3.weight": torch.zeros(2)},
             r"must hold exactly .*got .*head\.3\.weight \[2\]",
         ),
-        (without("head.0.bias"), r"must hold exactly the tensors head\.0\.bias \[1024\]"),
+        (without("head.0.bias"), r"must hold exactly the tensors head\.0\.bias \[D\]"),
         ({f"module.{k}": v for k, v in weights().items()}, r"got module\.head\.0\.bias"),
         (
             {**weights(), "head.0.weight": torch.ones(768)},
-            r"got .*head\.0\.weight \[768\].*not on features of",
+            r"got .*head\.0\.weight \[768\]",
         ),
         ({**weights(), "head.2.bias": torch.full((C,), float("nan"))}, r"must be finite, got NaN or infinity"),
         ({**weights(), "head.2.bias": torch.zeros(C, dtype=torch.int64)}, r"must be a state dict of floats"),
@@ -141,7 +153,7 @@ def test_what_is_no_such_head_is_refused(tmp_path: Path, value: object, message:
 def test_files_that_are_not_there_or_broken(tmp_path: Path) -> None:
     published = files(tmp_path, weights())
     (tmp_path / "best.pt").write_bytes((tmp_path / "best.pt").read_bytes()[:5000])
-    with pytest.raises(ValueError, match=r"must be a checkpoint of torch\.save, got another or a damaged file"):
+    with pytest.raises(ValueError, match=r"must be a checkpoint of torch\.save, got something else or a damaged file"):
         import_head(published, STREETCLIP)
     (tmp_path / "info.json").write_text('{"0": {"centroid_lat": 95, "centroid_lon": 0}}')
     with pytest.raises(ValueError, match=r"info\.json must give every cell a place in degrees"):
@@ -257,3 +269,43 @@ def test_a_file_of_ones_own_claims_no_licence_and_no_score(tmp_path: Path) -> No
     assert "none are known for this head" in card
     config = json.loads((tmp_path / "head" / "config.json").read_text())
     assert config["fit"] == {"fusion": "feature"}
+
+
+def test_an_encoder_of_another_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"reads features of 1024 numbers, and geolocal/StreetCLIP has 768"):
+        import_head(files(tmp_path, weights()), replace(STREETCLIP, dim=768))
+
+
+@pytest.mark.parametrize("content", [b"epoch,loss\n1,0.5\n", b"", b"{}", b"\x00" * 100, "é".encode("utf-16")])
+def test_a_file_that_is_no_checkpoint_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "best.pt").write_bytes(content)
+    published = published_files(tmp_path / "best.pt", cells(tmp_path / "info.json"))
+    with pytest.raises(ValueError, match=r"best\.pt must be a checkpoint of") as caught:
+        read_published(published)
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_that_are_larger_than_their_file_are_refused(tmp_path: Path) -> None:
+    state = weights()
+    state["head.2.weight"] = torch.zeros(1, 1).expand(C, D)  # a number that is repeated
+    with pytest.raises(ValueError, match="must be a state dict of floats"):
+        read_published(files(tmp_path, state))
+    torch.save(weights(), tmp_path / "best.pt")
+    with zipfile.ZipFile(tmp_path / "best.pt") as old, zipfile.ZipFile(tmp_path / "new.pt", "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=r"new\.pt must be .* archive with compressed entries"):
+        read_published(published_files(tmp_path / "new.pt", tmp_path / "info.json"))
+
+
+@given(data=st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_happens_to_a_checkpoint_it_is_read_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    torch.save({"model": {name: value[..., :2] for name, value in weights(2).items()}}, tmp_path / "best.pt")
+    content = bytearray((tmp_path / "best.pt").read_bytes())
+    for position in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[position] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.sampled_from([len(content), len(content) // 2]))
+    (tmp_path / "best.pt").write_bytes(bytes(content[:cut]))
+    with contextlib.suppress(ValueError):
+        read_published(published_files(tmp_path / "best.pt", cells(tmp_path / "info.json", 2)))

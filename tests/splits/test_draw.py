@@ -1,14 +1,18 @@
 """Drawing splits: shares, groups of neighbours, and the splits that a table names."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geocell.features import FeatureCache
 from geocell.geo.geodesy import distance_matrix_km
 from geocell.splits.draw import make_splits, split, splits_from_column
 from geocell.splits.leaks import leak_report
 from tests.splits.places import ids_of, spread
+from tests.sweeps.sweep_worlds import make_world
 from tests.worlds import make_locations
 
 
@@ -82,9 +86,9 @@ def test_bad_fractions(fractions: tuple[float, ...]) -> None:
 
 
 def test_one_location_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="at least 3 separate places, got 1 from 1 locations"):
+    with pytest.raises(ValueError, match="at least 3 separate places, got 1 from 1 location:"):
         make_splits(["a"], np.array([[1.0, 2.0]]))
-    with pytest.raises(ValueError, match="buffer_km must be at least 0"):
+    with pytest.raises(ValueError, match="buffer_km must be a number of kilometres of at least 0"):
         make_splits(ids_of(10), spread(10), buffer_km=-1)
 
 
@@ -125,3 +129,15 @@ def test_both_sides_of_the_antimeridian_are_one_place() -> None:
     for seed in range(5):
         splits = make_splits(ids, latlon, (0.5, 0.5, 0.0), seed)
         assert {"loc0", "loc1"} in [set(members) for members in splits.ids.values()]
+
+
+def test_a_cache_can_be_named_by_its_path(tmp_path: Path) -> None:
+    folder = make_world(tmp_path / "world")
+    cache = FeatureCache.open(folder / "cache")
+    for source in (folder / "cache", str(folder / "cache")):
+        for part, expected in zip(split(source, seed=3), split(cache, seed=3), strict=True):
+            assert part.ids.tolist() == expected.ids.tolist()
+    with pytest.raises(FileNotFoundError, match=r"cache\.json"):
+        split("nowhere")
+    with pytest.raises(TypeError, match=r"split takes a feature cache, its path, or locations, got list"):
+        split([1, 2])  # type: ignore[arg-type]

@@ -1,11 +1,17 @@
 """What a sweep fits: rows from recipes and sweep files, their starts, partitions and seeds, and every refusal."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from geocell.heads.fit_config import FitConfig
 from geocell.sweeps.plan import SweepConfig, fits_of, read_rows
+from geocell.sweeps.results import SweepResult, results_csv
+from tests.damage import damaged_value
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,6 +84,12 @@ def test_a_sweep_file_is_every_config_on_every_partition(world: Path) -> None:
         ('[sweep]\npartitions = ["one"]\n[configs.a]\ninit = "a"\n', r"start from itself, got one-a <- one-a"),
         ('[sweep]\npartitions = ["one"]\n[published]\nx = 1\n', r"must have tables among sweep, fit, configs"),
         ("[fit]\nepochs = 2\n", r"\[head\] must name the partition of its fit"),
+        ("[head]\npartition = 3\n", r"\[head\] partition must be a text, got 3"),
+        ('[head]\npartition = "one"\ninit = ["a"]\n', r"\[head\] init must be a text, got \['a'\]"),
+        ('[sweep]\npartitions = ["one"]\n[fit]\ninit = ["a"]\n', r"init must be a text, got \['a'\]"),
+        ('[head]\npartition = "one"\n[published]\nbalscore = "62"\n', r"\[published\] balscore must be a .*, got '62'"),
+        ('[head]\npartition = "one"\n[published]\ncells = nan\n', r"\[published\] cells must be a .*number, got nan"),
+        ('[sweep]\npartitions = ["one"]\nseeds = [9223372036854775808]\n', r"TOML|seeds must be a list of different"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused(world: Path, text: str, message: str) -> None:
@@ -102,7 +114,53 @@ def test_the_way_it_is_run_is_checked() -> None:
         SweepConfig(jobs=-1)
     with pytest.raises(ValueError, match=r"seeds must be different from each other, got \[1, 1\]"):
         SweepConfig(seeds=(1, 1))
-    with pytest.raises(ValueError, match=r"seeds must be at least 0, got \[-1\]"):
-        SweepConfig(seeds=(-1,))
+    for seed in (-1, 2**63):
+        with pytest.raises(ValueError, match=rf"seeds must be from 0 to 9223372036854775807, got \[{seed}\]"):
+            SweepConfig(seeds=(seed,))
     with pytest.raises(ValueError, match="decode must be one of"):
         SweepConfig(decode="best")
+
+
+SWEEP = {
+    "sweep": {"partitions": ["one", "two"], "seeds": [0, 1]},
+    "fit": {"epochs": 3},
+    "configs": {"ce": {}, "late": {"init": "ce", "epochs": 2}},
+}
+HEAD = {"head": {"partition": "one", "init": "first"}, "fit": {"seed": 4}, "published": {"balscore": 62.1, "cells": 5}}
+
+
+def toml(value: object) -> str:
+    """Return a value as TOML writes it in a line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {toml(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    if isinstance(value, float):
+        return repr(value)
+    return "nothing" if value is None else json.dumps(value)
+
+
+@pytest.mark.parametrize("content", [SWEEP, HEAD], ids=["sweep", "head"])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damage_to_a_recipe_is_a_clean_error(world: Path, content: dict[str, object], data: st.DataObject) -> None:
+    path = world / "heads" / "damaged" / "recipe.toml"
+    path.parent.mkdir(exist_ok=True)
+    changed = data.draw(damaged_value(content))
+    items = changed.items() if isinstance(changed, dict) else [("x", changed)]
+    text = "\n".join(f"{json.dumps(key)} = {toml(value)}" for key, value in items)
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        rows = read_rows([path])
+    except (ValueError, OSError) as error:
+        assert str(error)
+    else:
+        fits = fits_of(rows)
+        assert len({fit.name for fit in fits}) == len(fits)
+        result = SweepResult(world, fits, {}, dict.fromkeys((row.name for row in rows), "not today"))
+        assert results_csv(result.summary()).count("\n") >= 1 + len(rows)
+        assert "not today" in result.text()
+        for fit in fits:  # nothing is written elsewhere
+            for folder in (world / "out" / "heads" / fit.name, world / "out" / "partitions" / fit.row.partition.name):
+                assert os.path.normpath(folder).startswith(f"{world}/out/")
+                assert Path(os.path.normpath(folder)).parent.parent == world / "out"

@@ -13,62 +13,14 @@ import pytest
 from geocell.encoding import import_features
 from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
-from geocell.splits.splits import Splits
 from geocell.sweeps import workers as pool
 from geocell.sweeps.plan import SweepConfig
 from geocell.sweeps.results import SweepResult, seed_interval
 from geocell.sweeps.run import sweep
 from geocell.training.fit import fit_head
 from geocell.views import read_views
+from tests.sweeps.sweep_worlds import ONE, SWEEP, make_world, run, weights
 from tests.worlds import INFO
-
-ONE = SweepConfig(jobs=1, device="cpu")
-SWEEP = """
-[sweep]
-partitions = ["coarse", "fine"]
-seeds = [0, 1]
-[fit]
-epochs = 3
-[configs.ce]
-[configs.distance]
-init = "ce"
-epochs = 2
-haversine = 0.01
-"""
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a cache, splits, two partitions and a sweep file."""
-    folder = tmp_path_factory.mktemp("world")
-    rng = np.random.default_rng(0)
-    latlon = np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), axis=1)
-    features = np.concatenate((latlon / 5, rng.normal(size=(90, INFO.dim - 2))), axis=1).astype(np.float32)
-    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
-    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
-    np.save(folder / "features.npy", features)
-    table = read_views(folder / "photos.csv", images_optional=True)
-    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
-    ids = [f"loc{i:03d}" for i in range(90)]
-    Splits({"train": tuple(ids[:50]), "val": tuple(ids[50:65]), "test": tuple(ids[65:])}).save(folder / "splits.json")
-    for name, k in (("coarse", 4), ("fine", 9), ("impossible", 900)):
-        (folder / "partitions" / name).mkdir(parents=True)
-        (folder / "partitions" / name / "recipe.toml").write_text(f'[partition]\nkind = "kmeans"\nk = {k}\n')
-    (folder / "sweep.toml").write_text(SWEEP)
-    return folder
-
-
-def run(world: Path, out: Path, config: SweepConfig = ONE, recipe: str = "sweep.toml") -> SweepResult:
-    return sweep([world / recipe], world / "cache", world / "splits.json", out, config)
-
-
-@pytest.fixture(scope="module")
-def done(world: Path, tmp_path_factory: pytest.TempPathFactory) -> SweepResult:
-    return run(world, tmp_path_factory.mktemp("sweep") / "out")
-
-
-def weights(out: Path) -> dict[str, bytes]:
-    return {path.parent.name: path.read_bytes() for path in sorted(out.glob("heads/*/model.safetensors"))}
 
 
 def test_every_config_on_every_partition_with_every_seed(done: SweepResult) -> None:
@@ -273,7 +225,7 @@ def test_a_sweep_that_does_not_say_of_which_features_it_is(world: Path, done: Sw
     path = done.out / "sweep.json"
     written = json.loads(path.read_text())
     path.write_text(json.dumps({key: value for key, value in written.items() if key != "features_sha256"}))
-    with pytest.raises(ValueError, match="did not write down which features it is of: name another --out") as found:
+    with pytest.raises(ValueError, match="did not record which features it is of: name another --out") as found:
         run(world, done.out)
     assert f'add "features_sha256": "{written["features_sha256"]}" to sweep.json' in str(found.value)
     path.write_text(json.dumps(written))
@@ -321,3 +273,21 @@ def test_two_partitions_of_one_folder_name_are_not_taken_for_each_other(
     assert result.finished["cells-seed0"]["n_cells"] == 4
     assert list(result.failed) == ["lone"]
     assert "has other cells than" in result.failed["lone"]
+
+
+def test_shared_coordinates_are_said_and_recorded(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "world", same_place={"loc050": "loc000", "loc070": "loc002", "loc071": "loc002"})
+    (world / "one.toml").write_text('[sweep]\npartitions = ["coarse"]\n[fit]\nepochs = 1\n[configs.ce]\n')
+    result = run(world, tmp_path / "out", recipe="one.toml")
+    assert [remark.split(", so")[0] for remark in result.remarks] == [
+        "1 of 15 val locations has the coordinates of a training location",
+        "2 of 25 test locations have the coordinates of a training location",
+    ]
+    assert result.to_dict()["remarks"] == result.remarks
+    head = load_head(tmp_path / "out" / "heads" / "coarse-ce-seed0")
+    assert head.training["n_val_at_training_coordinates"] == 1
+    assert result.results()[0]["n_at_training_coordinates"] == 2
+
+
+def test_locations_of_their_own_are_not_remarked(done: SweepResult) -> None:
+    assert done.remarks == []

@@ -23,7 +23,7 @@ def inputs(fusion: str) -> Inputs:
     rng = np.random.default_rng(1)
     views = rng.integers(1, 5, P)
     locations = make_locations(np.zeros((P, 2)), rng.normal(3, 2, (views.sum(), D)).astype(np.float32), views)
-    return Inputs.of(locations, fusion, CPU)
+    return Inputs.from_locations(locations, fusion, CPU)
 
 
 def batches(fusion: str = "feature", precision: str = "float32", **changes: Any) -> Batches:

@@ -18,6 +18,7 @@ from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FEW_VALIDATION_LOCATIONS, FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
+from geocell.heads.trained_on import count_trained_on
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.partitioners.class_weights import class_weights
 from geocell.publishing.checkpoints import import_head, published_files
@@ -279,6 +280,7 @@ class TestRefit:
         assert refit.pop("train_loss") == [row["train_loss"] for row in both.history]
         assert refit == {name: both.training[name] for name in refit}
         assert refit["n_train"] == 300
+        assert [count_trained_on(one.trained_on, val) for one in (head, fitted)] == [60, 0]
         assert {**head.training, "refit": None} == fitted.training
 
     @pytest.mark.parametrize("stream", [0, 64])

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geocell.encoding import encode
 from geocell.images.downloads import DownloadConfig
 from geocell.images.sources import FileImages
 from geocell.views import ColumnNames, latlon_keys, location_coordinates, read_views, table_from_frame
 from geocell.views.table import make_table
+from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image
 
 
@@ -77,19 +79,16 @@ def test_our_own_columns_are_not_shadowed() -> None:
         ("", "empty file"),
         ("image,lat,lon\na,91,2\n", r"\[91.0, 2.0\] in row 0"),
         ("image,lat,lon\na,120,45\nb,100,30\n", "look swapped"),
-        ("image,lat,lon\na,,2\n", "must be finite"),
+        ("image,lat,lon\na,,2\n", r"a view with a position, got 1 without \(the first: no position\)"),
         ("image,lat,lon\na,north,2\n", "lat must be degrees, got 'north' in row 0"),
         ("image,lat,lon,location\na,1,2,x\nb,3,2,x\n", "within 1 km, got 111"),
-        ("image,lat,lon,location\na,1,2,\nb,3,2,x\n", "location must be given in every row"),
         ("image,lat,lon\na,48,11,90\nb,50,12,0\n", "more fields than the header"),
-        ("image,lat,latitude,lon,Lat\na,1,2,3,4\n", None),
+        ("image,lat,latitude,lon\na,1,2,3\n", r"one column for lat, got 'lat' and 'latitude', which differ: name one"),
+        ("image,lat,lat,lon\na,1,2,3\n", "the column 'lat' is there twice: rename or drop one"),
     ],
 )
-def test_bad_tables_are_one_sentence(tmp_path: Path, text: str, message: str | None) -> None:
+def test_bad_tables_are_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     path = write_csv(tmp_path / "t.csv", text)
-    if message is None:
-        assert read_views(path).frame["lat"].tolist() == [1.0]
-        return
     with pytest.raises(ValueError, match=message):
         read_views(path)
 
@@ -251,3 +250,71 @@ def test_rows_with_problems_are_kept_and_never_looked_at(
     assert (table.frame["problem"] == "lost").tolist() == bad
     np.testing.assert_array_equal(table.frame.loc[~np.array(bad), ["lat", "lon"]], np.array(latlon)[~np.array(bad)])
     assert (table.frame["location"] == "").tolist() == bad
+
+
+def test_two_columns_of_one_coordinate_are_no_question_when_one_is_named_or_they_agree(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", "image,lat,latitude,lon\na,1,2,3\n")
+    assert read_views(path, ColumnNames(lat_column="latitude")).frame["lat"].tolist() == [2.0]
+    path = write_csv(tmp_path / "t.csv", "image,lat,latitude,lon\na,1,1,3\n")
+    assert read_views(path).frame["lat"].tolist() == [1.0]
+
+
+def test_a_row_that_lacks_something_is_a_row_with_the_reason(tmp_path: Path) -> None:
+    rows = ["a.jpg,1,2,x", "b,,2,x", "c,1, ,x", ",1,2,x", "d,1,2,", "e,NA,null,"]
+    path = write_csv(tmp_path / "t.csv", "\n".join(["image,lat,lon,location", *rows]) + "\n")
+    frame = read_views(path).frame
+    problems = ["", "no position", "no position", "no image", "no location id", "no position"]
+    assert frame["problem"].tolist() == problems
+    assert frame["image"].tolist() == ["a.jpg", "b", "c", "", "d", "e"]
+    make_image(tmp_path / "a.jpg", 1)
+    cache = encode(path, TinyEncoder(), tmp_path / "c")
+    assert cache.views["status"].tolist() == ["ok", *problems[1:]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".csv", "\t"), (".tsv", "\t")])
+def test_text_of_spreadsheets_in_utf_16(tmp_path: Path, encoding: str, suffix: str, separator: str) -> None:
+    text = (
+        "\n".join(separator.join(row) for row in (("image", "lat", "lon", "place"), ("ä.jpg", "1", "2", "Łódź"))) + "\n"
+    )
+    content = text.encode(encoding)
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes(b"\xff\xfe" + content if encoding == "utf-16-le" else content)
+    frame = read_views(path).frame
+    assert frame[["image", "place"]].to_numpy().tolist() == [["ä.jpg", "Łódź"]]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_other_encodings_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    path.write_bytes("image,lat,lon\nä,1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"must be text in UTF-8 or UTF-16, got the byte 0xe4 .*: save it as UTF-8"):
+        read_views(path)
+
+
+def test_a_file_name_that_is_not_utf_8_costs_its_row_alone(tmp_path: Path) -> None:
+    make_image(tmp_path / "good.jpg", 1, (48.1, 11.5))
+    make_image(tmp_path / "other.jpg", 1, (48.1, 11.5))
+    (tmp_path / "other.jpg").rename(tmp_path / "caf\udce9.jpg")
+    cache = encode(tmp_path, TinyEncoder(), tmp_path / "c")
+    assert cache.views[["image", "status"]].to_numpy().tolist() == [
+        ["caf\\udce9.jpg", "its file name is not UTF-8"],
+        ["good.jpg", "ok"],
+    ]
+
+
+def test_columns_of_mixed_types_and_texts_that_are_none_reach_the_cache(tmp_path: Path) -> None:
+    make_image(tmp_path / "a.jpg", 1)
+    rows = ['{"image": "a.jpg", "lat": 1, "lon": 2, "id": 7, "note": "\\ud800", "big": 123456789012345678901234}',
+            '{"image": "a.jpg", "lat": 1, "lon": 2, "id": "x", "note": {"a": 1}}']  # fmt: skip
+    (tmp_path / "t.jsonl").write_text("\n".join(rows))
+    views = encode(tmp_path / "t.jsonl", TinyEncoder(), tmp_path / "c").views
+    assert views["id"].tolist() == ["7", "x"]
+    assert views["note"].tolist() == ["\\ud800", "{'a': 1}"]
+    assert views["big"].tolist()[0] == "123456789012345678901234"
+
+
+def test_patterns_of_absurdly_many_files_are_refused() -> None:
+    for pattern in ("{0..99999999999}.tar", "{0..9999999}.tar", "{0..999}{0..999}{0..999}.tar"):
+        with pytest.raises(ValueError, match="at most 1,000,000 files"):
+            read_views(pattern)

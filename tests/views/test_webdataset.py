@@ -3,9 +3,13 @@
 import io
 import json
 import tarfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from geocell.views import ColumnNames, read_views
 
@@ -23,7 +27,7 @@ def write_shard(path: Path, members: dict[str, bytes | dict[str, object]], mode:
 
 
 def sample(key: str, lat: float, **more: object) -> dict[str, bytes | dict[str, object]]:
-    return {f"{key}.jpg": JPEG + key.encode(), f"{key}.json": {"lat": lat, "lon": 5.0, **more}}
+    return {f"{key}.jpg": JPEG + key.encode(errors="surrogateescape"), f"{key}.json": {"lat": lat, "lon": 5.0, **more}}
 
 
 def test_one_shard(tmp_path: Path) -> None:
@@ -133,3 +137,84 @@ def test_concatenated_shards_that_are_damaged_are_refused(tmp_path: Path) -> Non
         (tmp_path / "all.tar").write_bytes(data)
         with pytest.raises(ValueError, match=fault):
             read_views(tmp_path / "all.tar")
+
+
+def patched(path: Path, name: bytes, size: int) -> Path:
+    """Write a size, in base 256 where it is negative, into the header of a member, with its checksum."""
+    data = bytearray(path.read_bytes())
+    start = data.find(name)
+    data[start + 124 : start + 136] = (size % (1 << 96)).to_bytes(12, "big") if size < 0 else b"%011o\0" % size
+    data[start + 148 : start + 156] = b" " * 8
+    data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + 512])
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("size", [-512, -1024, -1, -(1 << 60)])
+@pytest.mark.parametrize("name", [b"000.jpg", b"001.jpg"])
+def test_a_negative_size_is_refused_and_never_hangs(tmp_path: Path, size: int, name: bytes) -> None:
+    path = patched(write_shard(tmp_path / "a.tar", sample("000", 1.0) | sample("001", 2.0)), name, size)
+    with pytest.raises(ValueError, match=r"must be a (whole|plain) tar file, got"):
+        read_views(path)
+
+
+def test_pax_headers_of_negative_and_huge_sizes_are_refused(tmp_path: Path) -> None:
+    for number, (size, words) in enumerate((("-512", "whole tar"), ("9" * 40, "tar file"), ("x", "tar file"))):
+        path = tmp_path / f"{number}.tar"
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+            info = tarfile.TarInfo("000.jpg")
+            info.pax_headers = {"size": size}
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+            for name, value in sample("001", 1.0).items():
+                data = json.dumps(value).encode() if isinstance(value, dict) else value
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+        with pytest.raises(ValueError, match=words):
+            read_views(path)
+
+
+def test_a_member_whose_name_is_not_utf_8_is_read_all_the_same(tmp_path: Path) -> None:
+    path = write_shard(tmp_path / "a.tar", sample("caf\udce9", 1.0) | sample("001", 2.0))
+    table = read_views(path)
+    assert table.frame["lat"].tolist() == [1.0, 2.0]
+    assert table.frame["key"].tolist() == ["caf\\udce9", "001"]
+    assert [table.images.read(image) for image in table.frame["image"].tolist()] == [
+        JPEG + "caf\udce9".encode(errors="surrogateescape"),
+        JPEG + b"001",
+    ]
+
+
+def test_metadata_of_absurd_size_and_depth_is_none(tmp_path: Path) -> None:
+    members = sample("000", 1.0) | {
+        "001.jpg": JPEG, "001.json": b'{"lat": 1, "lon": 2, "x": "' + b"y" * 2_000_000 + b'"}',
+        "002.jpg": JPEG, "002.json": b"[" * 100_000,
+    }  # fmt: skip
+    assert read_views(write_shard(tmp_path / "a.tar", members)).frame["problem"].tolist() == [
+        "",
+        "no position",
+        "no position",
+    ]
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_mutated_shards_raise_clean_errors(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        path = write_shard(Path(folder) / "a.tar", sample("000", 1.0) | sample("a" * 120, 2.0))
+        content = bytearray(path.read_bytes())
+        header = data.draw(
+            st.sampled_from([i for i in range(0, len(content), 512) if content[i : i + 512].strip(b"\0")])
+        )
+        for _ in range(data.draw(st.integers(1, 6))):
+            content[header + data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
+        if data.draw(st.booleans()):  # a checksum that fits
+            content[header + 148 : header + 156] = b" " * 8
+            content[header + 148 : header + 156] = b"%06o\0 " % sum(content[header : header + 512])
+        path.write_bytes(content[: data.draw(st.sampled_from([len(content), len(content) // 2]))])
+        with suppress(ValueError):
+            table = read_views(path)
+            for image in table.frame["image"].tolist():
+                with suppress(OSError):
+                    table.images.read(image)

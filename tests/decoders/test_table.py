@@ -1,0 +1,137 @@
+"""From a text to a decoder, and `gc.decode`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import geocell
+from geocell.decoders.base import Decoder, LocationFunction, PartitionData
+from geocell.decoders.centroid import Centroid
+from geocell.decoders.table import DECODERS, DecoderCache, as_decoder, decode, decoder_usage, decoders, parse_decoder
+from geocell.decoders.within import Within
+from tests.decoders.test_contract import CENTROIDS, posteriors
+from tests.decoders.top_mean import TopMean
+
+OWN = "tests.decoders.top_mean:TopMean"
+
+
+@pytest.mark.parametrize(
+    ("text", "decoder"),
+    [
+        ("centroid", Centroid()),
+        ("within:200", Within(200.0)),
+        ("within:2.5", Within(2.5)),
+        ("within:1e3", Within(1000)),
+    ],
+)
+def test_a_text_is_a_decoder(text: str, decoder: Decoder) -> None:
+    assert parse_decoder(text) == decoder
+    assert as_decoder(text) == decoder
+    assert parse_decoder(decoder.spec) == decoder
+
+
+def test_specs_are_written_one_way() -> None:
+    assert [parse_decoder(text).spec for text in ("within:200.0", "within:2e2", "mean")] == [
+        "within:200", "within:200", "mean",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("best", "centroid, mean, offset, within:RADIUS_KM"),
+        ("", "centroid"),
+        ("within", "written within:RADIUS_KM, got 0 parameters"),
+        ("within:", "written within:RADIUS_KM"),
+        ("within:x", "with numbers, got 'x' as radius_km"),
+        ("within:1,2", "got 2 parameters"),
+        ("within:0", "above 0"),
+        ("within:-1", "above 0"),
+        ("within:nan", "above 0"),
+        ("within:1e9", "half the circumference"),
+        ("centroid:3", "written centroid, got 1 parameters"),
+        ("mean:", "written mean"),
+        (OWN, "must be one of"),
+    ],
+)
+def test_what_a_file_says_is_a_decoder_of_the_table_or_refused(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_decoder(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no_such_module:X", "importable module and an attribute of it: No module named"),
+        ("tests.decoders.top_mean:Nothing", "has no attribute 'Nothing'"),
+        ("tests.decoders.top_mean:np", r"must be a geocell\.decoders\.base\.Decoder, got module"),
+        ("best", "or module:attribute of your own code"),
+    ],
+)
+def test_own_code_that_is_none(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse_decoder(text, own_code=True)
+
+
+def test_own_code_by_name_or_as_an_object() -> None:
+    posterior = posteriors(0)
+    by_name = decode(OWN, posterior, CENTROIDS)
+    assert np.array_equal(by_name, decode(TopMean(3), posterior, CENTROIDS))
+    assert not np.array_equal(by_name, decode(TopMean(1), posterior, CENTROIDS))
+    assert np.allclose(decode(TopMean(1), posterior, CENTROIDS), decode("centroid", posterior, CENTROIDS))
+    with pytest.raises(TypeError, match="a Decoder, got int"):
+        as_decoder(3)  # type: ignore[arg-type]
+
+
+def test_own_code_does_not_take_a_name_of_the_table() -> None:
+    @dataclass(frozen=True)
+    class Impostor(Decoder):
+        name = "centroid"
+        summary = "another rule"
+
+        def points(self, data: PartitionData) -> LocationFunction:
+            raise NotImplementedError
+
+    with pytest.raises(ValueError, match="needs a name of its own, got 'centroid'"):
+        as_decoder(Impostor())
+
+
+def test_help_has_a_line_for_each() -> None:
+    text = decoder_usage()
+    assert [kind.name for kind in decoders()] == list(DECODERS)
+    assert all(f"{kind.usage()} ({kind.summary})" in text for kind in decoders())
+
+
+def test_a_decoder_is_prepared_once() -> None:
+    cache = DecoderCache(PartitionData(CENTROIDS))
+    first = cache("within:200")
+    assert cache(Within(200)) is first
+    assert cache(first) is first
+    assert cache("within:300") is not first
+    with pytest.raises(ValueError, match="offset needs offsets above 0"):
+        cache("offset")
+    other = DecoderCache(PartitionData(CENTROIDS[:2]))
+    with pytest.raises(ValueError, match="within:200 was prepared for 6 cells, got a head with 2"):
+        other(first)
+
+
+def test_decode_is_public_and_takes_offsets() -> None:
+    assert geocell.decode is decode
+    north = np.full((7, 2), [0.0, 111.195])
+    moved, still = (decode("offset", posteriors(1), CENTROIDS, offsets_km=by) for by in (north, 0 * north))
+    assert still == pytest.approx(decode("centroid", posteriors(1), CENTROIDS))
+    inner = still[:, 0] < 80
+    assert (moved - still)[inner] == pytest.approx(np.full((inner.sum(), 2), [1.0, 0.0]), abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (7, 1), (14,)])
+def test_offsets_are_one_per_location(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"offsets \(P, 2\), one per location, got \(.*\) for 7"):
+        decode("offset", posteriors(7), CENTROIDS, np.zeros(shape))
+
+
+@pytest.mark.parametrize("posterior", [[[0.5, 0.5]], [0.5, 0.5], [[]]])
+def test_shapes_of_another_partition(posterior: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"decode needs a posterior \(P, C\) and centroids \(C, 2\) of one partition"):
+        decode("centroid", posterior, [[0.0, 0.0]])
