@@ -47,7 +47,7 @@ def fit_head(
     partitioner: str | None = None,
     json: bool = False,
 ) -> None:
-    """Fit a head on cached features, and keep the epoch that is best on the validation locations.
+    """Fit a head on cached features, and keep the epoch that `--keep` says.
 
     The state after every epoch is in OUT.fit until the fit has ended: `--resume` continues from it. An interrupt
     (Ctrl-C) saves the best head so far. Under `torchrun -m geocell fit-head …` the processes share every batch.
@@ -165,6 +165,9 @@ def _fit_text(out: Path, head: Head) -> str:
         text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {head.config.decode}"
     else:
         text += ": there is no validation split, so the last one"
+    if again := training["refit"]:
+        both = counted(again["n_train"], "training and validation location")
+        text += f"\n  fitted again on {both}, for {counted(again['epochs'], 'epoch')}"
     if n := training["n_train_outside"]:
         text += f"\n  {counted(n, 'training location')} outside every cell {'was' if n == 1 else 'were'} left out"
     if n := training["cells_without_training_location"]:
