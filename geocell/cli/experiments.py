@@ -78,19 +78,19 @@ def sweep(
 ) -> None:
     """Fit and score every row of some recipes with every seed, and print the table beside the published numbers.
 
-    Run again, it goes on where it stopped. A row that cannot be fitted is reported, and does not stop the others.
+    Run again, it continues where it stopped. A row that cannot be fitted is reported and does not stop the others.
 
     Args:
         recipes: recipes of heads, and sweep files: partitions x configs x seeds.
         cache: feature cache.
         splits: splits.json with train and the split to score; val selects the epochs.
         out: folder of the sweep: partitions/, heads/, results.csv, summary.csv, summary.png.
-        seeds: seeds for every row, instead of its own.
-        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        seeds: seeds of every row; they replace its own.
+        jobs: number of processes; 0 is one per usable core on a CPU, and one on an accelerator.
         split: which split is scored.
         decode: the decoder.
-        shapes: boundary file, for partitions of regions whose recipe names none.
-        device: device of every fit, instead of its own.
+        shapes: boundary file for partitions of regions whose recipe names none.
+        device: device of every fit; it replaces its own.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 UNPUBLISHED = "unpublished"
 """What stands for the data set of scores whose locations are not on the Hub."""
 
-_FACTS = {"license", "library_name", "tags", "datasets", "model-index"}  # keys that are always written anew
+_FACTS = {
+    "license",
+    "library_name",
+    "tags",
+    "datasets",
+    "model-index",
+    "model_name",
+    "eval_results",
+}
+"""Keys that are always written anew."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,11 @@ def metadata_yaml(
     if scores is None:
         data.pop("model_name")
     for key in earlier:
-        if key not in _FACTS | ({"base_model"} if on_hub else set()):
+        if (
+            isinstance(key, str)
+            and not hasattr(ModelCardData, key)
+            and key not in _FACTS | ({"base_model"} if on_hub else set())
+        ):
             data[key] = earlier[key]
     return data.to_yaml()
 

@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from geocell.files import DamagedFileError
+from geocell.files import DamagedFileError, printable
 
 PART_END = "<!-- end -->"
+MAX_CARD_BYTES = 4 << 20
 
 _METADATA = re.compile(r"\A\s*---\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _START = re.compile(r"<!-- generated: (?P<name>[a-z]+)(?: (?P<sum>[0-9a-f]{8}))? -->")
+_END_LINE = re.compile(rf"^{re.escape(PART_END)}[ \t]*$", re.MULTILINE)
+_MAX_METADATA = 256 << 10
 _PART = re.compile(rf"^{_START.pattern}\n(?P<text>.*?)^{re.escape(PART_END)}[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
@@ -46,7 +49,8 @@ def parse_card(card: str, where: str) -> CardText:
     body = card[found.end() :] if found else card
     own: dict[str, str] = {}
     changed, end, last = [], 0, ""
-    for part in _PART.finditer(body):
+    whole = max((found.end() for found in _END_LINE.finditer(body)), default=0)
+    for part in _PART.finditer(body, 0, whole):  # from a mark without an end it would search all of the rest
         own[last] = f"{own.get(last, '')}{body[end : part.start()]}"
         last, end = part["name"], part.end()
         if _START.search(part["text"]):
@@ -95,17 +99,21 @@ def _sum(text: str) -> str:
 def _read_metadata(text: str, where: str) -> dict[str, Any]:
     import yaml
 
+    if len(text) > _MAX_METADATA:
+        raise DamagedFileError(f"{where} must begin with a YAML block of at most {_MAX_METADATA:,} characters.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # PyYAML has exceptions of its own, and passes on those of dates and numbers
+        reason = printable(" ".join(str(error).split()))
         raise DamagedFileError(
-            f"{where} must begin with a YAML block, got a syntax error ({reason}): mend it."
+            f"{where} must begin with a YAML block, got a syntax error ({reason}): correct it."
         ) from error
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise DamagedFileError(f"{where} must begin with a YAML block of keys, got a {type(value).__name__}: mend it.")
+        raise DamagedFileError(
+            f"{where} must begin with a YAML block of keys, got a {type(value).__name__}: correct it."
+        )
     return value
 
 

@@ -14,8 +14,16 @@ from torch import Tensor
 from geocell.encoders.info import EncoderInfo
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.card import head_card
-from geocell.heads.card_text import CardText, parse_card, require_unchanged
-from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
+from geocell.heads.card_text import MAX_CARD_BYTES, CardText, parse_card, require_unchanged
+from geocell.heads.config_file import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    bounded_text,
+    config_json,
+    history_csv,
+    read_config,
+    read_history,
+)
 from geocell.heads.fit_config import FitConfig, fit_config_from_dict
 from geocell.heads.hashes import HASHES_FILE, OFFSETS_FILE, WEIGHTS_FILE, check_hashes, write_hashes
 from geocell.heads.module import tensor_shapes
@@ -181,7 +189,7 @@ def read_card(folder: Path) -> CardText:
     if not path.is_file():
         return CardText()
     with reading(path, "Markdown in UTF-8"):
-        text = path.read_text(encoding="utf-8")
+        text = bounded_text(path, MAX_CARD_BYTES)
     card = parse_card(text, str(path))
     require_unchanged(card, str(path))
     return card

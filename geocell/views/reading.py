@@ -21,6 +21,7 @@ from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table
+from geocell.views.texts import clean_text
 from geocell.views.webdataset import read_shards, shard_samples
 
 if TYPE_CHECKING:
@@ -59,15 +60,12 @@ def read_views(
     columns = columns.with_defaults(preset.columns) if preset else columns
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
-    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
+    whole = _source(base, names, path)
     if suffix == ".tar":
         return read_shards(base, names, IMAGE_SUFFIXES, whole, columns)
     if suffix in IMAGE_SUFFIXES:
         return read_exif_folder(Path(base), names)
-    if names:
-        frame, images = _read_frame(base, names, columns, preset)
-    else:
-        (frame, images), whole = _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved"), base
+    frame, images = _read_frame(base, names, columns, preset)
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root))
     table = _table(frame, images, whole, columns, preset, images_optional)
@@ -83,12 +81,12 @@ def read_rows(
 
     Args:
         path: what `read_views` takes.
-        columns: columns that are not spelled as usual; a preset is not looked at.
+        columns: columns that are not spelled as usual; a preset is ignored.
         root: folder that image paths are relative to; usually that of the table.
 
     Returns:
         One row per image with the columns of the input and `image`, its reference, missing where a sample has none;
-        what makes references bytes; and what was read, for messages.
+        the source of the images; and what was read, for messages.
 
     Raises:
         FileNotFoundError: when there is nothing at `path`.
@@ -96,22 +94,27 @@ def read_rows(
     """
     import pandas as pd
 
+    _require_root(root)
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
-    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
+    whole = _source(base, names, path)
     if suffix in IMAGE_SUFFIXES:
-        return pd.DataFrame({"image": list(names)}), FileImages(base), whole
+        return pd.DataFrame({"image": list(map(clean_text, names))}), FileImages(base), whole
     if suffix == ".tar":
         return shard_samples(base, names, IMAGE_SUFFIXES, whole), TarImages(base), whole
-    if names:
-        frame, images = _read_frame(base, names, columns, None)
-    else:
-        (frame, images), whole = _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved"), base
+    frame, images = _read_frame(base, names, columns, None)
     if frame.empty:
         raise ValueError(f"{whole} must have at least one row, got an empty table.")
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root), DownloadConfig())
     return frame.rename(columns={find_columns(frame, columns, whole, ("image",))["image"]: "image"}), images, whole
+
+
+def _source(base: str, names: Sequence[str], path: Path | str) -> str:
+    """Return what was read, for messages and manifests."""
+    if len(names) == 1:
+        return join(base, names[0])
+    return f"{base or path}: {len(names)} files" if names else base
 
 
 def _require_root(root: Path | str | None) -> None:
@@ -127,7 +130,9 @@ def _require_root(root: Path | str | None) -> None:
 def _read_frame(
     base: str, names: Sequence[str], columns: ColumnNames, preset: Preset | None
 ) -> tuple[pd.DataFrame, ImageSource]:
-    """Read a table's columns; library errors become one sentence about the file."""
+    """Read the columns of a table or saved dataset; library errors become one sentence about the file."""
+    if not names:
+        return _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved")
     name, suffix = join(base, names[0]), Path(names[0]).suffix.lower()
     if suffix == ".parquet":
         return _attempt(lambda: read_parquet(base, names, columns), name, "parquet")

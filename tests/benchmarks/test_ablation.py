@@ -124,7 +124,7 @@ def test_offsets_answer_inside_the_cells_of_their_base(locations: Locations) -> 
 def test_offsets_are_not_averaged(locations: Locations) -> None:
     rest, test = Protocol(locations, by_place=False, repeats=1).dealt(0)[0]
     case = Case("x", "x", {"epochs": 1, **OFFSETS}, KMeansPartitioner(k=5), heads=2)
-    with pytest.raises(ValueError, match="decode offset needs one head"):
+    with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
         answered(case, locations, rest, test, seed=0)
 
 

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -144,3 +144,20 @@ def test_rows_without_an_image_and_rows_that_are_none(tmp_path: Path) -> None:
             source.read(f"p.parquet::{row}")
     assert source.read("p.parquet::3") == b"x"
     assert ParquetImages(str(tmp_path), "jpg").read("raw.parquet::1") == b"bytes"
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_mutated_parquet_files_give_bytes_or_an_error_of_one_line(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        source, references = rows(Path(folder))
+        path = Path(folder) / "p.parquet"
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 6))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(content)
+        for reference in (references[0], references[45], references[20]):
+            try:
+                assert isinstance(source.read(reference), bytes)
+            except OSError as error:
+                assert "\n" not in str(error)

@@ -163,9 +163,7 @@ def test_a_killed_process_is_said_and_loses_nothing(
 
     monkeypatch.setattr(pool, "ProcessPoolExecutor", Broken)
     (world / "more.toml").write_text(SWEEP.replace("seeds = [0, 1]", "seeds = [0, 1, 2]"))
-    with pytest.raises(
-        RuntimeError, match=r"a process of the sweep was killed.*fewer --jobs; the finished fits are kept"
-    ):
+    with pytest.raises(RuntimeError, match=r"process of the sweep was killed.*fewer --jobs.*finished fits are kept"):
         run(world, done.out, SweepConfig(jobs=2, device="cpu"), "more.toml")
     assert len(weights(done.out)) == 8
 
@@ -207,7 +205,7 @@ def test_results_of_other_features_are_not_taken(world: Path, tmp_path: Path) ->
 
 
 def test_the_hash_of_features_says_whose_they_are(world: Path, tmp_path: Path) -> None:
-    data = pool.Data.of(pool.Setup(world / "cache", world / "splits.json", tmp_path, ONE, threads=1))
+    data = pool.Data.from_cache(pool.Setup(world / "cache", world / "splits.json", tmp_path, ONE, threads=1))
     assert data.features_sha256() == replace(data).features_sha256()
     train = data.train
     others = [
@@ -233,7 +231,7 @@ def test_a_sweep_that_does_not_say_of_which_features_it_is(world: Path, done: Sw
 
 
 def test_a_decoder_that_is_not_for_all_rows_is_refused_before_any_fit(world: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="decode offset needs one head that was fitted with offsets above 0"):
+    with pytest.raises(ValueError, match=r"offset needs .*offsets above 0"):
         run(world, tmp_path / "out", replace(ONE, decode="offset"))
     assert not (tmp_path / "out").exists()
     recipe = "[sweep]\npartitions = ['coarse']\nseeds = [0]\n[fit]\nepochs = 2\noffsets = 1\n[configs.offsets]\n"
