@@ -186,6 +186,8 @@ def _area(point: tuple[float, float], km: float) -> dict[str, Any] | None:
     if pole is None:
         return None
     ring = circle(point, km, n=90)
+    if pole < 0:
+        ring = np.roll(ring, 45, axis=0)  # begins beyond the pole, so that the point is in the middle of the line
     lon = np.unwrap(ring[:, 1], period=360.0)
     xy = np.stack((lon, ring[:, 0]), axis=1)
     if pole:
