@@ -29,6 +29,7 @@ class Case:
         heads: how many seeds are averaged.
         candidate: whether the best is chosen from it.
         plain: whether the plain loop fits it.
+        smooth: epochs over which validation scores are averaged before the best is taken; 0 for the fit's own choice.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     heads: int = 1
     candidate: bool = False
     plain: bool = False
+    smooth: int = 0
 
 
 def _with_decay(value: float, base: str, partitioner: Partitioner) -> Case:

@@ -21,11 +21,12 @@ from geocell.metrics.outcomes import balscore_of
 from geocell.partitioners.base import Partition
 from geocell.partitioners.class_weights import class_weights
 from geocell.training.blocks import MIN_STEPS
+from geocell.training.fit import keeps_last
 from geocell.training.stepper import learning_rate
 
 
-def fit_plain(train: Locations, val: Locations, partition: Partition, config: FitConfig) -> nn.Module:
-    """Return the module of the epoch with the best validation balscore, in evaluation mode."""
+def fit_plain(train: Locations, val: Locations | None, partition: Partition, config: FitConfig) -> nn.Module:
+    """Return the module of the epoch that a fit with these settings would keep, in evaluation mode."""
     torch.manual_seed(config.seed)
     features, cells = torch.from_numpy(train.mean_features()), partition.assign(train.latlon)
     target, truth = torch.from_numpy(cells), torch.from_numpy(np.radians(train.latlon)).float()
@@ -36,6 +37,7 @@ def fit_plain(train: Locations, val: Locations, partition: Partition, config: Fi
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     batch = min(config.batch_size, -(-len(train) // MIN_STEPS))  # as in a fit
     steps, step = -(-len(train) // batch), 0
+    last = keeps_last(config, 0 if val is None else len(val))
     best, best_epoch, best_key = copy.deepcopy(module), 0, (-1.0, 0.0)
     for epoch in range(config.epochs):
         module.train()
@@ -52,13 +54,15 @@ def fit_plain(train: Locations, val: Locations, partition: Partition, config: Fi
             optimizer.step()
             step += 1
         module.eval()
+        if last or val is None:
+            continue
         distances = distance_km(plain_answers(module, val, partition), val.latlon)
         key = (balscore_of(distances), -float(distances.mean()))
         if key > best_key:
             best, best_epoch, best_key = copy.deepcopy(module), epoch, key
         elif epoch - best_epoch >= config.patience:
             break
-    return best.eval()
+    return (module if last or val is None else best).eval()
 
 
 @torch.no_grad()

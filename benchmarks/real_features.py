@@ -102,12 +102,15 @@ def majority_answer(partitioner: Partitioner) -> Answer:
     return answer
 
 
-def nearest_answer(train: Locations, val: Locations, test: Locations) -> NDArray[np.float64]:
-    """Return the place of the location whose features have the highest cosine."""
+def nearest_answer(train: Locations, val: Locations, test: Locations, *, centred: bool = False) -> NDArray[np.float64]:
+    """Return the place of the location whose features have the highest cosine, less the mean feature if centred."""
     latlon = np.concatenate((train.latlon, val.latlon))
-    known = np.concatenate((train.mean_features(), val.mean_features()))
-    known /= np.linalg.norm(known, axis=1, keepdims=True)
-    return np.asarray(latlon[(test.mean_features() @ known.T).argmax(axis=1)])
+    known, asked = np.concatenate((train.mean_features(), val.mean_features())), test.mean_features()
+    if centred:
+        mean = known.mean(axis=0)
+        known, asked = known - mean, asked - mean
+    known = known / np.linalg.norm(known, axis=1, keepdims=True)
+    return np.asarray(latlon[(asked @ known.T).argmax(axis=1)])
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def fit_head(
     partitioner: str | None = None,
     json: bool = False,
 ) -> None:
-    """Fit a head on cached features, and keep the epoch that is best on the validation locations.
+    """Fit a head on cached features, and keep the epoch that `--keep` says.
 
     The state after every epoch is in OUT.fit until the fit has ended: `--resume` continues from it. An interrupt
     (Ctrl-C) saves the best head so far. Under `torchrun -m geocell fit-head …` the processes share every batch.
@@ -165,6 +165,9 @@ def _fit_text(out: Path, head: Head) -> str:
         text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {head.config.decode}"
     else:
         text += ": there is no validation split, so the last one"
+    if again := training["refit"]:
+        both = counted(again["n_train"], "training and validation location")
+        text += f"\n  fitted again on {both}, for {counted(again['epochs'], 'epoch')}"
     if n := training["n_train_outside"]:
         text += f"\n  {counted(n, 'training location')} outside every cell {'was' if n == 1 else 'were'} left out"
     if n := training["cells_without_training_location"]:
@@ -322,7 +325,8 @@ def predict(
 
     Views that share a value of a table's column `location` are one location; every other image is one of its own. An
     image that cannot be read is a row with its reason. Where the truth is known, by columns of a table or by EXIF
-    data, the distance to it is shown. Exit status 1 when no location was answered.
+    data, the distance to it is shown. Answers and cells are named by the nearest town where the extra `gazetteer` is
+    installed. Exit status 1 when no location was answered.
 
     Args:
         head: folder of a head or an ensemble, or user/repo@revision on the Hub.
@@ -344,11 +348,12 @@ def predict(
     from geocell.decoders.table import as_decoder
     from geocell.encoders import encoder_for
     from geocell.files import require_new
+    from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.folder import pin_encoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
-    from geocell.prediction.predictions import require_top_k
+    from geocell.prediction.predictions import require_top_k, town_names
     from geocell.reports.text import predictions_text
 
     with usage_errors():
@@ -362,7 +367,8 @@ def predict(
     loaded, place = open_head_or_ensemble(head, partitioner)
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
-    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
+    names = town_names if Gazetteer.installed() else None
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
     if place is not None and place.snapshot is None:
         try:
             if pin_encoder(place.folder, locator.encoder.info):

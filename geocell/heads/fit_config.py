@@ -16,6 +16,12 @@ Fusion = Literal["feature", "logit", "attention"]
 Precision = Literal["auto", "float32", "bfloat16"]
 """Of the matrix products of a fit; everything else is float32."""
 
+Keep = Literal["auto", "best", "last"]
+"""Which epoch of a fit is kept."""
+
+FEW_VALIDATION_LOCATIONS = 500
+"""Below so many validation locations, `keep` auto is last: their best epoch is a matter of chance."""
+
 SECTIONS = ("head", "fit", "published")
 """The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
 
@@ -44,7 +50,11 @@ class FitConfig:
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
-        patience: epochs without a better validation score before the fit stops.
+        keep: the epoch that is kept, best (highest validation balscore), last (in which the learning rate has
+            annealed), or auto: best with 500 validation locations or more, last with fewer.
+        patience: epochs without a better validation score before a fit that keeps the best epoch stops.
+        refit: fit again on training and validation locations together, from the same start and with as many epochs as
+            were kept, and keep that head; no location is left then that could validate it.
         fusion: how views of a location are joined, feature (mean of features), logit (mean of logits) or attention
             (mean of logits with learned weights).
         view_dropout: share of the views left out of a batch, at random; of every location one stays.
@@ -72,7 +82,9 @@ class FitConfig:
     weight_exponent: float = 1.0
     weight_cap: float = 2.0
     warmup_epochs: int = 1
+    keep: Keep = "auto"
     patience: int = 15
+    refit: bool = False
     fusion: Fusion = "feature"
     view_dropout: float = 0.0
     ema: float = 0.0
@@ -97,13 +109,18 @@ class FitConfig:
             raise ValueError(f"seed must be at most {MAX_SEED}, got {self.seed}.")
         for name, (low, high, meaning) in _RANGES.items():
             object.__setattr__(self, name, _require_number(name, getattr(self, name), low, high, meaning))
-        for name, choices in {"fusion": get_args(Fusion), "precision": get_args(Precision)}.items():
+        for name, choices in {
+            "fusion": get_args(Fusion),
+            "precision": get_args(Precision),
+            "keep": get_args(Keep),
+        }.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}.")
-        if not isinstance(self.smoothing_normalized, bool):
-            raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
-                f"smoothing_normalized must be true or false, got {self.smoothing_normalized!r}."
-            )
+        for name in ("smoothing_normalized", "refit"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
+                    f"{name} must be true or false, got {getattr(self, name)!r}."
+                )
         decoder = parse_decoder(self.decode)
         object.__setattr__(self, "decode", decoder.spec)
         decoder.require(frozenset({"features", "offsets"} if self.offsets else {"features"}))

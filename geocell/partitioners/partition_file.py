@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,16 +73,24 @@ def read_partition_file(folder: Path, cells: Cells, partitioner: str | type[Kind
             raise ValueError("'assign' must be an object")
         rule = reader.from_json(assign, folder)
         last = len(rule.names) - 1
-        if not set(cells.names) <= set(rule.names):
-            raise ValueError(f"{INFO_FILE} must have names of the cells in {PARTITION_FILE}")
+        class_of_raw = integers(assign, "class_of_raw", 0, last)
         unseen = np.zeros(last + 1, dtype=np.bool_)
         unseen[integers(assign, "unseen_raw", 0, last, least=0)] = True
+        _require_named_cells(cells.names, rule.names, class_of_raw, unseen)
         return content._replace(
-            rule=rule,
-            class_of_raw=integers(assign, "class_of_raw", 0, last),
-            unseen_raw=unseen,
-            made_by=_custom(content.kind, partitioner),
+            rule=rule, class_of_raw=class_of_raw, unseen_raw=unseen, made_by=_custom(content.kind, partitioner)
         )
+
+
+def _require_named_cells(names: Sequence[str], raw_names: Sequence[str], class_of_raw: Ints, unseen: Bools) -> None:
+    """Refuse a class that is not called by a raw cell of its own with training locations."""
+    if len(class_of_raw) != len(raw_names):
+        raise ValueError(f"'class_of_raw' must give {len(raw_names)} raw cells a class, got {len(class_of_raw)}")
+    raw = {name: i for i, name in enumerate(raw_names)}
+    for cell, name in enumerate(names):
+        i = raw.get(name, -1)
+        if i < 0 or class_of_raw[i] != cell or unseen[i]:
+            raise ValueError(f"cell {cell} of {INFO_FILE}, {shown(name)}, must be a cell with locations here")
 
 
 def _custom(kind: str, partitioner: str | type[Kind] | None) -> type[Kind] | None:

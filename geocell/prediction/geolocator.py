@@ -62,6 +62,7 @@ class Geolocator:
         encoder: str | None = None,
         device: str = "auto",
         partitioner: str | None = None,
+        names: Names | None = None,
     ) -> Geolocator:
         """Load a head or an ensemble, and its encoder at the revision that the head records.
 
@@ -70,6 +71,7 @@ class Geolocator:
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
+            names: what names answers and cells, `geocell.prediction.predictions.town_names` say.
 
         Raises:
             FileNotFoundError: when head or encoder are not there.
@@ -78,7 +80,7 @@ class Geolocator:
             ValueError: when the head is damaged, or the encoder is another one.
         """
         head = load_head_or_ensemble(name, partitioner)
-        return cls(head, encoder_for(head.encoder, device, encoder), device)
+        return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts

@@ -186,12 +186,14 @@ def _area(point: tuple[float, float], km: float) -> dict[str, Any] | None:
     if pole is None:
         return None
     ring = circle(point, km, n=90)
+    if pole < 0:
+        ring = np.roll(ring, 45, axis=0)  # begins beyond the pole, so that the point is in the middle of the line
     lon = np.unwrap(ring[:, 1], period=360.0)
-    lon += 360.0 * round((point[1] - lon[0]) / 360.0)
     xy = np.stack((lon, ring[:, 0]), axis=1)
     if pole:
-        turn = np.sign(lon[-1] - lon[0]) * 360.0
-        xy = np.vstack([xy, [lon[0] + turn, ring[0, 0]]])
+        xy = np.vstack([xy, [lon[0] + np.sign(lon[-1] - lon[0]) * 360.0, ring[0, 0]]])
+    middle = (xy[:, 0].min() + xy[:, 0].max()) / 2.0
+    xy[:, 0] += 360.0 * round((point[1] - middle) / 360.0)
     return {"ring": steps(xy), "pole": pole}
 
 

@@ -73,6 +73,17 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self.items, self.partition, Path(path))
 
 
+def town_names(latlon: Floats) -> list[str]:
+    """Return the nearest town of each of (P, 2) degrees, such as `34 km NW of Paris, France`; see `Gazetteer`.
+
+    Raises:
+        ModuleNotFoundError: without the extra `gazetteer`.
+    """
+    from geocell.geo.gazetteer import Gazetteer
+
+    return [str(nearest) for nearest in Gazetteer.load().nearest(latlon)]
+
+
 def require_top_k(top_k: int) -> None:
     """Refuse a number of cells that cannot be named.
 

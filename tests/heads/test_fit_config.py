@@ -20,7 +20,7 @@ ROWS = sorted((ROOT / "heads").glob("*/recipe.toml"))
         ("dropout", -0.1), ("label_smoothing", 1.0), ("haversine", -0.05), ("haversine", float("nan")),
         ("weight_exponent", -1.0), ("weight_exponent", 2.5), ("weight_cap", 0.5), ("weight_cap", float("inf")),
         ("warmup_epochs", -1), ("patience", 0), ("fusion", "mean"), ("decode", "argmax"), ("seed", -1),
-        ("seed", None), ("device", "gpu"), ("device", "cuda:first"),
+        ("seed", None), ("device", "gpu"), ("device", "cuda:first"), ("keep", "first"), ("refit", 1), ("refit", "yes"),
     ],
 )  # fmt: skip
 def test_every_field_is_checked_and_named(name: str, value: object) -> None:

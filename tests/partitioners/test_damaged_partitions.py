@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from geocell.files import DamagedFileError
 from geocell.partitioners import Partition, partition_file
+from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
 from tests.partitioners.test_contract import EXAMPLES
 
 POINTS = np.random.default_rng(7).uniform([42, 2], [54, 18], (40, 2))
@@ -89,6 +90,8 @@ def use(partition: Partition) -> None:
     assert set(partition.ancestors) == set(partition.ancestor_names)
     assert isinstance(partition.outside_rule + partition.centroid_rule + repr(partition), str)
     partition.nearest(PROBES)
+    if partition.can_assign:
+        assert len(class_polygons(partition)) == len(class_areas_km2(partition)) == len(partition)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

@@ -127,6 +127,7 @@ def test_an_area_around_a_pole_is_a_line_from_edge_to_edge(tmp_path: Path, lat: 
     assert around == pole
     assert abs(ring[-1, 1] - ring[0, 1]) == pytest.approx(360.0, abs=1e-3)
     assert distance_km((lat, 20.0), ring) == pytest.approx(np.full(len(ring), 3000.0), abs=0.1)
+    assert (ring[:, 1].min(), ring[:, 1].max()) == pytest.approx((-160.0, 200.0), abs=1e-3)  # the point in its middle
     south, west, north, east = data_of(tmp_path / "area.html")["answers"][0]["boxes"]["50"]
     assert (east - west, abs(north if pole > 0 else south)) == (360.0, 84.0)
 

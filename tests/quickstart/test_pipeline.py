@@ -185,7 +185,7 @@ def test_missing_packages_are_named_before_anything_is_drawn(
     monkeypatch.setattr(pipeline, "find_spec", lambda name: None if name in {"matplotlib"} else present(name))
     assert main(["quickstart", str(tmp_path / "q")]) == 1
     error = capsys.readouterr().err
-    assert "the quickstart needs matplotlib, which is not installed" in error
+    assert "not installed (matplotlib)" in error
     assert 'pip install "geocell-heads[quickstart]"' in error
     assert list(tmp_path.iterdir()) == []
 

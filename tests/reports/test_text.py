@@ -226,7 +226,7 @@ def test_prediction_with_places_and_radii() -> None:
     more = {"place": "Munich, Germany", "radius_50_km": 12.34, "radius_90_km": 1234.5, "cells": cells}
     lines = prediction_text({**PREDICTION, **more}).split("\n")
     assert lines[1] == "  Munich, Germany"
-    assert "50 % within 12.3 km and 90 % within 1,234.5 km" in lines[2]
+    assert lines[2] == "  50 % of the probability within 12.3 km and 90 % within 1,234.5 km (not calibrated)"
     assert lines[3].split()[:3] == ["probability", "cell", "place"]
     assert re.search("841f8ddffffffff +Munich, Germany +48.1372", lines[4])
 

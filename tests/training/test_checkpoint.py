@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+import geocell.training.stages
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
@@ -53,20 +54,22 @@ def test_a_checkpoint_is_read_as_written(tmp_path: Path) -> None:
     progress = Progress()
     progress.add({**row(1, 0.5), "train_loss": float("nan")}, GeoHead(3, 2))
     state = {"a": torch.arange(3), "b": torch.rand(2, 2)}
-    write_checkpoint(tmp_path / "x.fit", progress, state, {"fit": {"lr": 0.1}})
-    again, tensors = read_checkpoint(tmp_path / "x.fit", {"fit": {"lr": 0.1}})
+    write_checkpoint(tmp_path / "x.fit", progress, Progress(), state, {"fit": {"lr": 0.1}})
+    again, refit = Progress(), Progress()
+    tensors = read_checkpoint(tmp_path / "x.fit", {"fit": {"lr": 0.1}}, again, refit)
+    assert refit.epochs == 0
     assert (again.best_epoch, again.epochs, again.history[0]["val_balscore"]) == (1, 1, 0.5)
     assert all(torch.equal(tensors[name], value) for name, value in state.items())
     assert all(torch.equal(again.best_weights[name], value) for name, value in progress.best_weights.items())
     with pytest.raises(ValueError, match="is the state of another fit, with other fit:"):
-        read_checkpoint(tmp_path / "x.fit", {"fit": {"lr": 0.2}})
+        read_checkpoint(tmp_path / "x.fit", {"fit": {"lr": 0.2}}, Progress(), Progress())
     (tmp_path / "y.fit").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="must be the state of a fit"):
-        read_checkpoint(tmp_path / "y.fit", {})
+        read_checkpoint(tmp_path / "y.fit", {}, Progress(), Progress())
     for note in (None, {}, {"fit": "{"}, {"fit": "[]"}, {"fit": "{}"}):
         save_file({"x": torch.zeros(1)}, tmp_path / "z.fit", note)
         with pytest.raises(ValueError, match="must be the state of a fit"):
-            read_checkpoint(tmp_path / "z.fit", {})
+            read_checkpoint(tmp_path / "z.fit", {}, Progress(), Progress())
 
 
 @pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "fusion": "attention", "view_dropout": 0.2, "haversine": 0.01}])
@@ -96,6 +99,31 @@ def test_an_interrupted_fit_goes_on_to_the_same_head(
     assert len(calls) == 3 + 4
 
 
+@pytest.mark.parametrize("epoch", [1, 4, 5, 8])
+def test_an_interrupted_refit_continues_to_the_same_head(
+    parts: Parts, epoch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in the first fit, after it, and in the refit before and after its last epoch."""
+    config = replace(QUICK, epochs=4, keep="last", refit=True)
+    whole = fit_head(*parts, config)
+    write, written = geocell.training.stages.write_checkpoint, []
+
+    def interrupted(*args: Any) -> None:
+        write(*args)
+        written.append(1)
+        if len(written) == epoch:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(geocell.training.stages, "write_checkpoint", interrupted)
+    part = fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
+    assert part.training["interrupted"] is True
+    head = fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
+    assert_same_weights(head, whole)
+    assert head.training == whole.training
+    assert head.history == whole.history
+    assert len(written) == 8
+
+
 def test_a_checkpoint_of_another_fit_is_refused(
     parts: Parts,
     tmp_path: Path,
@@ -113,18 +141,18 @@ def test_a_checkpoint_of_another_fit_is_refused(
 
 KILLED = """
 import os, signal, sys, torch
-import geocell.training.fit
+import geocell.training.stages
 from geocell.training.fit import fit_head
 from geocell.partitioners import KMeansPartitioner
 from tests.training.test_fit import world
 from tests.training.test_checkpoint import LONG
 torch.set_num_threads(1)
-write, epochs = geocell.training.fit.write_checkpoint, []
+write = geocell.training.stages.write_checkpoint
 def killed(path, progress, *rest):
     write(path, progress, *rest)
     if progress.epochs == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-geocell.training.fit.write_checkpoint = killed
+geocell.training.stages.write_checkpoint = killed
 train = world(240, 0)
 fit_head(train, world(60, 1), KMeansPartitioner(k=12, seed=0).fit(train.latlon), LONG, checkpoint=sys.argv[1])
 """

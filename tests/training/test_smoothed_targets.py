@@ -144,7 +144,7 @@ def test_a_fit_spreads_targets_over_near_cells(monkeypatch: pytest.MonkeyPatch) 
         sizes.append(None if near is None else near.shape[1])
         return near
 
-    monkeypatch.setattr("geocell.training.fit.near_cells", noted)
+    monkeypatch.setattr("geocell.training.stages.near_cells", noted)
     listed = fit_head(train, None, cells, config)
     monkeypatch.setattr(geocell.training.smoothed_targets, "_WORTH", 0.0)
     whole = fit_head(train, None, cells, config)
