@@ -103,7 +103,7 @@ class Scores:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], where: str = "scores") -> Scores:
-        """Read the JSON form; `where` names its place in an error message.
+        """Read the JSON form; `where` names it in error messages.
 
         Raises:
             ValueError: for another format, missing or unknown keys, or a value of another type.
