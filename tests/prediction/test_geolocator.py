@@ -34,7 +34,7 @@ from tests.local_hub import Hub
 from tests.worlds import make_clip, make_image, make_photos
 
 CELLS = 4
-UNKNOWN = "cannot identify image file (none of JPEG, PNG, WEBP, GIF, BMP, TIFF, AVIF, PPM)"
+UNKNOWN = "cannot identify image file"
 
 
 @pytest.fixture(scope="module")
@@ -203,12 +203,9 @@ def test_an_unreadable_image_is_a_row_with_its_reason(road: Path, locator: Geolo
     asked = [good[0], "none.jpg", [*good, str(tmp_path / "broken.jpg")], tmp_path / "broken.jpg"]
     answers = locator.locate(asked, on_error="row")
     assert [a.answered for a in answers] == [True, False, True, False]
-    assert [a.problem for a in (answers[0], answers[1], answers[3])] == [
-        "",
-        "no such file",
-        UNKNOWN,
-    ]
-    assert answers[2].problem == (f"1 of 3 views could not be read, the first {tmp_path}/broken.jpg: {UNKNOWN}")
+    assert [a.problem for a in answers[:2]] == ["", "no such file"]
+    assert answers[3].problem.startswith(UNKNOWN)
+    assert answers[2].problem.startswith(f"1 of 3 views could not be read, the first {tmp_path}/broken.jpg: {UNKNOWN}")
     same(answers[2].to_dict()["cells"], locator.locate(good, one_location=True).to_dict()["cells"])
     assert locator.locate("none.jpg", on_error="row").cells == ()
     with pytest.raises(ValueError, match=r"broken\.jpg must be a readable image, got cannot identify image file"):
