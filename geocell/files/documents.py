@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -174,7 +174,9 @@ def reading(where: object, what: str) -> Iterator[None]:
 def _is_a(value: object, choice: type) -> bool:
     if isinstance(value, bool):
         return False
-    return isinstance(value, int | float) and math.isfinite(value) if choice is float else isinstance(value, choice)
+    if choice is float:  # an int of 400 digits is no number that can be computed with
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return isinstance(value, choice)
 
 
 def _names(choices: Sequence[type]) -> str:

@@ -22,11 +22,11 @@ _PART = re.compile(rf"^{_START.pattern}\n(?P<text>.*?)^{re.escape(PART_END)}[ \t
 
 @dataclass(frozen=True)
 class CardText:
-    """A card, taken apart.
+    """The parts of a card.
 
     Attributes:
         metadata: its YAML block.
-        own: what a person wrote: name of the generated part before it, "" above the first -> text.
+        own: text written by a person: name of the generated part before it, "" above the first -> text.
         changed: the generated parts that are not as they were written.
     """
 
@@ -36,11 +36,11 @@ class CardText:
 
 
 def parse_card(card: str, where: str) -> CardText:
-    """Return what is in a card. All of one without generated parts is a person's.
+    """Parse a card. Without generated parts, all of it counts as written by a person.
 
     Args:
         card: Markdown below an optional YAML block.
-        where: its place, for error messages.
+        where: path or address, for error messages.
 
     Raises:
         ValueError: when the YAML block is none, or a mark of a generated part lacks its other one.
@@ -65,7 +65,7 @@ def parse_card(card: str, where: str) -> CardText:
 
 
 def require_unchanged(card: CardText, where: str) -> None:
-    """Raise ValueError when a person wrote into a generated part, where it would be lost."""
+    """Raise ValueError when a generated part was edited: the edit would be lost."""
     if card.changed:
         raise ValueError(
             f"{where} was changed inside generated parts, which are written anew ({', '.join(card.changed)}): move "
@@ -91,7 +91,7 @@ def render_card(metadata: str, body: str, own: Mapping[str, str]) -> str:
 
 
 def _sum(text: str) -> str:
-    """Return what tells whether a part is as it was written; blanks at the ends of lines do not count."""
+    """Return the checksum of a part, ignoring white space at the ends of lines."""
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return hashlib.sha256(lines.encode()).hexdigest()[:8]
 

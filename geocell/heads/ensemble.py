@@ -122,6 +122,11 @@ class Ensemble:
         """Which encoder's features it reads."""
         return self.heads[0].encoder
 
+    @property
+    def has_offsets(self) -> bool:
+        """False: its most probable cell may be that of no head, so there is no offset either."""
+        return False
+
     @cached_property
     def trained_on(self) -> Keys | None:
         """Hashes of the training locations of all heads that know theirs."""

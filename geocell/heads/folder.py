@@ -249,7 +249,7 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:
-    """Return file name -> tensors, or their shapes: offsets are apart, so that other readers load the rest as ever."""
+    """Return file name -> tensors, or their shapes; offsets are in a file that other readers need not know."""
     files: dict[str, dict[str, T]] = {}
     for name, value in weights.items():
         files.setdefault(OFFSETS_FILE if name.startswith("offsets.") else WEIGHTS_FILE, {})[name] = value

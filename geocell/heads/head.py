@@ -78,7 +78,7 @@ class Head:
 
     @property
     def has_offsets(self) -> bool:
-        """Whether it says where inside a cell a location lies, which the decoder `offset` needs."""
+        """Whether it regresses offsets within cells, which the decoder `offset` needs."""
         return self.module.offsets is not None
 
     @cached_property
@@ -91,7 +91,7 @@ class Head:
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells and fusion: scores carry it, so that those of another head are not taken for its."""
+        """Hash of weights, cells and fusion; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property

@@ -32,7 +32,7 @@ class Snapshot:
     Attributes:
         name: where they are from.
         commit: the commit that the revision meant.
-        folder: where they lie, in huggingface_hub's cache: to be read, not written.
+        folder: in huggingface_hub's cache, read-only.
     """
 
     name: HubName
