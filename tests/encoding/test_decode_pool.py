@@ -18,7 +18,7 @@ from geocell.encoding.decode_pool import PROCESS_ROWS, Batch, DecodePool, defaul
 from geocell.encoding.worker import WorkerProcess
 from geocell.images.loading import Loader
 from geocell.images.sources import FileImages
-from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
+from tests.encoding.tiny import SMALL, Trapped, noise
 
 N, SIZE = 23, 4
 
@@ -196,9 +196,3 @@ def _wait_gone(pid: int) -> None:
         if state == "Z":
             return
         threading.Event().wait(0.02)
-
-
-def test_an_encoder_of_ones_own_needs_three_things() -> None:
-    from geocell.encoders import Encoder
-
-    assert isinstance(TinyEncoder(), Encoder)
