@@ -8,32 +8,13 @@ from hypothesis import strategies as st
 
 from geocell.decoders.base import PartitionData
 from geocell.decoders.centroid import Centroid
-from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig, Fusion
 from geocell.heads.inputs import Inputs
 from geocell.heads.module import GeoHead, answer, new_module, segment_softmax, tensor_shapes, weighted_sums
 from geocell.partitioners import KMeansPartitioner
-from tests.worlds import make_locations
-
-DIM, CELLS, N = 16, 6, 40
-
+from tests.heads.test_head import CELLS, DIM, random_module, world
 
 KEYS = ["head.0.bias", "head.0.weight", "head.2.bias", "head.2.weight"]
-
-
-def world(seed: int = 0) -> Locations:
-    rng = np.random.default_rng(seed)
-    latlon = np.stack((rng.uniform(40, 60, N), rng.uniform(0, 20, N)), axis=1)
-    views = rng.integers(1, 5, N)
-    return make_locations(latlon, rng.normal(size=(views.sum(), DIM)).astype(np.float16), views)
-
-
-def random_module(seed: int = 0) -> GeoHead:
-    module = GeoHead(DIM, CELLS, dropout=0.3)
-    generator = torch.Generator().manual_seed(seed)
-    for value in module.parameters():
-        value.data = torch.randn(value.shape, generator=generator)
-    return module
 
 
 class TestGeoHead:
