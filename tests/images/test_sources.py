@@ -2,7 +2,7 @@
 
 import pickle
 import tarfile
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from geocell.images import parquet_rows
 from geocell.images import sources as image_sources
 from geocell.images.sources import DatasetImages, FileImages, ImageSource, ParquetImages, TarImages
 
@@ -67,25 +66,6 @@ def test_every_source_gives_the_bytes_in_any_order(tmp_path: Path, make: object)
     assert source.at_once == 1
     for i in (49, 3, 3, 20, 19, 45, 0):
         assert source.read(references[i]) == CONTENTS[i]
-
-
-@given(st.lists(st.integers(0, 299), min_size=1, max_size=30), st.integers(1, 120))
-def test_rows_are_found_in_whatever_order_and_groups(asked: list[int], group: int) -> None:
-    with TemporaryDirectory() as folder:
-        cells = pa.table({"image": [str(i).encode() for i in range(300)]})
-        parquet.write_table(cells, f"{folder}/p.parquet", row_group_size=group)
-        source = ParquetImages(folder, "image")
-        assert [source.read(f"p.parquet::{row}") for row in asked] == [str(row).encode() for row in asked]
-
-
-def test_threads_share_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = []
-    real = parquet_rows._RowReader._begin
-    monkeypatch.setattr(parquet_rows._RowReader, "_begin", lambda self, group: (read.append(group), real(self, group)))
-    source, references = rows(tmp_path)
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(source.read, references)) == CONTENTS
-    assert read == [0, 1, 2]
 
 
 def test_another_process_reads_the_same(tmp_path: Path) -> None:

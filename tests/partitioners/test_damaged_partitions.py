@@ -190,12 +190,3 @@ def test_what_is_wrong_with_a_rule_is_said(
     edited(tmp_path / "cells", **change)
     with pytest.raises(DamagedFileError, match=message):
         Partition.load(tmp_path / "cells")
-
-
-def test_names_that_repeat_are_found_in_linear_time(tmp_path: Path) -> None:
-    """The last two of two hundred thousand: comparing each with all others would run into the time limit."""
-    n = 200_000
-    cells = {str(i): {"centroid_lat": 0, "centroid_lon": 0, "name": min(i, n - 2)} for i in range(n)}
-    (tmp_path / "geocell_info.json").write_text(json.dumps(cells), encoding="utf-8")
-    with pytest.raises(DamagedFileError, match=f"'{n - 2}' comes more than once"):
-        Partition.load(tmp_path)
