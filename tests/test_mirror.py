@@ -10,7 +10,6 @@ UNTESTED = {
     "_version": "one number",
     "__main__": "one call of main, run as a process by the tests of the command",
     "geo/data/make_countries": "makes the packaged outlines from a download; the outlines are tested",
-    "heads/protocol": "a protocol without code, which every head and ensemble is used as",
     "heads/source": "the Hub behind it is that of tests/publishing/test_push.py, which loads heads by it",
     "plots/grid": "drawn by tests/plots/test_picture.py",
     "plots/history_chart": "drawn by tests/plots/test_picture.py",
@@ -20,7 +19,6 @@ UNTESTED = {
     "plots/style": "drawn by tests/plots/test_picture.py",
     "plots/sweep_chart": "drawn by tests/sweeps/test_run.py",
     "prediction/encoding": "asked by tests/prediction/test_geolocator.py",
-    "prediction/inputs": "asked by tests/prediction/test_geolocator.py",
     "prediction/records": "in tests/prediction/test_files.py and test_page.py",
 }
 """Modules without tests of their own -> why."""
@@ -30,6 +28,7 @@ ACROSS = {
     "encoding/test_broken_images": "a folder with images that are broken in every way",
     "encoding/test_kills": "runs that are killed at random moments",
     "heads/test_damaged_heads": "damaged and hostile folders of heads",
+    "heads/test_readers": "every reader of a folder of a head under mutated files",
     "partitioners/test_contract": "what holds for every kind of partition",
     "partitioners/test_damaged_partitions": "damaged and hostile folders of partitions",
     "partitioners/test_new_kind": "a kind that somebody adds",
