@@ -28,7 +28,7 @@ ACROSS = {
     "encoding/test_broken_images": "a folder with images that are broken in every way",
     "encoding/test_kills": "runs that are killed at random moments",
     "heads/test_damaged_heads": "damaged and hostile folders of heads",
-    "heads/test_readers": "mutated files of every kind that a head has",
+    "heads/test_readers": "every reader of a folder of a head under mutated files",
     "partitioners/test_contract": "what holds for every kind of partition",
     "partitioners/test_damaged_partitions": "damaged and hostile folders of partitions",
     "partitioners/test_new_kind": "a kind that somebody adds",

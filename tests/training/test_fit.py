@@ -15,18 +15,15 @@ import geocell.training.stepper
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import unit_vectors
-from geocell.heads.fit_config import FEW_VALIDATION_LOCATIONS, FitConfig
+from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
-from geocell.heads.trained_on import count_trained_on
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.partitioners.class_weights import class_weights
 from geocell.publishing.checkpoints import import_head, published_files
 from geocell.training.fit import fit_head
 from geocell.training.losses import LossTerms, fit_loss
 from geocell.training.stepper import Stepper
-from geocell.training.training_set import join_locations
-from geocell.training.validation import Validation
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 
@@ -45,26 +42,6 @@ def world(n: int, seed: int, noise: float = 0.3) -> Locations:
     clean = np.sin(6 * unit_vectors(latlon) @ project)
     features = np.repeat(clean, views, axis=0) + noise * rng.normal(size=(views.sum(), 24))
     return make_locations(latlon, features.astype(np.float32), views)
-
-
-@pytest.fixture(scope="module")
-def train() -> Locations:
-    return world(240, 0)
-
-
-@pytest.fixture(scope="module")
-def val() -> Locations:
-    return world(60, 1)
-
-
-@pytest.fixture(scope="module")
-def cells(train: Locations) -> Partition:
-    return KMeansPartitioner(k=12, seed=0).fit(train.latlon)
-
-
-@pytest.fixture(scope="module")
-def fitted(train: Locations, val: Locations, cells: Partition) -> Head:
-    return fit_head(train, val, cells, QUICK)
 
 
 def weights_of(head: Head) -> dict[str, torch.Tensor]:
@@ -167,175 +144,6 @@ class TestRepeating:
         fit_head(train, val, cells, replace(QUICK, epochs=1))
         assert torch.equal(before, torch.get_rng_state())
         assert np.array_equal(numpy_before, np.random.get_state()[1])  # noqa: NPY002
-
-
-class TestStopping:
-    def test_patience(
-        self, train: Locations, val: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        scores = iter([0.1, 0.3, 0.2, 0.3, 0.25, 0.9])
-        monkeypatch.setattr(
-            Validation,
-            "score",
-            lambda *_: {"val_balscore": next(scores), "val_median_km": 1.0, "val_mean_km": 1.0},
-        )
-        head = fit_head(train, val, cells, replace(QUICK, patience=3))
-        assert (head.training["best_epoch"], head.training["epochs_run"]) == (2, 5)
-
-    def test_equal_balscores_are_told_apart_by_the_mean_distance(
-        self, train: Locations, val: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        km = iter([900.0, 800.0, 850.0])
-        monkeypatch.setattr(
-            Validation, "score", lambda *_: {"val_balscore": 0.0, "val_median_km": 1.0, "val_mean_km": next(km)}
-        )
-        assert fit_head(train, val, cells, replace(QUICK, epochs=3)).training["best_epoch"] == 2
-
-    @pytest.mark.parametrize("empty", [True, False])
-    def test_without_validation_the_last_epoch_stays(self, train: Locations, cells: Partition, empty: bool) -> None:
-        val = train.take(np.empty(0, np.int64)) if empty else None
-        head = fit_head(train, val, cells, replace(QUICK, epochs=4, patience=1))
-        assert (head.training["best_epoch"], head.training["epochs_run"]) == (4, 4)
-        assert (head.training["n_val"], head.training["val"]) == (0, {})
-
-    @pytest.mark.parametrize(
-        ("keep", "n_val", "kept"), [("auto", 1, 4), ("auto", 60, 1), ("last", 60, 4), ("best", 1, 1)]
-    )
-    def test_which_epoch_is_kept(
-        self,
-        train: Locations,
-        val: Locations,
-        cells: Partition,
-        keep: Any,
-        n_val: int,
-        kept: int,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        """A best first epoch: a fit that keeps the last one trains to the end, whatever the patience."""
-        monkeypatch.setattr(geocell.training.fit, "FEW_VALIDATION_LOCATIONS", 60)
-        falling = iter([0.9, 0.5, 0.4, 0.3])
-        monkeypatch.setattr(
-            Validation, "score", lambda *_: {"val_balscore": next(falling), "val_median_km": 1.0, "val_mean_km": 1.0}
-        )
-        config = replace(QUICK, epochs=4, keep=keep, patience=2)
-        head = fit_head(train, val.take(np.arange(n_val)), cells, config)
-        assert (head.training["best_epoch"], head.training["epochs_run"]) == (kept, 4 if kept == 4 else 3)
-        assert head.training["val"]["balscore"] == {1: 0.9, 4: 0.3}[kept]
-
-    def test_the_last_epoch_is_the_one_of_a_fit_without_validation(
-        self, train: Locations, val: Locations, cells: Partition
-    ) -> None:
-        config = replace(QUICK, epochs=5, keep="auto")
-        assert len(val) < FEW_VALIDATION_LOCATIONS
-        assert_same_weights(fit_head(train, val, cells, config), fit_head(train, None, cells, config))
-
-    def test_one_validation_location_is_enough(self, train: Locations, val: Locations, cells: Partition) -> None:
-        head = fit_head(train, val.take(np.array([0])), cells, replace(QUICK, epochs=2))
-        assert head.training["n_val"] == 1
-
-    def test_an_interrupt_keeps_the_best_epoch(
-        self, train: Locations, val: Locations, cells: Partition, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        whole = fit_head(train, val, cells, replace(QUICK, epochs=12))
-        calls, validate = [], Validation.score
-
-        def interrupted(*args: Any) -> dict[str, float]:
-            calls.append(1)
-            if len(calls) == 4:
-                raise KeyboardInterrupt
-            return validate(*args)
-
-        monkeypatch.setattr(Validation, "score", interrupted)
-        before = torch.get_rng_state()
-        head = fit_head(train, val, cells, replace(QUICK, epochs=12))
-        assert torch.equal(before, torch.get_rng_state())
-        assert head.training["interrupted"] is True
-        assert head.training["epochs_run"] == 3
-        assert list(head.history) == list(whole.history[:3])
-
-    def test_an_interrupt_before_the_first_epoch_is_an_interrupt(
-        self, train: Locations, val: Locations, cells: Partition, fitted: Head, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def interrupt(*_: Any) -> float:
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(Stepper, "__call__", interrupt)
-        for init in (None, fitted):
-            with pytest.raises(KeyboardInterrupt):
-                fit_head(train, val, cells, QUICK, init=init)
-
-
-class TestRefit:
-    def test_it_is_a_fit_on_both_for_as_many_epochs_as_were_kept(
-        self, train: Locations, val: Locations, cells: Partition, fitted: Head
-    ) -> None:
-        head = fit_head(train, val, cells, replace(QUICK, refit=True))
-        epochs = fitted.training["best_epoch"]
-        assert 1 < epochs < QUICK.epochs
-        both = fit_head(join_locations(train, val), None, cells, replace(QUICK, epochs=epochs))
-        assert_same_weights(head, both)
-        assert list(head.history) == list(fitted.history)
-        refit = {**head.training["refit"]}
-        assert refit.pop("epochs") == epochs
-        assert refit.pop("train_loss") == [row["train_loss"] for row in both.history]
-        assert refit == {name: both.training[name] for name in refit}
-        assert refit["n_train"] == 300
-        assert [count_trained_on(one.trained_on, val) for one in (head, fitted)] == [60, 0]
-        assert {**head.training, "refit": None} == fitted.training
-
-    @pytest.mark.parametrize("stream", [0, 64])
-    def test_it_starts_where_the_first_started(
-        self, train: Locations, val: Locations, cells: Partition, fitted: Head, stream: int
-    ) -> None:
-        config = replace(QUICK, epochs=2, lr=1e-3, haversine=0.01, keep="last", stream=stream)
-        head = fit_head(train, val, cells, replace(config, refit=True), init=fitted)
-        assert head.training["refit"]["epochs"] == 2
-        assert_same_weights(head, fit_head(join_locations(train, val), None, cells, config, init=fitted))
-
-    def test_a_stage_that_only_harms_is_not_repeated(
-        self, train: Locations, val: Locations, cells: Partition, fitted: Head
-    ) -> None:
-        harmful = replace(QUICK, epochs=3, lr=50.0, warmup_epochs=0, refit=True)
-        head = fit_head(train, val, cells, harmful, init=fitted)
-        assert (head.training["best_epoch"], head.training["refit"]) == (0, None)
-        assert_same_weights(head, fitted)
-
-    def test_the_log_numbers_its_epochs_on(self, train: Locations, val: Locations, cells: Partition) -> None:
-        rows: list[Any] = []
-        head = fit_head(train, val, cells, replace(QUICK, epochs=3, keep="last", refit=True), log=rows.append)
-        assert [row["epoch"] for row in rows] == [1, 2, 3, 4, 5, 6]
-        assert [row["train_loss"] for row in rows[3:]] == head.training["refit"]["train_loss"]
-        assert all(math.isnan(row["val_balscore"]) for row in rows[3:])
-
-    def test_without_validation_there_is_nothing_to_add(self, train: Locations, cells: Partition) -> None:
-        for nothing in (None, train.take(np.empty(0, np.int64))):
-            with pytest.raises(ValueError, match="refit needs validation locations to train on too, got none"):
-                fit_head(train, nothing, cells, replace(QUICK, refit=True))
-
-    @pytest.mark.parametrize("epochs_before", [0, 2])
-    def test_an_interrupt_of_it_gives_the_first_fit_back(
-        self,
-        train: Locations,
-        val: Locations,
-        cells: Partition,
-        epochs_before: int,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        config = replace(QUICK, epochs=4, keep="last")
-        first = fit_head(train, val, cells, config)
-        validate, calls = Validation.score, []
-
-        def interrupted(*args: Any) -> dict[str, float]:
-            calls.append(1)
-            if len(calls) == 4 + epochs_before + 1:
-                raise KeyboardInterrupt
-            return validate(*args)
-
-        monkeypatch.setattr(Validation, "score", interrupted)
-        head = fit_head(train, val, cells, replace(config, refit=True))
-        assert_same_weights(head, first)
-        assert {**head.training, "interrupted": False} == first.training
-        assert head.training["interrupted"] is True
 
 
 class TestWarmStart:
