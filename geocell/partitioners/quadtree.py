@@ -166,7 +166,7 @@ class QuadtreePartitioner(Partitioner):
     Attributes:
         max_count: a box with more training locations is split.
         max_depth: a box this deep is not split.
-        split: where: "midpoint" of the box, or "median" of the latitudes and of the longitudes in it.
+        split_at: where a box is split: "midpoint" of the box, or "median" of the latitudes and of the longitudes in it.
     """
 
     kind: ClassVar[str] = "quadtree"
@@ -174,14 +174,14 @@ class QuadtreePartitioner(Partitioner):
 
     max_count: int = 1000
     max_depth: int = 10
-    split: Literal["midpoint", "median"] = "midpoint"
+    split_at: Literal["midpoint", "median"] = "midpoint"
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
         self._require_int("max_count", 1)
         self._require_int("max_depth", 1, _MAX_DEPTH)
-        self._require_one_of("split", ("midpoint", "median"))
+        self._require_one_of("split_at", ("midpoint", "median"))
 
     def make_rule(self, latlon: Floats) -> QuadtreeRule:
         """Return the rule for (P, 2) training locations.
@@ -189,7 +189,7 @@ class QuadtreePartitioner(Partitioner):
         The box of the whole earth begins at the antimeridian for midpoints, and in the widest range of longitudes
         without a location for medians.
         """
-        cut = -180.0 if self.split == "midpoint" else widest_gap(latlon[:, 1])
+        cut = -180.0 if self.split_at == "midpoint" else widest_gap(latlon[:, 1])
         level = [(np.stack((latlon[:, 0], east_of(latlon[:, 1], cut)), axis=1), _WORLD)]
         splits: list[tuple[float, float]] = []
         for depth in range(self.max_depth + 1):
@@ -204,7 +204,7 @@ class QuadtreePartitioner(Partitioner):
 
     def _split(self, values: Floats, box: tuple[float, float, float, float]) -> tuple[float, float] | None:
         """Return the latitude and longitude that quarter a node; None when it cannot be."""
-        if self.split == "midpoint":
+        if self.split_at == "midpoint":
             south, west, north, east = box
             return (south + north) / 2, (west + east) / 2
         low, high = bounds(values)

@@ -65,3 +65,12 @@ def test_whole_numbers_may_be_written_as_fractions(tmp_path: Path, capsys: pytes
     (tmp_path / "t.csv").write_text("lat,lon\n10,20\n30,40\n50,60\n")
     assert main(f"partition kmeans --k 2.0 --table {tmp_path}/t.csv --out {tmp_path}/cells".split()) == 0
     assert "2 kmeans cells from 3 locations" in capsys.readouterr().out
+
+
+def test_a_quadtree_has_both_a_place_to_split_and_a_split(tmp_path: Path) -> None:
+    """The split of the locations and the place where boxes are split are two flags."""
+    table = tmp_path / "t.csv"
+    table.write_text("lat,lon\n" + "\n".join(f"{40 + i % 9},{i}" for i in range(40)) + "\n")
+    common = ["partition", "quadtree", "--table", str(table)]
+    assert main([*common, "--max-count", "5", "--split-at", "median", "--out", str(tmp_path / "p")]) == 0
+    assert main([*common, "--split", "train", "--out", str(tmp_path / "q")]) == 2

@@ -63,7 +63,7 @@ def partitioners(shapes: Path) -> dict[str, Partitioner]:
         "s2": S2Partitioner(max_count=10, min_count=3),
         "s2 whole faces": S2Partitioner(max_count=200, min_level=0),
         "quadtree": QuadtreePartitioner(max_count=10, min_count=3),
-        "quadtree median": QuadtreePartitioner(max_count=10, split="median"),
+        "quadtree median": QuadtreePartitioner(max_count=10, split_at="median"),
         "kdtree": KDTreePartitioner(max_count=10, min_count=8),
         "kdtree at Fiji": KDTreePartitioner(max_count=3),
         "kmeans": KMeansPartitioner(k=60, min_count=5),

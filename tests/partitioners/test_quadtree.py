@@ -37,7 +37,7 @@ def test_midpoints_equal_the_plain_recursion() -> None:
 
 def test_boxes_hold_their_locations_and_tile_the_earth() -> None:
     for split in ("midpoint", "median"):
-        rule = QuadtreePartitioner(max_count=20, split=split).fit(EUROPE).rule
+        rule = QuadtreePartitioner(max_count=20, split_at=split).fit(EUROPE).rule
         probes = np.random.default_rng(1).uniform([-90, -180], [90, 180], (2000, 2))
         places = np.concatenate((EUROPE, probes))
         south, west, north, east = rule.boxes[rule.locate(places).cells].T
@@ -51,19 +51,19 @@ def test_boxes_hold_their_locations_and_tile_the_earth() -> None:
 
 def test_medians_quarter_the_locations() -> None:
     grid = np.array([[40.0 + i, 5.0 + j] for i in range(4) for j in range(4)])
-    partition = QuadtreePartitioner(max_count=4, split="median").fit(grid)
+    partition = QuadtreePartitioner(max_count=4, split_at="median").fit(grid)
     assert partition.names == ("0", "1", "2", "3")
     assert partition.counts.tolist() == [4, 4, 4, 4]
     assert partition.assign([[41.4, 6.4], [41.4, 6.6], [41.6, 6.4], [41.6, 6.6]]).tolist() == [0, 1, 2, 3]
-    random = QuadtreePartitioner(max_count=20, split="median").fit(EUROPE)
+    random = QuadtreePartitioner(max_count=20, split_at="median").fit(EUROPE)
     assert random.counts.max() <= 20
 
 
 def test_medians_cross_the_antimeridian() -> None:
     points = np.array([[-17.0, 179.0], [-17.5, -179.0], [-17.2, 179.5], [-16.9, -179.5]])
-    partition = QuadtreePartitioner(max_count=4, split="median").fit(points)
+    partition = QuadtreePartitioner(max_count=4, split_at="median").fit(points)
     assert len(partition) == 1
-    split = QuadtreePartitioner(max_count=2, split="median").fit(points)
+    split = QuadtreePartitioner(max_count=2, split_at="median").fit(points)
     assert split.rule.cut_lon == 0.0
     west, east = split.assign([[-17.4, 179.9], [-17.4, -179.9]])
     assert split.names[west][0] in "02"
@@ -80,7 +80,7 @@ def test_empty_box_gets_the_nearest_centroid_flagged() -> None:
 
 def test_coinciding_locations_stay_together() -> None:
     points = [[50.0, 10.0]] * 5
-    assert QuadtreePartitioner(max_count=1, split="median").fit(points).names == ("root",)
+    assert QuadtreePartitioner(max_count=1, split_at="median").fit(points).names == ("root",)
     assert [len(name) for name in QuadtreePartitioner(max_count=1, max_depth=4).fit(points).names] == [4]
 
 
@@ -96,7 +96,7 @@ def test_levels_are_prefixes_of_the_path() -> None:
     [
         ({"max_count": 0}, "max_count must be an integer of at least 1, got 0"),
         ({"max_depth": 0}, r"max_depth must be an integer in \[1, 30\], got 0"),
-        ({"split": "mean"}, "split must be one of midpoint, median, got 'mean'"),
+        ({"split_at": "mean"}, "split_at must be one of midpoint, median, got 'mean'"),
     ],
 )
 def test_bad_parameters(parameters: dict[str, object], message: str) -> None:

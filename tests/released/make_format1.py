@@ -147,7 +147,7 @@ def write_partitions(latlon: Any) -> dict[str, Any]:
         "h3-adaptive": geocell.H3AdaptivePartitioner(max_count=6, min_count=2),
         "s2": geocell.S2Partitioner(max_count=5, min_level=3, min_count=2, small="drop"),
         "quadtree": geocell.QuadtreePartitioner(max_count=6, min_count=2),
-        "quadtree-median": geocell.QuadtreePartitioner(max_count=6, split="median"),
+        "quadtree-median": geocell.QuadtreePartitioner(max_count=6, split_at="median"),
         "kdtree": geocell.KDTreePartitioner(max_count=6),
         "kmeans": geocell.KMeansPartitioner(k=8, seed=3, min_count=2),
         "nuts": geocell.NUTSPartitioner(shapes=Path("inputs/nuts.geojson"), level=3, min_count=2, snap_km=80.0),

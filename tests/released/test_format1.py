@@ -280,7 +280,8 @@ def test_recipes_of_partitions(world: Path, recipe: str, kind: str) -> None:
     file = f"recipes/partitions/{recipe}/recipe.toml"
     run(world, "partition", kind, "--recipe", file, *DATA, "--out", "made")
     made, released = (geocell.Partition.load(world / name) for name in ("made", f"sweep/partitions/{recipe}"))
-    assert (made.sha256, made.parameters) == (released.sha256, released.parameters)
+    renamed = {"split_at" if key == "split" else key: value for key, value in released.parameters.items()}
+    assert (made.sha256, made.parameters) == (released.sha256, renamed)
     same_files(world / "made", FORMAT1 / f"sweep/partitions/{recipe}", CELLS[:1])
 
 
