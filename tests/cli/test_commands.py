@@ -325,6 +325,7 @@ def test_a_refit_trains_on_validation_locations_too(
     assert f"fitted again on {training['refit']['n_train']} training and validation" in capsys.readouterr().out
     splits = f"--cache {road}/cache --splits {road}/splits.json --split"
     assert main(f"score {road}/head {splits} val --out {tmp_path}/seen.json".split()) == 0
+    capsys.readouterr()
     fails(capsys, f"score {tmp_path}/i {splits} val", 2, f"{training['n_val']} of the", "--allow-training")
     assert main(f"score {tmp_path}/i {splits} test --out {tmp_path}/unseen.json".split()) == 0
     assert load_head(tmp_path / "i").training == load_head(tmp_path / "h").training == training

@@ -99,7 +99,7 @@ def test_a_streamed_fit_learns_as_well(cache: FeatureCache) -> None:
     memory, disk = cache.locations(), cache.locations(in_memory=False)
     cells = KMeansPartitioner(k=6, seed=0).fit(memory.latlon)
     tops = [
-        score(fit_head(train, None, cells, replace(CONFIG, epochs=12, stream=stream)), memory).top1
+        score(fit_head(train, None, cells, replace(CONFIG, epochs=12, stream=stream)), memory, allow_training=True).top1
         for train, stream in ((memory, 0), (disk, 60))
     ]
     assert tops[0] is not None

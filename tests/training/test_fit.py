@@ -199,7 +199,8 @@ class TestStopping:
         assert (head.training["n_val"], head.training["val"]) == (0, {})
 
     @pytest.mark.parametrize(
-        ("keep", "n_val", "kept"), [("auto", 1, 4), ("auto", 60, 1), ("last", 60, 4), ("best", 1, 1)]
+        ("keep", "n_val", "few_train", "kept"),
+        [("auto", 1, 241, 4), ("auto", 60, 241, 1), ("auto", 1, 240, 1), ("last", 60, 1, 4), ("best", 1, 241, 1)],
     )
     def test_which_epoch_is_kept(
         self,
@@ -208,11 +209,13 @@ class TestStopping:
         cells: Partition,
         keep: Any,
         n_val: int,
+        few_train: int,
         kept: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A best first epoch: a fit that keeps the last one trains to the end, whatever the patience."""
         monkeypatch.setattr(geocell.training.fit, "FEW_VALIDATION_LOCATIONS", 60)
+        monkeypatch.setattr(geocell.training.fit, "FEW_TRAINING_LOCATIONS", few_train)
         falling = iter([0.9, 0.5, 0.4, 0.3])
         monkeypatch.setattr(
             Validation, "score", lambda *_: {"val_balscore": next(falling), "val_median_km": 1.0, "val_mean_km": 1.0}
@@ -299,6 +302,19 @@ class TestRefit:
         head = fit_head(train, val, cells, harmful, init=fitted)
         assert (head.training["best_epoch"], head.training["refit"]) == (0, None)
         assert_same_weights(head, fitted)
+
+    def test_what_the_start_has_seen_chooses_no_epoch(
+        self, train: Locations, val: Locations, cells: Partition, fitted: Head
+    ) -> None:
+        config = replace(QUICK, epochs=2, keep="last")
+        start = fit_head(train, val, cells, replace(config, refit=True))
+        seen = val.take(np.arange(30))
+        with pytest.raises(ValueError, match="30 of the 30 validation locations are training locations of the head"):
+            fit_head(train, seen, cells, replace(config, keep="best"), init=start)
+        head = fit_head(train, seen, cells, config, init=start)
+        assert (head.training["n_val_trained_on"], head.training["best_epoch"]) == (30, 2)
+        assert count_trained_on(head.trained_on, val) == 60
+        assert fit_head(train, seen, cells, config, init=fitted).training["n_val_trained_on"] == 0
 
     def test_the_log_numbers_its_epochs_on(self, train: Locations, val: Locations, cells: Partition) -> None:
         rows: list[Any] = []
