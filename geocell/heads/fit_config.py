@@ -22,7 +22,7 @@ Keep = Literal["auto", "best", "last"]
 
 FEW_VALIDATION_LOCATIONS = 500
 FEW_TRAINING_LOCATIONS = 10_000
-"""Below so many of both, `keep` auto is last: the best epoch is a matter of chance, and the last one does not overfit."""
+"""Below so many of both, `keep` auto is last: the best epoch is a matter of chance, and the last does not overfit."""
 
 SECTIONS = ("head", "fit", "published")
 """The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
