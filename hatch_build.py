@@ -57,7 +57,7 @@ def urls(url: str) -> dict[str, str]:
     """Return the addresses that an index lists beside the README."""
     if not url:
         return {}
-    pages = {"Documentation": "blob/HEAD/docs/design.md", "Changelog": "blob/HEAD/CHANGELOG.md", "Issues": "issues"}
+    pages = {"Documentation": "tree/HEAD/docs", "Changelog": "blob/HEAD/CHANGELOG.md", "Issues": "issues"}
     return {"Repository": url, **{name: f"{url}/{page}" for name, page in pages.items()}}
 
 

@@ -158,6 +158,27 @@ def _doubt() -> str:
     return f"{table}\n\n{note}"
 
 
+def _radii() -> str:
+    header = ["radii", "decoder", "share", "truth within", "median radius", "smallest radius"]
+    rows = read_results("radii")
+    lines = [
+        [
+            row["radii"],
+            row["decoder"],
+            f"{100 * float(row['share']):.0f} %",
+            f"{100 * float(row['truth_within']):.1f} %",
+            f"{float(row['median_radius_km']):,.0f} km",
+            f"{float(row['smallest_radius_km']):,.1f} km",
+        ]
+        for row in rows
+    ]
+    note = (
+        f"{int(rows[0]['answers']):,} held-out answers of heads on 64 K-Means cells, five folds by location × "
+        f"{rows[0]['seeds']} seeds. Whole cells: from the most probable on, each up to its farthest training location."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
 def _encode_speeds() -> str:
     rows = read_results("encode_speed")
     header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
@@ -257,7 +278,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/encoders.md": {"decode_speed": _decode_speeds},
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
-    "docs/responsible-use.md": {"doubt": _doubt},
+    "docs/responsible-use.md": {"doubt": _doubt, "radii": _radii},
 }
 """File -> its generated parts."""
 

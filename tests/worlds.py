@@ -79,3 +79,10 @@ def make_locations(
     encoder = info or EncoderInfo("tiny", "1", "pooler_output", features.shape[1], 32, "none")
     ids = np.asarray([f"loc{i}" for i in range(len(latlon))], dtype=object)
     return Locations(ids, np.asarray(latlon, float), features, np.arange(offsets[-1]), offsets, encoder, {})
+
+
+def write_csv(path: Path, text: str) -> Path:
+    """Write a table as text and return its path."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path

@@ -22,6 +22,7 @@ import zipfile
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import NoReturn, cast
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
@@ -110,7 +111,7 @@ def require_absolute_links(metadata: email.message.Message) -> None:
     """Require a README without relative links or images, as the index renders it."""
     from readme_renderer.markdown import render
 
-    html = render(metadata.get_payload(decode=True).decode("utf-8"))
+    html = render(cast("bytes", metadata.get_payload(decode=True)).decode("utf-8"))
     if not html:
         fail("README.md must be Markdown that the package index renders")
     links = _Links()
@@ -163,7 +164,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def fail(text: str) -> None:
+def fail(text: str) -> NoReturn:
     """End with one sentence."""
     raise SystemExit(f"release check: {text}.")
 

@@ -17,7 +17,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from geocell._version import __version__
-from geocell.cli import caches, experiments, features, heads, partitions, publish
+from geocell.cli import answers, caches, features, heads, partitions, publish, scoring, start, sweeps
 from geocell.cli.output import UsageError
 from geocell.partitioners import read_partition_recipe
 
@@ -33,7 +33,7 @@ With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
 Command = Callable[..., None]
 
 _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]] = {
-    "Start": {"quickstart": heads.quickstart},
+    "Start": {"quickstart": start.quickstart},
     "Data": {
         "encode": features.encode,
         "cache": (
@@ -55,11 +55,11 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "fit-head": heads.fit_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
-        "sweep": experiments.sweep,
-        "score": heads.score,
-        "compare": experiments.compare,
+        "sweep": sweeps.sweep,
+        "score": scoring.score,
+        "compare": scoring.compare,
     },
-    "Answers": {"predict": heads.predict},
+    "Answers": {"predict": answers.predict},
     "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""

@@ -101,7 +101,7 @@ def verify(cache: str, /, *, json: bool = False) -> None:
         raise ValueError(f"{cache} must be intact, got {len(damages)} {noun}: encode what is damaged again.")
 
 
-def merge(caches: tuple[Path, ...], /, *, out: Path, overwrite: bool = False, json: bool = False) -> None:
+def merge(*caches: Path, out: Path, overwrite: bool = False, json: bool = False) -> None:
     """Join feature caches of one encoder into a new one: their rows one after the other.
 
     Args:
@@ -112,6 +112,8 @@ def merge(caches: tuple[Path, ...], /, *, out: Path, overwrite: bool = False, js
     """
     from geocell.features import merge_caches
 
+    if not caches:
+        raise UsageError("expected the folders of caches, got none: name at least two.")
     emit_cache(merge_caches(caches, out, overwrite=overwrite), json)
 
 

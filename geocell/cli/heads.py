@@ -1,4 +1,4 @@
-"""Commands that fit, score and ask heads, and the quickstart that runs the whole pipeline."""
+"""Commands that fit heads."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from geocell.cli.output import (
-    Decode,
     Interrupted,
-    counted_locations,
+    UsageError,
     emit,
-    note,
     open_head,
     split_locations,
-    split_name,
     usage_errors,
 )
 from geocell.files import counted
@@ -220,7 +217,7 @@ def plot_history(
 
 
 def average(
-    heads: list[str], /, *, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+    *heads: str, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
 ) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
 
@@ -235,168 +232,10 @@ def average(
     from geocell.heads.ensemble import average_heads
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
+    if len(heads) < 2:
+        raise UsageError(f"expected two heads or more, got {len(heads)}: name all that are averaged.")
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     head = average_heads([open_head(name, partitioner)[0] for name in heads])
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
-    emit({"head": str(out), "averaged": heads}, text, json)
-
-
-def score(
-    head: str,
-    /,
-    *,
-    cache: Path,
-    splits: Path | None = None,
-    split: str | None = None,
-    decode: Decode = "centroid",
-    device: str = "auto",
-    allow_training: bool = False,
-    out: Path | None = None,
-    partitioner: str | None = None,
-    json: bool = False,
-) -> None:
-    """Score a head on locations it has not seen, and write the scores into its folder.
-
-    Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json.
-
-    Args:
-        head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
-        cache: feature cache.
-        splits: splits.json; without it every location of the cache is scored.
-        split: which split of it; test when left out.
-        decode: the decoder.
-        device: where the head computes: auto, cpu, cuda or mps.
-        allow_training: score even if some of the locations are training locations of the head.
-        out: file to write instead.
-        partitioner: module:attribute of the partitioner, for cells of a custom kind.
-        json: print one JSON object.
-    """
-    from geocell.compute.devices import choose_device
-    from geocell.decoders.table import as_decoder
-    from geocell.evaluation.score import require_unseen
-    from geocell.evaluation.score import score as score_locations
-    from geocell.files import write_json
-    from geocell.heads.folder import pin_encoder, read_card
-    from geocell.reports.text import score_table
-
-    with usage_errors():
-        decoder = as_decoder(decode)
-        choose_device(device)
-    name = split_name(splits, split, "test")
-    loaded, place = open_head(head, partitioner)
-    loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
-        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations, n_shared = counted_locations(cache, splits, name)
-    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    with usage_errors():
-        require_unseen([loaded], locations, allow_training)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
-    scores = replace(scores, n_at_training_coordinates=n_shared)
-    if out is not None:
-        write_json(out, scores.to_dict())
-    elif place.snapshot is None:
-        if pin_encoder(place.folder, locations.encoder):
-            loaded = replace(loaded, encoder=locations.encoder)
-        if scores.split == "test":
-            loaded.write_scores(place.folder, scores)
-        else:
-            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
-    row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
-    emit(scores.to_dict(), score_table([row]), json)
-
-
-def predict(
-    head: str,
-    images: list[str],
-    /,
-    *,
-    one_location: bool = False,
-    top_k: int = 5,
-    decode: Decode = "centroid",
-    out: Path | None = None,
-    encoder: str | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    partitioner: str | None = None,
-    json: bool = False,
-) -> None:
-    """Say where images were taken.
-
-    Args:
-        head: folder of the head, or user/repo@revision on the Hub.
-        images: image files, or http(s) addresses of images.
-        one_location: all images show one location, in several headings say.
-        top_k: how many cells to name.
-        decode: the decoder.
-        out: .csv table, .geojson points, or .html map to write the answers to, beside printing them.
-        encoder: where to load the head's encoder from; another one is refused.
-        device: where encoder and head compute: auto, cpu, cuda or mps.
-        overwrite: replace an existing file.
-        partitioner: module:attribute of the partitioner, for cells of a custom kind.
-        json: print one JSON object.
-    """
-    from geocell.compute.devices import choose_device
-    from geocell.decoders.table import as_decoder
-    from geocell.encoders import encoder_for
-    from geocell.files import require_new
-    from geocell.heads.folder import pin_encoder
-    from geocell.prediction.files import require_prediction_file
-    from geocell.prediction.geolocator import Geolocator, is_address
-    from geocell.prediction.predictions import require_answer
-    from geocell.reports.text import prediction_text
-
-    with usage_errors():
-        decoder = as_decoder(decode)
-        require_answer(top_k, decoder)
-        choose_device(device)
-    missing = [image for image in images if not is_address(image) and not Path(image).is_file()]
-    if missing:
-        raise FileNotFoundError(f"expected image files, got {missing[0]}, which is not one: check the path.")
-    if out is not None:
-        require_prediction_file(out)
-        require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
-    loaded.prepare(decoder)
-    note(f"loading the encoder {loaded.encoder.name}")
-    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device)
-    if place.snapshot is None:
-        try:
-            if pin_encoder(place.folder, locator.encoder.info):
-                note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
-        except OSError as error:  # a folder that cannot be written to can be used all the same
-            note(f"{head}: its encoder could not be pinned: {error}")
-    answers = locator.locate([images] if one_location else images, top_k=top_k, decode=decoder)
-    if out is not None:
-        note(f"wrote {answers.save(out)}")
-    value = answers.to_dict()
-    emit(value, "\n\n".join(prediction_text(row) for row in value["predictions"]), json)
-
-
-def quickstart(
-    out: Path = Path("quickstart"),
-    /,
-    *,
-    n_locations: int = 400,
-    seed: int = 0,
-    overwrite: bool = False,
-    json: bool = False,
-) -> None:
-    """Run the whole pipeline on a small synthetic Europe: images, features, four partitions, heads, scores, a map.
-
-    An interrupted run is resumed by the same command.
-
-    Args:
-        out: folder of every artefact.
-        n_locations: how many places are drawn, at least 50.
-        seed: seed of places, scenes, splits and fits.
-        overwrite: start again instead of resuming what is there.
-        json: print one JSON object.
-    """
-    from geocell.quickstart.pipeline import require_settings, run
-
-    with usage_errors():
-        require_settings(n_locations, seed)
-    result = run(out, n_locations=n_locations, seed=seed, overwrite=overwrite, say=note)
-    emit(result.to_dict(), result.text(), json)
+    emit({"head": str(out), "averaged": list(heads)}, text, json)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
+    from geocell.heads.ensemble import Ensemble
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
@@ -151,6 +152,16 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     if remark := why_not_hashed(source.folder):
         note(remark)
     return head, source
+
+
+def open_head_or_ensemble(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource] | tuple[Ensemble, None]:
+    """Return an ensemble by its folder, or a head and its source; see `open_head`."""
+    from geocell.heads.ensemble import load_ensemble
+    from geocell.heads.folder import ENSEMBLE_FILE
+
+    if (Path(name) / ENSEMBLE_FILE).is_file():
+        return load_ensemble(name, partitioner), None
+    return open_head(name, partitioner)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

@@ -147,9 +147,7 @@ def plot(
 
 
 def audit(
-    partitions: Annotated[list[Path], Parameter(negative=())],
-    /,
-    *,
+    *partitions: Path,
     source: Annotated[Source, Flat] = Source(),
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     dim: int | None = None,
@@ -175,6 +173,8 @@ def audit(
     from geocell.partitioners.base import Partition
     from geocell.reports.text import audit_table, country_table
 
+    if not partitions:
+        raise UsageError("expected the folder of at least one partition, got none: name it.")
     if dim is not None and dim < 1:
         raise UsageError(f"dim must be at least 1, got {dim}.")
     places = source.places(columns)

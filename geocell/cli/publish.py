@@ -140,8 +140,8 @@ def import_(
         with usage_errors():
             name = HubName.parse(checkpoint)
         published = fetch_published(name, head, cells or "")
-    checkpoint = read_published(published)
-    made = import_head(checkpoint, named_encoder(encoder, revision, checkpoint.dim))
+    weights = read_published(published)
+    made = import_head(weights, named_encoder(encoder, revision, weights.dim))
     if not made.encoder.is_pinned:
         at = "" if made.encoder.revision == NOT_PINNED else f" at commit {made.encoder.revision}"
         note(f"the encoder {made.encoder.name}{at} is recorded by its name, and pinned when the head is first used")

@@ -124,7 +124,8 @@ class Decoder(ABC):
         Raises:
             ValueError: when it needs training locations and there are none.
         """
-        self.require(frozenset({"offsets", "features"}) | ({"train"} if data.train is not None else frozenset()))
+        provided: set[Need] = {"offsets", "features"} if data.train is None else {"offsets", "features", "train"}
+        self.require(frozenset(provided))
         centroids = np.asarray(data.centroids, dtype=np.float64)
         if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")

@@ -24,7 +24,7 @@ class Offset(Decoder):
 
         def function(posterior: NDArray[np.float32], locations: LocationData) -> Floats:
             if locations.offsets_km is None:
-                raise TypeError("offset is called with offsets alone.")
+                raise TypeError("the decoder offset needs LocationData.offsets_km.")
             best = posterior.argmax(axis=1)
             offsets = np.asarray(locations.offsets_km(best), dtype=np.float64)
             if offsets.shape != (len(posterior), 2):

@@ -90,6 +90,9 @@ def _imported(text: str) -> Decoder:
     return as_decoder(made)
 
 
+_TRAIN: frozenset[Need] = frozenset(("train",))
+
+
 class DecoderCache:
     """Decoders prepared for one partition, each once.
 
@@ -100,7 +103,8 @@ class DecoderCache:
 
     def __init__(self, data: PartitionData, provided: frozenset[Need] = frozenset()) -> None:
         """Start empty."""
-        self._data, self._provided = data, provided | ({"train"} if data.train is not None else frozenset())
+        self._data = data
+        self._provided = provided if data.train is None else provided | _TRAIN
         self._prepared: dict[Decoder, PreparedDecoder] = {}
 
     def __call__(self, decode: AnyDecoder) -> PreparedDecoder:
@@ -115,7 +119,7 @@ class DecoderCache:
                     f"decode {decode.decoder.spec} was prepared for {decode.n_cells:,} cells, got a head with "
                     f"{len(self._data.centroids):,}: prepare it for the cells of the head."
                 )
-            decode.decoder.require(self._provided | {"train"})
+            decode.decoder.require(self._provided | _TRAIN)
             return decode
         decoder = as_decoder(decode)
         decoder.require(self._provided)

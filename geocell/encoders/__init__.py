@@ -1,7 +1,7 @@
 """Frozen vision encoders: StreetCLIP and other towers through transformers, timm, EfficientNet-Lite0, and your own.
 
-An encoder turns images into features in two steps, so that the first can run in other processes: `preprocess` makes one
-image an (H, W, 3) array of bytes, and calling the encoder makes a batch of those (B, D) features.
+An encoder has two steps, the first of which can run in worker processes: `preprocess` turns one image into an (H, W, 3)
+array of bytes, and calling the encoder turns a batch of those into (B, D) features.
 """
 
 from geocell.encoders.augmented import AveragedEncoder

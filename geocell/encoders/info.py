@@ -1,4 +1,4 @@
-"""Which frozen encoder made features."""
+"""Identity of a frozen encoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """Which frozen encoder made features, exactly enough to make them again or to refuse others.
+    """Identity of the frozen encoder that made features: enough to reproduce them, or to refuse other features.
 
     Attributes:
         name: Hub id, package encoder, or the folder's name for a local encoder.
@@ -25,7 +25,7 @@ class EncoderInfo:
         pooling: which tensor of the encoder: `pooler_output`, say.
         dim: D.
         image_size: side of the square input in pixels.
-        processor: class of the image processor, with what it computes.
+        processor: class of the image processor, with a hash of its settings.
         dtype: arithmetic the encoder ran in; not part of its identity.
         source: folder or Hub id to load it from; not part of its identity.
     """
@@ -49,7 +49,7 @@ class EncoderInfo:
         """
         identity = ["revision", "pooling", "dim", "image_size", "processor"]
         if not (self.revision == other.revision and self.revision.startswith("sha256:")):
-            identity.insert(0, "name")  # equal weights are one encoder, whatever their folder is called
+            identity.insert(0, "name")  # equal weights are one encoder, independent of the folder's name
         open_ = self._not_pinned() | other._not_pinned()
         differs = [key for key in identity if key not in open_ and getattr(self, key) != getattr(other, key)]
         if differs:

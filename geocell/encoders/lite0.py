@@ -1,4 +1,4 @@
-"""The encoder whose weights install from the package index."""
+"""EfficientNet-Lite0, whose weights install from the package index."""
 
 from __future__ import annotations
 

@@ -30,20 +30,20 @@ def load_encoder(
 
     Args:
         name: Hub id or local folder of a model whose vision tower transformers knows; `timm:NAME` for a model of timm;
-            `efficientnet-lite0`; or `module:attribute` for your own: what makes an `Encoder` when it is called.
-        revision: branch, tag or commit on the Hub; the commit it means is what is recorded.
-        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest there is.
+            `efficientnet-lite0`; or `module:attribute` for your own, a callable that returns an `Encoder`.
+        revision: branch, tag or commit on the Hub; the resolved commit is recorded.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest available.
         dtype: `float32`, `bfloat16`, or `auto`, which is bfloat16 on CUDA and float32 elsewhere.
         compile: run the model through `torch.compile`.
         pooling: which tensor becomes the feature: `pooler_output`, `cls`, `mean`, `patch_mean` or `projection`; the
             first of `pooler_output`, `cls`, `mean` that the model has, when none is named.
         augment: test-time augmentation: `flip` or `crop5` for the mean feature of several variants of every image.
-        backend: `pil` or `torchvision`, which does the resizing; or `pil-draft`, which is Pillow after large JPEG files
-            were decoded at a half, a quarter or an eighth of their size.
+        backend: library that resizes: `pil`, `torchvision`, or `pil-draft`, which is Pillow with large JPEG files
+            decoded at a half, a quarter or an eighth of their size.
 
     Raises:
-        ValueError: for a device that is not there, or a model without a vision tower or without that pooling.
-        OSError: when the weights can't be had.
+        ValueError: for a device that is not available, or a model without a vision tower or without that pooling.
+        OSError: when the weights can't be loaded.
         ImportError: when an extra is not installed.
     """
     check_encoder_settings(name, revision, pooling, augment, backend)
@@ -87,7 +87,7 @@ def describe_encoder(
 
 
 def check_encoder_settings(name: str, revision: str | None, pooling: str | None, augment: str, backend: str) -> None:
-    """Refuse settings that no encoder, or not this one, can have, before anything is loaded.
+    """Refuse settings that the encoder cannot have, before anything is loaded.
 
     Raises:
         ValueError: for the first of them.
@@ -108,7 +108,7 @@ def _is_own(name: str) -> bool:
 
 
 def _own(name: str) -> Encoder:
-    """Return what `attribute` of `module` makes when it is called."""
+    """Return the encoder that `attribute` of `module` returns when called."""
     module, _, attribute = name.partition(":")
     try:
         made = getattr(importlib.import_module(module), attribute)()
@@ -122,15 +122,15 @@ def _own(name: str) -> Encoder:
 
 
 def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = None) -> Encoder:
-    """Load the encoder that features were made with, and refuse another.
+    """Load the encoder that made features, and refuse another.
 
     Args:
-        info: what a head or a cache recorded.
+        info: identity recorded by a head or a cache.
         device: see `load_encoder`.
-        source: where to load it from instead of the recorded place (a local folder that moved, say).
+        source: where to load it from instead of the recorded source (a local folder that moved, say).
 
     Raises:
-        ValueError: when what is found there makes other features.
+        ValueError: when the encoder found there makes other features.
     """
     where = source or info.source or info.name
     if source is None and _is_own(where):

@@ -13,7 +13,7 @@ _CLS_NAMES = ("cls_token", "class_embedding")
 
 
 def check_pooling(pooling: str | None) -> None:
-    """Refuse a pooling that is none.
+    """Refuse an unknown pooling.
 
     Raises:
         ValueError: when it is none of `POOLINGS`.
@@ -26,10 +26,10 @@ def pool(output: Any, pooling: str, prefix: int) -> torch.Tensor:  # noqa: ANN40
     """Return the (B, D) feature of a vision tower's output.
 
     Args:
-        output: what the tower returned.
+        output: output of the tower.
         pooling: `pooler_output`, the tower's own pooled output; `cls`, the first token of the last hidden state, as it
             is (in CLIP: before the post layer norm); `mean`, the mean over all its tokens; `patch_mean`, the same
-            without CLS and register tokens; `projection`, the embedding that is compared with texts.
+            without CLS and register tokens; `projection`, the joint image-text embedding.
         prefix: how many tokens stand before the patches.
 
     Raises:

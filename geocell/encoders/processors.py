@@ -1,4 +1,4 @@
-"""Image processors of checkpoints: which one, what it computes, and how it is known."""
+"""Image processors of checkpoints: loading, replacing by Pillow, and identity."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class Processor:
-    """What becomes of an image before the model sees it.
+    """Preprocessing of a model's images.
 
     Attributes:
         transform: image -> bytes.
-        normalisation: bytes -> what the model sees.
-        identity: class of the processor, with a hash of what it computes.
+        normalisation: bytes -> the model's input.
+        identity: class of the processor, with a hash of its settings.
     """
 
     transform: Transform
@@ -43,14 +43,14 @@ class Processor:
 
 
 class _Settings(dict[str, Any]):
-    """The settings of a processor whose class cannot be had, in the form in which processors give them."""
+    """Settings of a processor whose class is not available, with the interface of one."""
 
     def to_dict(self) -> dict[str, Any]:
         return self
 
 
 def check_backend(backend: str) -> None:
-    """Refuse a backend that is none.
+    """Refuse an unknown backend.
 
     Raises:
         ValueError: when it is none of pil, pil-draft and torchvision.
@@ -60,7 +60,7 @@ def check_backend(backend: str) -> None:
 
 
 def backend_of(identity: str) -> Backend:
-    """Return the backend that a recorded identity means: transformers names the classes on Pillow `…Pil`."""
+    """Return the backend of a recorded identity: transformers names the classes on Pillow `…Pil`."""
     if identity.endswith(DRAFT):
         return "pil-draft"
     name = identity.split(" ", 1)[0]
@@ -91,10 +91,10 @@ def load_processor(config: Any, where: str, revision: str | None, backend: str) 
 
 
 def drafted(transform: Transform, name: str) -> Transform:
-    """Return a transform that gets large JPEG files at a fraction of their size; `name` is whose it is.
+    """Return a transform that receives large JPEG files at a fraction of their size; `name` is its model.
 
     Raises:
-        ValueError: when it is none of Pillow alone.
+        ValueError: when the transform needs more than Pillow.
     """
     if not isinstance(transform, PillowTransform):
         raise ValueError(f"{name} has an image processor that does more than Pillow: pass --backend pil.")  # noqa: TRY004
@@ -126,7 +126,7 @@ def _load(config: Any, where: str, revision: str | None, backend: str) -> Proces
 
 
 def _defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings with what transformers' processors take for granted."""
+    """Return settings with the defaults of transformers' processors."""
     return {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 1 / 255} | dict(settings)
 
 

@@ -1,4 +1,4 @@
-"""What the feature stage needs of an encoder."""
+"""The protocol of encoders."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from geocell.images.transforms import Transform
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What `encode` needs of a frozen encoder; any object with these three will do."""
+    """A frozen encoder, as `encode` needs it: any object with these three members."""
 
     @property
     def info(self) -> EncoderInfo:
-        """Which encoder this is."""
+        """Identity of the encoder."""
         ...
 
     @property
     def preprocess(self) -> Transform:
-        """What makes one upright RGB image the pixels that a batch is stacked from.
+        """Transform of one upright RGB image to the pixels that batches are stacked from.
 
-        It is sent to other processes: a picklable callable that does not carry the model. Its results have one shape
+        Sent to worker processes: a picklable callable without a reference to the model. Its results have one shape
         and dtype.
         """
         ...
@@ -36,9 +36,9 @@ class Encoder(Protocol):
 
 
 def starter(encoder: Encoder) -> Callable[[NDArray[Any]], Callable[[], NDArray[np.float32]]]:
-    """Return what begins a batch: the encoder's own `start`, which may return before it is done, or its call.
+    """Return a function that starts a batch: the encoder's own `start`, which may return early, or its call.
 
-    The `start` of a class whose `__call__` was overridden further down is not what that call computes.
+    `start` is not used when a subclass overrides `__call__` below it.
     """
     owners = [name for cls in type(encoder).__mro__ for name in ("start", "__call__") if name in vars(cls)]
     if owners[0] == "start":

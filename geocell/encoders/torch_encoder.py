@@ -1,4 +1,4 @@
-"""What every built-in encoder shares: bytes to the device, normalisation there, batches that overlap, no gradients."""
+"""Base of the built-in encoders: transfer to the device, normalisation there, overlapping batches, no gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TorchEncoder:
-    """A frozen torch model with its transform and normalisation; a subclass says in `forward` which tensor is pooled.
+    """A frozen torch model with its transform and normalisation; subclasses select the pooled tensor in `forward`.
 
     Attributes:
         model: the model, on its device.
@@ -41,10 +41,10 @@ class TorchEncoder:
 
         Args:
             model: the model that `forward` uses.
-            info: which encoder it is; its `dtype` is written here.
+            info: identity of the encoder; its `dtype` is set here.
             preprocess: one image -> (H, W, 3) bytes.
-            normalisation: what the model expects of those bytes.
-            device: a torch device that is there.
+            normalisation: of those bytes, as the model expects it.
+            device: an available torch device.
             dtype: arithmetic of the model.
             compile: run `forward` through `torch.compile`.
         """
@@ -62,7 +62,7 @@ class TorchEncoder:
 
     @property
     def info(self) -> EncoderInfo:
-        """Which encoder this is."""
+        """Identity of the encoder."""
         return self._info
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -74,9 +74,9 @@ class TorchEncoder:
         return self.start(pixels)()
 
     def start(self, pixels: NDArray[Any]) -> Callable[[], NDArray[np.float32]]:
-        """Begin a batch, and return what waits for its features.
+        """Start a batch and return a function that waits for its features.
 
-        On CUDA this returns while the device works, so that the next batch can be put together meanwhile.
+        On CUDA this returns while the device works, so that the next batch can be assembled meanwhile.
         """
         import torch
 
@@ -100,7 +100,7 @@ class TorchEncoder:
         return wait
 
     def _normalised(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return (B, 3, H, W) pixels on the device, normalised in float32 and then given the model's dtype."""
+        """Return (B, 3, H, W) pixels on the device, normalised in float32 and cast to the model's dtype."""
         import torch
 
         moved = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)  # (B, H, W, 3) is channels last already

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 STREETCLIP = "geolocal/StreetCLIP"
 TIMM = "timm:"
 DEFAULTS = ("pooler_output", "cls", "mean")
-"""The pooling that is taken when none is named: the first that the tower has."""
+"""Default poolings in order of preference: the first that the tower has is used."""
 
 
 class TowerEncoder(TorchEncoder):
@@ -65,7 +65,7 @@ class TowerEncoder(TorchEncoder):
         self._settle(name, [pooling] if pooling else DEFAULTS, image)
 
     def _settle(self, name: str, poolings: Sequence[str], image: NDArray[Any]) -> None:
-        """Take the first pooling that the tower has, and learn the feature size, by encoding one grey image."""
+        """Choose the first pooling that the tower has, and determine D, by encoding one grey image."""
         import torch
 
         refusal = ""
@@ -150,7 +150,7 @@ class StreetCLIP(TowerEncoder):
 
 
 def hub_id(name: str) -> str | None:
-    """Return the Hub id that the name of an encoder means, None where it is a folder or no id.
+    """Return the Hub id of an encoder's name, None when it is a folder or not an id.
 
     >>> hub_id("timm:vit_small_patch16_224.dino"), hub_id("./models/clip"), hub_id("efficientnet-lite0")
     ('timm/vit_small_patch16_224.dino', None, None)
@@ -162,7 +162,7 @@ def hub_id(name: str) -> str | None:
 
 @contextmanager
 def _load_errors(name: str) -> Iterator[None]:
-    """Make what loading a checkpoint raises one sentence with a next step."""
+    """Turn the errors of loading a checkpoint into one sentence with a next step."""
     from huggingface_hub.errors import GatedRepoError
 
     try:
@@ -185,9 +185,9 @@ def _load_errors(name: str) -> Iterator[None]:
 
 
 def commit_of(repo: str, revision: str | None) -> str:
-    """Return the commit that a branch or tag of a repository means now, or meant when it was last seen without network.
+    """Return the commit of a branch or tag: the current one, or without a network the last one that was seen.
 
-    Configuration, weights and processor are then read at this one commit.
+    Configuration, weights and processor are all read at this commit.
     """
     from huggingface_hub import hf_hub_download
 
@@ -216,7 +216,7 @@ def _tower(
     dtype: torch.dtype,
     projected: bool,
 ) -> tuple[Any, list[str]]:
-    """Return the vision tower of a checkpoint, and the names of pooling weights that the checkpoint lacks.
+    """Return the vision tower of a checkpoint, and the names of pooling weights missing from the checkpoint.
 
     The tower of a model of images and texts is loaded alone: `CLIPModel` has `CLIPVisionModel`, and so on.
     """
@@ -246,7 +246,7 @@ def _grey() -> Image.Image:
 
 
 def _weights_hash(folder: Path) -> str:
-    """Return `sha256:` of the weight files of a local model: its identity, wherever the folder lies."""
+    """Return `sha256:` of the weight files of a local model: its identity, independent of the folder's path."""
     files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".bin"})
     if not files:
         raise FileNotFoundError(f"{folder} must hold model.safetensors, got no weights: save a model there first.")

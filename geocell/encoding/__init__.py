@@ -1,4 +1,4 @@
-"""The feature stage: every view through the frozen encoder once, resumable, nothing lost."""
+"""The feature stage: every view is encoded once by the frozen encoder, resumably."""
 
 from geocell.encoding.engine import encode, encode_images, require_settings, require_some_image
 from geocell.encoding.imports import encoder_like, import_features

@@ -1,4 +1,4 @@
-"""Which process encodes which shard: processes that fill one cache share its shards, and never write the same one."""
+"""Claims on shards: processes that fill one cache share its shards, and never write the same one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock under which a cache is begun and finished, after waiting for whoever holds it.
+    """Hold the lock under which a cache is created and finished; wait for another holder.
 
     Raises:
-        FileExistsError: when `folder` is something else than a cache, or another process keeps the lock.
+        FileExistsError: when `folder` is not a cache, or another process keeps the lock.
     """
     require_cache_or_nothing(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,61 +31,61 @@ def folder_lock(folder: Path) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS) as lock:
             try:
                 for name in ("cache.json", "views.parquet"):
-                    remove_leftovers(folder / name)  # of a process that was killed as it wrote
+                    remove_leftovers(folder / name)  # of a process that was killed while it wrote
                 yield
             finally:
                 _remove_held(lock)
     except Timeout as error:
         raise FileExistsError(
-            f"{folder} is being begun or finished by another process: wait for it, or name another --out."
+            f"{folder} is being created or finished by another process: wait for it, or name another --out."
         ) from error
 
 
 def _remove_held(lock: BaseFileLock) -> None:
     """Remove the file of a lock that is held, as the last thing that is done under it.
 
-    Who opened the file before and waits for the lock gets that of a file without a name; filelock (from 4.0) notices,
-    and opens the name again. So nobody holds the lock of a file that is gone while another holds that of a new one.
+    A process that opened the file before and waits acquires the lock of an unlinked file; filelock (from 4.0) detects
+    that and opens the path again. So two processes never hold locks of an old and a new file at once.
     """
     with suppress(OSError):  # a file that is open can't be removed on Windows, and may stay
         Path(lock.lock_file).unlink()
 
 
 class Claims:
-    """The shards that this process has taken for itself; others skip them, because it holds the lock of each."""
+    """Shards claimed by this process: it holds the lock of each, so others skip them."""
 
     def __init__(self, folder: Path) -> None:
-        """Take nothing yet."""
+        """Start without claims."""
         self._folder, self._held = folder, dict[int, BaseFileLock]()
         self._locks = folder / ".claims"
 
     def take(self, index: int) -> bool:
-        """Take a shard unless another process has it."""
+        """Claim a shard and return whether no other process has it."""
         lock = FileLock(self._locks / f"{index:05d}", timeout=0)
         try:
             self._locks.mkdir(exist_ok=True)
             lock.acquire()
-        except (Timeout, FileNotFoundError):  # the latter: another process finished, and removed the folder just now
+        except (Timeout, FileNotFoundError):  # the latter: another process has just finished and removed the folder
             return False
         self._held[index] = lock
         return True
 
     def remove_leftovers(self, index: int) -> None:
-        """Remove what a killed process left of a shard that is taken."""
+        """Remove temporary files that a killed process left of a claimed shard."""
         remove_leftovers(shard_path(self._folder, index))
 
     def give_back(self, index: int) -> None:
-        """Let go of a shard."""
+        """Release a shard."""
         self._held.pop(index).release()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all shards."""
         for index in list(self._held):
             self.give_back(index)
 
     def remove(self) -> None:
-        """Remove the files of the locks that no process holds, once the cache is complete."""
-        with suppress(OSError):  # other processes do the same, or still hold some
+        """Remove lock files that no process holds, once the cache is complete."""
+        with suppress(OSError):  # other processes do the same, or still hold locks
             for path in self._locks.iterdir():
                 with suppress(Timeout, FileNotFoundError), FileLock(path, timeout=0) as lock:
                     _remove_held(lock)
@@ -93,14 +93,14 @@ class Claims:
 
 
 class RankClaims(Claims):
-    """Shards by the number of the process, where there are no locks: each that was started together has its own."""
+    """Claims by rank, where there are no locks: each process of a group has its own shards."""
 
     def __init__(self) -> None:
-        """Take nothing yet."""
+        """Start without claims."""
         self._rank, self._world = process_rank(), process_count()
 
     def take(self, index: int) -> bool:
-        """Return whether a shard is this process's."""
+        """Return whether a shard belongs to this process."""
         return index % self._world == self._rank
 
     def remove_leftovers(self, index: int) -> None:
@@ -117,7 +117,7 @@ class RankClaims(Claims):
 
 
 def require_alone(folder: Path) -> None:
-    """Refuse that several processes encode shards of an object store again: none sees which ones the others did.
+    """Refuse to re-encode shards of an object store by several processes: none sees which ones the others did.
 
     Raises:
         ValueError: when this process is one of several, and `folder` is on an object store.
@@ -130,5 +130,5 @@ def require_alone(folder: Path) -> None:
 
 
 def claims_of(folder: Path) -> Claims:
-    """Return what decides which shards of a cache are this process's."""
+    """Return the claims of this process on the shards of a cache."""
     return Claims(folder) if is_local(folder) else RankClaims()

@@ -1,9 +1,9 @@
-"""Decoding in parallel, in order, with bounded memory and a watchdog: no image can hang a run, and none can end it.
+"""Parallel decoding in order, with bounded memory and a watchdog: no image can hang or end a run.
 
-A *lane* decodes one image at a time: a thread that does it itself, or one that has a worker process do it. Pixels land
-in slots of a ring of batch buffers. The watchdog looks at the lanes whenever a batch is waited for: an image that
-takes longer than `image_timeout` becomes a row with that reason, its lane is given up and a fresh one takes its place;
-a process that is not ready to decode after `LOADING_TIMEOUT` is ended, and counts as one that died.
+A *lane* decodes one image at a time: a thread that decodes itself, or one that drives a worker process. Pixels are
+written into slots of a ring of batch buffers. While the consumer waits for a batch, the watchdog checks the lanes: an
+image that exceeds `image_timeout` becomes a row with that reason, and its lane is replaced; a process that is not ready
+after `LOADING_TIMEOUT` is killed, and counts as one that died.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
 
 AHEAD = 3
-"""Batch buffers: one that the encoder reads, and those that are filled meanwhile."""
+"""Batch buffers: one that the encoder reads, and others that are filled meanwhile."""
 THREADS = 4
-"""Decoding threads at most: Pillow lets go of Python's lock while it decodes, and more only wait for it."""
+"""Maximum of decoding threads: Pillow releases the GIL while decoding, and more threads only wait for it."""
 PROCESS_ROWS = 4096
-"""Tables of fewer rows are decoded by threads."""
+"""Smaller tables are decoded by threads."""
 LOADING_TIMEOUT = 120.0
-"""Seconds that a worker process may take until it can decode: imports from a slow network disk take their time."""
+"""Seconds that a worker process may take to start: imports from a network disk are slow."""
 _TICK_SECONDS = 0.1
 _CLOSE_SECONDS = 1.0
-_STARTS = 3  # in a row of processes that die or hang before they are ready: the next ones would too
+_STARTS = 3  # consecutive processes that die or hang before they are ready
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Batch:
 
     Attributes:
         shard: index of the shard.
-        first: row of the shard that the first one is.
+        first: row of the shard of its first image.
         references: of the images.
         problems: row of the batch -> why it has no pixels; those known from the table to begin with.
     """
@@ -91,7 +91,7 @@ class DecodePool:
         """Start the lanes.
 
         Args:
-            loader: what makes references pixels.
+            loader: loads the pixels of references.
             workers: worker processes; 0 decodes in threads of this process.
             batch_size: images per batch at most.
             image_timeout: seconds that one image may take.
@@ -117,7 +117,7 @@ class DecodePool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the lanes, whatever they do."""
+        """End all lanes."""
         self._closed = True
         for lane in self._lanes:
             self._jobs.put(None)
@@ -168,7 +168,7 @@ class DecodePool:
                 self._watch()
 
     def _watch(self) -> None:
-        """End processes that are not ready in time; give up lanes whose image takes too long, and put in fresh ones."""
+        """Kill processes that are not ready in time; replace lanes whose image takes too long."""
         now = time.monotonic()
         for lane in list(self._lanes):
             if lane.loading and lane.process is not None and now - lane.since > LOADING_TIMEOUT:
@@ -180,13 +180,13 @@ class DecodePool:
             lane.given_up = True
             if lane.process is not None:
                 lane.process.kill()
-                lane.process.wait()  # until it can't write into a slot that another image gets
+                lane.process.wait()  # it must not write into a slot that another image receives
             self._resolve(job, f"took longer than {self._timeout:g} s")
             self._lanes.remove(lane)
             self._add_lane()
 
     def _resolve(self, job: _Job, problem: str, pixels: NDArray[Any] | None = None) -> None:
-        """Note how a job ended, unless that is known already: a lane that was given up may come too late."""
+        """Record the result of a job once: an abandoned lane may finish late."""
         with self._changed:
             if job.resolved:
                 return
@@ -204,7 +204,7 @@ class DecodePool:
 
     def _add_lane(self) -> None:
         lane = _Lane()
-        # a daemon, because a thread that hangs in the kernel must not keep the interpreter from ending
+        # a daemon: a thread that is blocked in the kernel must not keep the interpreter alive
         lane.thread = threading.Thread(target=self._target, args=(lane,), name="decode", daemon=True)
         self._lanes.append(lane)
         lane.thread.start()
@@ -222,7 +222,7 @@ class DecodePool:
             lane.starts += 1
             try:
                 lane.process = WorkerProcess(self._loader, self._file.fileno(), self._slots.nbytes)
-            except OSError as error:  # too many processes or open files: without a lane the jobs would wait for ever
+            except OSError as error:  # too many processes or open files: without lanes the jobs would wait forever
                 reason = error.strerror or str(error)
                 self._fail(f"be able to start, got: {reason}: pass fewer workers, or workers=0 to decode in threads.")
                 return
@@ -234,7 +234,7 @@ class DecodePool:
                     late = f"no answer within {LOADING_TIMEOUT:g} s"
                     self._fail_to_load(late if lane.overdue else f"it ended with status {lane.process.wait()}")
                     return
-                if lane.job is not None:  # else it died before it could try `retry`, which is still to be tried
+                if lane.job is not None:  # else it died before it tried `retry`, which is still pending
                     retry = self._after_death(lane, lane.process)
             else:
                 return
@@ -243,7 +243,7 @@ class DecodePool:
                 lane.process.close()
 
     def _converse(self, lane: _Lane, process: WorkerProcess, job: _Job | None) -> None:
-        """Have a process decode jobs until there are no more, beginning with `job`."""
+        """Send jobs to a process until there are no more, starting with `job`."""
         greeting = process.greet()
         if greeting != READY:
             self._fail_to_load(greeting)
@@ -258,7 +258,7 @@ class DecodePool:
             job = None if lane.given_up or self._closed else self._jobs.get()
 
     def _after_death(self, lane: _Lane, process: WorkerProcess) -> _Job | None:
-        """Return the job to try once more after its process died, and note the reason the second time."""
+        """Return the job to retry after its process died; record the reason the second time."""
         job, lane.job = lane.job, None
         if job is None or job.resolved or self._closed:
             return None
@@ -275,7 +275,7 @@ class DecodePool:
         )
 
     def _fail(self, demand: str) -> None:
-        """Let the consumer know what worker processes must do, and can't."""
+        """Raise in the consumer what worker processes failed to do."""
         with self._changed:
             self._failure = ValueError(f"worker processes must {demand}")
             self._changed.notify_all()
@@ -284,7 +284,7 @@ class DecodePool:
 def default_workers(rows: int, source: ImageSource) -> int:
     """Return how many worker processes decode a table: one per core, shared with the other encoders of this machine.
 
-    None for a small one, whose run would end as they are ready, and none where threads wait for downloads.
+    Zero for small tables, where starting processes costs more, and where threads wait for downloads.
     """
     if rows < PROCESS_ROWS or source.at_once != 1 or not hasattr(os, "fork"):
         return 0

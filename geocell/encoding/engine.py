@@ -61,8 +61,8 @@ def encode(  # noqa: PLR0913 - keywords with defaults
 ) -> FeatureCache:
     """Encode every view of a table into a feature cache, or continue one that was interrupted.
 
-    Several processes may do this at once for one cache, on one machine or on several that share its disk: each takes
-    shards that no other has, and all return when the cache is complete.
+    Several processes may do this at once for one cache, on one machine or on several that share its disk: each claims
+    its own shards, and all return when the cache is complete.
 
     Args:
         table: the views, or a table or folder that `read_views` takes.
@@ -73,7 +73,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
             and the number of cores.
         shard_rows: rows per shard of a new cache. Rows of the shard in progress are kept once a minute and on Ctrl-C.
         image_timeout: seconds that one image may take before it becomes a row with that reason.
-        retry: encode the shards again in which a view had a problem, for images that were repaired since.
+        retry: encode shards again in which a view had a problem, after images were repaired.
         strict: raise at the end when a view has no features.
 
     Returns:
@@ -164,7 +164,7 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
 
 
 def require_some_image(table: ViewTable) -> None:
-    """Refuse a table of which no image file exists, before an encoder is loaded and a cache begun for it.
+    """Refuse a table of which no image file exists, before an encoder is loaded and a cache is created.
 
     Raises:
         FileNotFoundError: when that is so; nothing is checked where images are in other stores, tars or tables.
@@ -186,7 +186,7 @@ def require_some_image(table: ViewTable) -> None:
 def require_settings(
     *, batch_size: int = 1, workers: int | None = None, shard_rows: int = 1, image_timeout: float = IMAGE_TIMEOUT
 ) -> None:
-    """Refuse settings of `encode` that are out of range, before anything slow happens.
+    """Refuse settings of `encode` that are out of range, before any slow work.
 
     Raises:
         ValueError: for the first that is.
@@ -223,7 +223,7 @@ def encode_images(
 def _fill(
     folder: Path, manifest: Manifest, views: ViewTable, encoder: ShardEncoder, todo: Sequence[int], bar: tqdm[Any]
 ) -> None:
-    """Encode shards until none of `todo` is left, those that other processes began and did not finish included."""
+    """Encode shards until none of `todo` is left, including those that other processes claimed and did not finish."""
     claims = claims_of(folder)
     missing = set(manifest.missing(folder))
     before = {index: shard_version(folder, index) for index in todo if index not in missing}  # to be made again
@@ -257,7 +257,7 @@ def _fill(
             theirs = set(others) - set(left)
             bar.update(sum(stop - start for start, stop in map(manifest.shard_range, theirs)))
             if left and not done:
-                time.sleep(_POLL_SECONDS)  # others have what is left: wait, and take what a dead one leaves
+                time.sleep(_POLL_SECONDS)  # other processes have the rest: wait, and take over from those that die
     finally:
         claims.close()
     claims.remove()

@@ -48,10 +48,10 @@ def import_features(
         FileNotFoundError: when there are no features, or nothing is called `like`.
         ValueError: when the rows don't match, features are not finite, or not one of `encoder` and `like` is given.
     """
-    if (encoder is None) == (like is None):
+    if encoder is None and like is not None:
+        encoder = encoder_like(like)
+    elif encoder is None or like is not None:
         raise ValueError("expected one of encoder and like, which say what made the features: pass one of them.")
-    encoder = encoder_like(like) if encoder is None and like is not None else encoder
-    assert encoder is not None  # noqa: S101 - by the check above, which the type checker cannot follow
     source = Path(features)
     arrays, metadata = _feature_arrays(source)
     if table is None:

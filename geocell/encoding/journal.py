@@ -15,7 +15,7 @@ JOURNAL_SECONDS = 60.0
 
 
 class Journal:
-    """Keeps the first rows of shards in a cache's folder, and returns them when a run goes on."""
+    """Keeps the first rows of shards in a cache's folder, and returns them when a run is resumed."""
 
     def __init__(self, folder: Path, dim: int, *, retry: bool = False) -> None:
         """Keep rows in a cache.

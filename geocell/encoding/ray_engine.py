@@ -1,4 +1,4 @@
-"""Encoding on many machines: Ray Data hands out shards, and restarts what dies."""
+"""Encoding on many machines: Ray Data distributes shards and restarts failed actors."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
 ) -> FeatureCache:
     """Encode a table on the Ray cluster that this process is connected to, or on this machine.
 
-    Every machine must reach the images and `out` under the same names: a shared disk, or object storage. A shard that
-    was being made as its machine died is made again by another.
+    Every machine must reach the images and `out` under the same names: a shared disk, or object storage. A shard
+    whose machine dies is encoded by another.
 
     Args:
         table: the views.
@@ -64,7 +64,7 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
         raise ImportError('the engine ray needs its package: run `pip install "geocell-heads[ray]"`.') from error
     ray: Any = untyped_ray  # its annotations are not complete
     data: Any = untyped_data
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what it says below that is for its developers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # lower levels are for its developers
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     resources = ray.cluster_resources()
     gpus = int(resources.get("GPU", 0))

@@ -1,7 +1,7 @@
-"""The program of a worker process: reads references, writes pixels into shared memory, answers with problems.
+"""Worker processes: they read references, write pixels into shared memory and answer with problems.
 
-It is started as a program of its own rather than by `multiprocessing`, so that a script that calls `encode` needs no
-`if __name__ == "__main__"`, and it ends with the process that started it, whatever either is doing then.
+A worker is started as a program rather than by `multiprocessing`, so that a script that calls `encode` needs no
+`if __name__ == "__main__"`. It ends with its parent process, even while decoding.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from geocell.images.loading import Loader
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
 READY = "ready"
-"""What a process answers when it can decode."""
+"""Answer of a process that is ready to decode."""
 
 
 class WorkerProcess:
-    """A worker process, as the process that started it sees it."""
+    """A worker process, seen from its parent."""
 
     def __init__(self, loader: Loader, memory: int, size: int) -> None:
         """Start it.
 
         Args:
-            loader: what it makes references pixels with.
+            loader: loads the pixels of references.
             memory: descriptor of the file behind the shared slots.
             size: bytes of it.
         """
@@ -45,7 +45,7 @@ class WorkerProcess:
             [sys.executable, "-c", _PROGRAM, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # where C libraries complain of images whose problems are recorded anyway
+            stderr=subprocess.DEVNULL,  # warnings of C libraries about images whose problems are recorded anyway
             pass_fds=(memory,),
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
@@ -67,17 +67,17 @@ class WorkerProcess:
         return answer
 
     def kill(self) -> None:
-        """End it, whatever it does."""
+        """Kill it."""
         self._process.kill()
 
     def wait(self) -> int | None:
-        """Return its exit status; None while it is stuck in the kernel, where it writes no pixels either."""
+        """Return its exit status; None while it is blocked in the kernel, where it cannot write pixels."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._process.wait(1)
         return None
 
     def close(self) -> None:
-        """End it and let go of its pipes."""
+        """Kill it and close its pipes."""
         self.kill()
         for stream in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
@@ -86,7 +86,7 @@ class WorkerProcess:
 
 
 def shared_file(size: int) -> IO[bytes]:
-    """Return a nameless file of `size` bytes, in memory where there is room: it vanishes with its last process."""
+    """Return a nameless file of `size` bytes, in memory where there is room; it is freed with its last process."""
     memory = Path("/dev/shm")  # noqa: S108 - never a name in it
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * size
     file = tempfile.TemporaryFile(dir=memory if roomy else None)  # noqa: SIM115 - closed with the pool
@@ -99,7 +99,7 @@ def main() -> None:
     warnings.simplefilter("ignore")  # problems are answers here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # nothing that a library prints may come between the answers
+    os.dup2(2, 1)  # library output must not mix with the answers
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, jobs), daemon=True).start()
     setup = jobs.get()
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def _read(stream: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
-    """Queue what comes; end the process at once when the other end is gone, even while an image hangs."""
+    """Queue jobs; exit at once when the parent is gone, even while an image hangs."""
     with contextlib.suppress(EOFError):
         while True:
             jobs.put(pickle.load(stream))  # noqa: S301 - as above

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def outcomes(
     head: HeadLike, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
 ) -> Outcomes:
-    """Return what a head makes of locations, without ever holding the whole posterior.
+    """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
     Args:
         head: the head, or an ensemble of them.
@@ -52,10 +52,10 @@ def outcomes(
 
 
 def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
-    """Return the scores that outcomes come to.
+    """Return the scores of outcomes.
 
     Args:
-        outcome: what became of each location.
+        outcome: the outcome of each location.
         partition: the cells that were answered with.
         decoder: name of the decoder that made the points.
         split: name of the split.

@@ -1,4 +1,4 @@
-"""Feature caches: what is in the folder, writing it shard by shard, reading it, checking it, joining several."""
+"""Feature caches: their folder format, writing shard by shard, reading, verifying, merging."""
 
 from geocell.features.manifest import SHARD_ROWS, Manifest, begin, require_cache_or_nothing
 from geocell.features.merging import merge_caches

@@ -1,4 +1,4 @@
-"""Locations and the views that show them: what splits, partitions, fits and scores count."""
+"""Locations and their views: the unit of splits, partitions, fits and scores."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Locations:
         features: (N, D) floats, one row per view; views of a location are `rows[offsets[i]:offsets[i+1]]`.
         rows: (N',) int64 rows of `features`, grouped by location.
         offsets: (P+1,) int64.
-        encoder: which encoder made the features.
-        columns: further facts about each location, name -> (P,) array (country, say).
+        encoder: identity of the encoder that made the features.
+        columns: further columns of each location, name -> (P,) array (country, say).
     """
 
     ids: NDArray[np.object_]

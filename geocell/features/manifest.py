@@ -38,7 +38,10 @@ _MAX_DIM = 1 << 20
 CACHE_MARKS = ("cache.json", VIEWS_FILE)
 """The files of every cache, by which its folder is known before it is replaced."""
 
-CACHE_PARTS = ("features-*.safetensors", ".partial-*.safetensors", ".claims", ".lock", ".*.geocell-tmp")
+PARTIALS = ".partial-*.safetensors"
+"""Pattern of the rows that are kept of incomplete shards."""
+
+CACHE_PARTS = ("features-*.safetensors", PARTIALS, ".claims", ".lock", ".*.geocell-tmp")
 """Patterns of what else a cache may hold."""
 
 
@@ -47,7 +50,7 @@ class Manifest:
     """The content of `cache.json`.
 
     Attributes:
-        encoder: which encoder made the features.
+        encoder: identity of the encoder that made the features.
         rows: N.
         shard_rows: rows of every shard but the last.
         table_sha256: hash of the table of views.
@@ -74,9 +77,9 @@ class Manifest:
         return index * self.shard_rows, min((index + 1) * self.shard_rows, self.rows)
 
     def missing(self, folder: Path) -> list[int]:
-        """Return the shards that are not there yet."""
+        """Return the shards that do not exist yet."""
         if not is_local(folder):
-            store: Any = folder  # a path of universal_pathlib, whose store may remember what was there before
+            store: Any = folder  # a path of universal_pathlib, whose store may cache listings
             store.fs.invalidate_cache()
         there = {path.name for path in folder.iterdir()}  # one listing: an object store answers slowly
         return [i for i in range(self.n_shards) if shard_path(folder, i).name not in there]
@@ -102,7 +105,7 @@ class Manifest:
 
         Raises:
             FileNotFoundError: when there is none.
-            DamagedFileError: when it is no manifest of a cache.
+            DamagedFileError: when it is not a manifest of a cache.
         """
         where = folder / MANIFEST_FILE
         value = read_json(where, "a feature cache")
@@ -129,10 +132,10 @@ def content_sha256(value: Mapping[str, Any]) -> str:
 
 
 def require_sizes(rows: int, shard_rows: int, where: str) -> None:
-    """Refuse sizes that no cache has.
+    """Refuse sizes that no cache can have.
 
     Raises:
-        ValueError: when rows or shards are none or too many.
+        ValueError: when there are no rows, or too many rows or shards.
     """
     if not (0 < rows <= _MAX_ROWS and shard_rows > 0):
         raise DamagedFileError(f"{where} must have positive rows and shard_rows, got {(rows, shard_rows)}.")
@@ -144,7 +147,7 @@ def require_sizes(rows: int, shard_rows: int, where: str) -> None:
 
 
 def require_cache_or_nothing(folder: Path) -> None:
-    """Refuse a folder that holds something else than a cache.
+    """Refuse a folder that holds something other than a cache.
 
     Hidden files do not count: a run that was killed while it created the cache leaves them.
 
@@ -182,6 +185,8 @@ def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int 
     require_cache_or_nothing(folder)
     require_sizes(len(table), shard_rows, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
+    for rest in list(folder.glob(PARTIALS)):  # of a cache whose visible files were removed: its rows are others
+        rest.unlink(missing_ok=True)
     views = _pending(table)
     manifest = Manifest(
         encoder, len(table), shard_rows, table.sha256, table.source, package_versions(), views_sha256(views)
@@ -205,7 +210,7 @@ def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
         (first, checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim)).problems)
         for index, (first, last) in ((index, manifest.shard_range(index)) for index in range(manifest.n_shards))
     ]
-    status = np.full(manifest.rows, "ok", dtype=object)  # not before all shards are seen: a manifest may lie
+    status = np.full(manifest.rows, "ok", dtype=object)  # only after all shards were checked: a manifest may be wrong
     for first, problems in found:
         for row, problem in problems.items():
             status[first + row] = problem
@@ -213,7 +218,7 @@ def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions that features may depend on, of what is installed."""
+    """Return the installed versions of packages that features may depend on."""
     from importlib.metadata import PackageNotFoundError, version
 
     from geocell._version import __version__

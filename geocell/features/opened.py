@@ -1,8 +1,8 @@
 """FeatureCache: a folder with the features of every view from one encoder at one revision, and the table of views.
 
-`cache.json` says which encoder, how many rows and in which shards; row i of `views.parquet` describes feature row i,
-with a status; `features-00000.safetensors` … hold `shard_rows` rows each. A shard appears by atomic rename when it is
-complete, so writing a cache again writes what is missing. The folder may be one of an object store (`s3://…`).
+`cache.json` records the encoder, the number of rows and the size of shards; row i of `views.parquet` describes feature
+row i, with a status; `features-00000.safetensors` … hold `shard_rows` rows each. Shards are written atomically, so a
+run that is repeated writes only those that are missing. The folder may be one of an object store (`s3://…`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from geocell.geo.geodesy import grouped_coordinates
 if TYPE_CHECKING:
     import pandas as pd
 
-_READERS = 4  # shards that are read at once: one thread does not keep up with fast memory
+_READERS = 4  # shards read concurrently: one thread does not saturate fast memory
 
 
 def finish(folder: Path) -> FeatureCache:
@@ -47,8 +47,8 @@ class FeatureCache:
     """An opened, complete cache.
 
     Attributes:
-        folder: where it is.
-        manifest: what `cache.json` says.
+        folder: its folder.
+        manifest: content of `cache.json`.
         views: (N rows) the table of views; `status` is "ok" or why a row has no features.
     """
 
@@ -77,7 +77,7 @@ class FeatureCache:
         if missing:
             raise ValueError(
                 f"{folder} must be a complete cache, got {manifest.n_shards - len(missing)} of {manifest.n_shards} "
-                "shards: run the same `geocell encode` again, it goes on where it stopped."
+                "shards: run the same `geocell encode` again, it continues where it stopped."
             )
         if is_local(folder):  # sizes before memory; on an object store every header would be a request
             for index in range(manifest.n_shards):
@@ -94,7 +94,7 @@ class FeatureCache:
 
     @property
     def encoder(self) -> EncoderInfo:
-        """Which encoder made the features."""
+        """Identity of the encoder that made the features."""
         return self.manifest.encoder
 
     @property
@@ -105,7 +105,7 @@ class FeatureCache:
 
     @cached_property
     def features_sha256(self) -> str:
-        """Hash of all features and faults, from the checksums that the shards carry: no feature is read."""
+        """Hash of all features and problems, computed from the checksums in shard headers: no feature is read."""
         shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
         return hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
 
@@ -153,7 +153,7 @@ class FeatureCache:
         taken from its first good view.
 
         Args:
-            in_memory: whether the features are loaded now, or stay on the disk until rows are asked for.
+            in_memory: whether the features are loaded now, or stay on disk until rows are requested.
         """
         rows = np.flatnonzero(self.good)
         if not len(rows):
@@ -178,7 +178,7 @@ class FeatureCache:
 
 @dataclass(frozen=True, eq=False)
 class StoredFeatures:
-    """(N, D) features of a cache that stay on the disk: rows are read when they are taken."""
+    """(N, D) features of a cache that stay on disk: rows are read on access."""
 
     cache: FeatureCache
 

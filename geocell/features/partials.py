@@ -1,7 +1,7 @@
-"""Rows of shards that are not complete yet, kept beside the shards so that an interrupted run goes on from there.
+"""Rows of shards that are not complete yet, kept beside the shards so that an interrupted run continues from there.
 
 A hidden file in the layout of a shard holds the first rows of one; it is replaced as more of them are encoded and
-removed once the shard itself is written. Readers of a cache, and earlier versions, take no notice of it.
+removed once the shard itself is written. Readers of a cache, and earlier versions, ignore it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def write_partial(folder: Path, index: int, features: NDArray[Any], problems: di
 
 
 def read_partial(folder: Path, index: int, dim: int) -> tuple[NDArray[np.float16], dict[int, str]] | None:
-    """Return the first rows that were kept of a shard and their problems; None when there are none that are intact."""
+    """Return the rows that were kept of a shard and their problems; None when there are none, or they are damaged."""
     path = partial_path(folder, index)
     if not path.is_file():
         return None
@@ -51,7 +51,7 @@ def remove_partial(folder: Path, index: int) -> None:
 
 
 def kept_rows(folder: Path, manifest: Manifest) -> int:
-    """Return how many rows of a cache need not be encoded again: those of its shards, and of shards begun."""
+    """Return how many rows of a cache are encoded: those of complete shards, and those kept of incomplete ones."""
     missing = set(manifest.missing(folder))
     kept = 0
     for index in range(manifest.n_shards):

@@ -100,7 +100,7 @@ def read_header(path: Path) -> ShardHeader:
     """Return the header of a shard, after comparing it with the size of the file.
 
     Raises:
-        ValueError: when the file is no shard, is cut or has bytes appended.
+        ValueError: when the file is not a shard, is truncated or has bytes appended.
     """
     try:
         with path.open("rb") as file:
@@ -197,7 +197,7 @@ def check_shard(path: Path, shape: tuple[int, int]) -> ShardHeader:
     """Read a whole shard and compare it with its checksum.
 
     Raises:
-        ValueError: when they differ, or the shard is none or has another shape.
+        ValueError: when they differ, or the file is not a shard of this shape.
     """
     header = checked_header(path, shape)
     features = np.empty(shape, FILE_DTYPE)

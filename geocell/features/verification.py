@@ -1,4 +1,4 @@
-"""Verifying a cache: comparing every file with the hashes that were recorded when it was written."""
+"""Verification of a cache: comparing every file with the hashes that were recorded when it was written."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def views_bytes(frame: pd.DataFrame) -> io.BytesIO:
         return _parquet(frame)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         mixed = [name for name in frame.columns if frame[name].dtype == object]
-        texts = {name: [None if value is None else str(value) for value in frame[name].tolist()] for name in mixed}
+        texts: Any = {name: [None if value is None else str(value) for value in frame[name].tolist()] for name in mixed}
         return _parquet(frame.assign(**texts))
 
 
@@ -119,7 +119,7 @@ def _require_shape(got: int, names: list[str], where: object, rows: int | None) 
 
 
 def _require_types(frame: pd.DataFrame, where: Path) -> None:
-    """Refuse columns of other types, and coordinates of good views that are none."""
+    """Refuse columns of other types, and invalid coordinates of good views."""
     for name in ("image", "location", "status"):
         if not all(isinstance(value, str) for value in frame[name].tolist()):
             raise DamagedFileError(f"{where} must have text in every row of {name}: encode again.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +17,9 @@ FORMAT = 1
 
 MAX_JSON_BYTES = 256 << 20
 """Size of the largest JSON file that is read unless a caller says otherwise: four million cells, about."""
+
+_MAX_ITEMS = 40_000_000
+"""Objects, lists and commas of a JSON file: each takes up to 72 bytes of memory, and the whole at most 3 GB."""
 
 _MAX_TOML_BYTES = 256 << 10
 _MAX_DEPTH = 64
@@ -95,6 +98,8 @@ def _bounded_text(path: Path, max_bytes: int) -> str:
         content = file.read(max_bytes + 1)  # rather than ask for the size first: the file may grow
     if len(content) > max_bytes:
         raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: {_AGAIN}")
+    if sum(content.count(character) for character in (b"[", b"{", b",")) > _MAX_ITEMS:
+        raise DamagedFileError(f"{path} must have at most {_MAX_ITEMS:,} items, and it has more: {_AGAIN}")
     return content.decode("utf-8")
 
 
@@ -169,7 +174,9 @@ def reading(where: object, what: str) -> Iterator[None]:
 def _is_a(value: object, choice: type) -> bool:
     if isinstance(value, bool):
         return False
-    return isinstance(value, int | float) and math.isfinite(value) if choice is float else isinstance(value, choice)
+    if choice is float:  # an int of 400 digits is no number that can be computed with
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return isinstance(value, choice)
 
 
 def _names(choices: Sequence[type]) -> str:

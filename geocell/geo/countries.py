@@ -32,8 +32,8 @@ def country_outlines() -> geopandas.GeoDataFrame:
 
     Returns:
         Columns `iso_a2` (alpha-2 code, "" where there is none), `name`, `continent` (GeoNames' two letters) and
-        `geometry` (valid polygons, degrees, EPSG:4326, 0.001°). The frame is the caller's own: changing it
-        changes no later call.
+        `geometry` (valid polygons, degrees, EPSG:4326, 0.001°). Each call returns a new
+        frame.
     """
     import geopandas
 

@@ -7,6 +7,7 @@ names of states and provinces from `geocell/geo/data/admin1.csv`.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -318,5 +319,5 @@ def _town(row: dict[str, Any], country: dict[str, Any], regions: dict[tuple[str,
 
 def _region_names() -> dict[tuple[str, str], str]:
     """Return (alpha-2 code, GeoNames' admin1 code) -> English name."""
-    with files("geocell.geo.data").joinpath("admin1.csv").open(encoding="utf-8", newline="") as file:
-        return {(row["country"], row["admin1"]): row["name"] for row in csv.DictReader(file)}
+    text = files("geocell.geo.data").joinpath("admin1.csv").read_text(encoding="utf-8")
+    return {(row["country"], row["admin1"]): row["name"] for row in csv.DictReader(io.StringIO(text))}

@@ -1,4 +1,4 @@
-"""Geometry on the sphere: the one place where degrees become unit vectors and back.
+"""Geometry on the sphere: conversion between degrees and unit vectors, distances, means.
 
 Public coordinates are ``(lat, lon)`` in degrees, float64, shape (P, 2). Distances are in kilometres on a sphere of
 the mean Earth radius. Everything here is pure.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_KM = 6371.0088
-"""Mean Earth radius R1 of the IUGG (WGS84), the only radius in this package."""
+"""Mean Earth radius R1 of the IUGG (WGS84), used throughout this package."""
 
 _MIN_MEAN_LENGTH = 1e-9
 """Below this length the mean of unit vectors has no direction: 6 mm on the ground seen from the Earth's centre."""
@@ -23,7 +23,7 @@ def as_latlon(latlon: ArrayLike, what: str = "latlon") -> Floats:
 
     Args:
         latlon: (P, 2) or (2,) degrees, latitude first.
-        what: how the array is called in an error message.
+        what: name of the array in error messages.
 
     Returns:
         (P, 2) float64, C-contiguous.
@@ -151,7 +151,7 @@ def chord_from_km(km: float) -> float:
 
 
 def circle(latlon: ArrayLike, radius_km: float, n: int = 90) -> Floats:
-    """Return points on the circle around a place.
+    """Return points on a circle around a centre.
 
     Args:
         latlon: (2,) degrees, the middle.
@@ -166,11 +166,11 @@ def circle(latlon: ArrayLike, radius_km: float, n: int = 90) -> Floats:
 
 
 def tangent_offsets_km(centre: ArrayLike, point: ArrayLike) -> Floats:
-    """Return where points lie on the plane that touches the sphere at a centre, east and north of it.
+    """Return the offsets of points from a centre on the tangent plane, east and north of it.
 
     The azimuthal equidistant projection (Snyder 1987, "Map Projections: A Working Manual", section 25): distance and
-    bearing from the centre are true. At a pole, east and north are those of the centre's longitude. Every bearing leads
-    to the antipode; it has one of them.
+    bearing from the centre are true. At a pole, east and north are those of the centre's longitude. The antipode lies
+    in every direction, and one of them is returned.
 
     Args:
         centre: (..., 2) degrees.
@@ -204,7 +204,7 @@ def moved(centre: ArrayLike, offsets_km: ArrayLike) -> Floats:
 
 
 def _east_and_north(latlon: ArrayLike) -> tuple[Floats, Floats]:
-    """Return the (..., 3) unit vectors that point east and north at places."""
+    """Return the (..., 3) unit vectors that point east and north at (..., 2) degrees."""
     radians = np.radians(np.asarray(latlon, dtype=np.float64))
     lat, lon = radians[..., 0], radians[..., 1]
     east = np.stack((-np.sin(lon), np.cos(lon), np.zeros_like(lon)), axis=-1)

@@ -1,7 +1,7 @@
-"""Polygons that others made, checked before GEOS works on them.
+"""Validation of polygons from files, before GEOS processes them.
 
-GEOS trusts its input: an empty part of a multipolygon ends the process, and a coordinate far from the earth, or a very
-long border, takes gigabytes when the border is cut into short pieces.
+GEOS trusts its input: an empty part of a multipolygon crashes the process, and a far coordinate or a very long border
+takes gigabytes when the border is cut into short pieces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 MAX_VERTICES = 20_000_000
-"""Vertices that the regions of a partition have at most, those that `border_points` adds included."""
+"""Maximum number of vertices of the regions of a partition, those that `border_points` adds included."""
 
 BORDER_STEP = 0.02
 """Degrees between the points of a border: the distance to it is then at most 0.01° (1.1 km) too long."""
@@ -28,7 +28,7 @@ _LEAST = {"LineString": 2, "Polygon": 4, "MultiPolygon": 4}
 
 
 def regions_from_geojson(geometries: Sequence[object], max_vertices: int = MAX_VERTICES) -> Geometries:
-    """Return the geometries of GeoJSON features whose every coordinate was checked.
+    """Return validated geometries of GeoJSON features.
 
     Args:
         geometries: R GeoJSON geometry objects: polygons, multipolygons, or collections with one of them.
@@ -52,7 +52,7 @@ def regions_from_geojson(geometries: Sequence[object], max_vertices: int = MAX_V
 
 
 class _Budget:
-    """Vertices that may still come."""
+    """The number of vertices that are left."""
 
     def __init__(self, vertices: int) -> None:
         self.most = self.left = vertices
@@ -68,7 +68,7 @@ def _checked(geometry: object, what: str, budget: _Budget) -> dict[str, Any]:
     if not isinstance(geometry, Mapping):
         raise ValueError(f"{what} must be a GeoJSON geometry, got {type(geometry).__name__}.")  # noqa: TRY004
     kind = geometry.get("type")
-    if kind == "GeometryCollection":  # what mending a region may have made of it
+    if kind == "GeometryCollection":  # make_valid may have returned one
         parts = geometry.get("geometries")
         if not isinstance(parts, list):
             raise ValueError(f"{what} must have a list of geometries.")
@@ -113,7 +113,7 @@ def _require_ring(ring: list[Any], least: int, what: str, budget: _Budget) -> No
 
 
 def mended_regions(shapes: Geometries) -> Geometries:
-    """Return polygons and multipolygons, valid and without empty parts, of a layer that a library read.
+    """Return the polygons and multipolygons of a layer, made valid and without empty parts.
 
     Args:
         shapes: (R,) geometries in (lon, lat) degrees.
@@ -144,7 +144,7 @@ def mended_regions(shapes: Geometries) -> Geometries:
 
 
 def require_regions(shapes: Geometries, max_vertices: int = MAX_VERTICES) -> None:
-    """Refuse regions that GEOS could not work on in bounded time and memory.
+    """Refuse regions that GEOS could not process in bounded time and memory.
 
     Args:
         shapes: (R,) geometries in (lon, lat) degrees.

@@ -1,6 +1,6 @@
-"""Shapes on the sphere as polygons in degrees, as maps and GeoJSON want them: x = longitude, cut at ±180°.
+"""Shapes on the sphere as planar polygons in degrees, as in GeoJSON: x = longitude, cut at ±180°.
 
-A straight line in such a polygon is straight in degrees, so great circles become many short ones.
+Sides of such a polygon are straight in degrees, so great circles are approximated by many short sides.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Geometries = NDArray[np.object_]
 
 STRAY_KM = 0.1
-"""How far a straight line in degrees may lie from the great circle that it stands for."""
+"""Maximum distance of a side that is straight in degrees from the great circle that it approximates."""
 
 GRID = 1e-9
 """Degrees (0.1 mm) to which corners are rounded, so that cells share them exactly."""
@@ -90,7 +90,7 @@ def areas_km2(polygons: Geometries) -> Floats:
 
 
 def only_polygons(shape: BaseGeometry) -> BaseGeometry:
-    """Return a valid polygon or multipolygon without the points and lines that cutting leaves behind."""
+    """Return a valid polygon or multipolygon without the points and lines that an intersection may contain."""
     import shapely
 
     valid = shape if shape.is_valid else shapely.make_valid(shape)
@@ -138,7 +138,7 @@ def _after(ring: NDArray[np.int64]) -> NDArray[np.int64]:
 def _dense(here: Floats, ring: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
     """Return (n, 2) rounded degrees along rings, dense enough for straight lines between, and the ring of each."""
     there = here[_after(ring)]
-    # From the lower corner to the higher one, whichever way the ring goes: neighbours get the same points.
+    # From the lower corner to the higher one, in either direction of the ring, as neighbours do.
     flip = (here[:, 0] > there[:, 0]) | ((here[:, 0] == there[:, 0]) & (here[:, 1] > there[:, 1]))
     a, b = (unit_vectors(np.where(flip[:, None], *pair)) for pair in ((there, here), (here, there)))
     angle = 2.0 * np.arctan2(np.linalg.norm(a - b, axis=1), np.linalg.norm(a + b, axis=1))
@@ -153,9 +153,9 @@ def _dense(here: Floats, ring: NDArray[np.int64]) -> tuple[Floats, NDArray[np.in
 
 
 def _pieces(a: Floats, b: Floats, angle: Floats) -> NDArray[np.int64]:
-    """Return into how many straight lines the great circles from a to b are cut.
+    """Return the number of straight sides that approximate each great circle from a to b.
 
-    An arc of d km at latitude φ strays by ``d² tan φ / 8R`` from its chord in degrees. Meridians do not, at any length.
+    An arc of d km at latitude φ deviates by ``d² tan φ / 8R`` from its chord in degrees; meridians are straight.
     """
     middle = a + b
     sine = np.abs(np.stack((a, b, middle / np.maximum(np.linalg.norm(middle, axis=1), 1e-12)[:, None]))[..., 2]).max(
@@ -173,10 +173,10 @@ def _pieces(a: Floats, b: Floats, angle: Floats) -> NDArray[np.int64]:
 
 
 def _unrolled(latlon: Floats) -> BaseGeometry:
-    """Return the polygon of a dense ring with longitudes that run on beyond ±180°, closed over a pole inside it."""
+    """Return the polygon of a dense ring with longitudes continued beyond ±180°, closed over a pole inside it."""
     import shapely
 
-    first = int(np.argmax(np.abs(latlon[:, 0]) <= _POLE))  # the longitude of a pole would be no place to begin
+    first = int(np.argmax(np.abs(latlon[:, 0]) <= _POLE))  # a pole has no longitude to start from
     latlon = np.roll(latlon, -first, axis=0)
     points = list(_around_poles(latlon))
     lat = np.array([point[0] for point in points])
@@ -220,7 +220,7 @@ def _turn(pole: float, lon: float, next_lon: float) -> float:
 
 
 def _cut(shape: BaseGeometry) -> BaseGeometry:
-    """Return a polygon with longitudes in [-180, 180], in parts where it was not."""
+    """Return a polygon cut at ±180° and shifted into longitudes in [-180, 180]."""
     import shapely
     from shapely.affinity import translate
 

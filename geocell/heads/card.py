@@ -12,8 +12,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
+from geocell.heads.markdown import code, fenced, text
 from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def head_card(
     *,
     address: str = "path/to/this/folder",
     picture: str = "",
+    trained_on: bool = False,
     before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
@@ -48,17 +51,18 @@ def head_card(
         scores: the content of its `scores.json`, when it has one.
         address: what a reader loads it by.
         picture: file name of the picture of its cells, when it has one.
+        trained_on: whether it has hashes of its training locations.
         before: the card from before, of which a person's text and settings are kept.
         settings: licence and data sets, instead of those.
     """
     encoder, training = config["encoder"], config["training"]
-    origin = training.get("origin")
+    seen, origin = training.get("refit") or training, training.get("origin")
     first = CardSettings(license="mit" if origin is None else origin["license"])
     before = before or CardText()
     settings = (settings or CardSettings()).with_defaults(settings_of(before.metadata)).with_defaults(first)
     n_cells = f"{config['n_cells']:,}"
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
-    text = _template().render(
+    body = _template().render(
         title=title,
         n_cells=n_cells,
         encoder=encoder,
@@ -68,7 +72,7 @@ def head_card(
         region=_region(partition["centroids"]),
         outside_rule=partition["outside_rule"],
         fusion=config["fusion"],
-        fitted_on=f"{training['n_train']:,} locations" if "n_train" in training else "not known",
+        fitted_on=f"{seen['n_train']:,} locations" if "n_train" in seen else "not known",
         training=_training(training),
         recipe=_toml(config["fit"]),
         version=config["version"],
@@ -76,12 +80,13 @@ def head_card(
         scores=None if scores is None else _scores(scores),
         address=address,
         picture=picture,
+        trained_on=trained_on,
         license=settings.license,
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
     )
     metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
-    return render_card(metadata, re.sub(r"\n{3,}", "\n\n", text), before.own)
+    return render_card(metadata, re.sub(r"\n{3,}", "\n\n", body), before.own)
 
 
 @cache
@@ -91,6 +96,7 @@ def _template() -> Template:
     environment = Environment(  # noqa: S701 - Markdown, not HTML
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    environment.filters |= {"text": text, "code": code, "fenced": fenced}
     return environment.from_string(files("geocell.heads").joinpath("card.md").read_text(encoding="utf-8"))
 
 
@@ -102,7 +108,7 @@ def _form(name: str, value: float | None) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template shows of scores."""
-    split = f"the split `{scores['split']}`" if scores["split"] else "an unnamed split"
+    split = f"the split {code(scores['split'])}" if scores["split"] else "an unnamed split"
     intervals = scores["intervals"]
     rows = [
         (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
@@ -111,8 +117,8 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
-        "where": f"{scores['n_locations']:,} locations of {split}, decoder `{scores['decoder']}`; intervals are over "
-        "locations.",
+        "where": f"{scores['n_locations']:,} locations of {split}, decoder {code(scores['decoder'])}; intervals are "
+        "over locations.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
         "n_locations": scores["n_locations"],
@@ -141,6 +147,8 @@ def _training(training: Mapping[str, Any]) -> str:
     parts = [f"{training['n_train']:,} training and {training.get('n_val', 0):,} validation locations"]
     if "best_epoch" in training:
         parts.append(f"epoch {training['best_epoch']} of {training['epochs_run']} kept")
+    if refit := training.get("refit"):
+        parts.append(f"fitted again on {refit['n_train']:,} of both together for {counted(refit['epochs'], 'epoch')}")
     if training.get("n_train_outside"):
         parts.append(f"{training['n_train_outside']:,} locations outside every cell left out")
     if training.get("init"):
@@ -149,10 +157,10 @@ def _training(training: Mapping[str, Any]) -> str:
 
 
 def _toml(settings: Mapping[str, Any]) -> list[str]:
-    def text(value: object) -> str:
+    def literal(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else f"{value}"
 
-    return [f"{key} = {text(value)}" for key, value in settings.items()]
+    return [f"{key} = {literal(value)}" for key, value in settings.items()]
 
 
 def _region(centroids: Floats) -> str:
@@ -170,8 +178,10 @@ def _encoder_license(encoder: str) -> str:
     """Return what a user of the head has to know about the licence of its encoder."""
     license_ = next((value for name, value in _LICENCES.items() if encoder.startswith(name)), None)
     if license_ is None:
-        return f"The weights of its encoder, `{encoder}`, have a licence of their own: read it before you use them."
-    text = f"The weights of its encoder, `{encoder}`, are under `{license_}`"
+        return f"The weights of its encoder, {code(encoder)}, have a licence of their own: read it before you use them."
+    sentence = f"The weights of its encoder, {code(encoder)}, are under {code(license_)}"
     if "-nc" in license_:
-        return f"{text}: **no commercial use**. The head is of no use without them, so that binds whoever uses both."
-    return f"{text}."
+        return (
+            f"{sentence}: **no commercial use**. The head is of no use without them, so that binds whoever uses both."
+        )
+    return f"{sentence}."

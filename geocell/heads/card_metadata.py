@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from geocell.files import printable
 from geocell.hub.names import why_no_name
 from geocell.metrics.scores import flat_scores, score_label, score_unit
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 UNPUBLISHED = "unpublished"
 """What stands for the data set of scores whose locations are not on the Hub."""
 
-_FACTS = {"license", "library_name", "tags", "datasets", "model-index"}  # keys that are always written anew
+_FACTS = {
+    "license",
+    "library_name",
+    "tags",
+    "datasets",
+    "model-index",
+    "model_name",
+    "eval_results",
+}
+"""Keys that are always written anew."""
 
 
 @dataclass(frozen=True)
@@ -101,19 +111,23 @@ def metadata_yaml(
     more = earlier.get("tags")
     tags += [tag for tag in more if tag not in tags] if isinstance(more, list) else []
     data = ModelCardData(
-        license=settings.license,
+        license=printable(settings.license),
         library_name="geocell",
         pipeline_tag="image-classification",
         tags=tags,
-        base_model=encoder["name"] if on_hub else None,
+        base_model=printable(encoder["name"]) if on_hub else None,
         datasets=list(settings.datasets) or None,
-        model_name=title,
+        model_name=printable(title),
         eval_results=None if scores is None else eval_results(scores, settings),
     )
     if scores is None:
         data.pop("model_name")
     for key in earlier:
-        if key not in _FACTS | ({"base_model"} if on_hub else set()):
+        if (
+            isinstance(key, str)
+            and not hasattr(ModelCardData, key)
+            and key not in _FACTS | ({"base_model"} if on_hub else set())
+        ):
             data[key] = earlier[key]
     return data.to_yaml()
 
@@ -128,16 +142,16 @@ def eval_results(scores: Mapping[str, Any], settings: CardSettings) -> list[Eval
         task_name="Image geolocation",
         dataset_type=dataset,
         dataset_name=f"{dataset}, {scores['n_locations']} locations",
-        dataset_split=scores["split"] or None,
+        dataset_split=printable(scores["split"]) or None,
         metric_type="",
         metric_value=None,
-        metric_args={"decoder": scores["decoder"]},
+        metric_args={"decoder": printable(scores["decoder"])},
     )
     return [
         replace(
             shared,
-            metric_type=name,
-            metric_name=f"{score_label(name)} ({score_unit(name)})",
+            metric_type=printable(name),
+            metric_name=f"{printable(score_label(name))} ({score_unit(name)})",
             metric_value=round(value if score_unit(name) == "km" else 100 * value, 2),
         )
         for name, value in flat_scores(scores).items()
@@ -158,7 +172,7 @@ def eval_file(scores: Mapping[str, Any], settings: CardSettings) -> tuple[str, s
         dataset_id=dataset,
         task_id=task or "default",
         value=round(100 * scores["balscore"], 2),
-        notes=f"balscore in %, decoder {scores['decoder']}, {scores['n_locations']} locations",
+        notes=f"balscore in %, decoder {printable(scores['decoder'])}, {scores['n_locations']} locations",
     )
     text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
     return eval_file_name(settings), text

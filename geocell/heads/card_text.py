@@ -8,22 +8,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from geocell.files import DamagedFileError
+from geocell.files import DamagedFileError, printable
 
 PART_END = "<!-- end -->"
+MAX_CARD_BYTES = 4 << 20
 
 _METADATA = re.compile(r"\A\s*---\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _START = re.compile(r"<!-- generated: (?P<name>[a-z]+)(?: (?P<sum>[0-9a-f]{8}))? -->")
+_END_LINE = re.compile(rf"^{re.escape(PART_END)}[ \t]*$", re.MULTILINE)
+_MAX_METADATA = 256 << 10
 _PART = re.compile(rf"^{_START.pattern}\n(?P<text>.*?)^{re.escape(PART_END)}[ \t]*$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class CardText:
-    """A card, taken apart.
+    """The parts of a card.
 
     Attributes:
         metadata: its YAML block.
-        own: what a person wrote: name of the generated part before it, "" above the first -> text.
+        own: text written by a person: name of the generated part before it, "" above the first -> text.
         changed: the generated parts that are not as they were written.
     """
 
@@ -33,11 +36,11 @@ class CardText:
 
 
 def parse_card(card: str, where: str) -> CardText:
-    """Return what is in a card. All of one without generated parts is a person's.
+    """Parse a card. Without generated parts, all of it counts as written by a person.
 
     Args:
         card: Markdown below an optional YAML block.
-        where: its place, for error messages.
+        where: path or address, for error messages.
 
     Raises:
         ValueError: when the YAML block is none, or a mark of a generated part lacks its other one.
@@ -46,7 +49,8 @@ def parse_card(card: str, where: str) -> CardText:
     body = card[found.end() :] if found else card
     own: dict[str, str] = {}
     changed, end, last = [], 0, ""
-    for part in _PART.finditer(body):
+    whole = max((found.end() for found in _END_LINE.finditer(body)), default=0)
+    for part in _PART.finditer(body, 0, whole):  # from a mark without an end it would search all of the rest
         own[last] = f"{own.get(last, '')}{body[end : part.start()]}"
         last, end = part["name"], part.end()
         if _START.search(part["text"]):
@@ -61,7 +65,7 @@ def parse_card(card: str, where: str) -> CardText:
 
 
 def require_unchanged(card: CardText, where: str) -> None:
-    """Raise ValueError when a person wrote into a generated part, where it would be lost."""
+    """Raise ValueError when a generated part was edited: the edit would be lost."""
     if card.changed:
         raise ValueError(
             f"{where} was changed inside generated parts, which are written anew ({', '.join(card.changed)}): move "
@@ -87,7 +91,7 @@ def render_card(metadata: str, body: str, own: Mapping[str, str]) -> str:
 
 
 def _sum(text: str) -> str:
-    """Return what tells whether a part is as it was written; blanks at the ends of lines do not count."""
+    """Return the checksum of a part, ignoring white space at the ends of lines."""
     lines = "\n".join(line.rstrip() for line in text.strip().splitlines())
     return hashlib.sha256(lines.encode()).hexdigest()[:8]
 
@@ -95,17 +99,21 @@ def _sum(text: str) -> str:
 def _read_metadata(text: str, where: str) -> dict[str, Any]:
     import yaml
 
+    if len(text) > _MAX_METADATA:
+        raise DamagedFileError(f"{where} must begin with a YAML block of at most {_MAX_METADATA:,} characters.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
+    except Exception as error:  # PyYAML has exceptions of its own, and passes on those of dates and numbers
+        reason = printable(" ".join(str(error).split()))
         raise DamagedFileError(
-            f"{where} must begin with a YAML block, got a syntax error ({reason}): mend it."
+            f"{where} must begin with a YAML block, got a syntax error ({reason}): correct it."
         ) from error
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise DamagedFileError(f"{where} must begin with a YAML block of keys, got a {type(value).__name__}: mend it.")
+        raise DamagedFileError(
+            f"{where} must begin with a YAML block of keys, got a {type(value).__name__}: correct it."
+        )
     return value
 
 

@@ -16,6 +16,8 @@ from geocell.partitioners.base import Partition
 CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.csv"
 
+_MAX_HISTORY_BYTES = 16 << 20
+
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,
     "library": str,
@@ -85,6 +87,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     require_types(training, {k: v for k, v in _TRAINING_TYPES.items() if k in training}, f"{path} training")
     if "best_epoch" in training:
         require_types(training, {"epochs_run": int}, f"{path} training")
+    if training.get("refit") is not None:
+        require_types(training["refit"], {"n_train": int, "epochs": int}, f"{path} refit")
     if "origin" in training:
         require_types(training["origin"], _ORIGIN_TYPES, f"{path} origin")
         published = training["origin"]["published"]
@@ -110,11 +114,25 @@ def read_history(folder: Path) -> tuple[dict[str, float], ...]:
     if not path.is_file():
         return ()
     with reading(path, "a line of names, and one of numbers for every epoch"):
-        names, *lines = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+        names, *lines = (line.split(",") for line in bounded_text(path, _MAX_HISTORY_BYTES).splitlines())
         rows = tuple({n: _number(text) for n, text in zip(names, line, strict=True)} for line in lines)
         if not rows:
             raise ValueError("no epoch")
     return rows
+
+
+def bounded_text(path: Path, max_bytes: int) -> str:
+    """Return the text of a UTF-8 file, which is refused before it is read when it is larger.
+
+    Raises:
+        DamagedFileError: when it is.
+        UnicodeDecodeError: when it is not UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: copy it again.")
+    return content.decode("utf-8")
 
 
 def _number(text: str) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.table import DecoderCache
-from geocell.files import FORMAT, new_folder, read_json, require_types, write_json
+from geocell.files import FORMAT, DamagedFileError, new_folder, read_json, require_types, write_json
 from geocell.heads.folder import ENSEMBLE_FILE, write_head
 from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
     from geocell.partitioners.kinds import Kind
 
+_MAX_LIST_BYTES = 1 << 20
 _COUNTS = ("n_train", "n_train_outside", "n_val")
 
 
@@ -121,6 +122,11 @@ class Ensemble:
         """Which encoder's features it reads."""
         return self.heads[0].encoder
 
+    @property
+    def has_offsets(self) -> bool:
+        """False: its most probable cell may be that of no head, so there is no offset either."""
+        return False
+
     @cached_property
     def trained_on(self) -> Keys | None:
         """Hashes of the training locations of all heads that know theirs."""
@@ -191,9 +197,13 @@ def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None)
         ValueError: when a head is damaged, or not the one that was written.
     """
     folder = Path(path)
-    value = read_json(folder / ENSEMBLE_FILE, "an ensemble")
+    value = read_json(folder / ENSEMBLE_FILE, "an ensemble", max_bytes=_MAX_LIST_BYTES)
     require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
     written = value["heads"]
+    if len(written) < 2:
+        raise DamagedFileError(
+            f"{folder / ENSEMBLE_FILE} must list two or more heads, got {len(written)}: copy the folder again."
+        )
     heads = tuple(load_head(folder / str(number), partitioner) for number in range(len(written)))
     strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
     if strangers:

@@ -123,7 +123,9 @@ class FitConfig:
                 raise ValueError(  # noqa: TRY004 - every field that is wrong is one kind of error
                     f"{name} must be true or false, got {getattr(self, name)!r}."
                 )
-        parse_decoder(self.decode).require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
+        decoder = parse_decoder(self.decode)
+        object.__setattr__(self, "decode", decoder.spec)
+        decoder.require(frozenset({"features", "offsets"} if self.offsets else {"features"}))
         kind, _, number = str(self.device).partition(":")
         if kind not in {"auto", "cpu", "cuda", "mps"} or (number and not number.isdigit()):
             raise ValueError(f"device must be auto, cpu, cuda, cuda:0 or mps, got {self.device!r}.")

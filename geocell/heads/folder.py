@@ -14,8 +14,16 @@ from torch import Tensor
 from geocell.encoders.info import EncoderInfo
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.card import head_card
-from geocell.heads.card_text import CardText, parse_card, require_unchanged
-from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE, config_json, history_csv, read_config, read_history
+from geocell.heads.card_text import MAX_CARD_BYTES, CardText, parse_card, require_unchanged
+from geocell.heads.config_file import (
+    CONFIG_FILE,
+    HISTORY_FILE,
+    bounded_text,
+    config_json,
+    history_csv,
+    read_config,
+    read_history,
+)
 from geocell.heads.fit_config import FitConfig, fit_config_from_dict, stored_settings
 from geocell.heads.hashes import HASHES_FILE, OFFSETS_FILE, WEIGHTS_FILE, check_hashes, write_hashes
 from geocell.heads.module import tensor_shapes
@@ -181,7 +189,7 @@ def read_card(folder: Path) -> CardText:
     if not path.is_file():
         return CardText()
     with reading(path, "Markdown in UTF-8"):
-        text = path.read_text(encoding="utf-8")
+        text = bounded_text(path, MAX_CARD_BYTES)
     card = parse_card(text, str(path))
     require_unchanged(card, str(path))
     return card
@@ -196,7 +204,7 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(parts.config_json(), partition, scores, **kw)
+    return head_card(parts.config_json(), partition, scores, trained_on=parts.trained_on is not None, **kw)
 
 
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
@@ -241,7 +249,7 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:
-    """Return file name -> tensors, or their shapes: offsets are apart, so that other readers load the rest as ever."""
+    """Return file name -> tensors, or their shapes; offsets are in a file that other readers need not know."""
     files: dict[str, dict[str, T]] = {}
     for name, value in weights.items():
         files.setdefault(OFFSETS_FILE if name.startswith("offsets.") else WEIGHTS_FILE, {})[name] = value

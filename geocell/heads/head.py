@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from geocell.compute.devices import choose_device
-from geocell.decoders.base import PartitionData, PreparedDecoder
+from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
@@ -78,7 +78,7 @@ class Head:
 
     @property
     def has_offsets(self) -> bool:
-        """Whether it says where inside a cell a location lies, which the decoder `offset` needs."""
+        """Whether it regresses offsets within cells, which the decoder `offset` needs."""
         return self.module.offsets is not None
 
     @cached_property
@@ -91,13 +91,13 @@ class Head:
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells and fusion: scores carry it, so that those of another head are not taken for its."""
+        """Hash of weights, cells and fusion; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property
     def _decoders(self) -> DecoderCache:
-        provided = frozenset({"features", "offsets"} if self.has_offsets else {"features"})
-        return DecoderCache(PartitionData(self.partition.centroids), provided)
+        provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
+        return DecoderCache(PartitionData(self.partition.centroids), frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.

@@ -38,9 +38,9 @@ class Inputs:
         finite = np.isfinite(features).all(axis=1)
         if not finite.all():
             row = int(np.flatnonzero(~finite)[0])
-            place = locations.ids[row if pooled else locations.view_location[row]]
+            name = locations.ids[row if pooled else locations.view_location[row]]
             raise ValueError(
-                f"features must be finite numbers, got NaN or infinity at location {place!r}: encode its images again."
+                f"features must be finite numbers, got NaN or infinity at location {name!r}: encode its images again."
             )
         tensor = torch.from_numpy(features).to(device)
         if fusion == "feature":

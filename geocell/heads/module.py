@@ -34,17 +34,17 @@ def segment_softmax(scores: Tensor, location: Tensor, n: int) -> Tensor:
 class GeoHead(nn.Module):
     """The module of a head. Its state dict has the four keys of the published checkpoints of this kind.
 
-    It starts as a LayerNorm of ones and a Linear of zeros: the loss is convex in the Linear, so zeros are a fair start,
-    and random numbers would be noise that a small set of locations does not train away. With `attention` there is a
-    fifth, `attention.weight`, of zeros too: every view weighs the same. With `offsets` there are `offsets.weight` and
-    `offsets.bias`, zeros as well.
+    It starts as a LayerNorm of ones and a Linear of zeros: the loss is convex in the Linear, and random initial weights
+    would only add noise that a small training set does not remove. With `attention` there is a fifth tensor,
+    `attention.weight`, initially 0, so all views weigh the same; with `offsets`, `offsets.weight` and `offsets.bias`,
+    initially 0 as well.
 
     Args:
         dim: D.
         n_cells: C.
         dropout: share of the normalised features set to 0 while training.
         attention: whether views are joined by a learned weight.
-        offsets: whether it says where inside a cell a location lies.
+        offsets: whether it regresses an offset within each cell.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Where inside its cell a location lies: a regression per cell, beside the classification (OSV-5M, Astruc et al. 2024).
+"""Offsets within a cell: a regression per cell beside the classification (OSV-5M, Astruc et al. 2024).
 
 An offset is a pair, east and north of the cell's centroid on the azimuthal equidistant plane, in units of the cell's
-radius. It is never longer than 1, so that a moved point stays as near to the centroid as the cell reaches. A cell of
-one place, or of unknown radius, moves nothing.
+radius. It is never longer than 1, so a moved point stays within the radius of its cell. Cells of radius
+0 or of unknown radius move nothing.
 """
 
 from __future__ import annotations

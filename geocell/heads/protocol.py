@@ -1,4 +1,4 @@
-"""What scoring, comparing, predicting, publishing and reporting take: a head, or whatever answers like one."""
+"""What scoring, comparing, predicting, publishing and reporting take: a head, or anything with the same interface."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from geocell.files import read_json
+from geocell.files import printable, read_json
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import HEAD_FILES
 from geocell.hub.client import Snapshot, download, pickles
@@ -57,7 +57,9 @@ def fetch_head(name: HubName) -> HeadSource:
     """Fetch a head from the Hub into huggingface_hub's cache; see `find_head`."""
     snapshot = _download_head(name)
     ignored = pickles(snapshot)
-    remark = f"{name} also holds {', '.join(ignored)}: pickles, not downloaded and not read." if ignored else ""
+    remark = (
+        f"{name} also holds {printable(', '.join(ignored))}: pickles, not downloaded and not read." if ignored else ""
+    )
     return HeadSource(snapshot.folder, snapshot, remark)
 
 

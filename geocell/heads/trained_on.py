@@ -33,7 +33,7 @@ def location_keys(locations: Locations) -> Keys:
 
 
 def locations_sha256(locations: Locations) -> str:
-    """Return one hash of a set of locations by id and coordinates, whatever their order."""
+    """Return one hash of a set of locations by id and coordinates, independent of their order."""
     return hashlib.sha256(np.sort(location_keys(locations)).astype("<u8").tobytes()).hexdigest()
 
 

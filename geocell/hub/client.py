@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell._version import __version__
+from geocell.files import printable
 from geocell.hub.names import MAIN, HubName
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Snapshot:
     Attributes:
         name: where they are from.
         commit: the commit that the revision meant.
-        folder: where they lie, in huggingface_hub's cache: to be read, not written.
+        folder: in huggingface_hub's cache, read-only.
     """
 
     name: HubName
@@ -261,6 +262,6 @@ def _answered(name: HubName, error: Any, write: bool) -> OSError:  # noqa: ANN40
         (status == 429, ConnectionError, f"the Hub has had too many requests: wait some minutes, then ask for {name}."),
         (status >= 500, ConnectionError, f"the Hub failed with status {status} on {name}: run the same again later."),
     ]
-    reason = error.server_message or "no reason given"
+    reason = printable(error.server_message or "no reason given")
     default = ConnectionError(f"the Hub refused {name} with status {status}: {reason}.")
     return next((kind(text) for applies, kind, text in cases if applies), default)

@@ -91,7 +91,7 @@ class DownloadConfig:
         try:
             with deadline(seconds):
                 return self._follow(url)
-        except exceptions.LocationValueError as error:
+        except (exceptions.LocationValueError, ValueError) as error:  # the latter of hosts that IDNA cannot encode
             raise OSError("no URL that can be read") from error
         except exceptions.HTTPError as error:
             reason = error.reason if isinstance(error, exceptions.MaxRetryError) and error.reason else error
@@ -129,7 +129,7 @@ class DownloadConfig:
             response.close()
             if response.status in _TRANSIENT:
                 asked = response.headers.get("Retry-After", "")
-                raise _TransientError(text, float(asked) if asked.isdigit() and len(asked) < 7 else 0.0)
+                raise _TransientError(text, float(asked) if asked.isascii() and asked.isdigit() else 0.0)
             raise OSError(text)
         from urllib3.exceptions import ReadTimeoutError
 

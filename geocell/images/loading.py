@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.images.opening import FORMATS, RefusedImageError, open_image, require_decodable
+from geocell.images.opening import RefusedImageError, open_image, require_decodable
 from geocell.images.sources import ImageSource
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     except RefusedImageError as error:
         return None, str(error)
     except UnidentifiedImageError:  # Pillow's text has the address of an object, which differs from run to run
-        return None, f"cannot identify image file (none of {', '.join(FORMATS)})"
+        return None, "cannot identify image file"
     except Exception as error:
         return None, _one_line(error)
 

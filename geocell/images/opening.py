@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def open_image(file: Path | str | io.BytesIO) -> Image.Image:
 
     _refuse_large_webp(file)
     try:
-        image = Image.open(file, formats=FORMATS)
+        image = Image.open(file, formats=_formats())
     except Image.DecompressionBombError as error:
         raise RefusedImageError(f"too large: more than {MAX_MEGAPIXELS} megapixels") from error
     try:
@@ -51,6 +52,15 @@ def open_image(file: Path | str | io.BytesIO) -> Image.Image:
         image.close()
         raise
     return image
+
+
+@lru_cache
+def _formats() -> tuple[str, ...]:
+    """Return those of `FORMATS` that this Pillow knows: asking it for another one is an error."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def require_decodable(image: Image.Image) -> None:

@@ -17,12 +17,12 @@ _READING = threading.Lock()
 
 
 def read_row(path: str, column: str, row: int) -> object:
-    """Return a cell of a Parquet file, going on from where this process was in it.
+    """Return a cell of a Parquet file, reading forward from the last position of this process.
 
     Args:
         path: the file, or its URL.
         column: the column.
-        row: the row; the last ones that were read are remembered, and going further back begins a row group again.
+        row: the row; recently read rows are cached, and an earlier one restarts its row group.
 
     Raises:
         FileNotFoundError: when there is no such file.
@@ -44,9 +44,9 @@ def _row_reader(_process: int, path: str, column: str) -> _RowReader:
 
 
 class _RowReader:
-    """A position in one column of one Parquet file, which moves forward in batches and remembers the last ones."""
+    """A forward reader of one column of one Parquet file, which caches the last batches."""
 
-    _ROWS, _REMEMBERED = 16, 8
+    _ROWS, _CACHED = 16, 8
 
     def __init__(self, path: str, column: str) -> None:
         from pyarrow import parquet
@@ -61,7 +61,7 @@ class _RowReader:
         )
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         self._ends = list(accumulate(counts))
-        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._REMEMBERED)
+        self._batches: deque[tuple[int, list[object]]] = deque(maxlen=self._CACHED)
         self._group, self._next = 0, 0
         if self._ends:
             self._begin(0)
@@ -85,7 +85,7 @@ class _RowReader:
         return values[row - first]
 
     def _begin(self, group: int) -> None:
-        """Go to the beginning of a row group; what was read right before it is still remembered."""
+        """Start reading a row group; batches read directly before it stay cached."""
         start = self._ends[group - 1] if group else 0
         if not self._batches or self._next != start:
             self._batches.clear()
@@ -93,7 +93,7 @@ class _RowReader:
         self._rest: Iterator[Any] = self._file.iter_batches(self._ROWS, row_groups=[group], columns=[self._column])
 
 
-def open_remote(path: str) -> Any:  # noqa: ANN401 - a file object of whatever store
+def open_remote(path: str) -> Any:  # noqa: ANN401 - file objects of stores differ
     """Open a URL for reading by range, through fsspec.
 
     Raises:

@@ -1,8 +1,7 @@
-"""From one upright RGB image to the pixels of an encoder: resize and crop in bytes, normalise on the device.
+"""Image transforms: one upright RGB image is resized and cropped in bytes; normalisation happens on the device.
 
-A transform is what worker processes need of an encoder, so it is picklable, loads no torch and gives bytes: a quarter
-of what floats would take on their way to the device. Resizing by Pillow gives bytes anyway, so that normalising them
-later changes nothing but the last bit of a float.
+Worker processes run transforms, so they are picklable, import no torch and return bytes, a quarter of the size of
+floats. Pillow resizes to bytes anyway, so normalising later changes only the last bit of a float.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 Transform = Callable[["Image.Image"], NDArray[Any]]
 """One upright RGB image -> an array whose shape and dtype are the same for every image; picklable.
 
-One that has a `draft_side` (see `PillowTransform`) may get a large JPEG at a half, a quarter or an eighth of its size.
+With a `draft_side` (see `PillowTransform`) it may receive a large JPEG at a half, a quarter or an eighth of its size.
 """
 _DRAFT_GAP = 2
 
@@ -33,8 +32,8 @@ class PillowTransform:
         size: length of the short side in pixels, the aspect ratio kept; or (height, width).
         crop: (height, width) of the centre that is kept; None keeps all of it.
         resample: Pillow's number of the filter.
-        long_side: how the length of the long side becomes a whole number.
-        centre: how the margin before the centre does; `round` is to the even number, as torchvision's.
+        long_side: how the length of the long side is rounded.
+        centre: how the margin of the crop is rounded; `round` is to even, as torchvision does.
         draft: whether JPEG files are decoded at a fraction of their size where they are large; see `draft_side`.
     """
 
@@ -47,9 +46,9 @@ class PillowTransform:
 
     @property
     def draft_side(self) -> int | None:
-        """Pixels that both sides of an image must keep when its file is decoded at a fraction of its size.
+        """Minimum length of both sides of an image that is decoded at a fraction of its size.
 
-        Twice what it is resized to, which is Pillow's own choice for thumbnails; None for whole sizes.
+        Twice the resized length, Pillow's own choice for thumbnails; None decodes at full size.
         """
         if not self.draft:
             return None
@@ -78,7 +77,7 @@ class PillowTransform:
 
 @dataclass(frozen=True)
 class ProcessorTransform:
-    """Whatever an image processor of transformers does before it scales and normalises.
+    """The steps of a transformers image processor before it scales and normalises.
 
     Attributes:
         processor: the image processor.
@@ -94,7 +93,7 @@ class ProcessorTransform:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What becomes of a pixel value x on the device: `(x * scale - mean) / std`, per channel, in float32.
+    """Normalisation of a pixel value x on the device: `(x * scale - mean) / std`, per channel, in float32.
 
     Attributes:
         scale: factor of the byte.
@@ -110,7 +109,7 @@ class Normalisation:
 def transform_of(processor: Any) -> Transform:  # noqa: ANN401 - a class of transformers
     """Return the transform of a transformers image processor.
 
-    It is a `PillowTransform` where that gives the processor's own bytes on probe images, and the processor otherwise.
+    It is a `PillowTransform` where that gives the processor's bytes on probe images, and the processor otherwise.
     """
     whole = ProcessorTransform(processor)
     light = pillow_transform(processor)
@@ -118,7 +117,7 @@ def transform_of(processor: Any) -> Transform:  # noqa: ANN401 - a class of tran
 
 
 def pillow_transform(processor: Any) -> PillowTransform | None:  # noqa: ANN401 - a class of transformers
-    """Return what the settings of an image processor say, done by Pillow; None where it cannot be."""
+    """Return the Pillow transform of an image processor's settings; None when Pillow alone cannot do it."""
     settings = processor.to_dict()
     size = settings.get("size") or {}
     short_side = size.get("shortest_edge")
@@ -142,7 +141,7 @@ def normalisation_of(processor: Any) -> Normalisation:  # noqa: ANN401 - a class
 
 
 def _probes() -> list[Image.Image]:
-    """Return a wide, a tall and a small image whose sides divide nothing."""
+    """Return a wide, a tall and a small image with sides of no common divisor."""
     from PIL import Image
 
     random = np.random.default_rng(0)
@@ -153,6 +152,6 @@ def _probes() -> list[Image.Image]:
 def _same_bytes(light: Transform, whole: Transform, image: Image.Image) -> bool:
     try:
         ours, theirs = light(image), whole(image)
-    except (ValueError, TypeError, KeyError):  # a processor that needs its own pixels: it gets them
+    except (ValueError, TypeError, KeyError):  # the processor itself is used then
         return False
     return ours.dtype == theirs.dtype and np.array_equal(ours, theirs)

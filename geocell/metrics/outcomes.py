@@ -56,7 +56,7 @@ def balscore_of(distances: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What became of P locations: all that scores and their intervals are made of.
+    """Outcomes of P locations, from which scores and their intervals are computed.
 
     Attributes:
         distances_km: (P,) from the answer to the true point.

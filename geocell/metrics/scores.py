@@ -94,15 +94,16 @@ class Scores:
         return flat_scores(asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form; radii become strings."""
+        """Return the JSON form; radii become strings. What came after the first files is left out where not known."""
         value = {"format": FORMAT, **asdict(self)}
+        value = {key: v for key, v in value.items() if v is not None or key not in _LATER_TYPES}
         value["within"] = {str(radius): share for radius, share in self.within.items()}
         value["intervals"] = {name: list(interval) for name, interval in self.intervals.items()}
         return value
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any], where: str = "scores") -> Scores:
-        """Read the JSON form; `where` names its place in an error message.
+        """Read the JSON form; `where` names it in error messages.
 
         Raises:
             ValueError: for another format, missing or unknown keys, or a value of another type.

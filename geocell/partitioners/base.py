@@ -1,4 +1,4 @@
-"""What every partition is: a rule that says which raw cell a location is in, classes made of raw cells, a folder.
+"""A partition: a rule that assigns locations to raw cells, classes made of raw cells, and its folder.
 
 A class is one raw cell, or several where cells with too few locations were merged.
 """
@@ -6,7 +6,6 @@ A class is one raw cell, or several where cells with too few locations were merg
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,45 +14,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.files import (
-    FORMAT,
-    DamagedFileError,
-    canonical_json,
-    new_folder,
-    printable,
-    read_folder,
-    read_json,
-    reading,
-    require_types,
-    write_json,
-)
+from geocell.files import FORMAT, canonical_json, new_folder, read_folder, reading, write_json
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
-from geocell.partitioners.kinds import KINDS, Kind, partitioner_type, require_loadable, rule_type
+from geocell.partitioners.kinds import Kind, require_loadable
 from geocell.partitioners.merging import Ints
+from geocell.partitioners.partition_file import CENTROIDS_KIND, PARTITION_FILE, read_partition_file, require_hash
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
-from geocell.partitioners.validation import integers, shown
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-__all__ = ["OUTSIDE", "Assignment", "Partition"]
+__all__ = ["OUTSIDE", "PARTITION_FILE", "Assignment", "Partition"]
 
-PARTITION_FILE = "partition.json"
-CENTROIDS_KIND = "centroids"
 PARTITION_MARKS = (INFO_FILE, PARTITION_FILE)
-"""The files of every partition, by which its folder is known before it is replaced."""
+"""The files of every partition, by which its folder is recognised before it is replaced."""
 
-PARTITION_PARTS = ("*.geojson",)
-"""Patterns of what a partition's folder holds beside its two files; a head's folder holds more, and isn't replaced."""
-
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "kind": str,
-    "parameters": dict,
-    "fitted_on": dict,
-    "sha256": str,
-    "assign": (dict, type(None)),
-}
+PARTITION_PARTS = ("cells.geojson",)
+"""The other file of a partition. A head's folder has more files, and is not replaced by a partition."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +40,7 @@ class Assignment:
 
     Attributes:
         cells: (P,) int64 class, or OUTSIDE.
-        fallback: (P,) bool: True where the class is only the nearest by the partition's `outside_rule`.
+        fallback: (P,) bool: True where the class is only the nearest one, by the partition's `outside_rule`.
     """
 
     cells: Ints
@@ -71,19 +49,19 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Partition:
-    """An ordered list of C cells with centroids, and the rule that says which cell a location is in.
+    """An ordered list of C cells with centroids, and the rule that assigns locations to them.
 
     Attributes:
-        kind: which partitioner made it; "centroids" for one that only decodes.
+        kind: kind of its partitioner; "centroids" for a partition that only decodes.
         names: (C,) names of the cells.
-        labels: (C,) names for people.
+        labels: (C,) human-readable names.
         centroids: (C, 2) degrees (lat, lon), read-only.
-        counts: (C,) training locations, without those of dropped cells, read-only; 0 where a foreign file does not
-            say.
+        counts: (C,) training locations, without those of dropped cells, read-only; 0 where a foreign file has
+            none.
         radius_km: (C,) distance from the centroid to the farthest training location, read-only.
         parameters: of the partitioner.
         fitted_on: number of training locations, how many by fallback and outside, their source and sha256.
-        rule: which raw cell a location is in; None for a partition that only decodes.
+        rule: assigns locations to raw cells; None for a partition that only decodes.
         class_of_raw: (R,) class of every raw cell.
         unseen_raw: (R,) bool: raw cells without a training location, or dropped with theirs.
         made_by: the class whose `fit` made it, or that the caller of `load` named; None for a kind of this package
@@ -104,7 +82,7 @@ class Partition:
     made_by: type[Kind] | None = None
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together, and freeze the arrays."""
+        """Check that the parts are consistent, and make the arrays read-only."""
         n = len(self.names)
         sizes = [len(self.labels), len(self.centroids), len(self.counts), len(self.radius_km)]
         if n == 0 or sizes != [n] * 4:
@@ -129,7 +107,7 @@ class Partition:
 
     @property
     def can_assign(self) -> bool:
-        """Whether it says which cell a location is in; without that it only decodes."""
+        """Whether it assigns locations to cells; a partition of centroids alone only decodes."""
         return self.rule is not None
 
     @property
@@ -144,7 +122,7 @@ class Partition:
 
     @property
     def centroid_rule(self) -> str:
-        """How the centroids were made: "mean", "cell" or "medoid"; "unknown" for a foreign file."""
+        """The rule of the centroids: "mean", "cell" or "medoid"; "unknown" for a foreign file."""
         return str(self.parameters.get("centroid", "unknown"))
 
     @cached_property
@@ -171,12 +149,12 @@ class Partition:
 
     @property
     def ancestor_names(self) -> dict[str, tuple[str, ...]]:
-        """Level -> (G,) names of its groups, ascending: group i of `ancestors` is called by name i."""
+        """Level -> (G,) names of its groups, ascending: name i is that of group i of `ancestors`."""
         return {name: level.names for name, level in self._levels.items()}
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of names, centroids and assignment rule: it changes exactly when the cells do."""
+        """Hash of names, centroids and assignment rule, which identifies the cells."""
         cells = [[name, *row] for name, row in zip(self.names, self.centroids.tolist(), strict=True)]
         content = {"kind": self.kind, "cells": cells, "assign": self._assign_json()}
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
@@ -229,7 +207,7 @@ class Partition:
         return self.locate(latlon).cells
 
     def nearest(self, latlon: ArrayLike) -> Ints:
-        """Return the (P,) int64 cell with the nearest centroid, whatever the rule says."""
+        """Return the (P,) int64 cell with the nearest centroid, regardless of the rule."""
         places = unit_vectors(as_latlon(latlon))
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
 
@@ -269,7 +247,7 @@ class Partition:
         """Read a partition's folder, or a head's; one with `geocell_info.json` alone decodes and does not assign.
 
         Args:
-            path: the folder; when another process replaces it meanwhile, it is read again.
+            path: the folder; it is read again if another process replaces it meanwhile.
             partitioner: class or `module:attribute` of the partitioner, for a custom kind of partition. A name that
                 a file contains is never imported.
 
@@ -283,49 +261,20 @@ class Partition:
     @classmethod
     def _load(cls, folder: Path, partitioner: str | type[Kind] | None) -> Partition:
         cells = read_cells(folder)
-        path = folder / PARTITION_FILE
-        if not path.is_file():
+        content = read_partition_file(folder, cells, partitioner)
+        if content is None:
             return cls(CENTROIDS_KIND, *cells)
-        value = read_json(path, "a partition")
-        require_types(value, _TYPES, str(path))
-        kind, written = value["kind"], value["sha256"]
-        try:
-            reader = None if kind == CENTROIDS_KIND else rule_type(kind, partitioner)
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        with reading(path, f"a partition of kind {shown(kind)}"):
-            parts = () if reader is None else _read_assign(reader, value["assign"], folder)
-            own = None if reader is None else _own_type(kind, partitioner)
-            partition = cls(kind, *cells, value["parameters"], value["fitted_on"], *parts, made_by=own)
-            if partition.rule is not None and not set(partition.names) <= set(partition.rule.names):
-                raise ValueError(f"{INFO_FILE} must have names of the cells in {PARTITION_FILE}")
-            found = partition.sha256
-        if not _same_hash(found, written):
-            raise DamagedFileError(
-                f"the cells in {folder} must hash to {printable(written[:12])}…, got {found[:12]}…: {INFO_FILE} and "
-                f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
+        with reading(folder / PARTITION_FILE, "a partition"):
+            partition = cls(
+                content.kind,
+                *cells,
+                content.parameters,
+                content.fitted_on,
+                content.rule,
+                content.class_of_raw,
+                content.unseen_raw,
+                content.made_by,
             )
+            found = partition.sha256
+        require_hash(folder, found, content.sha256)
         return partition
-
-
-def _same_hash(found: str, written: str) -> bool:
-    return found == written
-
-
-def _read_assign(reader: type[Rule], assign: Mapping[str, Any] | None, folder: Path) -> tuple[Rule, Ints, Bools]:
-    """Return rule, class_of_raw and unseen_raw of `partition.json`."""
-    if assign is None:
-        raise ValueError("'assign' must be an object")
-    rule = reader.from_json(assign, folder)
-    last = len(rule.names) - 1
-    class_of_raw = integers(assign, "class_of_raw", 0, last)
-    unseen = np.zeros(last + 1, dtype=np.bool_)
-    unseen[integers(assign, "unseen_raw", 0, last, least=0)] = True
-    return rule, class_of_raw, unseen
-
-
-def _own_type(kind: str, partitioner: str | type[Kind] | None) -> type[Kind] | None:
-    """Return the class of a custom kind of partition, None for one of this package."""
-    if kind in KINDS or partitioner is None:
-        return None
-    return partitioner_type(partitioner) if isinstance(partitioner, str) else partitioner

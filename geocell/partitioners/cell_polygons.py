@@ -21,14 +21,14 @@ SUFFIXES = (".geojson", ".parquet")
 
 
 def class_polygons(partition: Partition) -> Geometries:
-    """Return the part of the earth in which `locate` answers with each cell, not counting answers by fallback.
+    """Return the region in which `locate` returns each cell, without assignments by fallback.
 
     Args:
         partition: one that assigns.
 
     Returns:
         (C,) valid polygons and multipolygons in (lon, lat) degrees, cut at ±180°; a cell merged from several is their
-        union. One is empty where all training locations of a cell lie a little outside its region.
+        union. A polygon is empty where all training locations of a cell lie slightly outside its region.
 
     Raises:
         ValueError: when the partition only decodes.
@@ -73,7 +73,7 @@ def cell_polygons(partition: Partition) -> geopandas.GeoDataFrame:
     """Return the cells of a partition as a table of polygons.
 
     H3 and S2 cells, boxes of k-d trees and quadtrees and the Voronoi cells of K-Means are exact, with great circles
-    drawn as straight lines that stray 0.1 km at most; regions are as in their layer. A cell of `h3-adaptive` is
+    approximated by straight lines to within 0.1 km; regions are as in their layer. A cell of `h3-adaptive` is
     the outline of its descendants three resolutions finer.
 
     Args:
@@ -125,7 +125,7 @@ def export_cells(partition: Partition, out: Path) -> Path:
         if suffix == ".parquet":
             table.to_parquet(part)
         else:
-            # The outer ring is counter-clockwise, says the RFC.
+            # RFC 7946 requires a counter-clockwise outer ring.
             table = table.set_geometry(shapely.orient_polygons(table.geometry.to_numpy()), crs="EPSG:4326")
             part.write_text(table.to_json(drop_id=True, to_wgs84=True, ensure_ascii=False), encoding="utf-8")
     return out

@@ -1,4 +1,4 @@
-"""The table of cells and its file `geocell_info.json`: all that is needed to decode."""
+"""The table of cells and its file `geocell_info.json`, which is all that decoding needs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Cells(NamedTuple):
 
     Attributes:
         names: (C,) names: the H3 index or NUTS code, say.
-        labels: (C,) names for people: the same, or the region's name.
+        labels: (C,) human-readable names: the same, or the region's name.
         centroids: (C, 2) degrees (lat, lon).
-        counts: (C,) number of training locations, 0 where a foreign file does not say.
-        radius_km: (C,) distance from the centroid to the farthest training location, NaN where a foreign file does
-            not say.
+        counts: (C,) number of training locations, 0 where a foreign file has none.
+        radius_km: (C,) distance from the centroid to the farthest training location, NaN where a foreign file
+            has none.
     """
 
     names: tuple[str, ...]
@@ -56,7 +56,7 @@ def cells_to_info(cells: Cells) -> dict[str, dict[str, Any]]:
 
 
 def read_cells(folder: Path) -> Cells:
-    """Read and check `geocell_info.json`, ours or anybody's: only the centroids are required.
+    """Read and validate `geocell_info.json`. Only the centroids are required, so that foreign files can be read.
 
     Raises:
         FileNotFoundError: when it is missing.

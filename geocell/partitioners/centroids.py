@@ -1,4 +1,4 @@
-"""Where a cell answers: the named rules that give each group of training locations one place."""
+"""The rules for the centroid of a cell, the point that it predicts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from geocell.partitioners.merging import Ints
 CentroidRule = Literal["mean", "cell", "medoid"]
 CENTROID_RULES: tuple[str, ...] = get_args(CentroidRule)
 
-_MIN_MEAN_LENGTH = 1e-9  # shorter, and the direction of a mean vector is rounding noise
+_MIN_MEAN_LENGTH = 1e-9  # below this, the direction of a mean vector is rounding noise
 _EXACT = 2048  # distinct locations up to which every one is tried as the medoid
 _CANDIDATES = 256  # tried above that: those nearest to the geometric median
 _WEISZFELD_STEPS = 50

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
 MAX_CLUSTERED = 1_000_000
-"""Locations that K-Means sees at most."""
+"""Locations that K-Means is fitted on at most."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,11 +18,11 @@ from geocell.partitioners.rule import workers_for
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-_SAMPLE = 100  # points per cluster that k-means++ sees: its cost is their number times k
+_SAMPLE = 100  # points per cluster in the sample of k-means++, whose cost is their number times k
 _FEW, _MANY = 50_000, 200_000  # at least and, unless that is under 10 per cluster, at most
 _MAX_STEPS = 300
 _TOLERANCE = 1e-4  # of the variance: scikit-learn's rule for when the centres have stopped moving
-_MIN_MEAN_LENGTH = 1e-9  # shorter, and the direction of a mean vector is rounding noise
+_MIN_MEAN_LENGTH = 1e-9  # below this, the direction of a mean vector is rounding noise
 
 
 def kmeans_centres(vectors: Floats, weights: Ints, k: int, seed: int) -> Floats:
@@ -61,14 +61,14 @@ def _first_centres(vectors: Floats, weights: Ints, k: int, seed: int) -> Floats:
     size = min(max(_SAMPLE * k, _FEW), max(_MANY, 10 * k))
     if len(vectors) > size:
         rows = np.sort(np.random.default_rng(seed).choice(len(vectors), size, replace=False))
-    with _libraries().limit(limits=1):  # products of matrices may round differently on several threads
+    with _libraries().limit(limits=1):  # matrix products may round differently with several threads
         centres, _ = kmeans_plusplus(vectors[rows], k, sample_weight=weights[rows].astype(float), random_state=seed)
     return np.asarray(centres, dtype=np.float64)
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Return the numerical libraries, all of which are loaded by then; finding them takes longer than a small fit."""
+    """Return the controller of the numerical libraries' threads; creating it takes longer than a small fit."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

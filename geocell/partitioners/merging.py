@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 
 
 class _Alive:
-    """Nearest living cell among a fixed set of cells, some of which die."""
+    """Nearest-neighbour search among a fixed set of cells that shrinks as cells are merged."""
 
     def __init__(self, vectors: Floats, members: Ints) -> None:
         self._vectors = vectors
@@ -33,7 +33,7 @@ class _Alive:
             self._plant()
 
     def nearest(self, cell: int) -> int | None:
-        """Return the living cell nearest to `cell`, the lowest index among equals, None when there is no other."""
+        """Return the remaining cell nearest to `cell`, the lowest index among equals, None when there is no other."""
         n = len(self._members)
         k = min(8, n)
         while True:
@@ -48,7 +48,7 @@ class _Alive:
 
 
 class _Living:
-    """The living cells of every family that was asked for, and of the whole earth."""
+    """The remaining cells of every family that was queried, and of the whole earth."""
 
     def __init__(self, counts: Ints, vectors: Floats, families: Sequence[Ints]) -> None:
         self._vectors = vectors
@@ -59,7 +59,7 @@ class _Living:
         self._sorted = [family[order] for family, order in zip(self._families, self._order, strict=True)]
 
     def _group(self, level: int, name: int) -> _Alive | None:
-        """Return the living cells of one family, None when there are none; planted when first asked for."""
+        """Return the remaining cells of one family, None when there are none; built on first use."""
         if (level, name) not in self._groups:
             first, last = np.searchsorted(self._sorted[level], [name, name + 1])
             members = self._order[level][first:last]
@@ -68,7 +68,7 @@ class _Living:
         return self._groups[level, name]
 
     def nearest(self, cell: int) -> int | None:
-        """Return the nearest living cell of the smallest family of `cell` that has another one."""
+        """Return the nearest remaining cell in the smallest family of `cell` that has another one."""
         for level, family in enumerate(self._families):
             group = self._group(level, int(family[cell]))
             found = None if group is None else group.nearest(cell)
@@ -85,11 +85,11 @@ class _Living:
 
 
 def merge_small_cells(counts: Ints, vectors: Floats, families: Sequence[Ints], min_count: int) -> Ints:
-    """Say which cell takes in each cell, so that all that remain have at least `min_count` locations.
+    """Merge cells until all that remain have at least `min_count` locations, and return where each went.
 
     Cells are merged smallest first (the lower index among equals), each into the nearest remaining cell of its
-    smallest family that has another one, or into the nearest of all. A cell keeps its own position while it takes in
-    others. Cells without locations come last and never receive any.
+    smallest family that has another one, or into the nearest of all. A cell keeps its own position when it absorbs
+    others. Cells without locations come last and never absorb any.
 
     Args:
         counts: (R,) locations per cell.
@@ -111,7 +111,7 @@ def merge_small_cells(counts: Ints, vectors: Floats, families: Sequence[Ints], m
     while heap:
         count, cell = heapq.heappop(heap)
         if count != total[cell]:
-            continue  # it has taken in another cell since, and stands further down or is large enough
+            continue  # outdated: the cell has absorbed another one since
         target = living.nearest(cell)
         if target is None:
             break
@@ -121,7 +121,7 @@ def merge_small_cells(counts: Ints, vectors: Floats, families: Sequence[Ints], m
         living.remove(cell)
         if total[target] < min_count:
             heapq.heappush(heap, (int(total[target]), target))
-    for cell in reversed(order):  # a target may itself have been merged, always later
+    for cell in reversed(order):  # a target may have been merged itself, always later
         into[cell] = into[into[cell]]
     for cell in np.flatnonzero(counts == 0).tolist():
         target = living.nearest(cell)

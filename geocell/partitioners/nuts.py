@@ -12,8 +12,10 @@ from geocell.partitioners.merging import Ints
 from geocell.partitioners.polygon_rule import PolygonRule
 from geocell.partitioners.polygons import LayerPartitioner
 from geocell.partitioners.rule import Level, Rule, level_of
+from geocell.partitioners.validation import shown
 
-_LONGEST_CODE = 32  # a level is made of every prefix
+_SHOWN_ROWS = 10_000  # of which an error names the levels
+_LONGEST_CODE = 32  # every prefix of a code is a level
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +24,7 @@ class NUTSRule(PolygonRule):
 
     @property
     def levels(self) -> dict[str, Level]:
-        """The larger regions: a code is a country of two letters and one more sign per level."""
+        """The larger regions: a code has two letters for the country and one more character per level."""
         finest = max(map(len, self.codes)) - 2
         return {f"level_{n}": level_of([code[: n + 2] for code in self.codes]) for n in range(finest)}
 
@@ -69,9 +71,11 @@ class NUTSPartitioner(LayerPartitioner):
         """
         del latlon  # the regions do not depend on the locations
         table = self._read_table(["NUTS_ID", "LEVL_CODE"])
-        levels = sorted(int(level) for level in table["LEVL_CODE"].dropna().unique())
+        levels = sorted({shown(level) for level in table["LEVL_CODE"].dropna().tolist()[:_SHOWN_ROWS]})
         table = table[table["LEVL_CODE"] == self.level]
         if table.empty:
-            raise self._error(f"{self.shapes} must have regions of level {self.level}, got levels {levels}.")
+            raise self._error(
+                f"{self.shapes} must have regions of level {self.level}, got levels {', '.join(levels) or 'none'}."
+            )
         names = next((name for name in ("NAME_LATN", "NUTS_NAME") if name in table.columns), "NUTS_ID")
         return NUTSRule(**self._regions(table, "NUTS_ID", names, None))

@@ -1,10 +1,10 @@
-"""What every kind of partition shares when it is fitted: validation, merging, centroids, the record of what it saw.
+"""What all partitioners share: validation, merging of small cells, centroids, and the record of the training data.
 
 A kind adds two small classes in one file: its parameters (a `Partitioner`), and the `Rule` that they lead to.
 """
 
-# No postponed annotations here: the command reads a kind's parameters in the kind's own module, where names of this one
-# are unknown.
+# No postponed annotations here: the command line resolves a kind's annotations in the module of the kind, which does
+# not have the names of this one.
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -32,10 +32,10 @@ class Partitioner(ABC):
 
     Attributes:
         min_count: cells with fewer training locations are small.
-        small: what becomes of a small cell: "merge" gives it to its nearest neighbour, inside the same larger region
-            where the kind has those; "drop" removes it, and its locations get what a place in no known cell gets.
-        centroid: where a cell answers: "mean" is the spherical mean of its training locations, "medoid" the one with
-            the least sum of distances to the others, "cell" the middle of the cell, for kinds whose cells have one.
+        small: "merge" merges a small cell into its nearest neighbour, within the same larger region where the kind has
+            those; "drop" removes it, and its locations are treated like those in no known cell.
+        centroid: the point that a cell predicts: "mean" is the spherical mean of its training locations, "medoid" the
+            one with the least sum of distances to the others, "cell" the middle of the cell, for kinds that have one.
     """
 
     kind: ClassVar[str]
@@ -55,8 +55,8 @@ class Partitioner(ABC):
     def make_rule(self, latlon: Floats) -> Rule:
         """Return the rule for (P, 2) training locations, P >= 1, sorted by latitude, then longitude."""
 
-    def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - for kinds that have something to say
-        """Return what `fitted_on` says of how this kind treats so many locations, as JSON."""
+    def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - used by some kinds
+        """Return additional entries of `fitted_on` for this kind, as JSON."""
         return {}
 
     @property
@@ -65,11 +65,11 @@ class Partitioner(ABC):
         common = [item.name for item in fields(Partitioner)]
         names = [*(item.name for item in fields(self) if item.name not in common), *common]
         values = {name: getattr(self, name) for name in names}
-        # A folder's path says nothing to another machine, and would make equal partitions differ in a byte.
+        # A path has no meaning on another machine, and would make equal partitions differ.
         return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
 
     def fit(self, latlon: ArrayLike, source: str = "") -> Partition:
-        """Make the partition of training locations; the order of the rows does not change a byte of it.
+        """Fit the partition to training locations. The result does not depend on the order of the rows.
 
         Args:
             latlon: (P, 2) degrees, one row per location.
@@ -139,7 +139,7 @@ class Partitioner(ABC):
         )
 
     def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:
-        """Return the (C, 2) centroids by their named rule, and the (C,) km to the farthest location."""
+        """Return the (C, 2) centroids by the chosen rule, and the (C,) km to the farthest location."""
         if self.centroid == "mean":
             centroids = means_of(places, classes, len(remaining))
         elif self.centroid == "medoid":
@@ -166,11 +166,11 @@ class Partitioner(ABC):
 
 
 def sorted_places(latlon: Floats) -> Floats:
-    """Return (P, 2) degrees sorted by latitude, then longitude: as complex numbers, whose order that is, in one go."""
+    """Return (P, 2) degrees sorted by latitude, then longitude, which is the order of complex numbers."""
     return np.sort(np.ascontiguousarray(latlon).view(np.complex128), axis=0).view(np.float64)
 
 
 def places_sha256(latlon: Floats) -> str:
-    """Return the hash of (P, 2) validated degrees by which `fitted_on` knows them again, in whatever order."""
+    """Return the hash of (P, 2) validated degrees that `fitted_on` records; it does not depend on their order."""
     places = sorted_places(canonical_latlon(latlon))
     return hashlib.sha256(places.astype("<f8").tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""The rule of cells that are regions: the polygons of a layer, and the file that they are kept in."""
+"""The rule of cells that are regions: the polygons of a layer, and the file that stores them."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ class PolygonRule(Rule):
     def _containing(self, latlon: Floats) -> Ints:
         """Return the (P,) lowest region that holds each of (P, 2) degrees, OUTSIDE where there is none.
 
-        Regions are prepared and asked in bulk about the locations in their boxes; none becomes an object in Python.
+        Each prepared region is queried in bulk with the locations in its bounding box.
         """
         import shapely
 
-        # A place on the antimeridian is -180 here, and a region may end at +180.
+        # A location on the antimeridian has longitude -180 here, and a region may end at +180.
         row = np.concatenate((np.arange(len(latlon)), np.flatnonzero(latlon[:, 1] == -180.0)))
         lat, lon = latlon[row].T
         lon[len(latlon) :] = 180.0
@@ -118,7 +118,7 @@ class PolygonRule(Rule):
         west, south, east, north = shapely.bounds(self.shapes).T
         first, last = np.searchsorted(lat, south, "left"), np.searchsorted(lat, north, "right")
         cells = np.full(len(latlon), OUTSIDE, dtype=np.int64)
-        for region in reversed(range(len(self.shapes))):  # so that the lowest has the last word
+        for region in reversed(range(len(self.shapes))):  # so that the lowest overwrites the others
             band = lon[first[region] : last[region]]
             near = first[region] + np.flatnonzero((band >= west[region]) & (band <= east[region]))
             if len(near):
@@ -131,15 +131,15 @@ class PolygonRule(Rule):
         from scipy.spatial import cKDTree
 
         xy, region = border_points(self.shapes)
-        xy, first = np.unique(xy, axis=0, return_index=True)  # the first of equals belongs to the lowest code
+        xy, first = np.unique(xy, axis=0, return_index=True)  # the first of equal points belongs to the lowest code
         return cKDTree(unit_vectors(swap_latlon_to_xy(xy))), region[first]
 
     def cell_polygons(self) -> Geometries:
-        """Return the (R,) regions as they are in the layer, without what a lower code covers of them."""
+        """Return the (R,) regions as they are in the layer, overlaps included."""
         return self.shapes
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON form; the polygons are in their own file, and their hash here."""
+        """Return the JSON form, with the hash of the polygons, which have a file of their own."""
         import shapely
 
         digest = hashlib.sha256()

@@ -1,7 +1,6 @@
 """Regions of any polygon layer: Natural Earth, GADM, geoBoundaries, your own. NUTS and semantic cells build on it."""
 
-# No postponed annotations here: the command reads a kind's parameters in the kind's own module, where names of this one
-# are unknown.
+# No postponed annotations here, see partitioner.py.
 
 import math
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ from geocell.partitioners.rule import Rule
 
 @dataclass(frozen=True)
 class LayerPartitioner(Partitioner):
-    """What the kinds that read a polygon layer share.
+    """The parameters shared by the kinds that read a polygon layer.
 
     Attributes:
         shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
-        snap_km: a location outside every region gets the nearest one within this distance: generalised coasts
-            leave real places in the sea.
+        snap_km: a location outside every region gets the nearest one within this distance: generalised coastlines
+            leave real locations in the sea.
     """
 
     advice: ClassVar[str] = "download one from Natural Earth, GADM or geoBoundaries."
@@ -101,7 +100,7 @@ class PolygonsPartitioner(LayerPartitioner):
 
     Attributes:
         id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID").
-        name_column: column with names for people; the identifiers without it.
+        name_column: column with human-readable names; the identifiers without it.
         parent_column: column with the larger region that each belongs to ("adm0_a3", "GID_0", "shapeGroup"), within
             which small ones are merged first.
     """

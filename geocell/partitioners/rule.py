@@ -1,4 +1,4 @@
-"""What a kind of partition has to say: which raw cell a location is in."""
+"""The interface of a kind of partition: the rule that assigns locations to raw cells."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ Bools = NDArray[np.bool_]
 _FEW = 50_000
 
 OUTSIDE: int = int(np.iinfo(np.int64).min)
-"""The cell of a location that is in none: indexing with it raises, where -1 would silently mean the last cell."""
+"""The cell of a location outside every cell: indexing with it raises, where -1 would silently mean the last cell."""
 
 
 class RawAssignment(NamedTuple):
-    """Which raw cell each location is in: (P,) int64 with OUTSIDE, and (P,) whether it only lies near."""
+    """The raw cell of each location: (P,) int64 or OUTSIDE, and (P,) bool whether it is only the nearest cell."""
 
     cells: Ints
     fallback: Bools
 
 
 class Level(NamedTuple):
-    """A coarser cut of the same earth: (G,) names of its groups, ascending, and the (R,) group of each cell."""
+    """A coarser level of the hierarchy: (G,) names of its groups, ascending, and the (R,) group of each cell."""
 
     names: tuple[str, ...]
     groups: Ints
 
 
 def level_of(groups: Sequence[Hashable] | NDArray[Any], name: Callable[[Any], str] = str) -> Level:
-    """Return the level of (R,) groups given as anything that sorts like their names do.
+    """Return the level of (R,) groups, given as any values that sort in the order of their names.
 
     Args:
         groups: (R,) group of each cell.
-        name: gives the name of a group.
+        name: returns the name of a group.
     """
     distinct, index = np.unique(np.asarray(groups), return_inverse=True)
     return Level(tuple(map(name, distinct.tolist())), np.asarray(index, dtype=np.int64))
 
 
 class Rule(ABC):
-    """Says which raw cell a location is in. Raw cells have a canonical order; `names` follows it."""
+    """Assigns locations to raw cells, which have a canonical order: that of `names`."""
 
     nearest_when_unseen: ClassVar[bool] = True
     """Whether a location in no raw cell, or in one without training locations, gets the class with the nearest
-    centroid; else it is OUTSIDE, or has the class that its raw cell was merged into."""
+    centroid; otherwise it is OUTSIDE, or has the class that its raw cell was merged into."""
 
     has_centres: ClassVar[bool] = False
     """Whether the kind has `centres`."""
@@ -69,12 +69,12 @@ class Rule(ABC):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """(R,) names for people."""
+        """(R,) human-readable names."""
         return self.names
 
     @property
     def levels(self) -> dict[str, Level]:
-        """The coarser cuts that the raw cells nest in, from coarse to fine; none for a kind without a hierarchy."""
+        """The levels above the raw cells, from coarse to fine; empty for a kind without a hierarchy."""
         return {}
 
     @property
@@ -100,7 +100,7 @@ class Rule(ABC):
     def cell_polygons(self) -> Geometries:
         """Return the (R,) raw cells as valid polygons in (lon, lat) degrees, cut at ±180°.
 
-        A side that is a great circle is made of short straight ones. A cell without any area is an empty polygon.
+        Sides that are great circles are approximated by short straight lines. A cell without area is an empty polygon.
         """
 
     def cell_areas_km2(self) -> Floats:
@@ -109,24 +109,28 @@ class Rule(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` needs; equal rules give equal JSON, and only they do."""
+        """Return what `from_json` needs. Two rules have the same JSON exactly when they are equal."""
 
     @classmethod
     @abstractmethod
     def from_json(cls, value: Mapping[str, Any], folder: Path) -> Rule:
-        """Read the JSON form, and what `write_files` put into `folder`."""
+        """Read the JSON form, and the files that `write_files` wrote into `folder`.
+
+        The file may come from anybody: check types, ranges and sizes (`geocell.partitioners.validation`). Every
+        exception becomes a DamagedFileError that names the file.
+        """
 
     def write_files(self, folder: Path) -> None:  # noqa: B027 - most kinds need no files
-        """Write what does not fit into JSON into an existing folder."""
+        """Write `cells.geojson`, the one additional file that a partition or head may have, into a folder."""
 
 
 def workers_for(n: int) -> int:
-    """Return how many threads ask a tree about n places, -1 for all: with few, threads cost more than they save."""
+    """Return the number of threads to query a tree for n points, -1 for all cores; with few points one is faster."""
     return 1 if n < _FEW else -1
 
 
 def canonical_latlon(latlon: Floats) -> Floats:
-    """Write each place in one way: longitude in [-180, 180), 0 at the poles, no negative zero."""
+    """Return canonical coordinates: longitude in [-180, 180), 0 at the poles, no negative zero."""
     lat, lon = latlon[:, 0], latlon[:, 1]
     lon = np.where(lon == 180.0, -180.0, lon)
     lon = np.where(np.abs(lat) == 90.0, 0.0, lon)

@@ -114,7 +114,7 @@ def s2_ranges(ids: Ids) -> tuple[Ids, Ids]:
 def s2_valid(ids: Ids) -> NDArray[np.bool_]:
     """Return (R,) bool: which numbers are cell ids, on one of six faces and with the lowest 1 bit at an even place."""
     lowest = ids & (~ids + np.uint64(1))
-    return (ids >> np.uint64(61) < 6) & ((lowest & np.uint64(0x1555555555555555)) != 0)
+    return np.asarray((ids >> np.uint64(61) < 6) & ((lowest & np.uint64(0x1555555555555555)) != 0))
 
 
 def s2_token(number: int) -> str:

@@ -23,9 +23,9 @@ from geocell.partitioners.voronoi import voronoi_polygons
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-_MAX_CLUSTERED = 10_000  # locations of one cell that density clustering sees; its cost grows with their square
-_MAX_NEIGHBOURS = 30  # that a density is estimated from, where clusters are larger; the cost grows with them
-_MAX_ROUNDS = 64  # each splits all crowded cells, so that even halves are done after a few dozen
+_MAX_CLUSTERED = 10_000  # locations of one cell used for density clustering, whose cost is quadratic
+_MAX_NEIGHBOURS = 30  # used for a density estimate, at most; the cost grows with them
+_MAX_ROUNDS = 64  # each splits all crowded cells; halving ends after a few dozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,7 +260,7 @@ def _density_clusters(vectors: Floats, min_size: int) -> Ints:
 
 
 def _apart(vectors: Floats, regions: Ints) -> Floats:
-    """Return (P, 4) points: a fourth coordinate keeps regions farther apart than any two places on the earth."""
+    """Return (P, 4) points: the fourth coordinate keeps regions farther apart than any two points on the earth."""
     return np.column_stack((vectors, 4.0 * regions))
 
 

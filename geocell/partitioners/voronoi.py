@@ -1,4 +1,4 @@
-"""Voronoi cells on the sphere as polygons: what K-Means cells are, and the pieces of a semantic one."""
+"""Voronoi cells on the sphere as polygons, for K-Means cells and the parts of semantic ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def voronoi_polygons(sites: ArrayLike, within: BaseGeometry | None = None) -> Ge
     signs = np.array([(a, b, c) for a in (1, -1) for b in (1, -1) for c in (1, -1)], dtype=np.float64)
     octants = np.array([np.diag(s)[:: int(s.prod())] for s in signs])  # counter-clockwise
     normals = vectors[:, None] - vectors[near]
-    # An octant all of whose corners one neighbour takes is lost to it.
+    # An octant whose corners are all nearer to one neighbour is outside the cell.
     lost = np.zeros((len(vectors), len(octants)), dtype=np.bool_)
     for neighbour in range(1, normals.shape[1]):
         lost |= ((octants @ normals[:, neighbour].T).max(axis=1) < 0).T

@@ -62,6 +62,7 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
                 *zip(*mine, strict=True), linewidth=1.0, markersize=6.5, mec="white", mew=0.6, label=kind, **style
             )
         axes.margins(0.08, 0.08)
+        axes.set_ylim(*widened(*axes.get_ylim()))
         axes.xaxis.set_major_locator(FixedLocator(cell_ticks(*axes.get_xlim())))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_locator(NullLocator())
@@ -71,6 +72,12 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
         figure.draw_without_rendering()  # places the axes, which labels are measured by
         _label(axes, [(row["n_cells"], 100 * row["balscore"], Path(str(row["partition"])).name) for row in rows])
         return save_figure(figure, out)
+
+
+def widened(low: float, high: float, least: float = 2.0) -> tuple[float, float]:
+    """Return a range of at least so many percentage points: nearly equal scores are not drawn far apart."""
+    pad = max(0.0, least - (high - low)) / 2.0
+    return low - pad, high + pad
 
 
 def cell_ticks(low: float, high: float) -> list[int]:

@@ -41,8 +41,7 @@ def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | 
     """Draw the cells of a partition, coloured by their training locations, over country outlines.
 
     Args:
-        out: PNG or SVG picture, or an HTML page to move about in, which works without a network; an existing file is
-            replaced.
+        out: PNG or SVG picture, or an interactive HTML page that needs no network; an existing file is replaced.
         partition: one that assigns.
         title: what stands above the map; kind and number of cells when empty.
         bbox: south, west, north, east in degrees; by default the box around the cells' locations.

@@ -26,7 +26,7 @@ def require_picture_name(out: Path, expected: str = "a picture must be written t
 
 @contextmanager
 def own_style() -> Iterator[None]:
-    """Draw with matplotlib's defaults, whatever the user's style is, and leave the user's style as it was."""
+    """Draw with matplotlib's default style, and restore the user's style afterwards."""
     try:
         import matplotlib as mpl
         import matplotlib.style

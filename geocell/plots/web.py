@@ -1,27 +1,30 @@
-"""A map of cells as one HTML file that needs no network: geometry as whole numbers, drawn by a little script."""
+"""A map of cells as one HTML file that needs no network: geometry as whole numbers, drawn by a small script."""
 
 from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.files import write_text
+from geocell.files import printable, write_text
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
-from geocell.plots.panel import countries_and_sea
 from geocell.plots.paths import Box
 from geocell.plots.style import COLOURS, count_range
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+    from geocell.geo.geodesy import Floats
+    from geocell.geo.shapes import Geometries
     from geocell.partitioners.base import Partition
 
+OUTLINES = "Outlines: Natural Earth (public domain)"
 UNITS = 1e4  # whole numbers per degree: 11 m
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
 
@@ -48,10 +51,9 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     tolerance = float(np.clip(0.01 * np.median(sizes), _FINEST, _COARSEST))
     data = {
         **ground(box),
-        "colours": COLOURS,
         "range": count_range(np.maximum(partition.counts, 1)),
-        "names": partition.names,
-        "labels": [] if partition.labels == partition.names else partition.labels,
+        "names": list(map(printable, partition.names)),
+        "labels": [] if partition.labels == partition.names else list(map(printable, partition.labels)),
         "counts": partition.counts.tolist(),
         "centroids": np.round(partition.centroids, 4).tolist(),
         "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)],
@@ -60,48 +62,110 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     return fill_template(out, "cells.html", title, caption, data)
 
 
-def ground(box: Box) -> dict[str, Any]:
-    """Return what every map page has: the box it begins with, countries and land as whole numbers."""
+def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
+    """Return what every map page has: the box it begins with, and countries as whole numbers.
+
+    Args:
+        box: south, west, north, east in degrees; outlines are finer in it.
+        most_chars: of the outlines as JSON; they are coarser where finer ones would take more.
+    """
     import shapely
 
-    countries, _ = countries_and_sea((-90.0, -180.0, 90.0, 180.0))
+    from geocell.geo.countries import country_outlines
+
+    frame = country_outlines()
+    shapes = shapely.make_valid(frame.geometry.to_numpy())
     south, west, north, east = box
-    near = shapely.intersects(countries, shapely.box(west, south, east, north))
-    fine = 0.02 if east - west > 180.0 else 0.005
-    countries = np.where(near, shapely.simplify(countries, fine), shapely.simplify(countries, 0.05))
+    near = shapely.intersects(shapes, shapely.box(west, south, east, north))
+    coarse = shapely.simplify(shapes, 0.05)
+    for fine in (0.002, 0.005, 0.01, 0.02, 0.05):
+        countries = [rings(shape) for shape in np.where(near, shapely.simplify(shapes, fine), coarse)]
+        if len(_json(countries)) <= most_chars:
+            break
     return {
         "units": UNITS,
-        "box": box,
-        "countries": [rings(shape) for shape in countries],
-        "land": rings(shapely.union_all(shapely.make_valid(countries))),
+        "box": [round(float(degrees), 4) for degrees in box],
+        "colours": COLOURS,
+        "countries": countries,
+        "names_of_countries": _country_names(frame["name"], shapes),
     }
+
+
+def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
+    """Return name, latitude, longitude and size in degrees of where each country is named, the largest first."""
+    import shapely
+
+    found = []
+    for name, shape in zip(names, shapes, strict=True):
+        parts = shapely.get_parts(shape)
+        largest = parts[int(np.argmax(shapely.area(parts)))]
+        at = largest.representative_point()
+        found.append([printable(str(name)), round(at.y, 2), round(at.x, 2), round(float(np.sqrt(largest.area)), 2)])
+    return sorted(found, key=lambda row: -row[3])
 
 
 def fill_template(
-    out: Path, template: str, title: str, caption: str, data: Mapping[str, Any], room: str = "geocell.plots"
+    out: Path,
+    template: str,
+    title: str,
+    caption: str,
+    data: Mapping[str, Any],
+    *,
+    room: str = "geocell.plots",
+    parts: Mapping[str, str] | None = None,
+    credits_: str = OUTLINES,
 ) -> Path:
-    """Write a page of one file: a template of a package, with style, script and data inside."""
-    folder = files("geocell.plots")
-    text = files(room).joinpath(template).read_text(encoding="utf-8")
-    parts = {
-        "STYLE": folder.joinpath("page.css").read_text(encoding="utf-8").rstrip("\n"),
-        "SCRIPT": folder.joinpath("page.js").read_text(encoding="utf-8").rstrip("\n"),
-        "TITLE": html.escape(title),
-        "CAPTION": html.escape(caption),
-        "DATA": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+    """Write a page of one file that asks for nothing: a template of a package, with style, script and data inside.
+
+    Args:
+        out: HTML file to write; an existing one is replaced.
+        template: file of `room` with `{{NAMES}}` to fill in.
+        title: of the page.
+        caption: below it.
+        data: what the script draws, JSON.
+        room: package of the template.
+        parts: further name -> file of `room` whose text stands for it.
+        credits_: where outlines and names come from.
+
+    Returns:
+        `out`.
+    """
+    values = {
+        "STYLE": _text("geocell.plots", "page.css"),
+        "SCRIPT": _text("geocell.plots", "page.js"),
+        **{key: _text(room, name) for key, name in (parts or {}).items()},
+        "TITLE": html.escape(printable(title)),
+        "CAPTION": html.escape(printable(caption)),
+        "CREDITS": html.escape(credits_),
+        "DATA": _in_script(data),
     }
-    for key, value in parts.items():
-        text = text.replace(f"{{{{{key}}}}}", value)
-    write_text(out, text)
+    # in one pass, so that no value is taken for a place to fill in
+    text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template))
+    write_text(out, text + "\n")
     return out
+
+
+def _text(room: str, name: str) -> str:
+    return files(room).joinpath(name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _in_script(value: object) -> str:
+    """Return JSON that no HTML parser takes for the end of a script, or for the start of a comment in it."""
+    return _json(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")
 
 
 def rings(shape: BaseGeometry) -> list[list[int]]:
     """Return the rings of polygons as x, y of the first corner and then steps, in whole numbers."""
     import shapely
 
-    corners_of = []
-    for ring in shapely.get_rings(shapely.get_parts(shape)):
-        corners = np.round(shapely.get_coordinates(ring)[:-1] * UNITS).astype(np.int64)
-        corners_of.append(np.diff(corners, axis=0, prepend=0).ravel().tolist())
-    return corners_of
+    return [steps(shapely.get_coordinates(ring)[:-1]) for ring in shapely.get_rings(shapely.get_parts(shape))]
+
+
+def steps(xy: Floats) -> list[int]:
+    """Return (n, 2) degrees, longitude first, as x, y of the first point and then steps, in whole numbers."""
+    corners = np.round(xy * UNITS).astype(np.int64)
+    return [int(step) for step in np.diff(corners, axis=0, prepend=0).ravel()]

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union, overload
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
+from geocell.heads.ensemble import Ensemble, load_ensemble
+from geocell.heads.folder import ENSEMBLE_FILE
 from geocell.heads.head import Head, load_head
-from geocell.prediction.predictions import Predictions, predict_locations, require_answer
-from geocell.prediction.records import Prediction
+from geocell.heads.protocol import HeadLike
+from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
+from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
+from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
+from geocell.prediction.records import Prediction, unanswered
+from geocell.views import ColumnNames
 
-if TYPE_CHECKING:
-    from PIL import Image
+OnError: TypeAlias = Literal["raise", "row"]
+"""What an image that cannot be read does: end the run, or become a row with its reason."""
 
-ImageLike: TypeAlias = Union[str, Path, "Image.Image", NDArray[Any]]
-"""One image: a path, an http(s) URL, a Pillow image, or an array (H, W, 3) or (H, W) of bytes."""
-
-_AT_ONCE = 256  # images that are open at the same time
+_AT_ONCE = 256  # locations that are answered at a time
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,14 +35,16 @@ class Geolocator:
     """A head and its encoder.
 
     Attributes:
-        head: the head.
+        head: a head, an ensemble, or whatever answers like one.
         encoder: the encoder that its features come from; another is refused.
         device: where the head computes.
+        names: what names answers and cells, (P, 2) degrees -> P texts; None for coordinates alone.
     """
 
-    head: Head
+    head: HeadLike
     encoder: Encoder
     device: str = "auto"
+    names: Names | None = None
 
     def __post_init__(self) -> None:
         """Check that the two belong together."""
@@ -59,14 +62,16 @@ class Geolocator:
         encoder: str | None = None,
         device: str = "auto",
         partitioner: str | None = None,
+        names: Names | None = None,
     ) -> Geolocator:
-        """Load a head, and its encoder at the revision that the head records.
+        """Load a head or an ensemble, and its encoder at the revision that the head records.
 
         Args:
-            name: folder of the head, or `user/repo@revision` on the Hub.
+            name: folder of the head or ensemble, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
+            names: what names answers and cells, `geocell.prediction.predictions.town_names` say.
 
         Raises:
             FileNotFoundError: when head or encoder are not there.
@@ -74,12 +79,12 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head(name, partitioner)
-        return cls(head, encoder_for(head.encoder, device, encoder), device)
+        head = load_head_or_ensemble(name, partitioner)
+        return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid", on_error: OnError = "raise"
     ) -> Prediction: ...
     @overload
     def locate(
@@ -89,10 +94,16 @@ class Geolocator:
         one_location: Literal[True],
         top_k: int = 5,
         decode: AnyDecoder = "centroid",
+        on_error: OnError = "raise",
     ) -> Prediction: ...
     @overload
     def locate(
-        self, images: Iterable[ImageLike | Iterable[ImageLike]], *, top_k: int = 5, decode: AnyDecoder = "centroid"
+        self,
+        images: Iterable[ImageLike | Iterable[ImageLike]],
+        *,
+        top_k: int = 5,
+        decode: AnyDecoder = "centroid",
+        on_error: OnError = "raise",
     ) -> Predictions: ...
     def locate(
         self,
@@ -101,17 +112,21 @@ class Geolocator:
         one_location: bool = False,
         top_k: int = 5,
         decode: AnyDecoder = "centroid",
+        on_error: OnError = "raise",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
 
-        Features are rounded as a feature cache keeps them, so that an image gets the answer that was scored.
+        Features are rounded as a feature cache keeps them, so that an image gets the answer that was scored. Some
+        dozens of images are in memory at once, however many a generator yields.
 
         Args:
             images: one image; or a list with one item per location, an image or a list of its views. A generator or
-                any other iterable does for a list, and of its images some hundreds are in memory at once.
+                any other iterable does for a list.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
             decode: the decoder: a name such as `within:200`, or an object.
+            on_error: `raise` at an image that cannot be read; or `row`, which leaves it out of its location and says
+                so in `problem`. A location without any readable image has no answer then.
 
         Returns:
             One prediction for one image or one location, else one per location.
@@ -120,89 +135,112 @@ class Geolocator:
             ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
                 this head.
         """
-        from geocell.encoding import encode_images
-
-        require_answer(top_k, decode, self.head)
-        one = one_location or _is_image(images)
-        names: list[list[str]] = []
-        left = _opened_views([images] if one else _items(images), names)
-        parts = []
-        while part := list(islice(left, _AT_ONCE)):
-            parts.append(encode_images(part, self.encoder))
-        if not names:
-            raise ValueError("locate needs at least one image, got none.")
-        features = np.concatenate(parts).astype(np.float16)
-        offsets = np.cumsum([0, *map(len, names)]).astype(np.int64)
-        ids = np.array([", ".join(of_place) for of_place in names], dtype=object)
-        unknown = np.full((len(names), 2), np.nan)
-        locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
-        answers = predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device)
+        prepared = prepare_answer(top_k, decode, self.head)
+        one = one_location or is_image(images)
+        asked = asked_images([images] if one else items_of(images))
+        answers = self._answer(asked, top_k, prepared, on_error)
         return answers[0] if one else answers
 
+    def locate_inputs(
+        self,
+        inputs: Sequence[str | Path],
+        columns: ColumnNames = ColumnNames(),
+        *,
+        one_location: bool = False,
+        top_k: int = 5,
+        decode: AnyDecoder = "centroid",
+        on_error: OnError = "row",
+        truth: bool = True,
+    ) -> Predictions:
+        """Answer where images of files, folders, tables, shards and URLs of them were taken.
 
-def _is_image(value: object) -> bool:
-    """Return whether this is one image, or an array that was meant as one; else it may be a list of them."""
-    from PIL import Image
+        The views that share a value of a table's column `location` are one location; every other image is one of its
+        own. Where the truth is known, by columns of a table or by EXIF data, predictions have it.
 
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind not in "OU" and value.ndim <= 3
-    return isinstance(value, str | os.PathLike | Image.Image)
+        Args:
+            inputs: each an image, or a folder, table or shards as `geocell.read_views` takes them; no position is
+                needed.
+            columns: columns of tables that are not spelled as usual.
+            one_location: all images are views of one location.
+            top_k: K, how many cells to name.
+            decode: the decoder: a name such as `within:200`, or an object.
+            on_error: see `locate`.
+            truth: whether true positions are read.
+
+        Raises:
+            FileNotFoundError: for a table, shards or a folder that are not there.
+            ValueError: for no image, a table that cannot be read, and what `locate` refuses.
+        """
+        prepared = prepare_answer(top_k, decode, self.head)
+        asked: Iterable[Asked] = asked_inputs(inputs, columns)
+        if one_location:
+            views = [view for one in asked for view in one.views]
+            asked = [Asked(", ".join(view.name for view in views), views)] if views else []
+        return self._answer(asked, top_k, prepared, on_error, truth)
+
+    def _answer(
+        self, asked: Iterable[Asked], top_k: int, decode: PreparedDecoder, on_error: OnError, truth: bool = False
+    ) -> Predictions:
+        """Encode and answer locations, some hundreds at a time."""
+        if on_error not in ("raise", "row"):
+            raise ValueError(f"on_error must be 'raise' or 'row', got {on_error!r}.")
+        items: list[Prediction] = []
+        part: list[tuple[Asked, NDArray[np.float32]]] = []
+        for encoded in encode_asked(asked, self.encoder, thumbnails=MOST_THUMBNAILS, exif=truth):
+            if on_error == "raise":
+                _require_readable(encoded[0])
+            part.append(encoded)
+            if len(part) == _AT_ONCE:
+                items += self._answer_part(part, top_k, decode, truth)
+                part = []
+        items += self._answer_part(part, top_k, decode, truth)
+        if not items:
+            raise ValueError("locate needs at least one image, got none.")
+        return Predictions(tuple(items), self.head.partition)
+
+    def _answer_part(
+        self, part: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: PreparedDecoder, truth: bool
+    ) -> list[Prediction]:
+        readable = [(asked, features) for asked, features in part if len(features)]
+        answers = iter(self._predict(readable, top_k, decode) if readable else ())
+        items = []
+        for asked, features in part:
+            known = asked.truth if truth else None
+            problem = problem_of(asked)
+            if not len(features):
+                items.append(unanswered(asked.location, decode.decoder.spec, problem, known))
+                continue
+            thumbnails = tuple(view.thumbnail for view in asked.views if view.thumbnail)
+            items.append(replace(next(answers), problem=problem, truth=known, thumbnails=thumbnails))
+        return items
+
+    def _predict(
+        self, readable: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: PreparedDecoder
+    ) -> Predictions:
+        features = np.concatenate([rows for _, rows in readable]).astype(np.float16)
+        offsets = np.cumsum([0, *(len(rows) for _, rows in readable)]).astype(np.int64)
+        ids = np.array([asked.location for asked, _ in readable], dtype=object)
+        unknown = np.full((len(readable), 2), np.nan)
+        locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
+        return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
 
 
-def _items(value: object) -> Iterable[Any]:
-    """Return what can be gone through, if it may be a list of images."""
-    if isinstance(value, bytes | bytearray | memoryview | Mapping) or not isinstance(value, Iterable):
-        raise ValueError(  # noqa: TRY004 - every image that is none is one kind of error
-            f"an image must be a path, an address, a Pillow image or an array, got {type(value).__name__}: pass one of "
-            "these, or a list of them."
-        )
-    return value
+def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble:
+    """Load an ensemble's folder, or a head by its folder or `user/repo@revision`; see `load_head`, `load_ensemble`."""
+    load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
+    return load(name, partitioner)
 
 
-def _opened_views(places: Iterable[Any], names: list[list[str]]) -> Iterator[Path | str | Image.Image]:
-    """Yield the views of locations as the encoding stage takes them, and put their names into a list per location."""
-    count = 0
-    for place in places:
-        names.append([])
-        for view in [place] if _is_image(place) else _items(place):
-            if not _is_image(view):
-                _items(view)  # says what is neither an image nor a list
-                raise ValueError(
-                    f"a location must be an image or a list of images, got a {type(view).__name__} inside its list: "
-                    "pass one list per location."
-                )
-            names[-1].append(str(view) if isinstance(view, str | os.PathLike) else f"image {count}")
-            yield _opened(view, count)
-            count += 1
-        if not names[-1]:
-            raise ValueError("a location must be an image or a list of images, got an empty list: leave it out.")
+def _require_readable(asked: Asked) -> None:
+    for view in asked.views:
+        if view.problem:
+            raise ValueError(f"{view.name} must be a readable image, got {view.problem}: leave it out or repair it.")
 
 
-def _opened(view: ImageLike, index: int) -> Path | str | Image.Image:
-    """Return an image as the encoding stage takes it."""
-    from PIL import Image
-
-    if isinstance(view, np.ndarray):
-        if view.dtype != np.uint8 or not (view.ndim == 2 or (view.ndim == 3 and view.shape[2] == 3)):
-            raise ValueError(
-                f"an array must be an image of bytes, uint8 (H, W, 3) or (H, W), got {view.dtype} {view.shape} as view "
-                f"{index}: scale and transpose it."
-            )
-        return Image.fromarray(view)
-    return _fetched(view) if isinstance(view, str) and is_address(view) else view
-
-
-def is_address(view: str) -> bool:
-    """Return whether a text is the http(s) address of an image, not a path."""
-    return view.startswith(("http://", "https://"))
-
-
-def _fetched(url: str) -> Image.Image:
-    """Return an image of the web."""
-    from geocell.images.opening import RefusedImageError, open_image
-    from geocell.images.sources import FileImages
-
-    try:
-        return open_image(io.BytesIO(FileImages().read(url)))
-    except (OSError, RefusedImageError) as error:
-        raise ValueError(f"{url} must be a readable image, got {error}: check the address.") from error
+def problem_of(asked: Asked) -> str:
+    """Return which views of a location could not be read and why, "" when all could."""
+    bad = [view for view in asked.views if view.problem]
+    if not bad or len(asked.views) == 1:
+        return bad[0].problem if bad else ""
+    first = f"{bad[0].name}: {bad[0].problem}"
+    return f"{len(bad)} of {len(asked.views)} views could not be read, the first {first}"

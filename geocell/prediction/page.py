@@ -1,34 +1,46 @@
-"""A map of predictions as one HTML file that needs no network: the cells of each answer, and how far it reaches."""
+"""A page of predictions as one HTML file that needs no network: each answer with its cells and areas on a map."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.geo.geodesy import circle
+from geocell.files import printable
+from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
 from geocell.partitioners.cell_polygons import class_polygons
-from geocell.plots.paths import extent
-from geocell.plots.style import COLOURS
-from geocell.plots.web import UNITS, fill_template, ground, rings
-from geocell.prediction.records import Prediction
+from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
+from geocell.plots.web import OUTLINES, fill_template, ground, rings, steps
+from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
 
-_FINEST = 0.002  # degrees that an outline may lose
-_FARTHEST_KM = 5000.0  # a circle that is wider says nothing
+MOST_ANSWERS = 300
+"""Locations on a page: it stays below 3 MB, and nobody reads more."""
+
+_MOST_THUMBNAIL_BYTES = 700_000  # of all JPEG files together
+_MOST_CELL_CHARS = 500_000  # of the outlines of cells as JSON
+_MOST_COUNTRY_CHARS = 550_000
+_TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # degrees that an outline may lose
+_GEONAMES = "Place names: GeoNames (CC BY 4.0)"
+_MERCATOR = 84.0  # degrees of latitude that the map shows
+_WORLD: Box = (-60.0, -180.0, 80.0, 180.0)
 
 
 def write_answers(out: Path, predictions: Sequence[Prediction], partition: Partition, title: str = "") -> Path:
-    """Write predictions as a page to move about in: a list of them, and the cells of the one that is chosen.
+    """Write predictions as a page: a map with the cells and areas of the chosen answer, and a list of all.
+
+    Everything that a page needs is in it, and it asks for nothing: outlines of countries, of the cells of the answers,
+    and small copies of the first images.
 
     Args:
         out: HTML file to write; an existing one is replaced.
-        predictions: at least one.
+        predictions: at least one; the first `MOST_ANSWERS` are shown.
         partition: the cells that were answered with.
         title: heading of the page; the number of locations when empty.
 
@@ -40,50 +52,167 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
     """
     if not len(predictions):
         raise ValueError("a map needs at least one prediction, got none.")
-    used = sorted({cell.cell for item in predictions for cell in item.cells})
-    places = np.array([(item.lat, item.lon) for item in predictions])
-    labels = [partition.labels[c] for c in used]
-    names = [partition.names[c] for c in used]
+    shown = predictions[:MOST_ANSWERS]
+    located = [item for item in shown if item.answered]
+    places = {cell.cell: cell.place for item in located for cell in item.cells}
+    used = sorted({cell for item in located for cell, _ in _shaded(item)})
+    labels, names = ([printable(all_[c]) for c in used] for all_ in (partition.labels, partition.names))
+    points = np.array([point for item in located for point in _points(item)]).reshape(-1, 2)
+    box = extent(points, margin=0.15) if len(points) else _WORLD
     data = {
-        **ground(extent(np.vstack([places, partition.centroids[used]]), margin=0.15)),
-        "colours": COLOURS,
+        **ground(_WORLD if box[3] - box[1] > 180.0 else box, _MOST_COUNTRY_CHARS),
         "names": names,
-        "labels": [] if labels == names else labels,
+        "labels": labels,
+        "places": [printable(places.get(c, "")) for c in used],
         "centroids": np.round(partition.centroids[used], 4).tolist(),
         "cells": _outlines(partition, used),
-        "answers": [_answer(item, {cell: i for i, cell in enumerate(used)}) for item in predictions],
+        "answers": _answers(shown, {cell: i for i, cell in enumerate(used)}),
     }
-    many = f"{len(predictions):,} locations" if len(predictions) > 1 else predictions[0].location
-    caption = f"Decoder {predictions[0].decoder}; a head always answers, also where it knows nothing."
-    heading = title or f"Where was it taken? {many}"
-    return fill_template(out, "answers.html", heading, caption, data, room="geocell.prediction")
+    heading = title or f"Where was it taken? {_count(len(predictions)) if len(predictions) > 1 else shown[0].location}"
+    named = any(item.place for item in located)
+    return fill_template(
+        out,
+        "answers.html",
+        heading,
+        _caption(shown, len(predictions)),
+        data,
+        room="geocell.prediction",
+        parts={"PAGE_STYLE": "answers.css", "PAGE_SCRIPT": "answers.js"},
+        credits_=f"{OUTLINES}. {_GEONAMES}" if named else OUTLINES,
+    )
+
+
+def _count(n: int) -> str:
+    return f"{n:,} locations"
+
+
+def _caption(shown: Sequence[Prediction], total: int) -> str:
+    part = f"The first {len(shown)} of {_count(total)}. " if len(shown) < total else ""
+    warning = "Probabilities are not calibrated, and a head always answers, also where it knows nothing."
+    return f"{part}Decoder {shown[0].decoder}. {warning}"
+
+
+def _points(item: Prediction) -> list[tuple[float, float]]:
+    return [(item.lat, item.lon), *([] if item.truth is None else [item.truth])]
+
+
+def _shaded(item: Prediction) -> list[tuple[int, float]]:
+    """Return cells and their probabilities, most probable first: those that are named, and the rest of its area."""
+    named = [(cell.cell, cell.probability) for cell in item.cells]
+    area = item.area or Area(np.empty(0, np.int32), np.empty(0, np.float32))
+    known = {cell for cell, _ in named}
+    rest = zip(area.cells.tolist(), area.probability.tolist(), strict=True)
+    return [*named, *((cell, p) for cell, p in rest if cell not in known)]
 
 
 def _outlines(partition: Partition, used: list[int]) -> list[list[list[int]]]:
-    """Return the polygons of cells; none where only their centroids are known."""
+    """Return the polygons of cells, coarser where there are many; none where only their centroids are known."""
     import shapely
 
-    if not partition.can_assign:
+    if not partition.can_assign or not used:
         return [[] for _ in used]
-    return [rings(shape) for shape in shapely.simplify(class_polygons(partition)[used], _FINEST)]
+    polygons = class_polygons(partition)[used]
+    for tolerance in _TOLERANCES:
+        outlines = [rings(shape) for shape in shapely.simplify(polygons, tolerance)]
+        if sum(6 * len(ring) for outline in outlines for ring in outline) <= _MOST_CELL_CHARS:
+            break
+    return outlines
+
+
+def _answers(predictions: Sequence[Prediction], index: dict[int, int]) -> list[dict[str, Any]]:
+    """Return what the page says of each location; thumbnails until their bytes are spent."""
+    left = _MOST_THUMBNAIL_BYTES
+    answers = []
+    for item in predictions:
+        answer = _answer(item, index)
+        size = sum(map(len, item.thumbnails))
+        if size <= left:
+            answer["thumbnails"] = [base64.b64encode(data).decode("ascii") for data in item.thumbnails]
+            left -= size
+        answers.append(answer)
+    return answers
 
 
 def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "location": printable(item.location),
+        "problem": printable(item.problem),
+        "place": printable(item.place),
+        "thumbnails": [],
+        "cells": [],
+    }
+    if not item.answered:
+        return answer
     radii = (item.radius_50_km, item.radius_90_km)
-    around = [_steps(circle((item.lat, item.lon), km)) if km <= _FARTHEST_KM else [] for km in radii]
-    return {
-        "location": item.location,
+    point = (item.lat, item.lon)
+    answer |= {
         "lat": round(item.lat, 5),
         "lon": round(item.lon, 5),
-        "radius": round(item.radius_50_km, 1),
-        "doubt": item.doubt,
-        "cells": [[index[cell.cell], round(cell.probability, 5)] for cell in item.cells],
-        "circles": around,
+        "radii": [round(km, 3) for km in radii],
+        "doubt": printable(item.doubt),
+        "cells": [[index[cell], round(p, 5)] for cell, p in _shaded(item)],
+        "named": len(item.cells),
+        "areas": [_area(point, km) for km in radii],
+        "boxes": dict(zip(("50", "90"), (_box_around(point, km) for km in radii), strict=True)),
     }
+    if item.truth is not None:
+        answer |= {
+            "truth": [round(degrees, 5) for degrees in item.truth],
+            "away": round(item.distance_km or 0.0, 3),
+            "arc": [steps(swap_latlon_to_xy(piece)) for piece in split_at_antimeridian(_way(item.truth, point))],
+        }
+        answer["boxes"]["truth"] = _box_of_two(point, item.truth)
+    return answer
 
 
-def _steps(ring: Floats) -> list[int]:
-    """Return a ring as `rings` does, going on past ±180° instead of jumping."""
+def _way(truth: tuple[float, float], point: tuple[float, float]) -> Floats:
+    """Return the shortest way between two points; of one place, twice that."""
+    return great_circle(truth, point, step_km=150.0)
+
+
+def _pole(point: tuple[float, float], km: float) -> int | None:
+    """Return which pole a circle goes around: 1 north, -1 south, 0 none, and None for both."""
+    reach = np.degrees(km / EARTH_RADIUS_KM)
+    north, south = point[0] + reach >= 90.0, point[0] - reach <= -90.0
+    return None if north and south else int(north) - int(south)
+
+
+def _area(point: tuple[float, float], km: float) -> dict[str, Any] | None:
+    """Return the circle around an answer, None where it is most of the earth.
+
+    A ring crosses ±180° and goes on. Around a pole it is no ring on the map, but a line from edge to edge, 360° long.
+    """
+    pole = _pole(point, km)
+    if pole is None:
+        return None
+    ring = circle(point, km, n=90)
+    if pole < 0:
+        ring = np.roll(ring, 45, axis=0)  # begins beyond the pole, so that the point is in the middle of the line
     lon = np.unwrap(ring[:, 1], period=360.0)
-    corners = np.round(np.stack((lon, ring[:, 0]), axis=1) * UNITS).astype(np.int64)
-    return [int(step) for step in np.diff(corners, axis=0, prepend=0).ravel()]
+    xy = np.stack((lon, ring[:, 0]), axis=1)
+    if pole:
+        xy = np.vstack([xy, [lon[0] + np.sign(lon[-1] - lon[0]) * 360.0, ring[0, 0]]])
+    middle = (xy[:, 0].min() + xy[:, 0].max()) / 2.0
+    xy[:, 0] += 360.0 * round((point[1] - middle) / 360.0)
+    return {"ring": steps(xy), "pole": pole}
+
+
+def _box_around(point: tuple[float, float], km: float) -> list[float]:
+    """Return the box of the circle around a point, as far as the map shows it; east may be above 180."""
+    reach = np.degrees(km / EARTH_RADIUS_KM)
+    lat, lon = point
+    south, north = max(-_MERCATOR, lat - reach), min(_MERCATOR, lat + reach)
+    half = 180.0
+    if _pole(point, km) == 0:  # the meridian that touches a circle: sin(half) = sin(reach) / cos(lat)
+        half = float(np.degrees(np.arcsin(min(1.0, np.sin(np.radians(reach)) / np.cos(np.radians(lat))))))
+    return [round(float(degrees), 4) for degrees in (south, lon - half, north, lon + half)]
+
+
+def _box_of_two(point: tuple[float, float], truth: tuple[float, float]) -> list[float]:
+    """Return a box around the shortest way between two points, going on past ±180°."""
+    way = _way(truth, point)
+    lon = np.unwrap(way[:, 1], period=360.0)
+    pad_lat, pad_lon = (max(0.02, 0.08 * float(np.ptp(values))) for values in (way[:, 0], lon))
+    south, north = float(way[:, 0].min()) - pad_lat, float(way[:, 0].max()) + pad_lat
+    box = (max(-_MERCATOR, south), float(lon.min()) - pad_lon, min(_MERCATOR, north), float(lon.max()) + pad_lon)
+    return [round(degrees, 4) for degrees in box]

@@ -1,8 +1,8 @@
-"""Prediction: from a posterior to a point, the most probable cells, and how far around the point they reach."""
+"""Predictions: from posteriors to points, the most probable cells, and how far around the points they reach."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.table import AnyDecoder, as_decoder
+from geocell.decoders.base import PreparedDecoder
+from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations
-from geocell.geo.geodesy import Floats, distance_km
+from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.prediction.files import save_predictions
-from geocell.prediction.records import CellGuess, Prediction
+from geocell.prediction.radii import cell_spread_km, mass_radii_km
+from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
-DOUBT_KM = 750.0
-"""Where half of the probability lies in cells farther away than this, the size of a country, an answer is doubted."""
+DOUBT_KM = 500.0
+"""An answer is doubted when half of the probability takes a larger radius than this: that of a large country."""
+
+Names = Callable[[Floats], Sequence[str]]
+"""What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,67 +73,126 @@ class Predictions(Sequence[Prediction]):
         return save_predictions(self.items, self.partition, Path(path))
 
 
-def require_answer(top_k: int, decode: AnyDecoder, head: HeadLike | None = None) -> None:
-    """Refuse an answer that cannot be given, before anything slow happens.
+def town_names(latlon: Floats) -> list[str]:
+    """Return the nearest town of each of (P, 2) degrees, such as `34 km NW of Paris, France`; see `Gazetteer`.
+
+    Raises:
+        ModuleNotFoundError: without the extra `gazetteer`.
+    """
+    from geocell.geo.gazetteer import Gazetteer
+
+    return [str(nearest) for nearest in Gazetteer.load().nearest(latlon)]
+
+
+def require_top_k(top_k: int) -> None:
+    """Refuse a number of cells that cannot be named.
+
+    Raises:
+        ValueError: when it is no whole number of at least 1.
+    """
+    if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
+        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
+
+
+def prepare_answer(top_k: int, decode: AnyDecoder, head: HeadLike) -> PreparedDecoder:
+    """Return the decoder prepared for a head, before anything slow happens.
 
     Raises:
         ValueError: for an unknown decoder, one that is not for this head, or a bad `top_k`.
     """
-    if not isinstance(top_k, int | np.integer) or isinstance(top_k, bool) or top_k < 1:
-        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}.")
-    _ = as_decoder(decode) if head is None else head.prepare(decode)
+    require_top_k(top_k)
+    return head.prepare(decode)
 
 
 def predict_locations(
-    head: HeadLike, locations: Locations, *, top_k: int = 5, decode: AnyDecoder = "centroid", device: str = "auto"
+    head: HeadLike,
+    locations: Locations,
+    *,
+    top_k: int = 5,
+    decode: AnyDecoder = "centroid",
+    device: str = "auto",
+    names: Names | None = None,
 ) -> Predictions:
     """Answer where locations are, from the features of their views.
 
     Args:
-        head: the head.
-        locations: P locations with features of the head's encoder.
+        head: a head, an ensemble, or whatever answers like one.
+        locations: P locations with features of the head's encoder; coordinates that are finite become the truth of
+            their predictions.
         top_k: K, how many cells to name.
         decode: the decoder: a name such as `within:200`, or an object.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+        names: what names the answers and their cells; without it they have coordinates alone.
 
     Raises:
         ValueError: for another encoder, a bad `top_k`, or a decoder that is unknown or not for this head.
     """
-    require_answer(top_k, decode, head)
-    partition, prepared = head.partition, head.prepare(decode)
+    prepared = prepare_answer(top_k, decode, head)
+    cells = _Cells(head.partition, names)
     items: list[Prediction] = []
     for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
-        outside = _outside(partition, points)
+        outside = _outside(head.partition, points)
+        cells.name_all(np.unique(order[:, :top_k]))
+        places = names(points) if names is not None else [""] * len(points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
-            half, most = (mass_radius_km(partition, point, row, best, mass) for mass in (0.5, 0.9))
-            guesses = tuple(_guess(partition, row, int(c)) for c in best[:top_k])
-            name, (lat, lon) = str(locations.ids[rows.start + i]), point.tolist()
+            half, most = mass_radii_km(point, row, best, head.partition.centroids, cells.spread_km)
+            lat, lon = point.tolist()
             items.append(
-                Prediction(name, lat, lon, prepared.decoder.spec, half, most, _doubt(half, bool(outside[i])), guesses)
+                Prediction(
+                    location=str(locations.ids[rows.start + i]),
+                    lat=lat,
+                    lon=lon,
+                    decoder=prepared.decoder.spec,
+                    radius_50_km=half,
+                    radius_90_km=most,
+                    doubt=_doubt(half, bool(outside[i])),
+                    cells=tuple(cells.guess(row, int(c)) for c in best[:top_k]),
+                    place=places[i],
+                    truth=_truth(locations.latlon[rows.start + i]),
+                    area=area_of(row, best),
+                )
             )
-    return Predictions(tuple(items), partition)
+    return Predictions(tuple(items), head.partition)
 
 
-def mass_radius_km(
-    partition: Partition, point: Floats, row: NDArray[np.float32], order: NDArray[np.int64], mass: float
-) -> float:
-    """Return how far from a point the smallest set of cells reaches that holds a share of the probability.
+class _Cells:
+    """The cells of a partition as answers name them."""
 
-    A cell reaches as far as its centroid is away, and its own radius beyond that where the partition knows it: its
-    farthest training location.
+    def __init__(self, partition: Partition, names: Names | None) -> None:
+        self._partition, self._names = partition, names
+        self._places: dict[int, str] = {}
+        self.spread_km = cell_spread_km(partition)
+
+    def name_all(self, cells: NDArray[np.int64]) -> None:
+        """Name the centroids of cells that have no name yet."""
+        new = [cell for cell in cells.tolist() if cell not in self._places]
+        if self._names is not None and new:
+            self._places.update(zip(new, self._names(self._partition.centroids[new]), strict=True))
+
+    def guess(self, row: NDArray[np.float32], cell: int) -> CellGuess:
+        """Return a cell with its probability."""
+        lat, lon = self._partition.centroids[cell].tolist()
+        name = self._partition.names[cell]
+        return CellGuess(cell, name, float(row[cell]), lat, lon, self._places.get(cell, ""))
+
+
+def area_of(row: NDArray[np.float32], order: NDArray[np.int64], mass: float = 0.9) -> Area:
+    """Return the smallest set of cells that holds a share of the probability, or its first `MOST_CELLS` cells.
 
     Args:
-        partition: the C cells.
-        point: (2,) degrees.
         row: (C,) probabilities.
         order: (C,) cells, most probable first.
         mass: the share, below 1.
     """
     total = np.cumsum(row[order], dtype=np.float64)
-    cells = order[: int(np.searchsorted(total, mass * total[-1])) + 1]
-    reach = distance_km(point, partition.centroids[cells]) + np.nan_to_num(partition.radius_km[cells], nan=0.0)
-    return float(reach.max())
+    cells = order[: min(MOST_CELLS, int(np.searchsorted(total, mass * total[-1])) + 1)]
+    return Area(cells.astype(np.int32), row[cells])
+
+
+def _truth(latlon: Floats) -> tuple[float, float] | None:
+    lat, lon = latlon.tolist()
+    return (lat, lon) if np.isfinite(latlon).all() else None
 
 
 def _outside(partition: Partition, points: Floats) -> NDArray[np.bool_]:
@@ -140,12 +204,7 @@ def _outside(partition: Partition, points: Floats) -> NDArray[np.bool_]:
 def _doubt(radius_50_km: float, outside: bool) -> str:
     reasons = []
     if radius_50_km > DOUBT_KM:
-        reasons.append(f"half of the probability is spread over {radius_50_km:,.0f} km around the point")
+        reasons.append(f"half of the head's probability takes a radius of {radius_50_km:,.0f} km")
     if outside:
         reasons.append("the point lies in none of the head's cells")
     return " and ".join(reasons)
-
-
-def _guess(partition: Partition, row: NDArray[np.float32], cell: int) -> CellGuess:
-    lat, lon = partition.centroids[cell].tolist()
-    return CellGuess(cell, partition.names[cell], float(row[cell]), lat, lon)

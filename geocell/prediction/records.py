@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.geo.geodesy import distance_km
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,7 @@ class CellGuess:
         probability: its probability.
         lat: latitude of its centroid in degrees.
         lon: longitude of its centroid in degrees.
+        place: the centroid in words, `34 km NW of Paris, France` say; "" without a gazetteer.
     """
 
     cell: int
@@ -23,6 +30,24 @@ class CellGuess:
     probability: float
     lat: float
     lon: float
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Area:
+    """The smallest set of cells that holds 90 % of the probability, as far as a map can show it.
+
+    Attributes:
+        cells: (k,) class indices, most probable first, at most `MOST_CELLS`.
+        probability: (k,) float32.
+    """
+
+    cells: NDArray[np.int32]
+    probability: NDArray[np.float32]
+
+
+MOST_CELLS = 60
+"""Cells of one answer that are kept for a map, which bounds the memory of a million answers."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +56,20 @@ class Prediction:
 
     Attributes:
         location: its id, or the images it was asked about.
-        lat: decoded latitude in degrees.
-        lon: decoded longitude in degrees.
+        lat: decoded latitude in degrees, NaN where there is no answer.
+        lon: decoded longitude in degrees, NaN where there is no answer.
         decoder: which decoder turned the posterior into the point.
-        radius_50_km: how far from the point the smallest set of cells reaches that holds half of the probability.
+        radius_50_km: distance from the point within which half of the head's probability lies, each cell's spread over
+            a disc of its size. It is read off the posterior, and is no calibrated coverage of true locations.
         radius_90_km: the same for 90 %.
         doubt: why the image may not show a place in the head's region, "" when nothing says so. That is a reason to
             disbelieve the answer; an empty one is none to believe it.
         cells: the K most probable cells, most probable first.
+        place: the point in words, `34 km NW of Paris, France` say; "" without a gazetteer.
+        problem: why there is no answer, or which views of the location could not be read; "" when all is well.
+        truth: true latitude and longitude in degrees, None where they are unknown.
+        area: cells for a map; in no file but a map.
+        thumbnails: small JPEG files of the first views, for a map; in no file but a map.
     """
 
     location: str
@@ -49,7 +80,49 @@ class Prediction:
     radius_90_km: float
     doubt: str
     cells: tuple[CellGuess, ...]
+    place: str = ""
+    problem: str = ""
+    truth: tuple[float, float] | None = None
+    area: Area | None = field(default=None, repr=False, compare=False)
+    thumbnails: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is an answer."""
+        return not math.isnan(self.lat)
+
+    @property
+    def distance_km(self) -> float | None:
+        """Great-circle distance from the truth to the answer, None where one of them is unknown."""
+        if self.truth is None or not self.answered:
+            return None
+        return float(distance_km(self.truth, (self.lat, self.lon)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        return asdict(self)
+        """Return the JSON form: numbers that are unknown are None."""
+        truth = None if self.truth is None else {"lat": self.truth[0], "lon": self.truth[1]}
+        numbers = {name: _number(getattr(self, name)) for name in ("lat", "lon", "radius_50_km", "radius_90_km")}
+        return {
+            "location": self.location,
+            "lat": numbers["lat"],
+            "lon": numbers["lon"],
+            "place": self.place,
+            "decoder": self.decoder,
+            "radius_50_km": numbers["radius_50_km"],
+            "radius_90_km": numbers["radius_90_km"],
+            "doubt": self.doubt,
+            "problem": self.problem,
+            "truth": truth,
+            "distance_km": self.distance_km,
+            "cells": [dict(vars(cell)) for cell in self.cells],
+        }
+
+
+def unanswered(location: str, decoder: str, problem: str, truth: tuple[float, float] | None = None) -> Prediction:
+    """Return the row of a location that has no answer."""
+    nan = math.nan
+    return Prediction(location, nan, nan, decoder, nan, nan, "", (), problem=problem, truth=truth)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

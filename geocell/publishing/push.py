@@ -80,7 +80,7 @@ def push_head(
     Raises:
         FileNotFoundError: when `path` is not the folder of a head.
         PermissionError: without a login or the right to write.
-        ConnectionError: when the Hub cannot be reached, or fails; what was half sent is not visible there.
+        ConnectionError: when the Hub cannot be reached, or fails; an incomplete upload is not visible there.
         ValueError: when the folder is damaged, or its scores are of another head, or text that a
             person wrote in the card on the Hub would be lost.
     """
@@ -131,7 +131,7 @@ def push_head(
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
     """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
 
-    A folder here of the repository's name is not looked at.
+    A local folder of the same name is ignored.
 
     Args:
         repo: `user/repo@revision`.
@@ -139,7 +139,7 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
         overwrite: replace an existing folder.
 
     Returns:
-        Where it lies, its commit, and what was ignored.
+        Its folder, its commit, and a remark on files that were ignored.
 
     Raises:
         FileExistsError: when `out` exists and `overwrite` is false.
@@ -151,15 +151,15 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
     name = HubName.parse(repo)
     if out is not None:
         require_new(Path(out), overwrite, HEAD_MARKS, HEAD_FILES)
-    place = fetch_head(name)
-    load_head(place.folder)
+    source = fetch_head(name)
+    load_head(source)
     if out is None:
-        return place
+        return source
     with new_folder(Path(out), overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
-        for file in sorted(place.folder.iterdir()):
+        for file in sorted(source.folder.iterdir()):
             if _belongs(file.name):
                 shutil.copyfile(file, folder / file.name)
-    return replace(place, folder=Path(out))
+    return replace(source, folder=Path(out))
 
 
 def _require_known_encoder(encoder: EncoderInfo) -> None:
@@ -220,7 +220,7 @@ def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
 
 
 def _joined(name: HubName, local: CardText, remote: CardText, overwrite: bool) -> CardText:
-    """Return what persons wrote in two cards; in one place both may not say different things."""
+    """Merge the texts that people wrote in two cards, which must not differ below the same part."""
     differs = [part for part, text in local.own.items() if remote.own.get(part, text) != text]
     if differs and not overwrite:
         places = ", ".join(f"below its part {part!r}" if part else "at its top" for part in differs)

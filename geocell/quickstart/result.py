@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
 
 _ROWS = """\
-train: fitted on the training locations, and kept at the epoch that scored best on the validation locations.
-train + val: cells and head fitted again on both, for {epochs} epochs, a number chosen beforehand.
+train: fitted on the training locations.
+train + val: fitted again on both, on the same cells, with as many epochs as the first fit kept (`--refit`).
 majority cell: the centroid of the cell with the most locations, for every image.
 1-NN: the location whose mean feature has the highest cosine with that of the test location.
 Several locations share a town: half of the test locations have a training or validation location within
@@ -51,7 +51,6 @@ class QuickstartResult:
         head: folder of the head that answered.
         picture: the map.
         nearest_km: median distance of the test locations to their nearest training or validation location.
-        refit_epochs: epochs of the fits on training and validation locations.
     """
 
     folder: Path
@@ -64,7 +63,6 @@ class QuickstartResult:
     head: Path
     picture: Path
     nearest_km: float
-    refit_epochs: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -85,13 +83,11 @@ class QuickstartResult:
 
         answer = self._prediction()
         answer["location"] = f"{self.prediction.location} ({len(self.images)} views, {self.images[0]} …)"
-        for cell in answer["cells"]:
-            cell["name"] = f"{cell['place']} ({cell['name']})"
         parts = [
             score_table([{key: value for key, value in row.items() if key != "decoder"} for row in self.rows]),
-            _ROWS.format(epochs=self.refit_epochs, nearest_km=self.nearest_km),
-            f"The test location with the median error lies at {self.truth_place}; {self.head} answers "
-            f"{self.cell_places[0]}:\n{prediction_text(answer)}",
+            _ROWS.format(nearest_km=self.nearest_km),
+            f"The test location with the median error ({self.truth_place}), asked of {self.head} (answer: "
+            f"{self.cell_places[0]}):\n{prediction_text(answer)}",
             _SYNTHETIC,
             f"Everything is in {self.folder}: world (images), cache, splits.json, partitions, heads, scores.csv\n"
             f"Map: {self.picture}",

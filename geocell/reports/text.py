@@ -6,6 +6,7 @@ Objects and JSON hold fractions; percent begins here. These functions return str
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from geocell.geo.geodesy import distance_km
 from geocell.reports.tables import (
@@ -233,37 +234,69 @@ def prediction_text(prediction: Row) -> str:
 
     Args:
         prediction: `location`, `lat`, `lon`, `decoder`, `cells` (most probable first, each with `name`,
-            `probability`, `lat`, `lon` of its centroid) and, when they are known, `radius_50_km`, `radius_90_km`,
-            `doubt`, and `truth` with `lat`, `lon`.
+            `probability`, `lat`, `lon` of its centroid) and, when they are known, `place`, `radius_50_km`,
+            `radius_90_km`, `doubt`, `problem`, and `truth` with `lat`, `lon`. Without coordinates, `problem` says why.
 
     Returns:
         A heading and one line per cell, without a final newline. Degrees have four decimals (11 m),
         probabilities are in percent, distances in km on the sphere.
 
     Raises:
-        ValueError: when coordinates are missing.
+        ValueError: when coordinates are missing and no problem says why.
     """
+    name, problem = prediction.get("location", "location"), prediction.get("problem")
+    if problem and number(prediction, "lat") is None:
+        return f"{name}: no answer: {problem}"
     lat, lon = _place(prediction, "a prediction")
-    heading = f"{prediction.get('location', 'location')}: {lat:.4f}, {lon:.4f}"
+    heading = f"{name}: {lat:.4f}, {lon:.4f}"
     if prediction.get("decoder"):
         heading += f"  (decoder {prediction['decoder']})"
-    reach = [(share, number(prediction, f"radius_{share}_km")) for share in (50, 90)]
-    known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
     truth = prediction.get("truth")
     origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
-    lines = [heading, *([f"  {', '.join(known)}"] if known else [])]
+    lines = [heading]
+    if prediction.get("place"):
+        lines.append(f"  {prediction['place']}")
+    lines += _radius_lines(prediction)
     if prediction.get("doubt"):
         lines.append(f"  doubtful: {prediction['doubt']}")
+    if problem:
+        lines.append(f"  {problem}")
     if origin is not None:
         away = float(distance_km(origin, (lat, lon)))
         lines.append(f"  truth {origin[0]:.4f}, {origin[1]:.4f}, {_km(away)} km away")
     return "\n".join(lines + _cell_lines(prediction.get("cells"), origin))
 
 
+def predictions_text(predictions: Sequence[Row]) -> str:
+    """Return predicted locations for the terminal, with a last line for several: how many, and how far off.
+
+    Args:
+        predictions: of `prediction_text`, at least one.
+    """
+    blocks = [prediction_text(prediction) for prediction in predictions]
+    if len(predictions) > 1:
+        located = sum(number(prediction, "lat") is not None for prediction in predictions)
+        away = [km for prediction in predictions if (km := number(prediction, "distance_km")) is not None]
+        summary = f"{located:,} of {len(predictions):,} located"
+        if away:
+            summary += f"; median distance to the truth, known for {len(away):,}: {_km(median(away))} km"
+        blocks.append(summary)
+    return "\n\n".join(blocks)
+
+
+def _radius_lines(prediction: Row) -> list[str]:
+    reach = [(share, number(prediction, f"radius_{share}_km")) for share in (50, 90)]
+    known = [
+        f"{share} % {'of the probability ' * (share == 50)}within {_km(km)} km" for share, km in reach if km is not None
+    ]
+    return [f"  {' and '.join(known)} (not calibrated)"] if known else []
+
+
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
     if not isinstance(cells, Sequence) or not cells:
         return []
-    header = ["", "probability", "cell", "centroid lat", "lon"] + (["km to truth"] if origin else [])
+    placed = any(cell.get("place") for cell in cells)
+    header = ["", "probability", "cell", *["place"] * placed, "centroid lat", "lon", *["km to truth"] * bool(origin)]
     table = []
     for rank, cell in enumerate(cells, start=1):
         lat, lon = _place(cell, "a cell")
@@ -272,9 +305,10 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
             str(rank),
             ABSENT if probability is None else f"{percent(probability)} %",
             str(cell.get("name", ABSENT)),
+            *[str(cell.get("place") or ABSENT)] * placed,
             f"{lat:.4f}",
             f"{lon:.4f}",
         ]
         table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
-    lines = text_table(header, table, [i == 2 for i in range(len(header))], rule=False).splitlines()
+    lines = text_table(header, table, [2 <= i < 3 + placed for i in range(len(header))], rule=False).splitlines()
     return [f"  {line}" for line in lines]

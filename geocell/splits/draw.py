@@ -1,4 +1,4 @@
-"""Drawing splits: by location, never by view, and never between neighbours closer than a buffer."""
+"""Drawing splits: by location and not by view, with neighbours closer than a buffer in one split."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _SPLIT_SPELLINGS = {"training": "train", "validation": "val", "valid": "val", "d
 
 
 def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Floats:
-    """Refuse settings of `make_splits` that no locations can satisfy, and return the (3,) shares.
+    """Check the settings of `make_splits` that can be checked without locations, and return the (3,) shares.
 
     Raises:
-        ValueError: for bad fractions, a negative seed or buffer.
+        ValueError: for fractions, a seed or a buffer out of range.
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
@@ -49,18 +49,18 @@ def make_splits(
     """Draw train, val and test at random, keeping neighbours together.
 
     Locations with one coordinate (to 1e-6 degrees), and locations closer than `buffer_km` directly or by a chain of
-    neighbours, form a group; whole groups are dealt to the split that lacks most of its share, of those whose share
-    they do not exceed. The draw depends on the locations and the seed, not on the order of the rows.
+    neighbours, form a group. Each group goes to the split that is furthest below its share, among those that it does
+    not fill beyond their share. The draw depends on the locations and the seed, not on the order of the rows.
 
     Args:
         ids: (P,) location ids, or (N,) one per view: repeated ids are one location.
         latlon: (P, 2) or (N, 2) degrees.
-        fractions: shares of train, val and test; they sum to 1.
+        fractions: shares of train, val and test, which sum to 1.
         seed: seed of the draw.
         buffer_km: least distance between locations of different splits.
 
     Raises:
-        ValueError: for settings that cannot be, or too few groups to fill every split with a share.
+        ValueError: for settings out of range, or fewer groups than splits with a share.
     """
     if len(ids) == 0:
         raise ValueError("splits need at least one location with a position, got none.")
@@ -82,7 +82,7 @@ def make_splits(
 
 
 def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values: Sequence[Any]) -> Splits:
-    """Return the splits that a table's own column names.
+    """Return the splits that the split column of a table states.
 
     Raises:
         ValueError: for an empty name, or when views of one location, or locations with one coordinate, are in
@@ -117,7 +117,7 @@ def split(
 
     Args:
         source: locations, a feature cache, or the path of its folder.
-        fractions: shares of train, val and test; they sum to 1.
+        fractions: shares of train, val and test, which sum to 1.
         seed: seed of the draw.
         buffer_km: least distance between locations of different splits.
 
@@ -134,7 +134,7 @@ def split(
         locations, ids, latlon = source, source.ids, source.latlon
     elif not isinstance(source, FeatureCache):
         raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")
-    else:  # the coordinates of every view, as the command has them: a buffer holds between views too
+    else:  # coordinates of every view, as in the command: the buffer holds between views too
         locations, views = source.locations(), source.views[source.good]
         ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)
     splits = make_splits(ids, latlon, fractions, seed, buffer_km)
@@ -144,7 +144,7 @@ def split(
 
 
 def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_km: float) -> NDArray[np.int64]:
-    """Return the (n_locations,) group of every location: connected by a shared coordinate or by nearness."""
+    """Return the (n_locations,) group of every location, connected by a shared coordinate or by the buffer."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -159,15 +159,16 @@ def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_k
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
     _, first, groups = np.unique(labels[:n_locations], return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # groups numbered by their first location: a canonical order
+    rank = np.argsort(np.argsort(first))  # number the groups by their first location, a canonical order
     return np.asarray(rank[groups], dtype=np.int64)
 
 
 def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Deal groups in random order, each to the split furthest below its share.
+    """Return the (n_groups,) split of every group, dealt in random order to the split furthest below its share.
 
-    Groups larger than the smallest share come first, while there is room for them elsewhere. A group that would fill a
-    split beyond its share by a location or more goes to the next one; one too large for all goes where most room is.
+    Groups larger than the smallest share are dealt first, while other splits have room for them. A group that would
+    exceed the share of a split by a location or more goes to another one; a group that is too large for all of them
+    goes to the split with the most room.
     """
     target = (shares * sizes.sum()).tolist()
     have = [0] * len(target)
@@ -176,7 +177,7 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
     order = rng.permutation(len(sizes))
     order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
     for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
-        # the last groups go to splits that would otherwise stay empty
+        # the last groups go to splits that would stay empty otherwise
         empty = [i for i in wanted if not have[i]]
         candidates = empty if len(empty) >= len(order) - position else wanted
         fitting = [i for i in candidates if have[i] + size - target[i] < 1]

@@ -1,4 +1,4 @@
-"""How near the locations of the other splits come to the training locations."""
+"""Leakage between splits: how near other locations are to training locations, and coordinates that they share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ def length_text(km: float) -> str:
 
 
 def nearest_km(latlon: Floats, train: Floats) -> Floats:
-    """Return the (P,) distance of each location to the nearest training location, in km: the leak report's measure."""
+    """Return the (P,) distance in km of each location from the nearest training location.
+
+    Args:
+        latlon: (P, 2) degrees.
+        train: (Q, 2) degrees, Q >= 1.
+    """
     from scipy.spatial import cKDTree
 
     chords, _ = cKDTree(unit_vectors(train)).query(unit_vectors(latlon))
@@ -61,7 +66,7 @@ def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
 
 
 def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
-    """Return how near each other split comes to the training locations.
+    """Return how near the locations of each other split are to training locations.
 
     Args:
         splits: the splits.
@@ -69,7 +74,7 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
         latlon: (N, 2) degrees.
 
     Returns:
-        Split name -> `min_km` and `median_km` of the distance to the nearest training location.
+        Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
     home = {location: name for name, members in splits.ids.items() for location in members}
     names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)

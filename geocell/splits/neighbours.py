@@ -1,4 +1,4 @@
-"""Which places hang together when a step from one to the next may be so long, without listing every pair of them."""
+"""Groups of places that are connected by short steps, found without listing all pairs of places."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from geocell.geo.geodesy import Floats, as_latlon, chord_from_km, unit_vectors
 
 Ints = NDArray[np.int64]
 
-_NEAREST = 8  # neighbours that are asked for, the place itself among them
+_NEAREST = 8  # neighbours that are searched for, including the place itself
 
 
 def connected_places(latlon: ArrayLike, km: float) -> Ints:
-    """Return which places are connected by steps of at most so many km, directly or by a chain of others.
+    """Return the groups of places that are connected by steps of at most `km`, directly or through other places.
 
-    In a dense town the pairs grow with the square of the places. So each place is linked to its nearest neighbours
-    alone; one that has no more than those is done. The others may still be apart from somebody near: as in Borůvka's
-    minimum spanning tree (1926), every connected piece is linked to the pieces around it, until there are none.
+    The number of pairs in reach grows with the square of the places in a dense town. Each place is therefore linked to
+    its nearest neighbours only, which is complete where it has no more of them in reach. For the other places,
+    connected components are linked to components in reach, repeatedly, as in Borůvka's algorithm for minimum spanning
+    trees (1926), until no component has another one in reach.
 
     Args:
         latlon: (P, 2) degrees, P >= 1.
@@ -26,7 +27,7 @@ def connected_places(latlon: ArrayLike, km: float) -> Ints:
     Returns:
         (P,) group of each place, numbered from 0 in any order.
     """
-    # Coinciding places would fill the nearest neighbours of each other. As complex numbers they sort fast.
+    # Coinciding places would use up the nearest neighbours of each other. Complex numbers sort fast.
     places, of = np.unique(as_latlon(latlon).view(np.complex128)[:, 0], return_inverse=True)
     vectors = unit_vectors(places.view(np.float64).reshape(-1, 2))
     reach = float(np.nextafter(chord_from_km(km), np.inf))
@@ -40,7 +41,7 @@ def connected_places(latlon: ArrayLike, km: float) -> Ints:
 
 
 def _nearest_links(vectors: Floats, reach: float) -> tuple[Ints, Ints]:
-    """Return (E, 2) links of places to their nearest neighbours in reach, and the places that may have more of them."""
+    """Return (E, 2) links of places to their nearest neighbours in reach, and the places that may have further ones."""
     from scipy.spatial import cKDTree
 
     ranks = np.arange(1, min(_NEAREST, len(vectors)) + 1)
@@ -50,7 +51,7 @@ def _nearest_links(vectors: Floats, reach: float) -> tuple[Ints, Ints]:
 
 
 def _components(n: int, links: Ints) -> Ints:
-    """Return the (n,) component of every node of a graph."""
+    """Return the (n,) connected component of every node of a graph."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -59,9 +60,10 @@ def _components(n: int, links: Ints) -> Ints:
 
 
 def _links_across(vectors: Floats, groups: Ints, reach: float) -> Ints:
-    """Return (E, 2) links between groups, at least one from every group that has a place of another in reach.
+    """Return (E, 2) links between groups, at least one from every group with a place of another group in reach.
 
-    Two groups differ in a bit of their numbers: for each bit, those with it look for the nearest place without.
+    The numbers of two groups differ in at least one bit: for each bit, places of groups with the bit set search the
+    nearest place of groups without, and the other way round.
     """
     from scipy.spatial import cKDTree
 

@@ -1,4 +1,4 @@
-"""Which location is in which split: `splits.json`."""
+"""The splits of locations, and their file `splits.json`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _TYPES: dict[str, type | tuple[type, ...]] = {"splits": dict, "seed": (int, type
 
 @dataclass(frozen=True)
 class Splits:
-    """Which location is in which split.
+    """The assignment of locations to splits.
 
     Attributes:
-        ids: split name -> location ids, in the canonical (sorted) order.
-        seed: seed of the draw, or None for splits that came with the data.
-        buffer_km: locations closer than this share a split.
+        ids: split name -> location ids, sorted.
+        seed: seed of the draw; None for splits that came with the data.
+        buffer_km: locations closer than this are in one split.
     """
 
     ids: Mapping[str, tuple[str, ...]]
@@ -42,7 +42,7 @@ class Splits:
     buffer_km: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a location in two splits, or twice in one, and a seed or buffer below 0."""
+        """Check that every location is listed once, and the range of seed and buffer."""
         if self.seed is not None and self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
         if not 0 <= self.buffer_km < math.inf:
@@ -58,10 +58,10 @@ class Splits:
                 seen[location] = name
 
     def select(self, locations: Locations, name: str) -> Locations:
-        """Return the locations of one split that `locations` has.
+        """Return those of `locations` that are in one split.
 
         Raises:
-            ValueError: for an unknown split, or one of which no location is there.
+            ValueError: for an unknown split, an empty one, or one without any of these locations.
         """
         if name not in self.ids:
             raise ValueError(f"split must be one of {list(self.ids)}, got {name!r}.")

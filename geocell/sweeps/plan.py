@@ -1,4 +1,4 @@
-"""What a sweep fits: the rows of recipes and sweep files, each a partition, the settings of a fit and a start."""
+"""What a sweep fits: rows of recipes and sweep files, each with a partition, settings and an initial head."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class SweepConfig:
     """How a sweep is run.
 
     Attributes:
-        seeds: seeds for every row, instead of its own.
-        jobs: processes; 0 for one per core on a CPU, and one on an accelerator.
+        seeds: seeds of every row; they replace its own.
+        jobs: number of processes; 0 is one per usable core on a CPU, and one on an accelerator.
         split: which split is scored.
         decode: decoder of the scores.
-        shapes: boundary file, for partitions of regions whose recipe names none.
-        device: device of every fit, instead of its own.
+        shapes: boundary file for partitions of regions whose recipe names none.
+        device: device of every fit; it replaces its own.
     """
 
     seeds: tuple[int, ...] = ()
@@ -46,7 +46,7 @@ class SweepConfig:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        """Check what does not need the data."""
+        """Check the values that need no data to be checked."""
         if self.jobs < 0:
             raise ValueError(f"jobs must be a whole number of at least 0, got {self.jobs}.")
         if len(set(self.seeds)) < len(self.seeds):
@@ -61,12 +61,12 @@ class Row:
     """One line of a sweep's table: what is fitted, once per seed.
 
     Attributes:
-        name: what the table calls it; a folder's name.
-        partition: folder with the recipe of its partition, or with the partition.
-        config: the settings, with the seed of a lone fit.
-        init: name of the row it starts from.
-        seeds: the seeds its file asks for; none for the one of `config`.
-        published: numbers copied from the authors of the recipe, in percent and km as they print them.
+        name: its name in the table and in folders.
+        partition: folder of its partition, or of the recipe of one.
+        config: the settings; its seed is used where no others are given.
+        init: name of the row whose head it starts from.
+        seeds: the seeds that its sweep file states.
+        published: numbers copied from the authors of the recipe, in percent and km as printed there.
     """
 
     name: str
@@ -83,8 +83,8 @@ class Fit:
 
     Attributes:
         row: its row.
-        config: the settings, with its own seed.
-        init: the fit it starts from.
+        config: the settings, with the seed of this fit.
+        init: the fit whose head it starts from.
     """
 
     row: Row
@@ -93,19 +93,19 @@ class Fit:
 
     @property
     def name(self) -> str:
-        """Row and seed: the name of its folder."""
+        """Row and seed, which name its folder."""
         return f"{self.row.name}-seed{self.config.seed}"
 
 
 def read_rows(sources: Sequence[Path]) -> list[Row]:
     """Read the rows of recipes of heads, and of sweep files, which have a table `[sweep]`.
 
-    A row that another starts from (`init`) joins the list before it, from the folder beside its own, when it was not
-    named.
+    When a row starts from another one (`init`) that is not among the sources, the recipe of that one is read from the
+    folder beside its own.
 
     Raises:
         FileNotFoundError: when a file, or the folder of a partition, is missing.
-        ValueError: for a file that is neither, an unknown key, two rows of one name, or starts in a circle.
+        ValueError: for a file that is neither, an unknown key, two rows with one name, or a cycle of `init`.
     """
     if not sources:
         raise ValueError("a sweep needs at least one recipe or sweep file, got none: name one.")
@@ -128,7 +128,7 @@ def read_rows(sources: Sequence[Path]) -> list[Row]:
 
 
 def _starts_first(rows: Mapping[str, Row]) -> list[Row]:
-    """Return the rows in their order, each after the one it starts from."""
+    """Return the rows in their order, each after the one that it starts from."""
     ordered: dict[str, Row] = {}
 
     def add(name: str, before: tuple[str, ...]) -> None:
@@ -156,10 +156,10 @@ def _rows_of(path: Path) -> list[Row]:
 
 
 def row_of(path: Path) -> Row:
-    """Return the row of a head's recipe, called like its folder when the file is called recipe.toml.
+    """Return the row of a head's recipe, named after its folder when the file is called recipe.toml.
 
     Raises:
-        FileNotFoundError: when there is no such file, or no folder of its partition.
+        FileNotFoundError: when the file or the folder of its partition is missing.
         ValueError: when it is not a recipe, or names no partition.
     """
     recipe = read_recipe(path)
@@ -235,10 +235,10 @@ def _joined(partition: str, config: str) -> str:
 
 
 def partition_folder(name: str, path: Path) -> Path:
-    """Return the folder that a recipe calls `name`: a path from the recipe, or one in a folder `partitions` near it.
+    """Return the folder of a partition: a path relative to the recipe, or a folder in a `partitions` folder near it.
 
     Raises:
-        FileNotFoundError: when no such folder has a recipe or a partition.
+        FileNotFoundError: when none of these has a recipe or a partition.
     """
     here = path.resolve().parent
     places = [
@@ -255,13 +255,13 @@ def partition_folder(name: str, path: Path) -> Path:
 
 
 def fits_of(rows: Sequence[Row], config: SweepConfig = SweepConfig()) -> list[Fit]:
-    """Return the fits of rows, each after the one it starts from.
+    """Return the fits of rows, each after the one that it starts from.
 
-    A fit starts from the one of the same seed, and from the first of that row where it has no such seed.
+    A fit starts from the fit with the same seed, and where there is none from the first one of that row.
 
     Args:
         rows: what `read_rows` returned.
-        config: whose seeds and device win over those of the rows.
+        config: its seeds and device replace those of the rows.
     """
     fits: dict[str, dict[int, Fit]] = {}
     for row in rows:

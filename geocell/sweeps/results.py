@@ -1,4 +1,4 @@
-"""What a sweep reached: one line per fit, one per row with its interval over seeds, as files, table and picture."""
+"""Results of a sweep: one line per fit, and one per row with intervals over seeds, as files, table and picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Values = Mapping[str, Any]
 
 
 def read_fit(folder: Path) -> dict[str, Any]:
-    """Return the line of a finished fit, from the folder of its head; shares are fractions.
+    """Return the values of a finished fit from the folder of its head; shares are fractions.
 
     Raises:
         FileNotFoundError: when a file is missing.
@@ -82,13 +82,13 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 @dataclass(frozen=True, eq=False)
 class SweepResult:
-    """A sweep and what it reached so far.
+    """A sweep and its results so far.
 
     Attributes:
         out: its folder.
-        fits: every fit that it is made of.
+        fits: all of its fits.
         finished: name of a fit -> its values.
-        failed: name of a row -> why it could not be fitted.
+        failed: name of a row -> the reason why it could not be fitted.
         remarks: what a reader must know about the locations: that some share coordinates with training locations.
     """
 
@@ -144,7 +144,7 @@ class SweepResult:
         }
 
     def write(self) -> None:
-        """Write `results.csv` and `summary.csv` as far as the sweep is."""
+        """Write `results.csv` and `summary.csv` with the results so far."""
         write_text(self.out / SUMMARY_FILE, results_csv(self.summary()))
         if self.finished:
             write_text(self.out / RESULTS_FILE, results_csv(self.results()))
@@ -160,7 +160,7 @@ class SweepResult:
         return draw_sweep(self.out / PLOT_FILE, self.summary(), self.results(), caption=self.note())
 
     def note(self) -> str:
-        """Return what a reader must know about the numbers."""
+        """Return decoder, split and number of locations, which stand below the table."""
         done = self.results()
         if not done:
             return "no fit has ended"
@@ -168,12 +168,12 @@ class SweepResult:
         return f"decoder {first['decoder']} · split {first['split']} · {first['n_locations']:,} locations"
 
     def text(self) -> str:
-        """Return the table for the terminal, and what could not be fitted."""
+        """Return the table for the terminal, and the rows that could not be fitted."""
         return sweep_text(self.summary(), self.note(), self.failed)
 
 
 def results_csv(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Return mappings of the same keys as CSV; numbers have six digits, and nothing is an empty field."""
+    """Return mappings with the same keys as CSV, numbers with six significant digits, None as an empty field."""
     return csv_text([{key: _rounded(value) for key, value in line.items()} for line in lines])
 
 

@@ -47,8 +47,8 @@ def sweep(
 
     Args:
         sources: recipes of heads and sweep files; see `plan.read_rows`.
-        cache: feature cache.
-        splits: splits.json with train, val and the split to score.
+        cache: folder of the feature cache.
+        splits: splits.json with train, the split to score, and val if there is one.
         out: folder of the sweep.
         config: how it is run.
 
@@ -68,14 +68,14 @@ def sweep(
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
     stream = any(fit.config.stream for fit in fits)
     setup = Setup(Path(cache), Path(splits), Path(out), config, max(1, cores // jobs), stream)
-    data = Data.of(setup)
+    data = Data.from_cache(setup)
     with folder_lock(setup.out):
         _claim(setup, data)
         return _run(fits, setup, data, jobs)
 
 
 def _run(fits: Sequence[Fit], setup: Setup, data: Data, jobs: int) -> SweepResult:
-    """Fit what is not there yet, in so many processes, and keep the tables up to date."""
+    """Make the missing partitions and heads in `jobs` processes, and keep the tables up to date."""
     failed = _make_partitions(fits, setup, data)
     finished = {fit.name: values for fit in fits if (values := _finished(fit, setup)) is not None}
     result = SweepResult(setup.out, tuple(fits), finished, failed, data.remarks)
@@ -96,7 +96,7 @@ def _run(fits: Sequence[Fit], setup: Setup, data: Data, jobs: int) -> SweepResul
 
 
 def _claim(setup: Setup, data: Data) -> None:
-    """Write what the sweep is of, or refuse a folder that holds another one."""
+    """Write the manifest of the sweep, or refuse a folder that holds something else."""
     scored = {"split": setup.config.split, "decode": setup.config.decode}
     manifest = {"format": FORMAT, **scored, "locations_sha256": data.locations_sha256()}
     features = data.features_sha256()
@@ -125,7 +125,7 @@ def _claim(setup: Setup, data: Data) -> None:
 
 
 def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str, str]:
-    """Fit the partitions that are not there yet; return the rows whose partition cannot be, with the reason."""
+    """Fit the missing partitions; return the rows whose partition could not be made, with the reason."""
     failed: dict[str, str] = {}
     for fit in fits:
         if fit.row.name in failed:
@@ -158,10 +158,10 @@ def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None)
 
 
 def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
-    """Return the results of a fit that is there, None for one that is not.
+    """Return the results of a finished fit, None where its head does not exist.
 
     Raises:
-        ValueError: when another fit has its folder.
+        ValueError: when its folder holds another fit.
     """
     folder = setup.folder(fit)
     remove_leftovers(folder.absolute())

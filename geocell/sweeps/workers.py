@@ -1,4 +1,4 @@
-"""Making the heads of a sweep: one after the other in this process, or several at a time in others."""
+"""Fitting the heads of a sweep: sequentially in this process, or in parallel in worker processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from geocell.training.fit import fit_head
 
 @dataclass(frozen=True)
 class Setup:
-    """What every fit of a sweep shares, in a form that goes to another process.
+    """What all fits of a sweep share; it can be pickled for worker processes.
 
     Attributes:
         cache: folder of the feature cache.
@@ -40,7 +40,7 @@ class Setup:
         out: folder of the sweep.
         config: how it is run.
         threads: of torch, per process.
-        stream: whether the features stay on the disk, since a fit streams them.
+        stream: whether the features stay on disk, because a fit streams them.
     """
 
     cache: Path
@@ -61,7 +61,15 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """The locations of a sweep, and a hash of the features of their cache."""
+    """The locations of a sweep.
+
+    Attributes:
+        train: training locations.
+        val: validation locations; None where the splits have none.
+        test: the locations that are scored.
+        cache_sha256: hash of the features of the whole cache.
+        test_name: name of the split that is scored.
+    """
 
     train: Locations
     val: Locations | None
@@ -70,8 +78,8 @@ class Data:
     test_name: str = "test"
 
     @classmethod
-    def of(cls, setup: Setup) -> Data:
-        """Read the cache and take its splits."""
+    def from_cache(cls, setup: Setup) -> Data:
+        """Read the cache and select its splits."""
         cache = FeatureCache.open(setup.cache)
         locations = cache.locations(in_memory=not setup.stream)
         splits = Splits.load(setup.splits)
@@ -81,7 +89,7 @@ class Data:
 
     @property
     def parts(self) -> list[Locations]:
-        """The locations of every role that there are."""
+        """Training, validation and scored locations, without those that do not exist."""
         return [part for part in (self.train, self.val, self.test) if part is not None]
 
     @property
@@ -96,12 +104,12 @@ class Data:
         return [remark for remark in found if remark]
 
     def locations_sha256(self) -> str:
-        """Return a hash of which locations are in which role, and of the encoder."""
+        """Return a hash of the locations in their roles, and of the encoder."""
         content = [self.train.encoder.to_dict(), *([*part.ids.tolist(), part.latlon.tolist()] for part in self.parts)]
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
     def features_sha256(self) -> str:
-        """Return a hash of the features, and of which are whose."""
+        """Return a hash of the features and of their assignment to locations."""
         digest = hashlib.sha256(self.cache_sha256.encode())
         for part in self.parts:
             digest.update(f"{part.n_views} {len(part)}".encode())
@@ -110,10 +118,10 @@ class Data:
 
 
 def make_head(fit: Fit, setup: Setup, data: Data) -> None:
-    """Make one head; its folder appears when it is scored."""
+    """Fit, score and save one head; its folder appears complete."""
     partition = Partition.load(setup.partition(fit))
     init = None if fit.init is None else load_head(setup.folder(fit.init))
-    with contextlib.redirect_stderr(io.StringIO()):  # the bar of the sweep is enough
+    with contextlib.redirect_stderr(io.StringIO()):  # the progress bar of the sweep is enough
         head = fit_head(data.train, data.val, partition, fit.config, init=init)
     if head.training["interrupted"]:
         raise KeyboardInterrupt
@@ -122,12 +130,12 @@ def make_head(fit: Fit, setup: Setup, data: Data) -> None:
     scores = score(head, data.test, setup.config.decode, setup.config.split)
     shared = count_at_training_coordinates(data.test.latlon, data.train.latlon)
     scores = replace(scores, n_at_training_coordinates=shared)
-    # A folder that has appeared meanwhile is the same head, from a process of a run that was killed.
+    # A folder that appeared meanwhile holds the same head, written by a worker of a killed run.
     head.save(setup.folder(fit), scores, overwrite=True)
 
 
 Ended = tuple[Fit, str | None]
-"""A fit that ended, and why it failed."""
+"""A fit that has ended, and the reason when it failed."""
 
 
 def _reason(error: BaseException) -> str:
@@ -135,18 +143,18 @@ def _reason(error: BaseException) -> str:
 
 
 def _start_failed(fit: Fit, failed: set[str]) -> str | None:
-    """Return why a fit cannot begin, when the one it starts from failed."""
+    """Return why a fit cannot start, when the one that it starts from failed."""
     return f"the fit it starts from failed: {fit.init.name}" if fit.init and fit.init.name in failed else None
 
 
 def run_here(fits: Sequence[Fit], setup: Setup, data: Data, lost: Collection[str] = ()) -> Iterator[Ended]:
-    """Make the heads one after the other; yield every fit as it ends.
+    """Make the heads sequentially; yield each fit when it has ended.
 
     Args:
-        fits: each after the one it starts from, if that is still to be made.
+        fits: each after the one that it starts from, if that is still to be made.
         setup: what they share.
         data: the locations.
-        lost: names of fits that are not made, since they have no partition.
+        lost: names of fits that are not made because they have no partition.
     """
     failed = set(lost)
     for fit in fits:
@@ -162,44 +170,44 @@ def run_here(fits: Sequence[Fit], setup: Setup, data: Data, lost: Collection[str
 
 
 _here: dict[str, tuple[Setup, Data]] = {}
-"""What a process of the pool keeps between fits."""
+"""What a worker process keeps between fits."""
 
 
-def _begin(setup: Setup) -> None:
+def _initialize(setup: Setup) -> None:
     end_with_parent()
     torch.set_num_threads(setup.threads)
-    _here["sweep"] = setup, Data.of(setup)
+    _here["sweep"] = setup, Data.from_cache(setup)
 
 
-def _make_head_there(fit: Fit) -> None:
+def _make_head_in_worker(fit: Fit) -> None:
     make_head(fit, *_here["sweep"])
 
 
 def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collection[str] = ()) -> Iterator[Ended]:
-    """Make several heads at a time, each process with its own copy of the locations; yield every fit as it ends.
+    """Make heads in parallel, each worker with its own copy of the locations; yield each fit when it has ended.
 
     Args:
         fits: see `run_here`.
         setup: what they share.
-        jobs: how many at a time.
+        jobs: number of workers.
         lost: see `run_here`.
 
     Raises:
-        RuntimeError: when a process is killed, for want of memory most often; the heads that were made are kept.
+        RuntimeError: when a worker is killed, usually because memory ran out; finished heads are kept.
     """
     context = multiprocessing.get_context("spawn")  # a fork after torch has threads can hang
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(setup,))
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_initialize, initargs=(setup,))
     try:
         yield from _schedule(list(fits), pool, lost)
     except BrokenProcessPool as error:
         raise RuntimeError(
-            "a process of the sweep was killed, perhaps for want of memory: run the same command with fewer --jobs; "
-            "the finished fits are kept."
+            "a worker process of the sweep was killed, perhaps because memory ran out: run the same command with fewer "
+            "--jobs; the finished fits are kept."
         ) from error
     except BaseException:
         for process in set(multiprocessing.active_children()) - others:
-            process.terminate()  # an interrupt does not wait for fits that would take minutes
+            process.terminate()  # an interrupt must not wait for the fits, which may take minutes
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -207,14 +215,15 @@ def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collect
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT while processes start, which inherit that: Ctrl-C in a terminal reaches every process of the group.
+    """Block SIGINT while worker processes start, which inherit the mask.
 
-    Only this process is to react to it; it terminates the others. A signal that comes meanwhile is delivered after.
+    Ctrl-C in a terminal reaches every process of the group, and only this one should react: it terminates the others.
+    A signal that arrives meanwhile is delivered afterwards.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # starting it would unblock the signal
+    resource_tracker.ensure_running()  # which unblocks the signal when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -223,7 +232,7 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[str]) -> Iterator[Ended]:
-    """Give the pool every fit whose start is there."""
+    """Submit each fit once the fit that it starts from has ended; yield each fit when it has ended."""
     running: dict[Future[None], Fit] = {}
     unfinished, failed = {fit.name for fit in waiting}, set(lost)
     while waiting or running:
@@ -232,7 +241,7 @@ def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[st
             reason = _start_failed(fit, failed)
             if reason is None:
                 with _interrupts_blocked():
-                    running[pool.submit(_make_head_there, fit)] = fit
+                    running[pool.submit(_make_head_in_worker, fit)] = fit
             else:
                 unfinished.remove(fit.name)
                 failed.add(fit.name)

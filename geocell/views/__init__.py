@@ -1,7 +1,7 @@
 """Views: reading tables, folders, shards and data sets of geotagged images."""
 
 from geocell.views.columns import ColumnNames
-from geocell.views.reading import read_views
+from geocell.views.reading import read_rows, read_views
 from geocell.views.table import (
     ViewTable,
     latlon_keys,
@@ -17,6 +17,7 @@ __all__ = [
     "latlon_keys",
     "location_column",
     "location_coordinates",
+    "read_rows",
     "read_views",
     "rounded_latlon",
     "table_from_frame",

@@ -1,4 +1,4 @@
-"""Which column of a table is what."""
+"""Roles of columns, and finding them in a table."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ALIASES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """Which column of a table is what; a name that is given wins over the preset, and that over the usual spellings.
+    """Names of a table's columns; explicit names take precedence over the preset, and that over the usual spellings.
 
     Attributes:
         preset: published data set whose columns and image names the table has.
         image_column: column of image paths or URLs; usually image, file_name, path or url.
         lat_column: column of latitudes in degrees; usually lat or latitude.
         lon_column: column of longitudes in degrees; usually lon, lng or longitude.
-        location_column: column that says which views show one location; usually location or location_id.
+        location_column: column of location ids: views with one id show one location; usually location or location_id.
         heading_column: column of headings in degrees; usually heading.
         split_column: column of split names; usually split.
     """
@@ -52,16 +52,16 @@ class ColumnNames:
         return replace(other, **given)
 
     def name_of(self, role: str) -> str | None:
-        """Return the name that is given for a role."""
+        """Return the explicit name for a role, None when there is none."""
         name: str | None = getattr(self, f"{role}_column")
         return name
 
 
 def find_columns(frame: pd.DataFrame, columns: ColumnNames, source: str, needed: Sequence[str]) -> dict[str, str]:
-    """Return role -> column name; explicit names win, then the usual spellings in any case.
+    """Return role -> column name; explicit names take precedence over the usual spellings in any case.
 
     Raises:
-        ValueError: when a column that is named or needed is not there.
+        ValueError: when a named or required column is missing.
     """
     names = list(map(str, frame.columns))
     lower: dict[str, str] = {}

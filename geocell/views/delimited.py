@@ -27,8 +27,7 @@ def is_delimited(name: str) -> bool:
 def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | None = None) -> pd.DataFrame:
     """Read CSV or TSV; ids stay text, so that `007` is not `7` and the country `NA` is not missing.
 
-    The separator is the one of the suffix, unless the first line has none of those and has another: a header of
-    several names with semicolons in between is no single name.
+    The separator is that of the suffix, unless the first line contains only another one (semicolons, say).
 
     Args:
         path: the file.

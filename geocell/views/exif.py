@@ -18,7 +18,7 @@ _NOT_UTF8 = (np.nan, np.nan, np.nan, "its file name is not UTF-8")
 
 
 def read_exif_folder(folder: Path, names: Sequence[str]) -> ViewTable:
-    """Read the positions of images; one without a position is a view with a problem, never a lost one.
+    """Read the positions of images; an image without a position is a view with a problem.
 
     Args:
         folder: the folder.

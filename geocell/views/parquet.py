@@ -21,12 +21,12 @@ _MOST_ROWS = 1 << 31
 
 
 def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
-    """Read every column but those that hold images, and say where the images are.
+    """Read every column but those that hold images, and return the source of the images.
 
-    The split of each file's name is a column where names say several.
+    Where file names have several splits, the split becomes a column.
 
     A column of images is binary, or a struct with `bytes` as Hugging Face's `Image` is stored. Images in such columns
-    are left where they are: only their rows are noted.
+    are not read: references name their rows.
 
     Args:
         root: folder or URL that the files are below.
@@ -56,7 +56,7 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
 
 
 def _split_of(name: str) -> str:
-    """Return the split that a file's name says, by the Hub's convention for data sets; "" when it says none.
+    """Return the split in a file's name, by the Hub's convention for data sets; "" when there is none.
 
     >>> [_split_of(f"{name}.parquet") for name in ("data/train-00000-of-00002", "default/test/0000", "trains")]
     ['train', 'test', '']
@@ -74,7 +74,7 @@ def _holds_images(kind: pyarrow.DataType) -> bool:
 
 
 def _with_references(frame: pd.DataFrame, references: list[str], columns: ColumnNames) -> pd.DataFrame:
-    """Return the frame with references as the image column, whatever other column has a usual spelling of it."""
+    """Return the frame with references as the image column; an existing column of that name is renamed."""
     name = columns.image_column or "image"
     frame = frame.rename(columns={name: f"input_{name}"})
     frame[name] = references
@@ -89,7 +89,7 @@ def is_saved_dataset(folder: Path) -> bool:
 
 
 def read_saved_dataset(folder: Path, columns: ColumnNames) -> tuple[pd.DataFrame, ImageSource]:
-    """Read every column of a saved dataset but its images, and say where those are.
+    """Read every column of a saved dataset but its images, and return the source of the images.
 
     Raises:
         ImportError: when the library `datasets` is not installed.

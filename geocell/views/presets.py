@@ -1,7 +1,7 @@
-"""How the field's published data sets name their columns and images.
+"""Presets: column and file naming of published data sets.
 
-A preset is a set of column names and a rule from an id to an image file; it adds nothing that a person could not do by
-renaming columns and files. Names given on the command line win over it.
+A preset is a set of column names and a rule that maps an id to an image file. Names given on the command line take
+precedence.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preset:
-    """One data set's conventions.
+    """Conventions of one data set.
 
     Attributes:
-        columns: what its columns are called.
+        columns: its column names.
         file_name: image id -> path of its file, relative to the folder of images.
-        key: file name -> what identifies an image wherever its file lies; None where `file_name` says where.
+        key: file name -> identifier of an image, independent of its folder; None where `file_name` is enough.
         header: number of columns -> their names, for tables that are published without a header.
-        prepare: makes columns of what is not one yet.
-        may_be_swapped: a file circulates whose headings of latitude and longitude are exchanged.
-        lacks: what the published table does not have, for the message about its absence.
+        prepare: derives columns from nested records.
+        may_be_swapped: whether a copy with swapped latitude and longitude headings is in circulation.
+        lacks: hint about what the published table does not contain, for error messages.
     """
 
     columns: ColumnNames
@@ -63,7 +63,7 @@ def _flickr_id(name: str) -> str:
 
 
 def _im2gps_id(name: str) -> str:
-    """Return an IM2GPS file name without the place that some copies put before it.
+    """Return an IM2GPS file name without the place-name prefix of some copies.
 
     >>> _im2gps_id("images/Rome_00024_231521295_0ab_1_2@N00.jpg")
     '231521295_0ab_1_2@N00.jpg'
@@ -85,7 +85,7 @@ def _landmark_path(identity: str) -> str:
 
 
 def _point(value: object) -> tuple[float, float]:
-    """Return the longitude and latitude of a GeoJSON point, NaN for whatever is none."""
+    """Return the longitude and latitude of a GeoJSON point, NaNs for anything else."""
     pair = value.get("coordinates") if isinstance(value, dict) else None
     numbers = [n for n in pair if isinstance(n, int | float)] if isinstance(pair, list | tuple) else []
     return (float(numbers[0]), float(numbers[1])) if len(numbers) in {2, 3} else (np.nan, np.nan)
@@ -171,8 +171,8 @@ def find_preset(name: PresetName | None) -> Preset | None:
 def image_paths(ids: list[str], preset: Preset, root: Path) -> list[str]:
     """Return the path of every image below `root`.
 
-    Where the files lie is the data set's rule. Where copies differ, `root` is listed once and images are found by what
-    identifies them, unless the first image is where its id says; one that is not found keeps that name.
+    The rule of the data set gives the path. Where copies differ, unless the first image is at its path, `root` is
+    listed once and images are found by their key; an image that is not found keeps the path of the rule.
     """
     names = [preset.file_name(identity) for identity in ids]
     if preset.key is None or not names or (root / names[0]).is_file():
@@ -186,10 +186,10 @@ def image_paths(ids: list[str], preset: Preset, root: Path) -> list[str]:
 
 
 def exchanged(latlon: Floats) -> tuple[bool, str]:
-    """Say whether coordinates of a table that may have exchanged headings are exchanged, and what to tell about it.
+    """Return whether the headings of coordinates are swapped, and a remark about it.
 
-    A latitude beyond 90 degrees is proof. Without one, the share of points on land is a hint: of photographs nearly
-    all are, of exchanged coordinates about a third.
+    A latitude beyond 90 degrees is proof. Without one, the share of points on land is a hint: nearly all
+    photographs are on land, and about a third of swapped coordinates.
 
     Args:
         latlon: (N, 2) degrees as the headings say.

@@ -1,4 +1,4 @@
-"""Reading what people have: tables, folders, shards, data sets and URLs of them."""
+"""Reading views from tables, folders, shards and data sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.references import is_http, is_url, join, require_openable
-from geocell.images.sources import FileImages, ImageSource
+from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import IMAGE_SUFFIXES, find_files
@@ -21,7 +21,8 @@ from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table
-from geocell.views.webdataset import read_shards
+from geocell.views.texts import clean_text
+from geocell.views.webdataset import read_shards, shard_samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def read_views(
         images_optional: accept a table without images (features that exist already): rows are numbered instead.
 
     Raises:
-        FileNotFoundError: when there is nothing at `path`.
+        FileNotFoundError: when there is nothing at `path`, or `root` is not a folder.
         ValueError: for a missing column, an empty table, or unusable coordinates.
         ImportError: when a folder saved by `datasets` is read without that library.
     """
@@ -59,15 +60,12 @@ def read_views(
     columns = columns.with_defaults(preset.columns) if preset else columns
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
-    whole = join(base, names[0]) if len(names) == 1 else f"{base or path}: {len(names)} files"
+    whole = _source(base, names, path)
     if suffix == ".tar":
         return read_shards(base, names, IMAGE_SUFFIXES, whole, columns)
     if suffix in IMAGE_SUFFIXES:
         return read_exif_folder(Path(base), names)
-    if names:
-        frame, images = _read_frame(base, names, columns, preset)
-    else:
-        (frame, images), whole = _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved"), base
+    frame, images = _read_frame(base, names, columns, preset)
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root))
     table = _table(frame, images, whole, columns, preset, images_optional)
@@ -76,8 +74,51 @@ def read_views(
     return table
 
 
+def read_rows(
+    path: Path | str, columns: ColumnNames = ColumnNames(), *, root: Path | str | None = None
+) -> tuple[pd.DataFrame, ImageSource, str]:
+    """Read images that need no position: a folder, a table, shards, a saved dataset or a URL of them.
+
+    Args:
+        path: what `read_views` takes.
+        columns: columns that are not spelled as usual; a preset is ignored.
+        root: folder that image paths are relative to; usually that of the table.
+
+    Returns:
+        One row per image with the columns of the input and `image`, its reference, missing where a sample has none;
+        the source of the images; and what was read, for messages.
+
+    Raises:
+        FileNotFoundError: when there is nothing at `path`.
+        ValueError: for an unreadable or empty table, or one without images.
+    """
+    import pandas as pd
+
+    _require_root(root)
+    base, names = find_files(str(path))
+    suffix = Path(names[0]).suffix.lower() if names else ""
+    whole = _source(base, names, path)
+    if suffix in IMAGE_SUFFIXES:
+        return pd.DataFrame({"image": list(map(clean_text, names))}), FileImages(base), whole
+    if suffix == ".tar":
+        return shard_samples(base, names, IMAGE_SUFFIXES, whole), TarImages(base), whole
+    frame, images = _read_frame(base, names, columns, None)
+    if frame.empty:
+        raise ValueError(f"{whole} must have at least one row, got an empty table.")
+    if isinstance(images, FileImages):
+        images = FileImages(base if root is None else str(root), DownloadConfig())
+    return frame.rename(columns={find_columns(frame, columns, whole, ("image",))["image"]: "image"}), images, whole
+
+
+def _source(base: str, names: Sequence[str], path: Path | str) -> str:
+    """Return what was read, for messages and manifests."""
+    if len(names) == 1:
+        return join(base, names[0])
+    return f"{base or path}: {len(names)} files" if names else base
+
+
 def _require_root(root: Path | str | None) -> None:
-    """Refuse a root that is no folder, before a table is read and an encoder loaded for it."""
+    """Refuse a root that is not a folder before a table is read and an encoder loaded."""
     if root is None:
         return
     if is_url(str(root)):
@@ -89,7 +130,9 @@ def _require_root(root: Path | str | None) -> None:
 def _read_frame(
     base: str, names: Sequence[str], columns: ColumnNames, preset: Preset | None
 ) -> tuple[pd.DataFrame, ImageSource]:
-    """Read a table's columns; errors of the libraries beneath become one sentence about the file."""
+    """Read the columns of a table or saved dataset; library errors become one sentence about the file."""
+    if not names:
+        return _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved")
     name, suffix = join(base, names[0]), Path(names[0]).suffix.lower()
     if suffix == ".parquet":
         return _attempt(lambda: read_parquet(base, names, columns), name, "parquet")
@@ -131,7 +174,7 @@ def _table(
     preset: Preset | None,
     images_optional: bool,
 ) -> ViewTable:
-    """Return the views of a frame, after what its preset knows of the data set."""
+    """Return the views of a frame, after applying its preset."""
     if preset is None or frame.empty:
         return make_table(frame, images, source, columns, images_optional=images_optional)
     if preset.prepare:
@@ -164,7 +207,7 @@ def _table(
 
 
 def _numbers(values: pd.Series[Any]) -> NDArray[np.float64]:
-    """Return numbers, NaN for whatever is none."""
+    """Return numbers, NaN where a value is not numeric."""
     import pandas as pd
 
     if values.dtype.kind not in "fiub":

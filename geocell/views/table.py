@@ -32,14 +32,14 @@ MAX_SPREAD_KM = 1.0
 
 @dataclass(frozen=True, eq=False)
 class ViewTable:
-    """N views: where their images are and where they were taken.
+    """N views: references to their images, and where they were taken.
 
     Attributes:
         frame: columns `image`, `location`, `lat`, `lon`, `problem` (empty, or why the view is unusable) and every
             other column of the input, row i being view i.
-        images: what turns a text of the column `image` into the bytes of an image file.
+        images: reads the image file that a text of the column `image` names.
         source: what was read, for manifests.
-        remarks: what a person should know about the input: one sentence each.
+        remarks: notes about the input for the user, one sentence each.
     """
 
     frame: pd.DataFrame
@@ -53,7 +53,7 @@ class ViewTable:
 
     @property
     def sha256(self) -> str:
-        """Hash of every column: two tables with one hash get the same cache."""
+        """Hash of every column; tables with equal hashes produce the same cache."""
         digest = hashlib.sha256()
         for name in map(str, self.frame.columns):
             values = self.frame[name]
@@ -66,10 +66,10 @@ class ViewTable:
 
 
 def rounded_latlon(latlon: Floats) -> Floats:
-    """Return (P, 2) degrees to 1e-6 (11 cm), each place written in one way."""
+    """Return (P, 2) degrees to 1e-6 (11 cm), each coordinate in one canonical form."""
     rounded = np.round(latlon, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
     rounded[rounded[:, 1] == -180.0, 1] = 180.0
-    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # a pole has one longitude
+    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # the longitude of a pole is 0
     return rounded
 
 
@@ -105,7 +105,7 @@ def make_table(
 
     Args:
         frame: one row per view.
-        images: what the texts of the image column refer to.
+        images: source of the references in the image column.
         source: what was read, for messages and manifests.
         columns: columns that are not spelled as usual.
         problems: (N,) empty, or why a view has no position or image; such a row needs neither. A row without an image,
@@ -163,7 +163,7 @@ def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
 
 
 def _refuse_two_columns(frame: pd.DataFrame, columns: ColumnNames, found: dict[str, str], source: str) -> None:
-    """Refuse a table with two usual spellings of a coordinate that differ, of which one would be taken at random."""
+    """Refuse a table with two usual spellings of a coordinate that differ, of which either may be the wrong one."""
     for role in ("lat", "lon"):
         named = [name for name in map(str, frame.columns) if name.strip().lower() in ALIASES[role]]
         others = [name for name in named if name != found[role] and not frame[name].equals(frame[found[role]])]
@@ -179,7 +179,7 @@ def _numbered(count: int) -> list[str]:
 
 
 def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> pd.DataFrame:
-    """Return the frame with the columns found under our names; one that stands in their place is kept as `input_…`."""
+    """Return the frame with columns renamed to their roles; a column that has such a name already becomes `input_…`."""
     ours = {new for new, old in found.items() if new != old} | {"problem", "status"}
     renamed = {name: f"input_{name}" for name in frame.columns if name in ours}
     renamed |= {old: new for new, old in found.items() if new != old}

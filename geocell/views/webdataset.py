@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _TEXT = frozenset({".cls", ".txt", ".cls2", ".caption", ".index"})
 _CHUNK = 128 * tarfile.BLOCKSIZE
 _MAX_TEXT = 1 << 20
-"""Bytes of a member with metadata that are read at most; a longer one is no metadata."""
+"""Bytes of a member with metadata that are read at most; larger members are ignored."""
 _MAX_HEADER = 1 << 20  # bytes of a member that only describes the next one (pax, long names)
 _DESCRIPTIONS = {
     tarfile.XHDTYPE,
@@ -59,7 +59,7 @@ class _Member(tarfile.TarInfo):
 def read_shards(
     root: str, names: Sequence[str], suffixes: frozenset[str], source: str, columns: ColumnNames
 ) -> ViewTable:
-    """Read the samples of tar files: `key.jpg` is the image, `key.json` its columns, `key.cls` and `key.txt` more.
+    """Read the samples of tar files: `key.jpg` is the image; `key.json`, `key.cls` and `key.txt` have its columns.
 
     Only headers and metadata are read; images are found again by their offset. A sample without an image or without
     a position is a view with a problem. Names that are not UTF-8 are shown with escapes.
@@ -72,7 +72,19 @@ def read_shards(
         columns: columns of the JSON that are not spelled as usual.
 
     Raises:
-        ValueError: when a shard is no plain tar file, or no sample has a position.
+        ValueError: when a shard is not a plain tar file, or no sample has a position.
+    """
+    frame = shard_samples(root, names, suffixes, source)
+    problems = _problems(frame, columns)
+    frame["image"] = frame["image"].fillna(frame["key"])
+    return make_table(frame, TarImages(root), source, columns, problems=problems)
+
+
+def shard_samples(root: str, names: Sequence[str], suffixes: frozenset[str], source: str) -> pd.DataFrame:
+    """Return one row per sample with its columns; `image` is missing for a sample without one.
+
+    Raises:
+        ValueError: when a shard is no plain tar file, or none has an image.
     """
     import pandas as pd
 
@@ -81,10 +93,7 @@ def read_shards(
     if not any("image" in sample for sample in samples):
         raise ValueError(f"{source} must hold images ({', '.join(sorted(suffixes))}), got none.")
     with reading(source, "shards with one value per column and sample"):
-        frame = pd.DataFrame.from_records(samples)
-    problems = _problems(frame, columns)
-    frame["image"] = frame["image"].fillna(frame["key"])
-    return make_table(frame, TarImages(root), source, columns, problems=problems)
+        return pd.DataFrame.from_records(samples)
 
 
 def _problems(frame: pd.DataFrame, columns: ColumnNames) -> list[str]:
@@ -96,7 +105,7 @@ def _samples(root: str, name: str, suffixes: frozenset[str]) -> Iterator[dict[st
     """Yield the columns of one shard's samples; members of a sample are adjacent, as WebDataset's own reader requires.
 
     Raises:
-        ValueError: when the shard is no whole tar file.
+        ValueError: when the shard is not a complete tar file.
     """
     path = join(root, name)
     with (
@@ -134,15 +143,15 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.size < 0 or member.offset <= behind or archive.offset <= member.offset:
             raise tarfile.ReadError(f"a member of {member.size} bytes at byte {member.offset}")
         behind = member.offset
-        archive.members.clear()  # a list of all members, which nobody asks for
+        archive.members.clear()  # type: ignore[attr-defined] # an unused list of all members
         yield member
 
 
 def _archives(file: IO[bytes], path: str) -> Iterator[tarfile.TarFile]:
-    """Yield the archive in a file, and those that were appended to it, each behind the end mark of the one before.
+    """Yield the archive in a file, and those that were appended to it, each after the end mark of the previous one.
 
-    tarfile's `ignore_zeros` reads them too, but skips a damaged header like an end mark; and without it, tarfile takes
-    a damaged header for the end.
+    tarfile's `ignore_zeros` reads them too, but skips damaged headers; without it, tarfile takes a damaged header for
+    the end.
     """
     start: int | None = 0
     while start is not None:

@@ -99,7 +99,7 @@ def test_offsets_are_not_averaged(locations: Locations) -> None:
     protocol = Protocol(locations, by_place=False, repeats=1)
     rest, test = protocol.dealt(0)[0]
     case = Case("x", "x", {"epochs": 1, **OFFSETS}, KMeansPartitioner(k=5), heads=2)
-    with pytest.raises(ValueError, match="decode offset needs one head"):
+    with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
         answered(case, protocol, rest, test, 0)
 
 

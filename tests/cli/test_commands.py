@@ -14,6 +14,7 @@ import pytest
 
 from geocell.cli import main
 from geocell.features import FeatureCache
+from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
 from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
@@ -146,6 +147,39 @@ def test_answers_are_written(road: Path, tmp_path: Path, capsys: pytest.CaptureF
     fails(capsys, f"{command} --out {tmp_path}/a.csv", 1, "--overwrite")
     fails(capsys, f"{command} --out {tmp_path}/a.txt", 1, ".csv, .geojson, .html")
     assert main(f"{command} --out {tmp_path}/a.csv --overwrite".split()) == 0
+
+
+def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"predict {road}/head --device cpu"
+    rows = answer(capsys, f"{command} {road}/photos.csv --top-k 1")["predictions"]
+    locations = FeatureCache.open(road / "cache").locations()
+    assert [row["location"] for row in rows] == list(dict.fromkeys(pd.read_csv(road / "photos.csv")["location"]))
+    assert all(row["distance_km"] >= 0 for row in rows)
+    assert len(rows) == len(locations)
+    shown = answer(capsys, f"{command} {road}/photos.csv --hide-truth")["predictions"]
+    assert {row["truth"] for row in shown} == {None}
+    bad = tmp_path / "broken.jpg"
+    bad.write_bytes(b"no image")
+    both = answer(capsys, f"{command} {road}/img/000_0.jpg {bad} {tmp_path}/gone.jpg --out {tmp_path}/a.html")
+    first, second, third = (row["problem"] for row in both["predictions"])
+    assert (first, third) == ("", "no such file")
+    assert second.startswith("cannot identify image file")
+    assert "cannot identify image file" in (tmp_path / "a.html").read_text()
+    assert main(f"{command} {bad}".split()) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{bad}: no answer: cannot identify image file")
+    assert "at least one location must be answered, got none of 1" in captured.err
+    fails(capsys, f"{command} {tmp_path}/none.jpg {tmp_path}/no.csv", 1, "none.jpg, which is not there")
+
+
+def test_an_ensemble_is_asked(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = load_head(road / "head")
+    Ensemble((head, head)).save(tmp_path / "both")
+    image = f"{road}/img/000_0.jpg --device cpu"
+    ours, theirs = (answer(capsys, f"predict {path} {image}") for path in (tmp_path / "both", road / "head"))
+    assert ours["predictions"][0]["cells"][0]["probability"] == pytest.approx(
+        theirs["predictions"][0]["cells"][0]["probability"], abs=1e-6
+    )
 
 
 @pytest.mark.loopback
@@ -351,7 +385,7 @@ def test_a_class_that_a_split_lost_is_said(road: Path, tmp_path: Path, capsys: p
         ("image,lat\na.jpg,1\n", "column for lon"),
         ("image,lat,lon\na.jpg,120,45\n", "look swapped"),
         ("image,lat,lon\na.jpg,91,200\n", "[91.0, 200.0] in row 0"),
-        ("image,lat,lon\na.jpg,,1\n", "must be finite"),
+        ("image,lat,lon\na.jpg,,1\n", r"a view with a position, got 1 without"),
         ("image,lat,lon\n", "at least one row"),
     ],
 )
@@ -549,10 +583,13 @@ def test_broken_files_are_one_sentence(road: Path, tmp_path: Path, capsys: pytes
 
 
 def test_a_cache_without_a_good_view_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "t.csv").write_text("image,lat,lon\nnone.jpg,1,2\n")
+    (tmp_path / "t.csv").write_text("image,lat,lon\nempty.jpg,1,2\n")
     make_clip(tmp_path / "clip")
     command = f"encode {tmp_path}/t.csv --encoder {tmp_path}/clip --device cpu --out {tmp_path}/c"
-    fails(capsys, command, 1, "at least one good view", "no such file", "--retry")
+    fails(capsys, command, 1, "none of the 1 image files", "--root")
+    assert not (tmp_path / "c").exists()
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    fails(capsys, command, 1, "at least one good view", "cannot identify image file", "--retry")
     fails(capsys, f"split {tmp_path}/c --out {tmp_path}/s.json", 1, "at least one location")
 
 

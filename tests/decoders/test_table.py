@@ -123,15 +123,3 @@ def test_decode_is_public_and_takes_offsets() -> None:
     assert still == pytest.approx(decode("centroid", posteriors(1), CENTROIDS))
     inner = still[:, 0] < 80
     assert (moved - still)[inner] == pytest.approx(np.full((inner.sum(), 2), [1.0, 0.0]), abs=1e-4)
-
-
-@pytest.mark.parametrize("shape", [(1, 2), (7, 1), (14,)])
-def test_offsets_are_one_per_location(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"offsets \(P, 2\), one per location, got \(.*\) for 7"):
-        decode("offset", posteriors(7), CENTROIDS, np.zeros(shape))
-
-
-@pytest.mark.parametrize("posterior", [[[0.5, 0.5]], [0.5, 0.5], [[]]])
-def test_shapes_of_another_partition(posterior: list[float]) -> None:
-    with pytest.raises(ValueError, match=r"decode needs a posterior \(P, C\) and centroids \(C, 2\) of one partition"):
-        decode("centroid", posterior, [[0.0, 0.0]])

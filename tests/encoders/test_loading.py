@@ -1,11 +1,10 @@
-import builtins
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from geocell.encoders import EfficientNetLite0, Encoder, TowerEncoder, encoder_for, load_encoder
+from geocell.encoders import Encoder, TowerEncoder, encoder_for, load_encoder
 from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode
 from tests.worlds import make_clip, make_photos
@@ -62,30 +61,6 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
         TowerEncoder(str(make_clip(tmp_path / "a")), device="tpu")
 
 
-def test_the_packaged_encoder() -> None:
-    encoder = EfficientNetLite0(device="cpu")
-    assert encoder.info.dim == 1280
-    pixels = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
-    features = encoder(pixels)
-    assert features.shape == (3, 1280)
-    np.testing.assert_allclose(features[1], encoder(pixels[1:2])[0], rtol=1e-3, atol=1e-4)
-    with pytest.raises(ValueError, match="has no revisions"):
-        load_encoder("efficientnet-lite0", revision="main")
-
-
-def test_the_packaged_encoder_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *args: object, **kwargs: object) -> object:
-        if name.startswith("efficientnet"):
-            raise ModuleNotFoundError(name)
-        return real(name, *args, **kwargs)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r'pip install "geocell-heads\[lite0\]"'):
-        EfficientNetLite0(device="cpu")
-
-
 @pytest.mark.weights
 def test_streetclip_has_its_published_shape() -> None:
     from huggingface_hub import try_to_load_from_cache
@@ -94,18 +69,6 @@ def test_streetclip_has_its_published_shape() -> None:
         pytest.skip("the weights of geolocal/StreetCLIP are not in the local Hub cache")
     info = load_encoder("geolocal/StreetCLIP", device="cpu").info
     assert (info.dim, info.image_size, info.pooling) == (1024, 336, "pooler_output")
-
-
-def test_another_crop_is_another_encoder_and_another_folder_name_is_not(tmp_path: Path) -> None:
-    from transformers import CLIPImageProcessorPil
-
-    first = TowerEncoder(str(make_clip(tmp_path / "a")), device="cpu").info
-    renamed = TowerEncoder(str(make_clip(tmp_path / "renamed")), device="cpu").info
-    first.require_same(renamed, "the head", "the cache")
-    other = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 56, "width": 56})
-    other.save_pretrained(make_clip(tmp_path / "b"))
-    with pytest.raises(ValueError, match="processor='CLIPImageProcessorPil"):
-        first.require_same(TowerEncoder(str(tmp_path / "b"), device="cpu").info, "the head", "the cache")
 
 
 def test_the_example_of_the_documentation_is_an_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,22 +112,6 @@ def test_draft_is_part_of_what_an_encoder_is(tmp_path: Path, augment: str) -> No
     encode(table, whole, tmp_path / "cache")
     with pytest.raises(ValueError, match=r"must share one encoder.*, draft'"):
         encode(table, draft, tmp_path / "cache")
-
-
-def test_draft_of_the_packaged_encoder() -> None:
-    draft = load_encoder("efficientnet-lite0", device="cpu", backend="pil-draft")
-    assert draft.info.processor == f"{EfficientNetLite0(device='cpu').info.processor}, draft"
-    assert draft.preprocess.draft_side == 512
-    assert encoder_for(draft.info, "cpu").info == draft.info
-
-
-def test_draft_where_more_than_pillow_resizes(tmp_path: Path) -> None:
-    from transformers import ConvNextImageProcessorPil
-
-    folder = make_clip(tmp_path / "clip")
-    ConvNextImageProcessorPil(size={"shortest_edge": 56}).save_pretrained(folder)
-    with pytest.raises(ValueError, match="has an image processor that does more than Pillow: pass --backend pil"):
-        load_encoder(str(folder), device="cpu", backend="pil-draft")
 
 
 @pytest.mark.parametrize(

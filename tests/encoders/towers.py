@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 SIZES: dict[str, Any] = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,
     "patch_size": 14,
@@ -56,3 +59,23 @@ def make_tower(folder: Path, family: str, seed: int = 0) -> Path:  # noqa: PLR09
             config = t.Siglip2VisionConfig(**{k: v for k, v in SIZES.items() if k != "image_size"}, num_patches=16)
             return save(folder, t.Siglip2VisionModel(config))
     raise ValueError(family)
+
+
+def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the (B,) cosines between the rows of two (B, D) arrays."""
+    assert left.shape == right.shape
+    return (left * right).sum(1) / np.linalg.norm(left, axis=1) / np.linalg.norm(right, axis=1)
+
+
+def plain(folder: str, images: list[Image.Image], tensor: Any, model: Any = None) -> np.ndarray:
+    """Return what transformers' documentation says to do."""
+    import torch
+    import transformers
+
+    loaded = (model or transformers.AutoModel).from_pretrained(folder).eval()
+    loaded = getattr(loaded, "vision_model", loaded) if model is None else loaded
+    processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
+    with torch.no_grad():
+        return np.stack(
+            [tensor(loaded(**processor(image, return_tensors="pt")))[0].double().numpy() for image in images]
+        )

@@ -146,7 +146,7 @@ def test_a_cache_that_is_being_begun_for_ever(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "c").mkdir()
     with (
         FileLock(tmp_path / "c" / ".lock"),
-        pytest.raises(FileExistsError, match="being begun or finished by another process"),
+        pytest.raises(FileExistsError, match="being created or finished by another process"),
     ):
         encode(table, TinyEncoder(), tmp_path / "c")
 

@@ -1,7 +1,5 @@
 import errno
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -18,7 +16,7 @@ from geocell.encoding.decode_pool import PROCESS_ROWS, Batch, DecodePool, defaul
 from geocell.encoding.worker import WorkerProcess
 from geocell.images.loading import Loader
 from geocell.images.sources import FileImages
-from tests.encoding.tiny import SMALL, TinyEncoder, Trapped, noise
+from tests.encoding.tiny import SMALL, Trapped, noise
 
 N, SIZE = 23, 4
 
@@ -156,49 +154,3 @@ def test_the_lanes_end_with_the_pool(folder: Path) -> None:
     before = set(threading.enumerate())
     run(folder, 2)
     assert set(threading.enumerate()) <= before
-
-
-def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
-    """Even one that hangs in an image: its end of the pipe closes."""
-    os.mkfifo(tmp_path / "0.png")
-    script = (
-        "import sys\n"
-        "from geocell.images.loading import Loader\n"
-        "from geocell.images.sources import FileImages\n"
-        "from geocell.encoding.decode_pool import Batch, DecodePool\n"
-        "from tests.encoding.tiny import SMALL\n"
-        "loader = Loader.from_probe(FileImages(sys.argv[1]), SMALL)\n"
-        "pool = DecodePool(loader, workers=1, batch_size=1, image_timeout=1e9)\n"
-        "pool._dispatch(Batch(0, 0, ['0.png'], {}, 1))\n"
-        "while not (pool._lanes[0].job and pool._lanes[0].process): pass\n"
-        "print(pool._lanes[0].process._process.pid, flush=True); sys.stdin.read()"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
-    reader = os.open(tmp_path / "0.png", os.O_RDWR)  # the worker has opened the pipe now, and waits for its bytes
-    parent.send_signal(signal.SIGKILL)
-    parent.communicate()
-    _wait_gone(worker)
-    os.close(reader)
-
-
-def _wait_gone(pid: int) -> None:
-    while True:
-        try:
-            os.kill(pid, 0)
-            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return
-        if state == "Z":
-            return
-        threading.Event().wait(0.02)
-
-
-def test_an_encoder_of_ones_own_needs_three_things() -> None:
-    from geocell.encoders import Encoder
-
-    assert isinstance(TinyEncoder(), Encoder)

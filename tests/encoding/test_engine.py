@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from geocell.cli import main
 from geocell.encoders import TowerEncoder, load_encoder
 from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode, encode_images
+from geocell.features import FeatureCache
 from geocell.images import opening
 from geocell.views import read_views, table_from_frame
 from tests.encoding.tiny import TinyEncoder, noise
@@ -252,3 +254,21 @@ def test_a_run_killed_as_it_began_goes_on(tmp_path: Path, clip: TowerEncoder) ->
     (tmp_path / "c" / "views.parquet").unlink()  # which is written after cache.json
     next((tmp_path / "c").glob("features-*")).unlink()
     assert encode(table, clip, tmp_path / "c").good.all()
+
+
+def test_a_wrong_root_leaves_nothing_and_the_right_one_works_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_photos(tmp_path / "photos", 3, 1)
+    (tmp_path / "else").mkdir()
+    (tmp_path / "mine.py").write_text("from tests.encoding.tiny import TinyEncoder as Tiny\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    command = f"encode {table} --encoder mine:Tiny --device cpu --out {tmp_path / 'c'}"
+    for root, words in (("none", "--root must be a folder that exists"), ("else", "none of the 3 image files")):
+        assert main([*command.split(), "--root", str(tmp_path / root)]) == 1
+        said = capsys.readouterr().err
+        assert words in said
+        assert "loading the encoder" not in said
+        assert not (tmp_path / "c").exists()
+    assert main([*command.split(), "--root", str(tmp_path / "photos")]) == 0
+    assert FeatureCache.open(tmp_path / "c").good.all()

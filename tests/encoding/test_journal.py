@@ -160,6 +160,19 @@ def test_a_retry_encodes_rows_with_problems_of_a_journal_again(tmp_path: Path) -
     assert files(out) == files(tmp_path / "whole")
 
 
+def test_a_new_cache_never_takes_rows_of_an_old_one(tmp_path: Path) -> None:
+    table, out = make_photos(tmp_path, 11, 2), tmp_path / "c"
+    with pytest.raises(KeyboardInterrupt):
+        encode(table, Interrupted(at=3), out, batch_size=4)
+    for path in out.iterdir():
+        if not path.name.startswith("."):
+            path.unlink()  # as `rm c/*` does
+    table.write_text("\n".join([table.read_text().splitlines()[i] for i in (0, *range(22, 0, -1))]) + "\n")
+    encode(table, TinyEncoder(), out, batch_size=4)
+    encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4)
+    assert files(out) == files(tmp_path / "whole")
+
+
 def test_ctrl_c_in_the_command_says_what_is_kept(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 11, 2)
     (tmp_path / "mine.py").write_text(

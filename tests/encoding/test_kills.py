@@ -1,11 +1,14 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from geocell.cli import main
 from geocell.encoding import encode
 from geocell.features import verify_cache
 from tests.encoding.tiny import BROKEN, TinyEncoder
@@ -65,3 +68,39 @@ def test_killed_at_random_moments_a_cache_ends_with_the_same_bytes(tmp_path: Pat
     encode(table, TinyEncoder(), tmp_path / "whole", batch_size=2, shard_rows=2)
     assert files(out) == files(tmp_path / "whole")
     assert verify_cache(out) == []
+
+
+KILLED = """
+import os, signal, sys
+from geocell.features import merging
+from geocell.encoding import imports
+
+def kill(*_args):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+merging.write_shard = imports.finish = kill
+from geocell.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ["cache import {f}/f.npy {f}/photos.csv --like {f}/a", "cache merge {f}/a {f}/b"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_the_next_run_cleans_what_a_killed_one_left(tmp_path: Path, command: str, overwrite: bool) -> None:
+    table = make_photos(tmp_path, 3, 1)
+    for name in ("a", "b"):
+        cache = encode(table, TinyEncoder(), tmp_path / name)
+    np.save(tmp_path / "f.npy", cache.features)
+    line = [*command.format(f=tmp_path).split(), "--out", str(tmp_path / "out" / "c")]
+    if overwrite:
+        assert main(line) == 0
+        line.append("--overwrite")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", KILLED, *line], env=environment, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    assert any(path.name.startswith(".c.") for path in (tmp_path / "out").iterdir())
+    if overwrite:
+        assert verify_cache(tmp_path / "out" / "c") == []
+    assert main(line) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["c"]
+    assert verify_cache(tmp_path / "out" / "c") == []

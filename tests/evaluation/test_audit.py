@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from geocell.evaluation.audit import Audit, audit, gini
 from geocell.geo.geodesy import distance_km
-from geocell.metrics.outcomes import Outcomes
 from geocell.partitioners import H3Partitioner, KDTreePartitioner, NUTSPartitioner, Partition
 from geocell.partitioners.h3 import h3_indexes
 
@@ -53,23 +52,6 @@ def test_oracle_answers_the_centroid_of_the_true_cell() -> None:
     assert (result.n_locations, result.n_cells) == (4, 2)
     assert (result.count_min, result.count_median, result.count_max, result.n_single) == (1, 1.5, 2, 1)
     assert result.partition_sha256 == partition.sha256
-
-
-def test_the_ceiling_has_the_intervals_of_a_score() -> None:
-    partition = KDTreePartitioner(max_count=2).fit(TRAIN)
-    probes = uniform_europe(200, seed=1)
-    result = audit(partition, probes, ["GB"] * 150 + ["PL"] * 50)
-    distances = distance_km(probes, partition.centroids[partition.assign(probes)])
-    assert result.intervals == Outcomes(distances).intervals()
-    assert set(result.intervals) == {"balscore", *(f"within_{r}" for r in result.within), "median_km", "mean_km"}
-    for name, (low, high) in result.intervals.items():
-        value = result.within[int(name[7:])] if name.startswith("within_") else getattr(result, name)
-        assert low <= value <= high
-    assert result.intervals["within_750"][0] < result.within[750] < result.intervals["within_750"][1]
-    there = result.countries["PL"]
-    assert there.intervals == Outcomes(distances[150:]).intervals()
-    one = audit(partition, probes[:1])
-    assert set(result.intervals) - set(one.intervals) == {"mean_km"}
 
 
 def test_shares_by_fallback_and_outside(tmp_path: Path) -> None:

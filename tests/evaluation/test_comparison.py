@@ -1,7 +1,6 @@
 """Comparisons: a head with itself, with a better one, on other cells, and what the sentence says."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.partitioners import KMeansPartitioner
-from geocell.reports.comparisons import comparison_text
 from geocell.training.fit import fit_head
 from tests.worlds import make_locations
 
@@ -95,10 +93,3 @@ def comparison_with(difference: float, low: float, high: float) -> Comparison:
 )
 def test_one_plain_sentence(numbers: tuple[float, float, float], says: str) -> None:
     assert comparison_with(*numbers).sentence().startswith(says)
-
-
-def test_the_table_has_percent_and_km() -> None:
-    lines = comparison_text(comparison_with(0.02, 0.01, 0.03), "one", "two").splitlines()
-    assert re.split(r"\s{2,}", lines[2].strip()) == ["balscore", "50.0", "48.0", "+2.0", "+1.0", "+3.0"]
-    assert re.split(r"\s{2,}", lines[3].strip()) == ["mean km", "90.0", "80.0", "+10.0", "−5.0", "+25.0"]
-    assert lines[4].startswith("A one · B two · decoder centroid")

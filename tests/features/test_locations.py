@@ -5,7 +5,6 @@ import tracemalloc
 import numpy as np
 
 from geocell.features.locations import Locations
-from geocell.metrics.groups import named_groups
 from tests.worlds import INFO
 
 
@@ -34,11 +33,3 @@ def test_means_take_little_more_memory_than_they_are() -> None:
     tracemalloc.stop()
     assert means.dtype == np.float32
     assert peak < 4 * means.nbytes  # all views in float64 would be nine times as much
-
-
-def test_groups_by_name_leave_out_who_has_none() -> None:
-    groups = dict(named_groups(["PL", "DE", None, "", "PL", float("nan"), 7]))
-    assert list(groups) == ["7", "DE", "PL"]
-    assert groups["PL"].tolist() == [True, False, False, False, True, False, False]
-    assert np.flatnonzero(groups["7"]).tolist() == [6]
-    assert list(named_groups([])) == []

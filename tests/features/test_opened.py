@@ -97,23 +97,6 @@ def test_pending_views_are_not_a_finished_cache(tmp_path: Path) -> None:
     assert finish(tmp_path / "c").good.all()
 
 
-def test_another_encoder_or_table_is_refused_with_both_sides(tmp_path: Path) -> None:
-    fill(tmp_path / "c")
-    other = type(INFO)(**{**INFO.to_dict(), "revision": "2"})
-    with pytest.raises(ValueError, match=r"this run: revision='2'; the cache .*: revision='1'"):
-        begin(tmp_path / "c", table_from_frame(table()), other)
-    same = type(INFO)(**{**INFO.to_dict(), "dtype": "bfloat16", "source": "elsewhere"})
-    assert begin(tmp_path / "c", table_from_frame(table()), same).encoder == INFO
-    with pytest.raises(ValueError, match=r"10 rows, hash .*6 rows, hash"):
-        begin(tmp_path / "c", table_from_frame(table(6)), INFO)
-
-
-def test_other_folders_are_not_written_into(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(FileExistsError, match="not a feature cache"):
-        begin(tmp_path, table_from_frame(table()), INFO)
-
-
 def test_unexplained_nan_and_overflow_are_refused(tmp_path: Path) -> None:
     for value in (np.nan, 1e6):
         with pytest.raises(ValueError, match="in row 1 of shard 0"):
@@ -140,24 +123,3 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_a_cache_without_a_good_view_has_no_locations(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a view with features, got none"):
         fill(tmp_path / "c", n=2, bad=(0, 1)).locations()
-
-
-def test_somebody_s_table_is_not_taken_for_a_cache_that_was_begun(tmp_path: Path) -> None:
-    (tmp_path / "views.parquet").write_bytes(b"mine")
-    with pytest.raises(FileExistsError, match="not a feature cache"):
-        begin(tmp_path, table_from_frame(table()), INFO)
-    assert (tmp_path / "views.parquet").read_bytes() == b"mine"
-
-
-def test_a_cache_that_was_killed_as_it_began_is_taken_up(tmp_path: Path) -> None:
-    whole = fill(tmp_path / "whole")
-    begin(tmp_path / "c", table_from_frame(table()), INFO, 4)
-    (tmp_path / "c" / "views.parquet").unlink()  # which is written after cache.json
-    assert fill(tmp_path / "c").views.equals(whole.views)
-
-
-def test_a_table_of_views_that_lacks_a_column(tmp_path: Path) -> None:
-    views = fill(tmp_path / "c").views
-    views.drop(columns=["status", "lat"]).to_parquet(tmp_path / "c" / "views.parquet", index=False)
-    with pytest.raises(ValueError, match=r"views.parquet.* must have the columns lat, status"):
-        FeatureCache.open(tmp_path / "c")

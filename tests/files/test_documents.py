@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from geocell.files import DamagedFileError, read_json, read_recipe_tables, reading, require_types
+from geocell.files import DamagedFileError, documents, read_json, read_recipe_tables, reading, require_types
 
 
 @pytest.mark.parametrize(
@@ -122,3 +122,16 @@ def test_recipes_within_bounds_alone_are_read(tmp_path: Path, text: str, message
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_recipe_tables(path, ("fit",))
+
+
+@pytest.mark.parametrize("content", ["[[],[],[]]", '[{},{"a":0}]', "[0,0,0,0,0]"])
+def test_json_of_too_many_items_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """Small text becomes large objects: `[],` are three bytes, and 64 in memory."""
+    (tmp_path / "a.json").write_text(f'{{"x": {content}}}')
+    assert read_json(tmp_path / "a.json", "a thing", versioned=False)
+    monkeypatch.setattr(documents, "_MAX_ITEMS", 4)
+    monkeypatch.setattr("json.loads", lambda _: pytest.fail("was parsed"))
+    with pytest.raises(DamagedFileError, match="at most 4 items"):
+        read_json(tmp_path / "a.json", "a thing", versioned=False)

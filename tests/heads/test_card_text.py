@@ -67,7 +67,7 @@ def test_cards_of_other_hands() -> None:
     ("card", "words"),
     [
         ("---\n: : :\n---\n", "a card must begin with a YAML block, got a syntax error"),
-        ("---\n- a\n---\n", "a card must begin with a YAML block of keys, got a list: mend it"),
+        ("---\n- a\n---\n", "a card must begin with a YAML block of keys, got a list: correct it"),
         (BODY.replace("<!-- end -->", "", 1), "must have <!-- end --> below every .* lacks the other: put it back"),
         ("<!-- generated: one -->\ntext", "lacks the other"),
         ("text\n<!-- end -->\n", "lacks the other"),

@@ -15,7 +15,6 @@ from geocell.partitioners import KMeansPartitioner
 from tests.worlds import make_locations
 
 DIM, CELLS, N = 16, 6, 40
-KEYS = ["head.0.bias", "head.0.weight", "head.2.bias", "head.2.weight"]
 
 
 def world(seed: int = 0) -> Locations:
@@ -37,27 +36,6 @@ def make_head(fusion: Fusion = "feature", **kw: Any) -> Head:
     locations = world()
     partition = KMeansPartitioner(k=CELLS, seed=0).fit(locations.latlon, "a test")
     return Head(random_module(), partition, locations.encoder, FitConfig(fusion=fusion), **kw)
-
-
-class TestModule:
-    def test_has_the_keys_of_published_checkpoints(self) -> None:
-        assert sorted(GeoHead(4, 3).state_dict()) == KEYS
-
-    def test_logit_fusion_is_the_mean_of_the_logits_of_the_views(self) -> None:
-        module, locations = random_module().eval(), world()
-        features = torch.from_numpy(locations.view_features())
-        views = torch.from_numpy(np.diff(locations.offsets))
-        one_by_one = [module(part).mean(dim=0) for part in torch.split(features, views.tolist())]
-        torch.testing.assert_close(module(features, views), torch.stack(one_by_one), rtol=1e-5, atol=1e-5)
-
-    def test_dropout_falls_on_the_pooled_features(self) -> None:
-        module = GeoHead(200, 200, dropout=0.5).train()
-        module.head[2].weight.data = torch.eye(200)
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            logits = module(torch.randn(400, 200).repeat_interleave(2, dim=0), torch.full((400,), 2))
-        # Per view, a normalised feature of two equal views would survive 0, 1 or 2 times: 1/4 of them never.
-        assert (logits - module.head[2].bias == 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
 class TestHead:

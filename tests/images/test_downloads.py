@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -16,10 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from geocell.encoding import encode
-from geocell.images import downloads
+from geocell.images import deadlines, downloads
 from geocell.images.downloads import DownloadConfig
 from geocell.views import read_views
 from tests.encoding.tiny import TinyEncoder
@@ -82,6 +85,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send(200, grey(int(name[8:])))
         elif name == "flaky":
             self.send(*((503, b"") if number < 3 else (200, b"at last")))
+        elif name == "odd-wait":
+            self.send(503, b"", {"Retry-After": "\u00b2"})
         elif name == "busy":
             self.send(*((429, b"", {"Retry-After": "0"}) if number < 2 else (200, b"served")))
         elif name == "big":
@@ -171,6 +176,7 @@ def test_what_can_be_had_is_had(server: Server, path: str, content: bytes, tries
         ("/nothing", "HTTP 404", 1),
         ("/403", "HTTP 403", 1),
         ("/500", "HTTP 500, 3 tries", 3),
+        ("/odd-wait", "HTTP 503, 3 tries", 3),
         ("/big", "more than 0.1 MB", 1),
         ("/cut", "the connection failed, 3 tries", 3),
         ("/loop", "more than 5 redirects", 6),
@@ -254,6 +260,19 @@ def test_many_at_once_stay_in_order_and_in_bounds(server: Server, tmp_path: Path
     assert 1 < server.most_at_once <= 7
     brightness = cache.features[cache.good][:, 0].astype(float)
     assert (np.diff(brightness) > 0).all()  # image i is brighter than those before it
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=30), st.sampled_from(["http://", "https://", "HTTP://", "http:///", "http://a:", "http://[::1"])
+)
+def test_whatever_a_table_calls_a_url(monkeypatch: pytest.MonkeyPatch, text: str, start: str) -> None:
+    def no_host(*_args: object, **_kwargs: object) -> object:
+        raise socket.gaierror("no such host")
+
+    monkeypatch.setattr(deadlines.socket, "getaddrinfo", no_host)
+    with pytest.raises(OSError, match=r"^(no such host|no URL that can be read|the connection failed)$"):
+        DownloadConfig(download_retries=0).read(start + text)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from PIL import Image
 
 from geocell.images import opening
 from geocell.images.loading import load_pixels
-from geocell.images.opening import FORMATS, MAX_MEGAPIXELS, open_image
+from geocell.images.opening import MAX_MEGAPIXELS, open_image
 from geocell.images.transforms import PillowTransform
 from geocell.views.exif import read_exif_position
 from tests.encoding.tiny import noise
@@ -138,7 +138,7 @@ def test_an_eps_starts_no_program_whatever_its_name(tmp_path: Path, monkeypatch:
     assert shutil.which("gs") == str(program)
     path = tmp_path / "photo.jpg"
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n")
-    assert load_pixels(path, SMALL) == (None, f"cannot identify image file (none of {', '.join(FORMATS)})")
+    assert load_pixels(path, SMALL) == (None, "cannot identify image file")
     assert read_exif_position(path)[3].startswith("UnidentifiedImageError")
     assert not marker.exists()
 

@@ -1,24 +1,15 @@
 """Scores: the numbers by hand, and the intervals against a plain bootstrap."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.decoders.table import decode
-from geocell.evaluation.score import score, scores_of
+from geocell.evaluation.score import scores_of
 from geocell.geo.geodesy import EARTH_RADIUS_KM
-from geocell.heads.fit_config import FitConfig
-from geocell.heads.head import Head
-from geocell.heads.module import GeoHead
 from geocell.metrics.outcomes import RADII_KM, Outcomes, balscore, outcomes_of, top_hits
 from geocell.metrics.scores import Scores
-from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
-from tests.outside import nothing_east_of
-from tests.worlds import make_locations
+from geocell.partitioners import KMeansPartitioner
 
 KM_PER_DEGREE = np.pi * EARTH_RADIUS_KM / 180
 
@@ -139,85 +130,3 @@ def test_top_hits_by_hand() -> None:
 def test_a_flat_posterior_hits_five_cells_and_no_more() -> None:
     first, five = top_hits(np.full((20, 20), 0.05, np.float32), np.arange(20))
     assert (first.sum(), five.sum() <= 6) == (1, True)
-
-
-def head_on(partition: Partition, seed: int = 0) -> Head:
-    module = GeoHead(8, len(partition))
-    generator = torch.Generator().manual_seed(seed)
-    module.head[2].weight.data = torch.randn(len(partition), 8, generator=generator)
-    return Head(module, partition, make_locations(np.zeros((1, 2)), np.zeros((1, 8))).encoder, FitConfig())
-
-
-@pytest.fixture
-def world() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(2)
-    return np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), 1), rng.normal(size=(90, 8)).astype(np.float32)
-
-
-@pytest.mark.parametrize("name", ["centroid", "mean", "within:200"])
-def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], name: str) -> None:
-    latlon, features = world
-    partition = KMeansPartitioner(k=8, seed=0).fit(latlon)
-    head, locations = head_on(partition), make_locations(latlon, features)
-    posterior, cells = head.posterior(locations), partition.assign(latlon)
-    points = decode(name, posterior, partition.centroids)
-    expected = scores_of(outcomes_of(points, latlon, top_hits(posterior, cells), 0), partition, name, "val")
-    assert score(head, locations, name, "val") == replace(expected, head_sha256=head.sha256, n_trained_on=None)
-    assert expected.top1 == (posterior.argmax(1) == cells).mean()
-
-
-def test_scores_of_countries(world: tuple[np.ndarray, np.ndarray]) -> None:
-    latlon, features = world
-    head = head_on(KMeansPartitioner(k=8, seed=0).fit(latlon))
-    names = np.array(["DE", "FR", "", None, float("nan")] * 18, dtype=object)
-    locations = replace(make_locations(latlon, features), columns={"country": names})
-    found = score(head, locations).countries
-    assert list(found) == ["DE", "FR"]
-    only = score(head, locations.take(np.flatnonzero(names == "DE")))
-    assert found["DE"] == {
-        "n_locations": 18,
-        "balscore": only.balscore,
-        **{f"within_{radius}": share for radius, share in only.within.items()},
-        "median_km": only.median_km,
-    }
-    assert score(head, make_locations(latlon, features)).countries == {}
-    assert Scores.from_dict(score(head, locations).to_dict()).countries == found
-
-
-def test_locations_outside_count_as_misses_and_are_counted(
-    world: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    latlon, features = world
-    partition = H3Partitioner(resolution=1).fit(latlon)
-    moved = latlon.copy()
-    moved[:30] = [50.0, 175.0]
-    nothing_east_of(100, monkeypatch)
-    scores = score(head_on(partition), make_locations(moved, features))
-    assert scores.n_outside == 30
-    assert scores.top5 is not None
-    assert scores.top5 <= 2 / 3
-
-
-def test_a_partition_that_only_decodes_gives_distances_alone(world: tuple[np.ndarray, np.ndarray]) -> None:
-    latlon, features = world
-    fitted = KMeansPartitioner(k=8, seed=0).fit(latlon)
-    bare = Partition("centroids", fitted.names, fitted.labels, fitted.centroids, fitted.counts, fitted.radius_km)
-    scores = score(head_on(bare), make_locations(latlon, features))
-    assert (scores.top1, scores.top5, scores.n_outside) == (None, None, None)
-    assert scores.mean_km > 0
-
-
-def test_score_refuses_other_features_and_unknown_decoders(world: tuple[np.ndarray, np.ndarray]) -> None:
-    latlon, features = world
-    head, locations = head_on(KMeansPartitioner(k=8).fit(latlon)), make_locations(latlon, features)
-    with pytest.raises(
-        ValueError,
-        match=r"the head and the locations must share one encoder; the head: revision='1'; the locations: revision='2'",
-    ):
-        score(head, replace(locations, encoder=replace(locations.encoder, revision="2")))
-    with pytest.raises(ValueError, match=r"decode must be one of"):
-        score(head, locations, "best")
-    with pytest.raises(ValueError, match="device must be auto"):
-        score(head, locations, device="tpu")
-    with pytest.raises(ValueError, match=r"scores need at least one location"):
-        score(head, locations.take(np.empty(0, np.int64)))

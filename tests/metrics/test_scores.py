@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from geocell.metrics.scores import Scores
+from geocell.metrics.scores import BALSCORE_TEXT, SCORE_LABELS, Scores, flat_scores, score_label, score_unit
 from tests.metrics.test_outcomes import scores_at
 
 
@@ -27,3 +27,33 @@ def test_json_round_trip() -> None:
 def test_strange_json(change: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Scores.from_dict({**scores_at([1.0]).to_dict(), **change})
+
+
+def test_files_from_before_a_key_are_read_and_written_as_they_were() -> None:
+    value = scores_at([1.0, 30.0]).to_dict()
+    assert "n_trained_on" not in value
+    assert Scores.from_dict(value).n_trained_on is None
+    assert Scores.from_dict({**value, "n_trained_on": 3}).to_dict()["n_trained_on"] == 3
+    with pytest.raises(ValueError, match="n_trained_on"):
+        Scores.from_dict({**value, "n_trained_on": "3"})
+
+
+def test_flat_scores_have_every_label_and_no_other() -> None:
+    flat = scores_at([1.0, 30.0, 500.0]).flat()
+    assert list(flat) == list(SCORE_LABELS)
+    assert (flat["within_25"], flat["within_750"], flat["top1"]) == (pytest.approx(1 / 3), 1.0, None)
+    assert flat == flat_scores(scores_at([1.0, 30.0, 500.0]).to_dict())
+    assert flat_scores({"cells": 3, "balscore": 62.1, "within": {"25": 31.4}}) == {"balscore": 62.1, "within_25": 31.4}
+    assert [score_label(name) for name in ("within_25", "within_10", "top1")] == [
+        "within 25 km",
+        "within 10 km",
+        "top-1",
+    ]
+    assert [score_unit(name) for name in ("median_km", "balscore")] == ["km", "%"]
+
+
+def test_the_definition_of_balscore_is_the_one_that_is_computed() -> None:
+    assert "(within 25 km × within 200 km × within 750 km)^(1/3)" in BALSCORE_TEXT
+    flat = scores_at([1.0, 30.0, 500.0, 2000.0]).flat()
+    product = flat["within_25"] * flat["within_200"] * flat["within_750"]
+    assert flat["balscore"] == pytest.approx(product ** (1 / 3))

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocell.files import DamagedFileError
-from geocell.partitioners import Partition
-from geocell.partitioners import base as base_module
+from geocell.partitioners import Partition, partition_file
+from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
 from tests.partitioners.test_contract import EXAMPLES
 
 POINTS = np.random.default_rng(7).uniform([42, 2], [54, 18], (40, 2))
@@ -90,6 +90,8 @@ def use(partition: Partition) -> None:
     assert set(partition.ancestors) == set(partition.ancestor_names)
     assert isinstance(partition.outside_rule + partition.centroid_rule + repr(partition), str)
     partition.nearest(PROBES)
+    if partition.can_assign:
+        assert len(class_polygons(partition)) == len(class_areas_km2(partition)) == len(partition)
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
@@ -110,7 +112,7 @@ def test_a_mutated_partition_is_refused_cleanly_or_whole(
             written = json.loads((copy / "partition.json").read_text(encoding="utf-8"))
             if isinstance(written, dict):
                 written_hash = written.get("sha256")
-                patch.setattr(base_module, "_same_hash", lambda _found, expected: expected == written_hash)
+                patch.setattr(partition_file, "_same_hash", lambda _found, expected: expected == written_hash)
         try:
             partition = Partition.load(copy)
         except (ValueError, FileNotFoundError) as error:
@@ -188,12 +190,3 @@ def test_what_is_wrong_with_a_rule_is_said(
     edited(tmp_path / "cells", **change)
     with pytest.raises(DamagedFileError, match=message):
         Partition.load(tmp_path / "cells")
-
-
-def test_names_that_repeat_are_found_in_linear_time(tmp_path: Path) -> None:
-    """The last two of two hundred thousand: comparing each with all others would run into the time limit."""
-    n = 200_000
-    cells = {str(i): {"centroid_lat": 0, "centroid_lon": 0, "name": min(i, n - 2)} for i in range(n)}
-    (tmp_path / "geocell_info.json").write_text(json.dumps(cells), encoding="utf-8")
-    with pytest.raises(DamagedFileError, match=f"'{n - 2}' comes more than once"):
-        Partition.load(tmp_path)

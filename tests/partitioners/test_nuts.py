@@ -136,7 +136,7 @@ def test_projected_file_with_other_levels(three: Path, tmp_path: Path) -> None:
     both.drop(columns="NAME_LATN").to_file(tmp_path / "laea.gpkg")
     partition = NUTSPartitioner(tmp_path / "laea.gpkg").fit(INSIDE)
     assert partition.names == partition.labels == ("XA1", "XA2", "XB2")
-    with pytest.raises(ValueError, match=r"must have regions of level 1, got levels \[2, 3\]"):
+    with pytest.raises(ValueError, match=r"must have regions of level 1, got levels 2, 3"):
         NUTSPartitioner(tmp_path / "laea.gpkg", level=1).fit(INSIDE)
 
 
@@ -213,3 +213,10 @@ def test_european_street_view(shared_data: Path, tmp_path: Path) -> None:
     again = Partition.load(tmp_path / "cells")
     assert again.sha256 == partition.sha256
     assert again.assign(points[sample]).tolist() == assignment.cells[sample].tolist()
+
+
+def test_levels_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    table = {"NUTS_ID": ["A1"], "LEVL_CODE": ["three"], "geometry": [box(0, 0, 1, 1)]}
+    geopandas.GeoDataFrame(table, crs="EPSG:4326").to_file(tmp_path / "text.gpkg")
+    with pytest.raises(ValueError, match="must have regions of level 3, got levels 'three'"):
+        NUTSPartitioner(tmp_path / "text.gpkg").fit([[0.5, 0.5]])

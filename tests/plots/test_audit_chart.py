@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.plots.audit_chart import cell_ticks
+from geocell.plots.audit_chart import cell_ticks, widened
 
 
 @given(st.floats(0.5, 1e7), st.floats(1.2, 1e6))
@@ -27,3 +27,8 @@ def test_ticks_are_distinct_whole_numbers_inside_the_axis(low: float, factor: fl
 )
 def test_ticks_of_narrow_and_wide_axes(low: float, high: float, ticks: list[int]) -> None:
     assert cell_ticks(low, high) == ticks
+
+
+def test_nearly_equal_scores_are_not_drawn_far_apart() -> None:
+    assert widened(30.0, 30.01) == pytest.approx((29.005, 31.005))
+    assert widened(20.0, 60.0) == (20.0, 60.0)

@@ -1,10 +1,12 @@
 """Images in, places out: every form of input, the encoder at its revision through the local Hub, answers as files."""
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.features import FeatureCache
+from geocell.geo.geodesy import distance_km
+from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
@@ -27,9 +31,10 @@ from geocell.publishing.push import push_head
 from geocell.training.fit import fit_head
 from geocell.views import read_views
 from tests.local_hub import Hub
-from tests.worlds import make_clip, make_photos
+from tests.worlds import make_clip, make_image, make_photos
 
 CELLS = 4
+UNKNOWN = "cannot identify image file"
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,7 @@ def test_offsets_move_the_answer(road: Path, locator: Geolocator, monkeypatch: p
     points = np.array([(a.lat, a.lon) for a in answers])
     assert points == pytest.approx(np.array([(a.lat, a.lon) for a in expected]), abs=1e-5)
     assert np.abs(points - [(a.cells[0].lat, a.cells[0].lon) for a in answers]).max() > 0.1
-    monkeypatch.setattr("geocell.encoding.encode_images", None)  # refused before it
+    monkeypatch.setattr("geocell.prediction.geolocator.encode_asked", None)  # refused before it
     with pytest.raises(ValueError, match="decode offset needs offsets above 0"):
         locator.locate(views(road, 0), decode="offset")
 
@@ -107,35 +112,51 @@ def test_images_of_every_kind(road: Path, locator: Geolocator) -> None:
     assert grey.cells[0].probability > 0
 
 
+def same(one: object, other: object) -> None:
+    """Predictions are equal within what rounding in batches of another size may change."""
+    if isinstance(one, dict):
+        assert isinstance(other, dict)
+        assert one.keys() == other.keys()
+        for key, value in one.items():
+            same(value, other[key])
+    elif isinstance(one, list):
+        assert isinstance(other, list)
+        assert len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    else:
+        assert one == (pytest.approx(other, rel=1e-4, abs=1e-6) if isinstance(one, float) else other)
+
+
 def test_any_iterable_of_images(road: Path, locator: Geolocator) -> None:
     lists = [views(road, i) for i in range(3)]
     expected = locator.locate(lists).to_dict()
-    assert locator.locate(iter(lists)).to_dict() == expected
-    assert locator.locate(tuple(map(tuple, lists))).to_dict() == expected
-    assert locator.locate((str(path) for path in place) for place in lists).to_dict() == expected
-    assert locator.locate(np.array(lists)).to_dict() == expected
-    assert locator.locate(pd.Series(lists)).to_dict() == expected
+    same(locator.locate(iter(lists)).to_dict(), expected)
+    same(locator.locate(tuple(map(tuple, lists))).to_dict(), expected)
+    same(locator.locate((str(path) for path in place) for place in lists).to_dict(), expected)
+    same(locator.locate(np.array(lists)).to_dict(), expected)
+    same(locator.locate(pd.Series(lists)).to_dict(), expected)
     one = locator.locate((Path(path) for path in lists[0]), one_location=True)
-    assert one.to_dict() == locator.locate(lists[:1]).to_dict()["predictions"][0]  # a batch of the same size
-    assert locator.locate(dict.fromkeys(lists[0]).keys()).to_dict() == locator.locate(lists[0]).to_dict()
+    same(one.to_dict(), expected["predictions"][0])
+    same(locator.locate(dict.fromkeys(lists[0]).keys()).to_dict(), locator.locate(lists[0]).to_dict())
 
 
 def test_images_of_a_generator_are_not_kept(road: Path, locator: Geolocator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A million images must not lie in memory at once: as many as are encoded together do."""
-    monkeypatch.setattr("geocell.prediction.geolocator._AT_ONCE", 4)
+    monkeypatch.setattr("geocell.prediction.encoding.BATCH_SIZE", 4)
     pixels = np.asarray(Image.open(views(road, 0)[0]))
     made: list[weakref.ref[Image.Image]] = []
     alive: list[int] = []
 
     def images() -> Iterator[Image.Image]:
-        for _ in range(20):
+        for _ in range(60):
             image = Image.fromarray(pixels)
             made.append(weakref.ref(image))
             alive.append(sum(one() is not None for one in made))
             yield image
 
-    assert len(locator.locate(images())) == 20
-    assert 4 <= max(alive) <= 10
+    assert len(locator.locate(images())) == 60
+    assert 4 <= max(alive) <= 20
 
 
 @pytest.mark.loopback
@@ -163,7 +184,7 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
     with pytest.raises(ValueError, match="needs at least one image, got none"):
         locator.locate(iter(()))
     for stranger in (b"bytes", {"a": views(road, 0)[0]}, 3, None, [views(road, 0)[0], 3], [[b"bytes"]]):
-        with pytest.raises(ValueError, match="an image must be a path, an address, a Pillow image or an array, got"):
+        with pytest.raises(ValueError, match="an image must be a path, a URL, a Pillow image or an array, got"):
             locator.locate(stranger)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="a location must be an image or a list of images, got a list inside its list"):
         locator.locate([[[views(road, 0)[0]]]])  # type: ignore[list-item]
@@ -174,6 +195,103 @@ def test_what_is_no_image(road: Path, locator: Geolocator) -> None:
             locator.locate("none.jpg", top_k=top_k)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="decode must be one of"):
         locator.locate("none.jpg", decode="best")
+
+
+def test_an_unreadable_image_is_a_row_with_its_reason(road: Path, locator: Geolocator, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no image")
+    good = views(road, 0)
+    asked = [good[0], "none.jpg", [*good, str(tmp_path / "broken.jpg")], tmp_path / "broken.jpg"]
+    answers = locator.locate(asked, on_error="row")
+    assert [a.answered for a in answers] == [True, False, True, False]
+    assert [a.problem for a in answers[:2]] == ["", "no such file"]
+    assert answers[3].problem.startswith(UNKNOWN)
+    assert answers[2].problem.startswith(f"1 of 3 views could not be read, the first {tmp_path}/broken.jpg: {UNKNOWN}")
+    same(answers[2].to_dict()["cells"], locator.locate(good, one_location=True).to_dict()["cells"])
+    assert locator.locate("none.jpg", on_error="row").cells == ()
+    with pytest.raises(ValueError, match=r"broken\.jpg must be a readable image, got cannot identify image file"):
+        locator.locate(asked[2:3])
+    with pytest.raises(ValueError, match="on_error must be 'raise' or 'row', got 'skip'"):
+        locator.locate(good, on_error="skip")  # type: ignore[call-overload]
+
+
+def test_what_encode_takes_is_answered(road: Path, locator: Geolocator, tmp_path: Path) -> None:
+    """A table has its locations and the truth; a folder and shards have one answer per image."""
+    expected = locator.locate([views(road, i) for i in range(12)])
+    table = pd.read_csv(road / "photos.csv")
+    answers = locator.locate_inputs([road / "photos.csv"])
+    assert [a.location for a in answers] == [f"loc{i:03d}" for i in range(12)]
+    same([a.to_dict()["cells"] for a in answers], [a.to_dict()["cells"] for a in expected])
+    assert answers[3].truth == tuple(table.loc[6, ["latitude", "longitude"]])
+    assert answers[3].distance_km == pytest.approx(distance_km(answers[3].truth, (answers[3].lat, answers[3].lon)))
+    hidden = locator.locate_inputs([road / "photos.csv"], truth=False)
+    assert [a.truth for a in hidden] == [None] * 12
+
+    table[["file_name"]].assign(file_name=[f"{road}/{name}" for name in table["file_name"]]).to_parquet(
+        tmp_path / "t.parquet"
+    )
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        tar.add(views(road, 0)[0], "a.jpg")
+        tar.add(views(road, 0)[1], "b.jpg")
+    mixed = locator.locate_inputs([tmp_path / "t.parquet", tmp_path / "s.tar", road / "img", views(road, 1)[0]])
+    assert len(mixed) == 24 + 2 + 24 + 1
+    assert [a.location for a in mixed[24:28]] == ["s.tar::a.jpg", "s.tar::b.jpg", "000_0.jpg", "000_1.jpg"]
+    single = locator.locate(views(road, 0)[1]).to_dict()["cells"]
+    for row in (1, 25, 27):
+        same(mixed[row].to_dict()["cells"], single)
+    together = locator.locate_inputs([tmp_path / "s.tar"], one_location=True)
+    same([a.to_dict()["cells"] for a in together], [expected[0].to_dict()["cells"]])
+
+
+def test_the_truth_of_a_photo_is_its_exif_position(locator: Geolocator, tmp_path: Path) -> None:
+    make_image(tmp_path / "a.jpg", 1, (48.5, -11.25))
+    make_image(tmp_path / "b.jpg", 2)
+    a, b = locator.locate_inputs([tmp_path])
+    assert a.truth == pytest.approx((48.5, -11.25), abs=1e-6)
+    assert b.truth is None
+    assert locator.locate(tmp_path / "a.jpg").truth is None  # Python asks for it
+
+
+def test_a_table_whose_coordinates_are_unusable_is_answered_without_the_truth(
+    road: Path, locator: Geolocator, tmp_path: Path
+) -> None:
+    rows = [
+        "image,lat,lon",
+        f"{views(road, 0)[0]},,",
+        f"{views(road, 1)[0]},95,3",
+        f"{views(road, 2)[0]},x,1",
+        "gone.jpg,1,2",
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    answers = locator.locate_inputs([tmp_path / "t.csv"])
+    assert [a.truth for a in answers] == [None, None, None, (1.0, 2.0)]
+    assert [a.problem for a in answers] == ["", "", "", "no such file"]
+
+
+def test_thumbnails_are_small_upright_and_without_metadata(
+    road: Path, locator: Geolocator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # turned by a quarter
+    exif[ExifTags.Base.Artist] = "somebody"
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    (answer,) = locator.locate([tmp_path / "a.jpg"])
+    (thumbnail,) = answer.thumbnails
+    assert len(thumbnail) <= 12_000
+    with Image.open(io.BytesIO(thumbnail)) as image:
+        assert image.height == 168
+        assert image.width == pytest.approx(84, abs=1)
+        assert not image.getexif()
+    assert b"somebody" not in thumbnail
+    monkeypatch.setattr("geocell.prediction.geolocator.MOST_THUMBNAILS", 5)
+    several = locator.locate([views(road, i) for i in range(4)])
+    assert [len(a.thumbnails) for a in several] == [2, 2, 1, 0]
+
+
+def test_an_ensemble_is_loaded_by_its_folder(road: Path, locator: Geolocator, tmp_path: Path) -> None:
+    Ensemble((load_head(road / "head"), load_head(road / "head"))).save(tmp_path / "both")
+    both = Geolocator.load(tmp_path / "both", device="cpu")
+    same(both.locate(views(road, 0)[0]).to_dict(), locator.locate(views(road, 0)[0]).to_dict())
 
 
 def test_the_head_computes_where_it_is_told_to(road: Path, locator: Geolocator) -> None:

@@ -136,7 +136,7 @@ def _posteriors_and_points(head: Any) -> Iterator[tuple[str, Any]]:
     locations = geocell.FeatureCache.open(FORMAT1 / "cache").locations()
     yield "posterior", head.posterior(locations, device="cpu")
     for decode in DECODERS:
-        if decode == "offset" and not head.has_offsets:
+        if decode == "offset" and not getattr(head, "has_offsets", False):
             continue
         yield f"points {decode}", np.concatenate([p for _, _, p in head.answer_chunks(locations, decode, device="cpu")])
         scores = geocell.score(head, scored_locations(), decode=decode, split="test", device="cpu")

@@ -57,11 +57,17 @@ def run(folder: Path, *args: str, status: int = 0) -> subprocess.CompletedProces
     return done
 
 
+CHANGED = ("advice", "doubt", "radius_50_km", "radius_90_km")
+"""Answers that later versions mean to give otherwise: prose, and how far around a point its probability reaches."""
+
+
 def same(found: Any, expected: Any, where: str, tolerance: float = 1e-6) -> None:
     """Compare with what was answered then: text, whole numbers and lists exactly; later keys of an object may come."""
     if isinstance(expected, dict):
         assert isinstance(found, dict) and set(expected) <= set(found), (where, set(expected) - set(found))
         for key, value in expected.items():
+            if key in CHANGED:
+                continue
             same(found[key], value, f"{where}/{key}", tolerance)
     elif isinstance(expected, list):
         assert isinstance(found, list | tuple) and len(found) == len(expected), where
@@ -189,7 +195,7 @@ def test_the_average_of_the_heads_is_the_one_that_was_written(tmp_path: Path) ->
 def test_scores(name: str) -> None:
     written = read_json(FORMAT1 / name)
     scores = geocell.Scores.from_dict(written)
-    assert json.loads(json.dumps(scores.to_dict())) == written
+    same(json.loads(json.dumps(scores.to_dict())), written, name)
     head = geocell.load_head(FORMAT1 / ("heads/plain" if "plain" in name else "heads/scored"))
     locations = geocell.FeatureCache.open(FORMAT1 / "cache").locations()
     some = geocell.Splits.load(FORMAT1 / "splits.json").select(locations, written["split"])
@@ -269,7 +275,7 @@ def same_tables(found: Path, released: Path, tolerance: float = 1e-6) -> None:
     """Compare tables after reading: the columns that were there then."""
     import pandas as pd
 
-    written = pd.read_csv(released)
+    written = pd.read_csv(released).drop(columns=list(CHANGED), errors="ignore")
     pd.testing.assert_frame_equal(
         pd.read_csv(found)[written.columns.tolist()], written, check_exact=False, rtol=tolerance, atol=tolerance
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,15 @@ from geocell.evaluation.score import scores_of
 from geocell.metrics.outcomes import outcomes_of
 from geocell.partitioners import KDTreePartitioner
 from geocell.reports.tables import percent
-from geocell.reports.text import COLUMNS, audit_table, country_table, markdown_table, prediction_text, score_table
+from geocell.reports.text import (
+    COLUMNS,
+    audit_table,
+    country_table,
+    markdown_table,
+    prediction_text,
+    predictions_text,
+    score_table,
+)
 
 SCORES = {
     "format": 1,
@@ -209,6 +219,26 @@ def test_prediction_with_the_truth() -> None:
     assert lines[1] == "  truth 48.1372, 12.5755, 74.2 km away"  # 111.195 km · cos(48.1372°) along the parallel
     assert lines[2].endswith("km to truth")
     assert lines[3].endswith(" 74.2")
+
+
+def test_prediction_with_places_and_radii() -> None:
+    cells = [dict(cell, place=place) for cell, place in zip(PREDICTION["cells"], ("Munich, Germany", ""), strict=True)]
+    more = {"place": "Munich, Germany", "radius_50_km": 12.34, "radius_90_km": 1234.5, "cells": cells}
+    lines = prediction_text({**PREDICTION, **more}).split("\n")
+    assert lines[1] == "  Munich, Germany"
+    assert lines[2] == "  50 % of the probability within 12.3 km and 90 % within 1,234.5 km (not calibrated)"
+    assert lines[3].split()[:3] == ["probability", "cell", "place"]
+    assert re.search("841f8ddffffffff +Munich, Germany +48.1372", lines[4])
+
+
+def test_predictions_that_have_no_answer_say_why() -> None:
+    bad = {"location": "x.jpg", "lat": None, "lon": None, "problem": "no such file", "cells": []}
+    assert prediction_text(bad) == "x.jpg: no answer: no such file"
+    away = [{**PREDICTION, "truth": {"lat": 48.0, "lon": 11.0}, "distance_km": km} for km in (10.0, 30.0)]
+    blocks = predictions_text([bad, *away]).split("\n\n")
+    assert blocks[0] == "x.jpg: no answer: no such file"
+    assert blocks[-1] == "2 of 3 located; median distance to the truth, known for 2: 20.0 km"
+    assert predictions_text([bad]) == prediction_text(bad)
 
 
 def test_prediction_without_cells_or_coordinates() -> None:

@@ -91,6 +91,7 @@ def killed_sweep(world: Path, folder: Path, number: signal.Signals, how: str) ->
 
 
 @linux
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "how"),
     [

@@ -1,0 +1,100 @@
+"""The command that answers where images were taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from geocell.cli.output import (
+    Decode,
+    emit,
+    note,
+    open_head_or_ensemble,
+    usage_errors,
+)
+from geocell.views import ColumnNames
+
+Flat = Parameter(name="*")
+
+
+def predict(
+    head: str,
+    /,
+    *images: str,
+    one_location: bool = False,
+    columns: Annotated[ColumnNames, Flat] = ColumnNames(),
+    top_k: int = 5,
+    decode: Decode = "centroid",
+    out: Path | None = None,
+    hide_truth: bool = False,
+    encoder: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say where images were taken.
+
+    Views that share a value of a table's column `location` are one location; every other image is one of its own. An
+    image that cannot be read is a row with its reason. Where the truth is known, by columns of a table or by EXIF
+    data, the distance to it is shown. Answers and cells are named by the nearest town where the extra `gazetteer` is
+    installed. Exit status 1 when no location was answered.
+
+    Args:
+        head: folder of a head or an ensemble, or user/repo@revision on the Hub.
+        images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
+        one_location: all images show one location, in several headings say.
+        columns: columns of a table that are not spelled as usual.
+        top_k: how many cells to name.
+        decode: the decoder.
+        out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
+            copies of the first images in it.
+        hide_truth: read no true positions, so that no file or page shows them.
+        encoder: where to load the head's encoder from; another one is refused.
+        device: where encoder and head compute: auto, cpu, cuda or mps.
+        overwrite: replace an existing file.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
+    from geocell.encoders import encoder_for
+    from geocell.files import require_new
+    from geocell.geo.gazetteer import Gazetteer
+    from geocell.heads.folder import pin_encoder
+    from geocell.prediction.files import require_prediction_file
+    from geocell.prediction.geolocator import Geolocator
+    from geocell.prediction.inputs import require_some
+    from geocell.prediction.predictions import require_top_k, town_names
+    from geocell.reports.text import predictions_text
+
+    with usage_errors():
+        decoder = as_decoder(decode)
+        require_top_k(top_k)
+        choose_device(device)
+        require_some(images)
+    if out is not None:
+        require_prediction_file(out)
+        require_new(out, overwrite)
+    loaded, place = open_head_or_ensemble(head, partitioner)
+    loaded.prepare(decoder)
+    note(f"loading the encoder {loaded.encoder.name}")
+    names = town_names if Gazetteer.installed() else None
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
+    if place is not None and place.snapshot is None:
+        try:
+            if pin_encoder(place.folder, locator.encoder.info):
+                note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
+        except OSError as error:  # a folder that cannot be written to can be used all the same
+            note(f"{head}: its encoder could not be pinned: {error}")
+    answers = locator.locate_inputs(
+        images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
+    )
+    if out is not None:
+        note(f"wrote {answers.save(out)}")
+    value = answers.to_dict()
+    emit(value, predictions_text(value["predictions"]), json)
+    if not any(answer.answered for answer in answers):
+        raise ValueError(f"at least one location must be answered, got none of {len(answers)}: see the reasons above.")

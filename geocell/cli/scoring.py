@@ -1,0 +1,136 @@
+"""Commands that score and compare heads."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from cyclopts import Parameter
+
+from geocell.cli.output import (
+    Decode,
+    cache_locations,
+    counted_locations,
+    emit,
+    open_head,
+    split_name,
+    usage_errors,
+)
+
+Flat = Parameter(name="*")
+
+
+def score(
+    head: str,
+    /,
+    *,
+    cache: Path,
+    splits: Path | None = None,
+    split: str | None = None,
+    decode: Decode = "centroid",
+    device: str = "auto",
+    allow_training: bool = False,
+    out: Path | None = None,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Score a head on locations it has not seen, and write the scores into its folder.
+
+    Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json.
+
+    Args:
+        head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
+        cache: feature cache.
+        splits: splits.json; without it every location of the cache is scored.
+        split: which split of it; test when left out.
+        decode: the decoder.
+        device: where the head computes: auto, cpu, cuda or mps.
+        allow_training: score even if some of the locations are training locations of the head.
+        out: file to write instead.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.score import require_unseen
+    from geocell.evaluation.score import score as score_locations
+    from geocell.files import write_json
+    from geocell.heads.folder import pin_encoder, read_card
+    from geocell.reports.text import score_table
+
+    with usage_errors():
+        decoder = as_decoder(decode)
+        choose_device(device)
+    name = split_name(splits, split, "test")
+    loaded, place = open_head(head, partitioner)
+    loaded.prepare(decoder)  # refused before the features are read
+    if out is None and place.snapshot is None and name == "test":
+        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
+    locations, n_shared = counted_locations(cache, splits, name)
+    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    with usage_errors():
+        require_unseen([loaded], locations, allow_training)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    scores = replace(scores, n_at_training_coordinates=n_shared)
+    if out is not None:
+        write_json(out, scores.to_dict())
+    elif place.snapshot is None:
+        if pin_encoder(place.folder, locations.encoder):
+            loaded = replace(loaded, encoder=locations.encoder)
+        if scores.split == "test":
+            loaded.write_scores(place.folder, scores)
+        else:
+            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+    row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
+    emit(scores.to_dict(), score_table([row]), json)
+
+
+def compare(
+    head_a: str,
+    head_b: str,
+    /,
+    *,
+    cache: Path,
+    splits: Path | None = None,
+    split: str | None = None,
+    decode: Decode = "centroid",
+    allow_training: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say how far two heads are apart on the same locations, and whether these can tell which is better.
+
+    Args:
+        head_a: folder of the first head, or user/repo@revision on the Hub.
+        head_b: folder or repository of the second head; its cells may be others.
+        cache: feature cache.
+        splits: splits.json; without it every location of the cache is compared.
+        split: which split of it; test when left out.
+        decode: the decoder.
+        allow_training: compare even if some of the locations are training locations of a head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.comparison import compare as compare_heads
+    from geocell.evaluation.score import require_unseen
+    from geocell.reports.comparisons import comparison_text
+
+    with usage_errors():
+        decoder = as_decoder(decode)
+    name = split_name(splits, split, "test")
+    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    for loaded in (a, b):
+        loaded.prepare(decoder)
+    locations = cache_locations(cache, splits, name)
+    for loaded in (a, b):
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    with usage_errors():
+        require_unseen([a, b], locations, allow_training)
+    comparison = compare_heads(a, b, locations, decoder, name)
+    said = {"sentence": comparison.sentence(head_a, head_b)}
+    emit(
+        {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},
+        comparison_text(comparison, head_a, head_b),
+        json,
+    )

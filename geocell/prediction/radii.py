@@ -1,0 +1,82 @@
+"""How far around an answer the probability of its cells reaches: not calibrated, a reading of the posterior alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, distance_km, unit_distance_km, unit_vectors
+from geocell.partitioners.base import Partition
+
+_POINTS = 16  # of the disc that stands for a cell
+_KEPT = 0.999  # of the probability: thousands of cells share the rest, and move no radius that is asked for
+_HALF_EARTH_KM = np.pi * EARTH_RADIUS_KM
+
+
+def cell_spread_km(partition: Partition) -> Floats:
+    """Return the radius of the disc over which the probability of each cell is spread.
+
+    It is the distance to the farthest training location, r, as far as the n training locations tell it: they are
+    joined by one pseudo-observation (Laplace's rule of succession) at half the distance h to the nearest other
+    centroid, ``sqrt((n r² + h²) / (n + 1))``. A cell of one location, or of unknown radius, is no point that way.
+
+    Args:
+        partition: the C cells.
+
+    Returns:
+        (C,) kilometres, all above 0.
+    """
+    half = _half_distance_to_next_km(partition.centroids)
+    known = np.isfinite(partition.radius_km)
+    n = np.where(known, partition.counts, 0)
+    squares = n * np.where(known, partition.radius_km, 0.0) ** 2
+    return np.asarray(np.sqrt((squares + half**2) / (n + 1)))
+
+
+def _half_distance_to_next_km(centroids: Floats) -> Floats:
+    """Return half the distance of every centroid to the nearest that differs from it; half the earth without one."""
+    from scipy.spatial import cKDTree
+
+    places, which = np.unique(unit_vectors(centroids), axis=0, return_inverse=True)
+    if len(places) == 1:
+        return np.full(len(centroids), _HALF_EARTH_KM)
+    nearest = np.asarray(cKDTree(places).query(places, k=2)[1])[:, 1]
+    return np.asarray(unit_distance_km(places, places[nearest])[which.ravel()] / 2.0)
+
+
+def mass_radii_km(
+    point: Floats,
+    posterior: NDArray[np.float32],
+    order: NDArray[np.int64],
+    centroids: Floats,
+    spread_km: Floats,
+    masses: tuple[float, ...] = (0.5, 0.9),
+) -> tuple[float, ...]:
+    """Return the smallest distances from a point within which shares of the probability lie.
+
+    The probability of a cell is spread evenly over a disc around its centroid, of which equally weighted points in
+    Vogel's spiral (1979, "A better way to construct the sunflower head") stand.
+
+    Args:
+        point: (2,) degrees.
+        posterior: (C,) probabilities.
+        order: (C,) cells, most probable first.
+        centroids: (C, 2) degrees.
+        spread_km: (C,) of `cell_spread_km`.
+        masses: the shares, each below 1.
+
+    Returns:
+        Kilometres, one per share, above 0.
+    """
+    total = np.cumsum(posterior[order], dtype=np.float64)
+    cells = order[: int(np.searchsorted(total, _KEPT * total[-1])) + 1]
+    k = np.arange(_POINTS)
+    along = np.cos(k * np.pi * (3.0 - np.sqrt(5.0)))
+    # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
+    a = (distance_km(point, centroids[cells]) / EARTH_RADIUS_KM)[:, None]
+    b = np.minimum(spread_km[cells, None] * np.sqrt((k + 0.5) / _POINTS) / EARTH_RADIUS_KM, np.pi)
+    cosines = (np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * along).ravel()
+    nearest = np.argsort(-cosines)
+    reached = np.cumsum(np.repeat(posterior[cells].astype(np.float64), _POINTS)[nearest])
+    found = np.minimum(np.searchsorted(reached, np.asarray(masses) * reached[-1]), len(nearest) - 1)
+    return tuple((np.arccos(np.clip(cosines[nearest[found]], -1.0, 1.0)) * EARTH_RADIUS_KM).tolist())

@@ -1,0 +1,98 @@
+"""Temporary folders beside a target, and leftovers of killed processes."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocell.files.workspace import OLD, remove_leftovers, workspace
+
+HOLDER = """
+import sys
+from pathlib import Path
+from geocell.files.workspace import workspace
+with workspace(Path(sys.argv[1])) as folder:
+    (folder / "half").write_text("x")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def held(target: Path) -> tuple["subprocess.Popen[str]", Path]:
+    """Start a process that has a workspace of `target` until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().rstrip("\n"))
+
+
+def test_a_workspace_is_private_empty_and_gone_at_the_end(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), workspace(tmp_path / "out") as folder:
+        assert folder.parent == tmp_path
+        assert list(folder.iterdir()) == []
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "half").write_text("x")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=80))
+def test_the_name_of_a_target_may_be_as_long_as_the_file_system_allows(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    target = tmp_path_factory.mktemp("any") / (name * 80).encode()[:255].decode(errors="ignore")
+    with workspace(target) as folder:
+        assert folder.is_dir()
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
+def test_leftovers_of_dead_processes_alone_are_removed(tmp_path: Path) -> None:
+    process, folder = held(tmp_path / "out")
+    try:
+        with workspace(tmp_path / "out"):
+            assert (folder / "half").read_text() == "x"
+        assert (folder / "half").is_file()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        remove_leftovers(tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_previous_result_is_put_back_unless_there_is_a_new_one(tmp_path: Path, replaced: bool) -> None:
+    leftover = tmp_path / ".out.abcdefgh.geocell-tmp"
+    (leftover / OLD).mkdir(parents=True)
+    (leftover / OLD / "x").write_text("old")
+    if replaced:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "x").write_text("new")
+    remove_leftovers(tmp_path / "out")
+    assert (tmp_path / "out" / "x").read_text() == ("new" if replaced else "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_other_targets_and_links_stay(tmp_path: Path) -> None:
+    (tmp_path / ".other.12345678.geocell-tmp").mkdir()
+    (tmp_path / "away").mkdir()
+    (tmp_path / ".out.12345678.geocell-tmp").symlink_to("away")
+    remove_leftovers(tmp_path / "out")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".other.12345678.geocell-tmp",
+        ".out.12345678.geocell-tmp",
+        "away",
+    ]
+
+
+def test_there_is_nothing_to_remove_where_there_is_no_folder(tmp_path: Path) -> None:
+    remove_leftovers(tmp_path / "none" / "out")
+    assert not (tmp_path / "none").exists()

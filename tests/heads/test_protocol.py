@@ -1,0 +1,117 @@
+"""One contract for whatever answers like a head, and the two that do."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.decoders.table import DECODERS
+from geocell.evaluation.comparison import compare
+from geocell.evaluation.score import score
+from geocell.geo.geodesy import as_latlon
+from geocell.heads.ensemble import Ensemble
+from geocell.heads.protocol import HeadLike
+from geocell.heads.trained_on import location_keys
+from geocell.prediction.predictions import predict_locations
+from tests.heads.test_head import CELLS, N, make_head, random_module, world
+
+KEYS = location_keys(world().take(np.arange(3)))
+
+
+def head() -> HeadLike:
+    return make_head("logit", trained_on=KEYS)
+
+
+def ensemble() -> HeadLike:
+    return Ensemble((make_head(trained_on=KEYS), replace(make_head("logit"), module=random_module(1))))
+
+
+@pytest.fixture(params=[head, ensemble])
+def make(request: pytest.FixtureRequest) -> Callable[[], HeadLike]:
+    made: Callable[[], HeadLike] = request.param
+    return made
+
+
+def test_says_what_it_is(make: Callable[[], HeadLike]) -> None:
+    like = make()
+    assert len(like.partition) == CELLS
+    assert like.encoder == world().encoder
+    assert len(like.sha256) == 64
+    assert like.sha256 == make().sha256
+    assert like.trained_on is not None
+    assert np.isin(KEYS, like.trained_on).all()
+
+
+def test_pieces_are_the_whole(make: Callable[[], HeadLike]) -> None:
+    like, locations = make(), world()
+    posterior = like.posterior(locations, "cpu")
+    assert posterior.shape == (N, CELLS)
+    assert posterior.dtype == np.float32
+    assert posterior.sum(axis=1) == pytest.approx(np.ones(N), abs=1e-5)
+    seen = 0
+    for rows, part, points in like.answer_chunks(locations, "mean", "cpu"):
+        assert rows.start == seen
+        seen = rows.stop
+        assert np.array_equal(part, posterior[rows])
+        assert points.shape == (rows.stop - rows.start, 2)
+        as_latlon(points)
+    assert seen == N
+    assert like.posterior(locations.take(np.empty(0, np.int64))).shape == (0, CELLS)
+
+
+def test_decoders_are_prepared_once_and_refused_before_anything_is_computed(make: Callable[[], HeadLike]) -> None:
+    like = make()
+    prepared = like.prepare("within:200")
+    assert like.prepare("within:200") is prepared
+    assert like.prepare(prepared) is prepared
+    by_name, by_object = (next(iter(like.answer_chunks(world(), d, "cpu")))[2] for d in ("within:200", prepared))
+    assert np.array_equal(by_name, by_object)
+    for bad in ("best", "offset"):
+        with pytest.raises(ValueError, match="decode"):
+            like.prepare(bad)
+        with pytest.raises(ValueError, match="decode"):
+            next(iter(like.answer_chunks(world(), bad)))
+    assert set(DECODERS) >= {"within", "offset"}
+
+
+def test_features_of_another_encoder_are_refused(make: Callable[[], HeadLike]) -> None:
+    locations = world()
+    other = replace(locations, encoder=replace(locations.encoder, pooling="mean"))
+    with pytest.raises(ValueError, match="must share one encoder"):
+        next(iter(make().answer_chunks(other)))
+
+
+def test_everything_above_takes_it(make: Callable[[], HeadLike]) -> None:
+    like, locations = make(), world()
+    scores = score(like, locations, "within:200", "test", "cpu", allow_training=True)
+    assert (scores.decoder, scores.n_trained_on, scores.head_sha256) == ("within:200", 3, like.sha256)
+    answers = predict_locations(like, locations.take(np.arange(4)), decode="within:200", device="cpu")
+    assert {answer.decoder for answer in answers} == {"within:200"}
+    assert compare(like, like, locations, "mean").n_same == N
+
+
+@pytest.mark.slow
+def test_a_type_checker_agrees(tmp_path: Path) -> None:
+    """Assigning what is no head to the protocol is an error, and assigning the two that are is none."""
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from geocell.heads.ensemble import Ensemble\n"
+        "from geocell.heads.head import Head\n"
+        "from geocell.heads.protocol import HeadLike\n"
+        "def check(head: Head, ensemble: Ensemble, stranger: int) -> list[HeadLike]:\n"
+        "    return [head, ensemble]\n"
+        "def wrong(stranger: int) -> HeadLike:\n"
+        "    return stranger\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(program)]
+    command += ["--follow-imports", "silent"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    errors = [line for line in done.stdout.splitlines() if "error:" in line]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert "program.py:7" in errors[0]
+    assert '"HeadLike"' in errors[0]

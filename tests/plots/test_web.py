@@ -1,0 +1,54 @@
+"""Pages of one file: what a template is filled with stays what it is, and a browser shows the cells."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.partitioners import H3Partitioner
+from geocell.plots import draw_cells
+from geocell.plots.web import ground, steps
+from tests.browser import needs_browser, open_page
+
+PLACES = np.random.default_rng(0).uniform([37, -8], [43, 0], (300, 2))
+
+
+def test_no_value_is_a_place_to_fill_in(tmp_path: Path) -> None:
+    out = draw_cells(tmp_path / "a.html", H3Partitioner(resolution=2).fit(PLACES), "{{DATA}}", caption="{{SCRIPT}}")
+    text = out.read_text(encoding="utf-8")
+    assert "<h1>{{DATA}}</h1><p>{{SCRIPT}}</p>" in text
+    assert text.count('"use strict"') == 1
+
+
+def test_steps_come_back() -> None:
+    xy = np.array([[10.0, 50.0], [10.0001, 49.9999], [-3.5, 0.25]])
+    assert np.cumsum(np.reshape(steps(xy), (-1, 2)), axis=0) / 1e4 == pytest.approx(xy)
+
+
+def test_outlines_of_countries_fit_a_budget() -> None:
+    everything = ground((-60.0, -180.0, 80.0, 180.0), 400_000)
+    near = ground((46.0, 6.0, 47.0, 8.0))
+    sizes = [sum(len(str(ring)) for country in made["countries"] for ring in country) for made in (everything, near)]
+    assert sizes[0] < 600_000
+    assert [row[0] for row in near["names_of_countries"][:2]] == ["Antarctica", "Russia"]  # the largest on the map
+    swiss = next(row for row in near["names_of_countries"] if row[0] == "Switzerland")
+    assert 46 < swiss[1] < 47.6
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_a_browser_shows_the_cells(tmp_path: Path, width: int, height: int) -> None:
+    partition = H3Partitioner(resolution=3).fit(PLACES)
+    out = draw_cells(tmp_path / "cells.html", partition)
+    script = """(() => {
+      const [lat, lon] = data.centroids[3], [x, y] = pixelOf(lat, lon);
+      show(x, y);
+      return {hovered, tip: tip.textContent, inside: x > 0 && x < width() && y > 0 && y < height(),
+        over: document.documentElement.scrollWidth - innerWidth};
+    })()"""
+    seen = open_page(out, width, height, script)
+    assert seen.console == []
+    assert seen.result["hovered"] == 3
+    assert partition.names[3] in seen.result["tip"]
+    assert seen.result["inside"]
+    assert seen.result["over"] == 0

@@ -1,0 +1,55 @@
+"""What is asked about: which inputs are tables, how rows become locations, and what is refused at once."""
+
+from pathlib import Path
+
+import pytest
+
+from geocell.prediction.inputs import asked_inputs, is_table, require_some
+from geocell.views import ColumnNames
+from tests.worlds import make_image
+
+
+def test_folders_tables_and_shards_are_told_from_images(tmp_path: Path) -> None:
+    image = make_image(tmp_path / "a.jpg").rename(tmp_path / "odd.name")
+    (tmp_path / "t.csv").write_text("image\nodd.name\n")
+    for text in (
+        tmp_path,
+        tmp_path / "t.csv",
+        "gone.csv",
+        "{00..03}.tar",
+        "*.parquet",
+        "hf://datasets/a/b",
+        "s3://b/x.tar",
+    ):
+        assert is_table(str(text)), text
+    for text in (image, "gone.jpg", "https://host/t.csv", "s3://bucket/a.jpg", "a*.jpg"):
+        assert not is_table(str(text)), text
+
+
+def test_rows_become_locations(tmp_path: Path) -> None:
+    lines = ["path,y,x,place", "a.jpg,1,2,one", "b.jpg,,,one", "c.jpg,3,4,", ",5,6,two"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    columns = ColumnNames(lat_column="y", lon_column="x", location_column="place")
+    asked = {one.location: one for one in asked_inputs([tmp_path / "t.csv", "z.jpg"], columns)}
+    assert {name: [view.reference for view in one.views] for name, one in asked.items()} == {
+        "c.jpg": ["c.jpg"],
+        "one": ["a.jpg", "b.jpg"],
+        "two": [""],
+        "z.jpg": ["z.jpg"],
+    }
+    assert [asked[name].truth for name in ("one", "c.jpg", "two", "z.jpg")] == [
+        (1.0, 2.0),
+        (3.0, 4.0),
+        (5.0, 6.0),
+        None,
+    ]
+    assert asked["two"].views[0].problem == "no image"
+
+
+def test_nothing_that_is_there_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="got none: name at least one"):
+        require_some([])
+    with pytest.raises(FileNotFoundError, match=r"gone\.jpg, which is not there"):
+        require_some(["gone.jpg", tmp_path / "gone.csv"])
+    require_some(["gone.jpg", tmp_path])
+    require_some(["https://host/a.jpg"])

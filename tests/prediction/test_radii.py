@@ -1,0 +1,74 @@
+"""Radii of answers: laws of the distance that holds a share of the probability, and the spread of cells."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
+from geocell.partitioners.base import Partition
+from geocell.prediction.radii import cell_spread_km, mass_radii_km
+
+PLACES = np.array([[50.0, 10.0], [50.0, 12.0], [50.0, 14.0], [50.0, 40.0]])
+
+
+def cells(centroids: np.ndarray, radius_km: list[float], counts: list[int]) -> Partition:
+    names = tuple(f"c{i}" for i in range(len(centroids)))
+    return Partition("centroids", names, names, centroids, np.array(counts), np.array(radius_km))
+
+
+def radii(point: np.ndarray, row: list[float], centroids: np.ndarray, spread: list[float], *masses: float) -> tuple:
+    posterior = np.array(row, np.float32)
+    order = np.argsort(-posterior, kind="stable")
+    return mass_radii_km(point, posterior, order, centroids, np.array(spread), masses or (0.5, 0.9))
+
+
+def test_the_spread_of_a_cell_is_that_of_its_locations_as_far_as_they_tell_it() -> None:
+    half = distance_km(PLACES[0], PLACES[1]) / 2
+    nan = np.nan
+    spread = cell_spread_km(cells(PLACES[:2], [40.0, 40.0], [1, 1_000_000]))
+    assert spread[0] == pytest.approx(np.sqrt((40.0**2 + half**2) / 2))
+    assert spread[1] == pytest.approx(40.0, rel=1e-4)
+    for radius, count, expected in ((0.0, 1, half / np.sqrt(2)), (nan, 0, half), (nan, 7, half), (0.0, 0, half)):
+        assert cell_spread_km(cells(PLACES[:2], [radius, 1.0], [count, 1]))[0] == pytest.approx(expected)
+
+
+def test_no_cell_is_a_point() -> None:
+    same = cell_spread_km(cells(PLACES[[0, 0, 1]], [0.0] * 3, [1] * 3))
+    assert same == pytest.approx(np.full(3, distance_km(PLACES[0], PLACES[1]) / np.sqrt(8)))
+    assert cell_spread_km(cells(PLACES[:1], [np.nan], [0])) == pytest.approx(np.pi * EARTH_RADIUS_KM)
+
+
+def test_a_sure_answer_reaches_as_far_as_its_cell() -> None:
+    half, most = radii(PLACES[0], [1.0, 0.0, 0.0, 0.0], PLACES, [30.0] * 4)
+    assert half == pytest.approx(30 * np.sqrt(0.5), rel=0.05)  # of a disc, whose area grows with the square
+    assert most == pytest.approx(30 * np.sqrt(0.9), rel=0.05)
+
+
+def test_cells_are_counted_from_the_nearest_and_not_from_the_most_probable() -> None:
+    """A far cell that is the second most probable stretches no radius that nearer ones hold."""
+    row = [0.4, 0.15, 0.15, 0.3]
+    half, most = radii(PLACES[0], row, PLACES, [1.0] * 4)
+    assert half == pytest.approx(distance_km(PLACES[0], PLACES[1]), abs=1.0)
+    assert most == pytest.approx(distance_km(PLACES[0], PLACES[3]), abs=1.0)
+
+
+def test_a_far_tail_moves_no_radius() -> None:
+    far = np.vstack([PLACES[:2], [[-50.0, -170.0]]])
+    near = radii(PLACES[0], [0.95, 0.05, 0.0], far, [30.0] * 3)
+    assert radii(PLACES[0], [0.95, 0.0494, 0.0006], far, [30.0] * 3) == pytest.approx(near)
+
+
+@given(
+    npst.arrays(np.float64, (6, 2), elements=st.floats(-89, 89, width=32)),
+    npst.arrays(np.float64, 6, elements=st.floats(1e-3, 1.0)),
+    npst.arrays(np.float64, 6, elements=st.floats(0.01, 3000.0)),
+)
+def test_laws(centroids: np.ndarray, weights: np.ndarray, spread: np.ndarray) -> None:
+    row = (weights / weights.sum()).tolist()
+    got = radii(centroids[0], row, centroids, spread.tolist(), 0.1, 0.5, 0.9)
+    assert 0 < got[0] <= got[1] <= got[2] <= np.pi * EARTH_RADIUS_KM
+    assert got[2] <= (distance_km(centroids[0], centroids) + spread).max() + 1e-3
+    wider = radii(centroids[0], row, np.repeat(centroids[:1], 6, axis=0), (2 * spread).tolist(), 0.5)
+    assert wider[0] >= radii(centroids[0], row, np.repeat(centroids[:1], 6, axis=0), spread.tolist(), 0.5)[0] - 1e-6
