@@ -54,7 +54,6 @@ def _with_decay(value: float, base: str, partitioner: Partitioner) -> Case:
 MORE = KMeansPartitioner(k=128, seed=0)
 H3 = H3Partitioner(resolution=2)
 TREE = KDTreePartitioner(max_count=10)
-WHOLE = {"epochs": 40}
 OFFSETS = {"offsets": 1.0, "decode": "offset"}
 """One weight is enough: the regression shares no weights with the logits, and AdamW does not mind its scale."""
 
@@ -84,13 +83,13 @@ CASES = (
     Case("offsets 1, decode offset", "offsets", OFFSETS),
     Case("32 cells, offsets 1, decode offset", "offsets", OFFSETS, KMeansPartitioner(k=32, seed=0), "32 cells"),
     Case("H3 resolution 2, offsets 1, decode offset", "offsets", OFFSETS, H3, "H3 resolution 2"),
-    Case("40 epochs, validation trained on", "whole", WHOLE, validate=False, candidate=True),
-    Case("the same, dropout 0.1", "whole", {**WHOLE, "dropout": 0.1}, validate=False, candidate=True),
-    Case("the same, 128 cells", "whole", WHOLE, MORE, validate=False, candidate=True),
+    Case("validation trained on", "whole", validate=False, candidate=True),
+    Case("the same, dropout 0.1", "whole", {"dropout": 0.1}, validate=False, candidate=True),
+    Case("the same, 128 cells", "whole", {}, MORE, validate=False, candidate=True),
     Case(
         "the same, 128 cells, weight_exponent 0.5",
         "whole",
-        {**WHOLE, "weight_exponent": 0.5},
+        {"weight_exponent": 0.5},
         MORE,
         validate=False,
         candidate=True,
@@ -98,7 +97,7 @@ CASES = (
     Case(
         "the same, 128 cells, weight_exponent 0.5, offsets 1, decode offset",
         "whole",
-        {**WHOLE, "weight_exponent": 0.5, **OFFSETS},
+        {"weight_exponent": 0.5, **OFFSETS},
         MORE,
         "the same, 128 cells, weight_exponent 0.5",
         validate=False,
@@ -111,4 +110,4 @@ BY_PLACE = (
 )  # fmt: skip
 """Cases with folds by place too, besides the candidates."""
 
-QUICK = (DEFAULT, PLAIN, "haversine 0.01", "fusion logit", "40 epochs, validation trained on")
+QUICK = (DEFAULT, PLAIN, "haversine 0.01", "fusion logit", "validation trained on")

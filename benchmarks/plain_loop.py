@@ -37,7 +37,7 @@ def fit_plain(train: Locations, val: Locations | None, partition: Partition, con
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     batch = min(config.batch_size, -(-len(train) // MIN_STEPS))  # as in a fit
     steps, step = -(-len(train) // batch), 0
-    last = keeps_last(config, 0 if val is None else len(val))
+    last = keeps_last(config, len(train), 0 if val is None else len(val))
     best, best_epoch, best_key = copy.deepcopy(module), 0, (-1.0, 0.0)
     for epoch in range(config.epochs):
         module.train()

@@ -1,4 +1,4 @@
-"""The generated parts of the READMEs that are about fits: ablation, search and simulation."""
+"""The generated parts of the READMEs that are about fits: defaults, kept epoch, ablation, search and simulation."""
 
 from __future__ import annotations
 
@@ -113,3 +113,80 @@ def simulation() -> str:
     )  # fmt: skip
     size = f"{int(start['n_train']):,} training locations, {int(start['n_cells']):,} cells"
     return f"{markdown(header, rows)}\n\n{size}, decoder `centroid`, test split; differences to the plain head."
+
+
+def _difference(row: Line) -> str:
+    """Return a difference with its interval; nothing for what is compared with itself."""
+    return "" if row["case"] == row["base"] else f"{_signed(row['difference'])} {_interval(row)}"
+
+
+def defaults() -> str:
+    """Return every case of the defaults, by location and by place, beside the base it differs from."""
+    found: dict[tuple[str, str, str], dict[str, Line]] = {}
+    for row in read_results("defaults"):
+        if row["group"] != "against":
+            found.setdefault((row["group"], row["case"], row["base"]), {})[row["folds"]] = row
+    rows = []
+    for (_, case, base), by in found.items():
+        numbers = [text for row in by.values() for text in (f"{float(row['balscore']):.1f}", _difference(row))]
+        rows.append([case, "" if case == base else base, *numbers])
+    header = ("case", "against", "balscore by location", "difference", "by place", "difference")
+    first = read_results("defaults")[0]
+    note = (
+        f"Percent; {first['repeats']} repeats of five folds; in brackets 95 % intervals over places and repeats. "
+        "Cases without refit train on seven eighths of the training folds and validate on the rest, all others train "
+        "on all of them; 64 K-Means cells unless said otherwise."
+    )
+    return f"{markdown(header, rows, left=2)}\n\n{note}"
+
+
+def defaults_in_short() -> str:
+    """Return the defaults, with refit too, and the best candidate by the other folds, beside every floor."""
+    rows = [row for row in read_results("defaults") if row["group"] == "against"]
+    scores = {(row["folds"], row["case"]): float(row["balscore"]) for row in read_results("defaults")}
+    cases = list(dict.fromkeys(row["case"] for row in rows))
+    bases = list(dict.fromkeys(row["base"] for row in rows))
+    header = ["folds", "less", *(f"{_NAMES.get(case, case)}" for case in cases)]
+    lines = []
+    for folds in ("location", "place"):
+        own = [f"{scores[folds, case]:.1f}" for case in cases]
+        lines.append([f"by {folds}", "", *own])
+        for base in bases:
+            by = {row["case"]: row for row in rows if row["folds"] == folds and row["base"] == base}
+            lines.append(
+                [f"by {folds}", f"{base} ({scores[folds, base]:.1f})", *(_difference(by[case]) for case in cases)]
+            )
+    counts = "; ".join(
+        f"by {folds}: {next(row['chosen'] for row in rows if row['folds'] == folds and row['chosen'])}"
+        for folds in ("location", "place")
+    )
+    note = (
+        f"Balscore in percent, and how much more it is than each of the others, with 95 % intervals over places and "
+        f"repeats; {rows[0]['repeats']} repeats of five folds. Chosen, by fold, {counts}."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+_NAMES = {
+    "chosen on the other folds": "best candidate, chosen on the other folds",
+    "last of 20 epochs": "default (last of 20 epochs)",
+    "last of 20 epochs, refit": "default with `--refit`",
+}
+
+
+def kept_epoch() -> str:
+    """Return what the best epoch has over the last one, by the number of validation locations."""
+    found = read_results("kept_epoch")
+    numbers = list(dict.fromkeys(row["n_val"] for row in found))
+    rows = []
+    for size in dict.fromkeys((row["n_train"], row["n_cells"], row["epochs"]) for row in found):
+        by = {row["n_val"]: row for row in found if (row["n_train"], row["n_cells"], row["epochs"]) == size}
+        last = f"{float(by[numbers[0]]['last']):.1f}"
+        differences = [_difference({**by[n], "case": "best", "base": "last"}) for n in numbers]
+        rows.append([f"{int(size[0]):,}", f"{int(size[1]):,}", size[2], last, *differences])
+    header = ("training locations", "cells", "epochs", "last", *(f"best by {int(n):,}" for n in numbers))
+    note = (
+        "Test balscore of the last epoch in percent, and what the best epoch by so many validation locations has more "
+        "or less, with 95 % intervals over test locations and repeats."
+    )
+    return f"{markdown(header, rows, left=0)}\n\n{note}"

@@ -156,7 +156,11 @@ def _fit_text(out: Path, head: Head) -> str:
         f"{counted(training['n_val'], 'validation location')}\n  epoch {training['best_epoch']} of "
         f"{training['epochs_run']} kept"
     )
-    if training["val"]:
+    if n := training["n_val_trained_on"]:
+        text += (
+            f"; the head it started from was trained on {counted(n, 'validation location')}, whose scores say nothing"
+        )
+    elif training["val"]:
         text += f", validation balscore {100 * training['val']['balscore']:.1f} by decoder {head.config.decode}"
     else:
         text += ": there is no validation split, so the last one"

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
@@ -55,7 +56,7 @@ def head_card(
         settings: licence and data sets, instead of those.
     """
     encoder, training = config["encoder"], config["training"]
-    origin = training.get("origin")
+    seen, origin = training.get("refit") or training, training.get("origin")
     first = CardSettings(license="mit" if origin is None else origin["license"])
     before = before or CardText()
     settings = (settings or CardSettings()).with_defaults(settings_of(before.metadata)).with_defaults(first)
@@ -71,7 +72,7 @@ def head_card(
         region=_region(partition["centroids"]),
         outside_rule=partition["outside_rule"],
         fusion=config["fusion"],
-        fitted_on=f"{training['n_train']:,} locations" if "n_train" in training else "not known",
+        fitted_on=f"{seen['n_train']:,} locations" if "n_train" in seen else "not known",
         training=_training(training),
         recipe=_toml(config["fit"]),
         version=config["version"],
@@ -146,6 +147,8 @@ def _training(training: Mapping[str, Any]) -> str:
     parts = [f"{training['n_train']:,} training and {training.get('n_val', 0):,} validation locations"]
     if "best_epoch" in training:
         parts.append(f"epoch {training['best_epoch']} of {training['epochs_run']} kept")
+    if refit := training.get("refit"):
+        parts.append(f"fitted again on {refit['n_train']:,} of both together for {counted(refit['epochs'], 'epoch')}")
     if training.get("n_train_outside"):
         parts.append(f"{training['n_train_outside']:,} locations outside every cell left out")
     if training.get("init"):

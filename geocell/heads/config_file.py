@@ -87,6 +87,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     require_types(training, {k: v for k, v in _TRAINING_TYPES.items() if k in training}, f"{path} training")
     if "best_epoch" in training:
         require_types(training, {"epochs_run": int}, f"{path} training")
+    if training.get("refit") is not None:
+        require_types(training["refit"], {"n_train": int, "epochs": int}, f"{path} refit")
     if "origin" in training:
         require_types(training["origin"], _ORIGIN_TYPES, f"{path} origin")
         published = training["origin"]["published"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +21,8 @@ Keep = Literal["auto", "best", "last"]
 """Which epoch of a fit is kept."""
 
 FEW_VALIDATION_LOCATIONS = 500
-"""Below so many validation locations, `keep` auto is last: their best epoch is a matter of chance."""
+FEW_TRAINING_LOCATIONS = 10_000
+"""Below so many of both, `keep` auto is last: the best epoch is a matter of chance, and the last does not overfit."""
 
 SECTIONS = ("head", "fit", "published")
 """The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
@@ -50,8 +52,8 @@ class FitConfig:
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
-        keep: the epoch that is kept, best (highest validation balscore), last (in which the learning rate has
-            annealed), or auto: best with 500 validation locations or more, last with fewer.
+        keep: the epoch that is kept: best (highest validation balscore), last (in which the learning rate has
+            annealed), or auto: last with fewer than 500 validation and 10,000 training locations, best otherwise.
         patience: epochs without a better validation score before a fit that keeps the best epoch stops.
         refit: fit again on training and validation locations together, from the same start and with as many epochs as
             were kept, and keep that head; no location is left then that could validate it.
@@ -66,7 +68,7 @@ class FitConfig:
         precision: of the matrix products, auto, float32 or bfloat16; auto takes bfloat16 where it is faster.
     """
 
-    epochs: int = 80
+    epochs: int = 20
     batch_size: int = 512
     lr: float = 1e-3
     weight_decay: float = 0.01
@@ -161,6 +163,15 @@ def _require_number(name: str, value: object, low: float, high: float, meaning: 
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{name} must be {meaning}, got {value!r}.")
     return float(value)
+
+
+def stored_settings(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a file records, with what was the case before a setting existed or had its default.
+
+    `keep` and `refit` came later than format 1, which kept the best epoch; the epochs of an imported head are not
+    known, and format 1 gave them its default.
+    """
+    return {"epochs": 80, "keep": "best", "refit": False, **value}
 
 
 def fit_config_from_dict(value: dict[str, Any], where: str) -> FitConfig:

@@ -24,7 +24,7 @@ from geocell.heads.config_file import (
     read_config,
     read_history,
 )
-from geocell.heads.fit_config import FitConfig, fit_config_from_dict
+from geocell.heads.fit_config import FitConfig, fit_config_from_dict, stored_settings
 from geocell.heads.hashes import HASHES_FILE, OFFSETS_FILE, WEIGHTS_FILE, check_hashes, write_hashes
 from geocell.heads.module import tensor_shapes
 from geocell.heads.trained_on import TRAINED_ON_FILE, Keys, read_keys, write_keys
@@ -222,7 +222,7 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
     check_hashes(folder)
     config = read_config(folder)
     encoder = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
-    fit = fit_config_from_dict(config["fit"], f"{folder / CONFIG_FILE} fit")
+    fit = fit_config_from_dict(stored_settings(config["fit"]), f"{folder / CONFIG_FILE} fit")
     partition = Partition.load(folder, partitioner)
     if partition.sha256 != config["partition_sha256"] and not (folder / PARTITION_FILE).is_file():
         raise missing(folder / PARTITION_FILE, "a head")

@@ -14,6 +14,7 @@ from geocell.compute.devices import choose_device
 from geocell.decoders.table import as_decoder
 from geocell.files import FORMAT, folder_lock, read_json, reading, remove_leftovers, require_types, write_json
 from geocell.heads.config_file import CONFIG_FILE, read_config
+from geocell.heads.fit_config import stored_settings
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows
@@ -60,6 +61,8 @@ def sweep(
     fits = fits_of(read_rows([Path(source) for source in sources]), config)
     offsets = all(fit.config.offsets for fit in fits)
     as_decoder(config.decode).require(frozenset({"features", "offsets"} if offsets else {"features"}))
+    if config.split == "val" and any(fit.config.refit for fit in fits):
+        raise ValueError("heads with refit are trained on the split val and cannot be scored there: name split test.")
     cores = usable_cores()
     on_cpu = all(choose_device(fit.config.device) == "cpu" for fit in fits)
     jobs = min(config.jobs or (cores if on_cpu else 1), len(fits))
@@ -181,4 +184,4 @@ def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
 
 def _settings(fit: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a fit but for the device, which may differ from run to run."""
-    return {**fit, "device": ""}
+    return {**stored_settings(fit), "device": ""}

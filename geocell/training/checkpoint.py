@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocell.files import FORMAT, atomic_path
+from geocell.files import FORMAT, DamagedFileError, atomic_path, reading, require_types
+from geocell.heads.fit_config import stored_settings
 from geocell.heads.module import GeoHead
+
+_COLUMNS = {"epoch", "train_loss", "val_balscore", "val_mean_km"}
+"""Of the history: what the choice of the epoch and the record of a refit need."""
 
 
 @dataclass
@@ -88,28 +92,57 @@ def read_checkpoint(path: Path, facts: Mapping[str, Any], progress: Progress, re
     Raises:
         ValueError: when the file is not one, or of another fit; what differs is named.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
+    with reading(path, "the state of a fit"):
         with safe_open(path, framework="pt") as file:
             note = json.loads(file.metadata()["fit"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        written = note["format"]
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} must be the state of a fit, got: {error}. Remove it to start again.") from error
-    if written != FORMAT:
-        raise ValueError(f"{path} is of format {written!r}, this geocell reads {FORMAT}: remove it.")
-    differs = [key for key in facts if note["facts"].get(key) != json.loads(json.dumps(facts[key]))]
+        require_types(note, {"format": int}, str(path))
+    if note["format"] != FORMAT:
+        raise DamagedFileError(f"{path} is of format {note['format']!r}, this geocell reads {FORMAT}: remove it.")
+    with reading(path, "the state of a fit"):
+        require_types(note, {"facts": dict, "history": list, "best_epoch": int}, str(path))
+        history, again = note["history"], note.get("refit", [])
+        _require_history(history, history)
+        _require_history(again, history, first=1)
+        if note["best_epoch"] not in [row["epoch"] for row in history]:
+            raise ValueError(f"the history has no epoch {note['best_epoch']}, which is to be kept")
+        written = dict(note["facts"])
+        if "settings" in written:
+            written["settings"] = stored_settings(written["settings"])
+        differs = _differences(written, json.loads(json.dumps(facts)))
     if differs:
         raise ValueError(
-            f"{path} is the state of another fit, with other {', '.join(differs)}: fit with the same ones, or remove "
-            "it to start again."
+            f"{path} is the state of another fit, with other {', '.join(differs)}: fit with the same, or remove it "
+            "to start again."
         )
-    progress.history, progress.best_epoch = note["history"], note["best_epoch"]
+    progress.history, progress.best_epoch = history, note["best_epoch"]
     progress.best_weights = _under("best.", tensors)
-    refit.history = note.get("refit", [])
-    refit.best_epoch = refit.epochs
+    refit.history, refit.best_epoch = again, len(again)
     return _under("state.", tensors)
+
+
+def _require_history(rows: Sequence[Mapping[str, Any]], like: Sequence[Mapping[str, Any]], first: int = 0) -> None:
+    """Raise ValueError unless epochs follow each other, and every row has the same columns of numbers."""
+    for row in rows:
+        if row.keys() != like[0].keys() or not row.keys() >= _COLUMNS:
+            raise ValueError(f"a row of the history has the columns {', '.join(row)}")
+        if not all(type(value) in {int, float} for value in row.values()):
+            raise ValueError("a row of the history is not all numbers")
+    epochs = [row["epoch"] for row in rows]
+    if epochs and (epochs[0] not in {first, 1} or epochs != list(range(epochs[0], epochs[0] + len(epochs)))):
+        raise ValueError("the epochs of the history do not follow each other")
+
+
+def _differences(written: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
+    """Return what is not as it was written; of the settings, which ones."""
+    differs = [name for name in facts if written.get(name) != facts[name]]
+    if "settings" not in differs:
+        return differs
+    before, now = written.get("settings", {}), facts["settings"]
+    names = [name for name in {**now, **before} if now.get(name) != before.get(name)]
+    return [f"settings ({', '.join(names)})" if name == "settings" else name for name in differs]
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

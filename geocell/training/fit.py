@@ -14,10 +14,10 @@ from geocell.compute.distributed import processes, rank
 from geocell.features.locations import Locations, require_locations
 from geocell.files import canonical_json
 from geocell.geo.geodesy import distance_km
-from geocell.heads.fit_config import FEW_VALIDATION_LOCATIONS, FitConfig
+from geocell.heads.fit_config import FEW_TRAINING_LOCATIONS, FEW_VALIDATION_LOCATIONS, FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
-from geocell.heads.trained_on import joined_keys, location_keys, locations_sha256
+from geocell.heads.trained_on import count_trained_on, joined_keys, location_keys, locations_sha256
 from geocell.partitioners.base import Partition
 from geocell.training.checkpoint import tensors_sha256
 from geocell.training.loggers import Log
@@ -53,7 +53,9 @@ def fit_head(
     With `config.refit` the fit is then repeated from the same start on training and validation locations together,
     with as many epochs as the number of the one that was kept; the learning rate anneals over exactly these.
     `training["val"]` stays the score of the first fit, since no validation location is left that the head has not
-    seen. An interrupt of the second fit returns the first.
+    seen. An interrupt of the second fit returns the first. A head that was refitted may be the `init` of another fit,
+    which then keeps its last epoch: validation locations that it has seen choose nothing, and their scores in
+    `training["val"]` say nothing; `training["n_val_trained_on"]` counts them.
 
     Args:
         train: training locations.
@@ -71,8 +73,8 @@ def fit_head(
         The head; `training["refit"]` says what the second fit trained on, None where there was none.
 
     Raises:
-        ValueError: when the parts do not belong together, no training location is in a cell, a loss is not finite, or
-            the checkpoint is of another fit.
+        ValueError: when the parts do not belong together, no training location is in a cell, a loss is not finite, the
+            best epoch would be chosen by locations that `init` has seen, or the checkpoint is of another fit.
     """
     n_val = 0 if val is None else len(val)
     _require_fitting_parts(train, val, partition, init)
@@ -80,12 +82,20 @@ def fit_head(
         raise ValueError(
             "refit needs validation locations to train on too, got none: name their split, or leave it out."
         )
+    n_seen = 0 if val is None or init is None else count_trained_on(init.trained_on, val)
+    if n_seen and not keeps_last(config, len(train), n_val):
+        raise ValueError(
+            f"{n_seen:,} of the {n_val:,} validation locations are training locations of the head to start from, and "
+            "cannot say which epoch is best: keep the last one (keep = last), or start from a head without refit."
+        )
     own = _own_terms(terms or {})
     own_weights = {"terms": {name: weight for name, (weight, _) in own.items()}} if own else {}
     training_set, whole = TrainingSet.from_locations(train, partition, config), None
     with processes(config.device) as device:
         module = _start(train.dim, len(partition), config, init).to(device)
-        stages = Stages(module, partition, own, config, keeps_last(config, n_val), log if rank() == 0 else None)
+        stages = Stages(
+            module, partition, own, config, keeps_last(config, len(train), n_val), log if rank() == 0 else None
+        )
         if checkpoint is not None:
             facts = {
                 "settings": {**config.to_dict(), **own_weights},
@@ -105,6 +115,7 @@ def fit_head(
     training = {
         **training_set.to_dict(),
         "n_val": n_val,
+        "n_val_trained_on": n_seen,
         "epochs_run": progress.epochs,
         "best_epoch": progress.best_epoch,
         "val": progress.best_scores(),
@@ -121,9 +132,10 @@ def fit_head(
     return Head(module, partition, train.encoder, config, training, tuple(progress.history), joined_keys(seen))
 
 
-def keeps_last(config: FitConfig, n_val: int) -> bool:
-    """Return whether a fit with so many validation locations keeps its last epoch, and not the best one."""
-    return config.keep == "last" or (config.keep == "auto" and n_val < FEW_VALIDATION_LOCATIONS)
+def keeps_last(config: FitConfig, n_train: int, n_val: int) -> bool:
+    """Return whether a fit on so many locations keeps its last epoch, and not the best one."""
+    few = n_train < FEW_TRAINING_LOCATIONS and n_val < FEW_VALIDATION_LOCATIONS
+    return config.keep == "last" or (config.keep == "auto" and few) or not n_val
 
 
 def _require_fitting_parts(train: Locations, val: Locations | None, partition: Partition, init: Head | None) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from geocell.compute.distributed import rank
 from geocell.features.locations import Locations
+from geocell.files import reading
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.module import GeoHead
@@ -115,7 +116,8 @@ class Stages:
         )
         state, self._state = self._state, None
         if state is not None:
-            epochs.load_state(state)
+            with reading(self._path, "the state of this fit"):
+                epochs.load_state(state)
         elif score_start:
             epochs.score_start(progress)
         self.interrupted = epochs.run(progress, self._save if self._path is not None and rank() == 0 else None)

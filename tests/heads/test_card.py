@@ -101,6 +101,13 @@ def test_what_it_says() -> None:
     assert "partition.png" not in other
 
 
+def test_a_refit_is_said() -> None:
+    head = on_streetclip(n_train=40, n_val=5, best_epoch=2, epochs_run=9, refit={"n_train": 45, "epochs": 2})
+    card = card_of(head.parts, None)
+    assert "epoch 2 of 9 kept; fitted again on 45 of both together for 2 epochs." in card
+    assert "45 locations" in card
+
+
 def test_its_recipe_is_one(tmp_path: Path) -> None:
     from geocell.heads.fit_config import read_recipe
 

@@ -44,7 +44,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("heads")
     module = GeoHead(DIM, CELLS, offsets=True)
     module.load_state_dict({**module.state_dict(), **random_module().state_dict()})
-    training = {"n_train": 40, "n_val": 4, "n_train_outside": 1, "best_epoch": 1, "epochs_run": 2}
+    training: dict[str, object] = {"n_train": 40, "n_val": 4, "n_train_outside": 1, "best_epoch": 1, "epochs_run": 2}
+    training["refit"] = {"n_train": 44, "epochs": 1}
     head = make_head(training=training, history=HISTORY, trained_on=KEYS)
     head = replace(head, module=module, config=FitConfig(offsets=1.0))
     places = replace(world(), columns={"country": np.array(["DE", "FR"] * 20, dtype=object)})

@@ -29,10 +29,15 @@ def test_every_field_is_checked_and_named(name: str, value: object) -> None:
     assert str(error.value).count(". ") == 0
 
 
-def test_published_settings_are_the_defaults() -> None:
-    config = FitConfig()
-    assert (config.epochs, config.dropout, config.label_smoothing, config.patience) == (80, 0.3, 0.1, 15)
-    assert (config.haversine, config.weight_exponent, config.fusion, config.decode) == (0.0, 1.0, "feature", "centroid")
+@pytest.mark.parametrize("path", ROWS, ids=lambda path: path.parent.name)
+def test_recipes_mean_the_published_settings_whatever_the_defaults_are(path: Path) -> None:
+    recipe = read_recipe(path)
+    config = fit_config_from_dict(recipe["fit"], str(path))
+    second = "init" in recipe["head"]
+    assert (config.epochs, config.keep, config.patience) == (10 if second else 80, "best", 15)
+    assert (config.dropout, config.label_smoothing, config.weight_exponent) == (0.3, 0.1, 1.0)
+    assert (config.fusion, config.decode, config.refit) == ("feature", "centroid", False)
+    assert (config.haversine > 0) == second
 
 
 def test_every_field_is_documented_for_the_command() -> None:

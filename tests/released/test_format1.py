@@ -37,8 +37,14 @@ def arrays() -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """A copy of the artefacts that a test may write to."""
-    return Path(shutil.copytree(FORMAT1, tmp_path / "format1"))
+    """A copy of the artefacts that a test may write to.
+
+    Recipes state what differs from the defaults, and the epoch that is kept by default has changed since.
+    """
+    folder = Path(shutil.copytree(FORMAT1, tmp_path / "format1"))
+    for path in [folder / "recipes/sweep.toml", *(folder / "recipes/heads").glob("*/recipe.toml")]:
+        path.write_text(path.read_text(encoding="utf-8").replace("[fit]\n", '[fit]\nkeep = "best"\n'), encoding="utf-8")
+    return folder
 
 
 def run(folder: Path, *args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -237,7 +243,7 @@ def test_a_fit_that_was_killed_goes_on_from_its_state(world: Path) -> None:
 def test_the_command_resumes_a_fit(world: Path) -> None:
     config = geocell.load_head(world / "heads/resumed").config
     shutil.copy(world / "fits/resumed.fit", world / "again.fit")
-    flags = ("--epochs", "8", "--lr", str(config.lr), "--dropout", str(config.dropout), "--seed", "5")
+    flags = ("--epochs", "8", "--lr", str(config.lr), "--dropout", str(config.dropout), "--seed", "5", "--keep", "best")
     done = run(
         world, "fit-head", *DATA, "--partition", "partitions/kdtree", "--out", "again", *flags, "--device", "cpu",
         "--resume", "--json",

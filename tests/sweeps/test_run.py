@@ -55,6 +55,21 @@ def test_features_can_stay_on_the_disk(world: Path, done: SweepResult, tmp_path:
     assert scores[0]["median_km"] == pytest.approx(scores[1]["median_km"], rel=0.5)
 
 
+def test_refits_are_scored_on_what_they_have_not_seen(world: Path, tmp_path: Path) -> None:
+    (world / "refit.toml").write_text(SWEEP.replace("epochs = 3", "epochs = 3\nrefit = true"))
+    with pytest.raises(ValueError, match="heads with refit are trained on the split val"):
+        run(world, tmp_path / "val", replace(ONE, split="val"), "refit.toml")
+    result = run(world, tmp_path / "out", recipe="refit.toml")
+    assert not result.failed
+    head = load_head(tmp_path / "out/heads/fine-distance-seed1")
+    assert (head.training["refit"]["n_train"], head.training["refit"]["epochs"]) == (65, 2)
+    assert head.training["init"]["training"]["refit"]["epochs"] == 3
+    assert head.training["n_val_trained_on"] == 15
+    before = weights(tmp_path / "out")
+    run(world, tmp_path / "out", recipe="refit.toml")
+    assert weights(tmp_path / "out") == before
+
+
 def test_the_picture_has_every_row(done: SweepResult) -> None:
     pytest.importorskip("matplotlib")
     assert done.draw().read_bytes()[:4] == b"\x89PNG"

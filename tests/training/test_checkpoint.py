@@ -1,5 +1,6 @@
 """How far a fit is: the best epoch, and a checkpoint from which a killed fit goes on to the same bytes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 import geocell.training.stages
@@ -21,6 +25,7 @@ from geocell.partitioners import KMeansPartitioner, Partition
 from geocell.training.checkpoint import Progress, read_checkpoint, write_checkpoint
 from geocell.training.fit import fit_head
 from geocell.training.validation import Validation
+from tests.damage import damaged_value
 from tests.training.test_fit import QUICK, assert_same_weights, world
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,7 +42,7 @@ def parts() -> Parts:
 
 
 def row(epoch: int, balscore: float, km: float = 1.0) -> dict[str, float]:
-    return {"epoch": epoch, "val_balscore": balscore, "val_mean_km": km, "val_median_km": 2.0}
+    return {"epoch": epoch, "train_loss": 1.0, "val_balscore": balscore, "val_mean_km": km, "val_median_km": 2.0}
 
 
 def test_the_best_epoch() -> None:
@@ -68,7 +73,7 @@ def test_a_checkpoint_is_read_as_written(tmp_path: Path) -> None:
         read_checkpoint(tmp_path / "y.fit", {}, Progress(), Progress())
     for note in (None, {}, {"fit": "{"}, {"fit": "[]"}, {"fit": "{}"}):
         save_file({"x": torch.zeros(1)}, tmp_path / "z.fit", note)
-        with pytest.raises(ValueError, match="must be the state of a fit"):
+        with pytest.raises(ValueError, match=r"z\.fit must "):
             read_checkpoint(tmp_path / "z.fit", {}, Progress(), Progress())
 
 
@@ -130,7 +135,7 @@ def test_a_checkpoint_of_another_fit_is_refused(
 ) -> None:
     config = replace(QUICK, epochs=1)
     fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
-    with pytest.raises(ValueError, match="state of another fit, with other settings:"):
+    with pytest.raises(ValueError, match=r"state of another fit, with other settings \(lr\):"):
         fit_head(*parts, replace(config, lr=0.5), checkpoint=tmp_path / "head.fit")
     with pytest.raises(ValueError, match="with other validation locations:"):
         fit_head(parts[0], parts[1].take(np.arange(9)), parts[2], config, checkpoint=tmp_path / "head.fit")
@@ -174,3 +179,59 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(
     for file in (tmp_path / "whole").iterdir():
         assert file.read_bytes() == (tmp_path / "resumed" / file.name).read_bytes(), file.name
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.fixture(scope="module")
+def state_of_a_fit(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("state") / "head.fit"
+    fit_head(*parts, SHORT, checkpoint=path)
+    return path
+
+
+SHORT = replace(QUICK, epochs=2, keep="last", refit=True)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_damaged_checkpoint_is_refused_or_harmless(data: st.DataObject, state_of_a_fit: Path, tmp_path: Path) -> None:
+    """Whatever its note says, one sentence names the file, or the state is that of the fit."""
+    with safe_open(state_of_a_fit, framework="pt") as file:
+        note = json.loads(file.metadata()["fit"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    damaged = json.dumps(data.draw(damaged_value(note)))
+    path = tmp_path / "damaged.fit"
+    save_file(tensors, path, {"fit": damaged})
+    progress, refit = Progress(), Progress()
+    try:
+        read_checkpoint(path, note["facts"], progress, refit)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert progress.best_scores().keys() == {"balscore", "mean_km", "median_km"}
+        assert refit.epochs in {len(refit.history), 0}
+
+
+def test_tensors_of_another_fit_are_refused(parts: Parts, state_of_a_fit: Path, tmp_path: Path) -> None:
+    with safe_open(state_of_a_fit, framework="pt") as file:
+        note = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    weight = next(name for name in tensors if name.endswith("weights.weight"))
+    for change in ({weight: tensors[weight][:3].contiguous()}, {weight: None}, {"state.order": torch.zeros(3)}):
+        changed = {name: value for name, value in {**tensors, **change}.items() if value is not None}
+        save_file(changed, tmp_path / "head.fit", note)
+        with pytest.raises(ValueError, match=r"head\.fit must be the state of this fit"):
+            fit_head(*parts, SHORT, checkpoint=tmp_path / "head.fit")
+
+
+def test_a_checkpoint_of_the_version_before_kept_the_best_epoch(parts: Parts, tmp_path: Path) -> None:
+    config = replace(QUICK, epochs=2, keep="best")
+    fit_head(*parts, config, checkpoint=tmp_path / "head.fit")
+    with safe_open(tmp_path / "head.fit", framework="pt") as file:
+        note = json.loads(file.metadata()["fit"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name in ("keep", "refit"):
+        del note["facts"]["settings"][name]
+    save_file(tensors, tmp_path / "head.fit", {"fit": json.dumps(note)})
+    assert fit_head(*parts, config, checkpoint=tmp_path / "head.fit").training["epochs_run"] == 2
+    with pytest.raises(ValueError, match=r"with other settings \(keep, refit\): fit with the same"):
+        fit_head(*parts, replace(config, keep="last", refit=True), checkpoint=tmp_path / "head.fit")

@@ -52,7 +52,8 @@ class TestStopping:
         assert (head.training["n_val"], head.training["val"]) == (0, {})
 
     @pytest.mark.parametrize(
-        ("keep", "n_val", "kept"), [("auto", 1, 4), ("auto", 60, 1), ("last", 60, 4), ("best", 1, 1)]
+        ("keep", "n_val", "few_train", "kept"),
+        [("auto", 1, 241, 4), ("auto", 60, 241, 1), ("auto", 1, 240, 1), ("last", 60, 1, 4), ("best", 1, 241, 1)],
     )
     def test_which_epoch_is_kept(
         self,
@@ -61,11 +62,13 @@ class TestStopping:
         cells: Partition,
         keep: Any,
         n_val: int,
+        few_train: int,
         kept: int,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """A best first epoch: a fit that keeps the last one trains to the end, whatever the patience."""
         monkeypatch.setattr(geocell.training.fit, "FEW_VALIDATION_LOCATIONS", 60)
+        monkeypatch.setattr(geocell.training.fit, "FEW_TRAINING_LOCATIONS", few_train)
         falling = iter([0.9, 0.5, 0.4, 0.3])
         monkeypatch.setattr(
             Validation, "score", lambda *_: {"val_balscore": next(falling), "val_median_km": 1.0, "val_mean_km": 1.0}

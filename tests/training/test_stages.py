@@ -54,6 +54,19 @@ class TestRefit:
         assert (head.training["best_epoch"], head.training["refit"]) == (0, None)
         assert_same_weights(head, fitted)
 
+    def test_what_the_start_has_seen_chooses_no_epoch(
+        self, train: Locations, val: Locations, cells: Partition, fitted: Head
+    ) -> None:
+        config = replace(QUICK, epochs=2, keep="last")
+        start = fit_head(train, val, cells, replace(config, refit=True))
+        seen = val.take(np.arange(30))
+        with pytest.raises(ValueError, match="30 of the 30 validation locations are training locations of the head"):
+            fit_head(train, seen, cells, replace(config, keep="best"), init=start)
+        head = fit_head(train, seen, cells, config, init=start)
+        assert (head.training["n_val_trained_on"], head.training["best_epoch"]) == (30, 2)
+        assert count_trained_on(head.trained_on, val) == 60
+        assert fit_head(train, seen, cells, config, init=fitted).training["n_val_trained_on"] == 0
+
     def test_the_log_numbers_its_epochs_on(self, train: Locations, val: Locations, cells: Partition) -> None:
         rows: list[Any] = []
         head = fit_head(train, val, cells, replace(QUICK, epochs=3, keep="last", refit=True), log=rows.append)
