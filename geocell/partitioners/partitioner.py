@@ -8,7 +8,7 @@ A kind adds two small classes in one file: its parameters (a `Partitioner`), and
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -40,6 +40,8 @@ class Partitioner(ABC):
 
     kind: ClassVar[str]
     rule_type: ClassVar[type[Rule]]
+    former_names: ClassVar[Mapping[str, str]] = {}
+    """Name of a parameter in earlier files -> its name now."""
 
     min_count: int = field(default=1, kw_only=True)
     small: SmallRule = field(default="merge", kw_only=True)
@@ -67,6 +69,12 @@ class Partitioner(ABC):
         values = {name: getattr(self, name) for name in names}
         # A path has no meaning on another machine, and would make equal partitions differ.
         return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
+
+    def is_of(self, stored: object) -> bool:
+        """Return whether the `parameters` in a partition.json are these, under the names that they had then."""
+        names = self.former_names
+        now = {names.get(key, key): value for key, value in stored.items()} if isinstance(stored, Mapping) else stored
+        return now == self.parameters
 
     def fit(self, latlon: ArrayLike, source: str = "") -> Partition:
         """Fit the partition to training locations. The result does not depend on the order of the rows.

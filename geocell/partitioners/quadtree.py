@@ -171,6 +171,7 @@ class QuadtreePartitioner(Partitioner):
 
     kind: ClassVar[str] = "quadtree"
     rule_type: ClassVar[type[Rule]] = QuadtreeRule
+    former_names: ClassVar[Mapping[str, str]] = {"split": "split_at"}
 
     max_count: int = 1000
     max_depth: int = 10

@@ -153,7 +153,7 @@ def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None)
     partitioner = partitioner_from_recipe(recipe, **given)
     if not folder.exists():
         partitioner.fit(data.train.latlon, "training locations of the sweep").save(folder)
-    elif read_json(folder / PARTITION_FILE, "a partition").get("parameters") != partitioner.parameters:
+    elif not partitioner.is_of(read_json(folder / PARTITION_FILE, "a partition").get("parameters")):
         raise ValueError(f"{folder} has other parameters than {recipe}: name another --out, or remove that folder.")
 
 

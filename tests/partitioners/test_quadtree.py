@@ -102,3 +102,12 @@ def test_levels_are_prefixes_of_the_path() -> None:
 def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^QuadtreePartitioner: {message}"):
         QuadtreePartitioner(**parameters)
+
+
+def test_parameters_are_known_by_the_names_of_earlier_files() -> None:
+    partitioner = QuadtreePartitioner(max_count=20, split_at="median")
+    stored = {"split" if key == "split_at" else key: value for key, value in partitioner.parameters.items()}
+    assert partitioner.is_of(stored)
+    assert partitioner.is_of(partitioner.parameters)
+    assert not partitioner.is_of({**stored, "max_count": 21})
+    assert not partitioner.is_of(None)
