@@ -259,7 +259,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "real_features": _real_features,
-        "defaults": readme_heads.defaults_in_short,
         "ablation": readme_heads.ablation_in_short,
     },
     "benchmarks/README.md": {
@@ -267,7 +266,6 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "partition_speed": _speeds,
         "fit_speed": _fits,
         "fit_terms": _fit_terms,
-        "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
         "ablation": lambda: readme_heads.ablation("location"),
         "ablation_by_place": lambda: readme_heads.ablation("place"),
