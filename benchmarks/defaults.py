@@ -18,6 +18,7 @@ from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import set_num_threads
 
 from benchmarks.ablation import answered, nearest
@@ -48,9 +49,10 @@ def logistic(protocol: Protocol, rest: Ints, test: Ints, repeat: int) -> Floats:
     return distance_km(partition.centroids[model.predict(asked)], unseen.latlon)
 
 
-def _normalised(features: np.ndarray) -> np.ndarray:
+def _normalised(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return features with mean 0 and spread 1 in every row, as a head sees them."""
-    return (features - features.mean(axis=1, keepdims=True)) / features.std(axis=1, keepdims=True)
+    centred = features - features.mean(axis=1, keepdims=True)
+    return np.asarray(centred / features.std(axis=1, keepdims=True))
 
 
 def answers_of(names: Sequence[str]) -> dict[str, Answer]:

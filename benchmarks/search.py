@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise, product
 from multiprocessing import get_context
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 from torch import set_num_threads
 
-from benchmarks.ablation import Protocol, row_of
+from benchmarks.ablation import answered
 from benchmarks.ablation_cases import DEFAULT, Case
 from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.protocol import Protocol, row_of
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations
 from geocell.compute.cores import usable_cores
@@ -87,7 +88,7 @@ def real(pool: ProcessPoolExecutor, repeats: int) -> list[dict[str, Any]]:
         {"lr": lr, "weight_decay": decay, "dropout": rate} for lr, rate, decay in product(LR, DROPOUT, WEIGHT_DECAY)
     ]
     cases = [Case(str(settings), "search", settings) for settings in grid]
-    answers = list(pool.map(protocol.distances, cases))
+    answers = list(pool.map(protocol.distances, [partial(answered, case) for case in cases]))
     default = answers[next(i for i, settings in enumerate(grid) if settings.items() <= DEFAULTS.items())]
     rows = []
     for settings, own in zip(grid, answers, strict=True):

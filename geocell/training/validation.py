@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ class Validation:
         return parse_decoder(self.config.decode).prepare(PartitionData(self.partition.centroids))
 
     @classmethod
-    def of(cls, val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> Validation:
+    def of(cls, val: Locations | None, partition: Partition, config: FitConfig, device: torch.device) -> Self:
         """Put the validation locations, if there are any, on the device."""
         if val is None or len(val) == 0:
             return cls((), np.empty((0, 2)), partition, config, device)
