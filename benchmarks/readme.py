@@ -258,15 +258,16 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
-        "real_features": _real_features,
-        "ablation": readme_heads.ablation_in_short,
+        "defaults": readme_heads.defaults_in_short,
     },
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": _speeds,
         "fit_speed": _fits,
         "fit_terms": _fit_terms,
+        "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
+        "real_features": _real_features,
         "ablation": lambda: readme_heads.ablation("location"),
         "ablation_by_place": lambda: readme_heads.ablation("place"),
         "search": readme_heads.search,

@@ -54,23 +54,6 @@ def ablation(folds: str) -> str:
     return f"{lines}\n\n{_ablation_note(rows)}"
 
 
-def ablation_in_short() -> str:
-    """Return the lines that the interval tells apart from the default, the chosen one and the floor."""
-    rows = [row for row in read_results("ablation") if row["folds"] == "location"]
-    told = [row for row in rows if verdict(row) in {"helps", "hurts", ""} or row["group"] in {"chosen", "floor"}]
-    others = [row["case"] for row in rows if row not in told]
-    text = markdown(ABLATION_HEADER, [_ablation_cells(row) for row in told], left=2)
-    places = [
-        row for row in read_results("ablation") if row["folds"] == "place" and row["group"] in {"default", "chosen"}
-    ]
-    default, chosen = float(places[0]["balscore"]), float(places[1]["balscore"])
-    return (
-        f"{text}\n\n{_ablation_note(rows)}\n\nNot told apart from their base: {'; '.join(others)}.\n\nMany of the "
-        f"photographs share a place. With all of a place in one fold, where nobody has seen it, the default has "
-        f"{default:.1f} and the chosen one {chosen:.1f}."
-    )
-
-
 def search() -> str:
     """Return the best and the default settings of both searches."""
     rows = []

@@ -24,7 +24,7 @@ def result(folder: Path) -> QuickstartResult:
     return QuickstartResult(
         folder, (row("kmeans"), row("1-NN", n_cells=None, top1=None, top5=None)), prediction, (), (48.0, 11.0),
         "5 km N of Town, Land",  # type: ignore[arg-type]
-        (folder / "a.jpg", folder / "b.jpg"), folder / "heads" / "kmeans", folder / "map.png", 12.34, 7,
+        (folder / "a.jpg", folder / "b.jpg"), folder / "heads" / "kmeans", folder / "map.png", 12.34,
     )  # fmt: skip
 
 
