@@ -8,6 +8,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -37,3 +40,21 @@ def _exit_after_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # at once: nobody is left who waits for a result
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT while worker processes start, which inherit the mask.
+
+    Ctrl-C in a terminal reaches every process of the group, and only this one should react: it terminates the others.
+    A signal that arrives meanwhile is delivered afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # which unblocks the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

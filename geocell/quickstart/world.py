@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shutil
-import signal
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from tqdm import tqdm
 
 from geocell._version import __version__
 from geocell.compute.cores import usable_cores
+from geocell.compute.parent_process import end_with_parent, interrupts_blocked
 from geocell.files import (
     FORMAT,
     csv_text,
@@ -173,21 +171,12 @@ def _render_all(jobs: list[_Job], folder: Path, seed: int, workers: int) -> Iter
         return
     # New processes instead of forked ones: a fork would inherit the threads of libraries that are already loaded.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_follow_parent) as pool:
-        yield from pool.map(render, jobs)
-
-
-def _follow_parent() -> None:
-    """End this worker when its parent is interrupted or killed, without a traceback of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent stops the pool
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
-
-
-def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=end_with_parent) as pool:
+        with (
+            interrupts_blocked()
+        ):  # Ctrl-C reaches the whole process group; the parent alone reacts, and stops the pool
+            results = pool.map(render, jobs)
+        yield from results
 
 
 def _render(job: _Job, folder: Path, seed: int) -> None:

@@ -6,18 +6,15 @@ import contextlib
 import hashlib
 import io
 import multiprocessing
-import signal
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from pathlib import Path
 
 import torch
 
-from geocell.compute.parent_process import end_with_parent
+from geocell.compute.parent_process import end_with_parent, interrupts_blocked
 from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
@@ -213,24 +210,6 @@ def run_in_processes(fits: Sequence[Fit], setup: Setup, jobs: int, lost: Collect
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-@contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT while worker processes start, which inherit the mask.
-
-    Ctrl-C in a terminal reaches every process of the group, and only this one should react: it terminates the others.
-    A signal that arrives meanwhile is delivered afterwards.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # which unblocks the signal when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[str]) -> Iterator[Ended]:
     """Submit each fit once the fit that it starts from has ended; yield each fit when it has ended."""
     running: dict[Future[None], Fit] = {}
@@ -240,7 +219,7 @@ def _schedule(waiting: list[Fit], pool: ProcessPoolExecutor, lost: Collection[st
             waiting.remove(fit)
             reason = _start_failed(fit, failed)
             if reason is None:
-                with _interrupts_blocked():
+                with interrupts_blocked():
                     running[pool.submit(_make_head_in_worker, fit)] = fit
             else:
                 unfinished.remove(fit.name)
