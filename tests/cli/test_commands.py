@@ -25,12 +25,6 @@ from tests.worlds import make_clip, make_image, make_photos
 N_LOCATIONS = 30
 
 
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command silences other libraries for its process; tests share one."""
-    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-
-
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with photos, cache, splits, a K-Means partition and a head, made by the commands."""

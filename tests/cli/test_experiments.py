@@ -14,12 +14,6 @@ from tests.worlds import INFO
 N_LOCATIONS = 120
 
 
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command silences other libraries for its process; tests share one."""
-    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-
-
 @pytest.fixture(scope="module")
 def road(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a cache whose features tell roughly where they are, and splits."""

@@ -17,12 +17,6 @@ from geocell.training.validation import Validation
 from tests.sweeps.sweep_worlds import make_world
 
 
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command silences other libraries for its process; tests share one."""
-    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a cache, splits and a partition."""

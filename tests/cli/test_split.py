@@ -8,12 +8,6 @@ import pytest
 from geocell.cli import main
 
 
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command silences other libraries for its process; tests share one."""
-    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-
-
 def table(folder: Path, rows: list[tuple[float, float, str]]) -> Path:
     path = folder / "t.csv"
     path.write_text("lat,lon,split\n" + "\n".join(f"{lat},{lon},{split}" for lat, lon, split in rows) + "\n")

@@ -6,13 +6,6 @@ import pytest
 
 from geocell.cli import main
 
-
-@pytest.fixture(autouse=True)
-def _leave_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command silences other libraries for its process; tests share one."""
-    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-
-
 PARTITION = "partition kmeans --table none.csv --out out"
 FIT = "fit-head --cache none --splits none.json --partition none --out out"
 SWEEP = "sweep none.toml --cache none --splits none.json --out out"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from geocell.cli import main
 from geocell.features import FeatureCache, finish, merge_caches, unverifiable, verify_cache
+from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
 
@@ -101,17 +102,6 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-
-
-def attempt(folder: Path) -> None:
-    for read in (FeatureCache.open, verify_cache, finish):
-        try:
-            value = read(folder)
-            if isinstance(value, FeatureCache):
-                _ = value.features
-                value.locations()
-        except (ValueError, FileNotFoundError):
-            continue
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocell.features import FeatureCache, finish, verify_cache
+from geocell.features import FeatureCache
+from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
 
@@ -20,17 +21,6 @@ def change_views(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Pa
         change(frame).to_parquet(folder / "views.parquet", index=False, write_page_checksum=True)
 
     return spoil
-
-
-def attempt(folder: Path) -> None:
-    for read in (FeatureCache.open, verify_cache, finish):
-        try:
-            value = read(folder)
-            if isinstance(value, FeatureCache):
-                _ = value.features
-                value.locations()
-        except (ValueError, FileNotFoundError):
-            continue
 
 
 @pytest.fixture(scope="module")
