@@ -24,7 +24,7 @@ from torch import set_num_threads
 from benchmarks.ablation import answered, nearest
 from benchmarks.ablation_cases import CLUSTERS, NEAREST
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.defaults_cases import BASE, CASES, DEFAULT, PLAIN, QUICK, REFIT, START
+from benchmarks.defaults_cases import BASE, BEST_REFIT, CASES, DEFAULT, PLAIN, QUICK, REFIT, START
 from benchmarks.protocol import Answer, Floats, Ints, Protocol, chosen, inner_scores, row_of
 from benchmarks.real_features import real_locations
 from geocell.compute.cores import usable_cores
@@ -84,6 +84,8 @@ def rows_of(protocol: Protocol, distances: Mapping[str, Floats], inner: Mapping[
         group = groups.get(name, "floor")
         base = BASE if group == "settings" and BASE in distances else START
         rows.append(row_of(name, group, base, protocol, own, distances[base]))
+        if group == "refit" and name != BEST_REFIT and BEST_REFIT in distances:
+            rows.append(row_of(name, group, BEST_REFIT, protocol, own, distances[BEST_REFIT]))
     best, counts = chosen(protocol, distances, inner)
     against = [(CHOSEN, best, counts), *((name, distances[name], "") for name in (DEFAULT, REFIT) if name in distances)]
     for name, own, note in against:

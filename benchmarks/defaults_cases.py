@@ -37,6 +37,7 @@ def _whole(name: str, changes: Mapping[str, Any], partitioner: Partitioner = CLU
 
 DEFAULT = f"last of {BASE_EPOCHS} epochs"
 REFIT = BASE = f"last of {BASE_EPOCHS} epochs, refit"
+BEST_REFIT = "best of 80 epochs, refit"
 QUICK = (PLAIN, START, DEFAULT, REFIT)
 
 CASES = (

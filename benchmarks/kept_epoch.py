@@ -2,15 +2,15 @@
 
 The features are those of `simulation.py`; a head is fitted once per size and length, and every epoch of it answers a
 large pool of validation locations and 8,000 test locations. Then so many validation locations are drawn from the pool,
-200 times, and the test balscore of the epoch that they choose is averaged. Differences are to the last epoch; their
-interval is over test locations, and over repeats where there are several.
+200 times, and the test balscore of the epoch that they choose is averaged. Differences are to the best of 80 epochs by
+as many validation locations; their interval is over test locations, and over repeats where there are several.
 
 Run: python -m benchmarks.kept_epoch [--quick] [--json]
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ from geocell.training.validation import Validation
 
 CPU = torch.device("cpu")
 LENGTHS = (20, 80)
+START = ("best", 80)
+PATIENCE = 15
 N_VAL = (50, 100, 200, 500, 1000, 5000)
 N_POOL = 8_000
 N_TEST = 8_000
@@ -122,45 +124,60 @@ def drawn_scores(test: Floats, rng: np.random.Generator) -> tuple[Floats, Floats
     return balscores(hits.mean(axis=1)), drawn
 
 
-def rows_of(size: Size, epochs: int) -> list[dict[str, Any]]:
-    """Return a line per number of validation locations."""
-    config = FitConfig(epochs=epochs, keep="last", device="cpu")
-    runs = []
-    for seed in range(size.repeats):
-        everything = simulated_locations(size.n_train + N_POOL + N_TEST, seed)
-        train, asked = (everything.take(index) for index in np.split(np.arange(len(everything.ids)), [size.n_train]))
-        partition = size.partitioner.fit(train.latlon)
-        km = distances_of_epochs(train, asked, partition, replace(config, seed=seed))
-        rng = np.random.default_rng(seed)
-        runs.append((km[:, :N_POOL], *drawn_scores(km[:, N_POOL:], rng), rng, len(partition)))
+Run = tuple[Floats, Floats, Floats]
+"""(epochs, V) km of the pool, (epochs,) test balscores, and those under (BOOTSTRAP, epochs) draws of test locations."""
+
+
+def runs_of(size: Size, seed: int) -> tuple[dict[int, Run], int]:
+    """Return a run of every length on the same locations, and the number of cells."""
+    everything = simulated_locations(size.n_train + N_POOL + N_TEST, seed)
+    train, asked = (everything.take(index) for index in np.split(np.arange(len(everything)), [size.n_train]))
+    partition = size.partitioner.fit(train.latlon)
+    runs = {}
+    for epochs in LENGTHS:
+        config = FitConfig(epochs=epochs, keep="last", seed=seed, device="cpu")
+        km = distances_of_epochs(train, asked, partition, config)
+        runs[epochs] = (km[:, :N_POOL], *drawn_scores(km[:, N_POOL:], np.random.default_rng(seed)))
+    return runs, len(partition)
+
+
+def kept_scores(run: Run, rule: str, n_val: int, seed: int) -> tuple[float, Floats]:
+    """Return the mean test balscore of the epochs that a rule keeps, and that under (BOOTSTRAP,) draws."""
+    pool, scores, drawn = run
+    chosen = [-1] if rule == "last" else chosen_epochs(pool, n_val, PATIENCE, np.random.default_rng(seed))
+    return float(scores[chosen].mean()), drawn[:, chosen].mean(axis=1)
+
+
+def rows_of(size: Size) -> list[dict[str, Any]]:
+    """Return a line per rule and number of validation locations: its score, and how much more than the start's."""
+    found = [runs_of(size, seed) for seed in range(size.repeats)]
     rows = []
     for n_val in N_VAL:
-        chosen = [chosen_epochs(pool, n_val, config.patience, rng) for pool, _, _, rng, _ in runs]
-        best = np.array([scores[index].mean() for index, (_, scores, *_) in zip(chosen, runs, strict=True)])
-        last = np.array([scores[-1] for _, scores, *_ in runs])
-        drawn = np.array(
-            [d[:, index].mean(axis=1) - d[:, -1] for index, (_, _, d, *_) in zip(chosen, runs, strict=True)]
-        )
-        low, high = percentile_interval(mean_of_drawn_repeats(drawn))
-        numbers = {
-            "best": best.mean(),
-            "last": last.mean(),
-            "difference": (best - last).mean(),
-            "difference_low": low,
-            "difference_high": high,
-            "top": np.mean([scores.max() for _, scores, *_ in runs]),
+        values = {
+            (rule, epochs): [kept_scores(runs[epochs], rule, n_val, seed) for seed, (runs, _) in enumerate(found)]
+            for rule in ("best", "last")
+            for epochs in LENGTHS
         }
-        rows.append(
-            {
-                "n_train": size.n_train,
-                "n_cells": round(float(np.mean([n for *_, n in runs]))),
-                "repeats": size.repeats,
-                "epochs": epochs,
-                "n_val": n_val,
-                "mean_best_epoch": round(1 + float(np.mean(chosen)), 1),
-                **{key: round(100 * float(value), 2) for key, value in numbers.items()},
+        for (rule, epochs), own in values.items():
+            pairs = list(zip(own, values[START], strict=True))
+            low, high = percentile_interval(mean_of_drawn_repeats(np.array([a[1] - b[1] for a, b in pairs])))
+            numbers: dict[str, Any] = {
+                "balscore": np.mean([a for a, _ in own]),
+                "difference": np.mean([a[0] - b[0] for a, b in pairs]),
+                "difference_low": low,
+                "difference_high": high,
             }
-        )
+            rows.append(
+                {
+                    "n_train": size.n_train,
+                    "n_cells": round(float(np.mean([n_cells for _, n_cells in found]))),
+                    "repeats": size.repeats,
+                    "n_val": n_val,
+                    "keep": rule,
+                    "epochs": epochs,
+                    **{key: round(100 * float(value), 2) for key, value in numbers.items()},
+                }
+            )
     return rows
 
 
@@ -169,8 +186,11 @@ def main() -> None:
     torch.set_num_threads(1)
     flags = parse_flags("the epoch that is kept, by the number of validation locations")
     sizes = QUICK if flags.quick else SIZES
-    rows = [row for size in sizes for epochs in LENGTHS for row in rows_of(size, epochs)]
-    summary = {f"best less last: {row['n_train']}, {row['epochs']}, {row['n_val']}": row["difference"] for row in rows}
+    rows = [row for size in sizes for row in rows_of(size)]
+    summary = {
+        f"{row['keep']} of {row['epochs']} less the best of 80: {row['n_train']}, {row['n_val']}": row["difference"]
+        for row in rows
+    }
     finish("kept_epoch", [{**row, **conditions("torch")} for row in rows], summary, flags)
 
 

@@ -115,10 +115,15 @@ def defaults() -> str:
         rows.append([case, "" if case == base else base, *numbers])
     header = ("case", "against", "balscore by location", "difference", "by place", "difference")
     first = read_results("defaults")[0]
+    counts = "; ".join(
+        f"by {folds}: {next(r['chosen'] for r in read_results('defaults') if r['folds'] == folds and r['chosen'])}"
+        for folds in ("location", "place")
+    )
     note = (
         f"Percent; {first['repeats']} repeats of five folds; in brackets 95 % intervals over places and repeats. "
         "Cases without refit train on seven eighths of the training folds and validate on the rest, all others train "
-        "on all of them; 64 K-Means cells unless said otherwise."
+        "on all of them; 64 K-Means cells unless said otherwise. Chosen on the other folds, by fold: "
+        f"{counts}."
     )
     return f"{markdown(header, rows, left=2)}\n\n{note}"
 
@@ -139,13 +144,9 @@ def defaults_in_short() -> str:
             lines.append(
                 [f"by {folds}", f"{base} ({scores[folds, base]:.1f})", *(_difference(by[case]) for case in cases)]
             )
-    counts = "; ".join(
-        f"by {folds}: {next(row['chosen'] for row in rows if row['folds'] == folds and row['chosen'])}"
-        for folds in ("location", "place")
-    )
     note = (
         f"Balscore in percent, and how much more it is than each of the others, with 95 % intervals over places and "
-        f"repeats; {rows[0]['repeats']} repeats of five folds. Chosen, by fold, {counts}."
+        f"repeats; {rows[0]['repeats']} repeats of five folds."
     )
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
@@ -158,18 +159,23 @@ _NAMES = {
 
 
 def kept_epoch() -> str:
-    """Return what the best epoch has over the last one, by the number of validation locations."""
+    """Return what each rule has over the best of 80 epochs, by the number of validation locations."""
     found = read_results("kept_epoch")
     numbers = list(dict.fromkeys(row["n_val"] for row in found))
     rows = []
-    for size in dict.fromkeys((row["n_train"], row["n_cells"], row["epochs"]) for row in found):
-        by = {row["n_val"]: row for row in found if (row["n_train"], row["n_cells"], row["epochs"]) == size}
-        last = f"{float(by[numbers[0]]['last']):.1f}"
-        differences = [_difference({**by[n], "case": "best", "base": "last"}) for n in numbers]
-        rows.append([f"{int(size[0]):,}", f"{int(size[1]):,}", size[2], last, *differences])
-    header = ("training locations", "cells", "epochs", "last", *(f"best by {int(n):,}" for n in numbers))
+    for size in dict.fromkeys((row["n_train"], row["n_cells"], row["keep"], row["epochs"]) for row in found):
+        by = {
+            row["n_val"]: row for row in found if (row["n_train"], row["n_cells"], row["keep"], row["epochs"]) == size
+        }
+        start = (size[2], size[3]) == ("best", "80")
+        differences = [
+            f"{float(by[n]['balscore']):.1f}" if start else f"{_signed(by[n]['difference'])} {_interval(by[n])}"
+            for n in numbers
+        ]
+        rows.append([f"{size[2]} of {size[3]} epochs", f"{int(size[0]):,}", f"{int(size[1]):,}", *differences])
+    header = ("kept", "training locations", "cells", *(f"{int(n):,} to validate" for n in numbers))
     note = (
-        "Test balscore of the last epoch in percent, and what the best epoch by so many validation locations has more "
-        "or less, with 95 % intervals over test locations and repeats."
+        "Percent. Test balscore of the best of 80 epochs by so many validation locations, and what the other rules "
+        "have more or less, with 95 % intervals over test locations and repeats."
     )
-    return f"{markdown(header, rows, left=0)}\n\n{note}"
+    return f"{markdown(header, rows)}\n\n{note}"

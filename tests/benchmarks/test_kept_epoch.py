@@ -10,6 +10,7 @@ from benchmarks.kept_epoch import (
     chosen_epochs,
     distances_of_epochs,
     drawn_scores,
+    kept_scores,
 )
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
@@ -59,3 +60,16 @@ def test_scores_of_drawn_locations_spread_around_the_score() -> None:
     assert drawn.mean(axis=0) == pytest.approx(scores, abs=0.003)
     assert (drawn.std(axis=0) > 0.002).all()
     assert balscores(np.array([0.1, 0.8, 1.0])) == pytest.approx(0.08 ** (1 / 3))
+
+
+def test_a_rule_has_the_score_of_the_epochs_that_it_keeps() -> None:
+    """Epochs get better, and the more validation locations there are the surer is the last one."""
+    rng = np.random.default_rng(0)
+    km = rng.exponential(300.0, (6, 3000)) * np.linspace(1.5, 1.0, 6)[:, None]
+    run = (km[:, :1500], *drawn_scores(km[:, 1500:], np.random.default_rng(1)))
+    last, drawn = kept_scores(run, "last", 50, 0)
+    assert last == run[1][-1]
+    assert np.array_equal(drawn, run[2][:, -1])
+    few, some, all_of_them = (kept_scores(run, "best", n, 0)[0] for n in (20, 200, 1500))
+    assert few < some <= all_of_them
+    assert all_of_them == pytest.approx(max(run[1]))
