@@ -41,7 +41,7 @@ class DamagedFileError(ValueError):
 
 
 def canonical_json(value: object) -> str:
-    """Return JSON text that depends on the value alone: sorted by nothing but insertion, exact floats, no NaN."""
+    """Return compact JSON: keys in insertion order, exact floats, no NaN."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 

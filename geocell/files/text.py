@@ -35,6 +35,7 @@ def _safe_cell(value: object) -> object:
     if not isinstance(value, str):
         return value
     text = "".join(_REPLACEMENT if unicodedata.category(c) == "Cs" else c for c in value)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # a lone carriage return is not quoted, and ends the row
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

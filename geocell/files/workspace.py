@@ -19,6 +19,8 @@ if sys.platform != "win32":  # which has no locks on folders: leftovers stay the
     import fcntl
 
 _SUFFIX = ".geocell-tmp"
+_RANDOM = 8
+"""Characters that `tempfile.mkdtemp` puts into a name."""
 _LONGEST = 200
 """Bytes of a name that a workspace repeats; most file systems allow 255 in all."""
 
@@ -38,7 +40,11 @@ def workspace(target: Path) -> Iterator[Path]:
     remove_leftovers(target)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
-        lock = _lock(folder)
+        try:
+            lock = _lock(folder)
+        except OSError:  # a file system without locks on folders (NFS, some of FUSE): leftovers stay, as on Windows
+            lock = None
+            break
         if lock is not None or sys.platform == "win32":
             break
         # Another process took the folder for a leftover in the instant before it was locked.
@@ -55,16 +61,19 @@ def remove_leftovers(target: Path) -> None:
     prefix = _prefix(target)
     try:
         with os.scandir(target.parent) as entries:
-            found = [Path(e.path) for e in entries if e.name.startswith(prefix) and e.name.endswith(_SUFFIX)]
+            found = [Path(e.path) for e in entries if _is_workspace(e.name, prefix)]
     except OSError:
         return
     for folder in found:
-        lock = _lock(folder)
+        try:
+            lock = _lock(folder) if folder.lstat().st_uid == os.geteuid() else None
+        except OSError:
+            continue
         if lock is None:
             continue  # its process is at work, or it is not ours
         try:
-            old = folder / OLD
-            if os.path.lexists(old) and not os.path.lexists(target):
+            old = folder / OLD  # only folders are ever moved aside; a file of this name is one that was being written
+            if old.is_dir() and not old.is_symlink() and not os.path.lexists(target):
                 with suppress(OSError):
                     old.rename(target)
             shutil.rmtree(folder, ignore_errors=True)
@@ -78,21 +87,32 @@ def _prefix(target: Path) -> str:
     return f".{shown}."
 
 
+def _is_workspace(name: str, prefix: str) -> bool:
+    """Return whether a name is prefix, random part and suffix alone: `run` must not take those of `run.v2`."""
+    return name.startswith(prefix) and name.endswith(_SUFFIX) and len(name) == len(prefix) + _RANDOM + len(_SUFFIX)
+
+
 def _lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the lock of a workspace, None when it is another's or gone."""
+    """Return a descriptor that holds the lock of a workspace, None when another process holds it or it is gone.
+
+    Raises:
+        OSError: when the file system has no locks on folders.
+    """
     if sys.platform == "win32":
         return None
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
+    except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        locked = os.fstat(descriptor)
-        there = folder.lstat()  # the folder may have been removed between opening and locking
-        if locked.st_uid == os.geteuid() and (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino):
+        locked, there = os.fstat(descriptor), folder.lstat()  # it may have been removed before it was locked
+        if (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino):
             return descriptor
-    except OSError:
+    except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError:
+        os.close(descriptor)
+        raise
     os.close(descriptor)
     return None

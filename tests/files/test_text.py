@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from geocell.files import counted, csv_text, printable
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"))
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
 def read(text: str) -> list[list[str]]:
@@ -31,7 +31,9 @@ def test_numbers_are_exact(floats: list[float], integers: list[int]) -> None:
 @given(st.lists(TEXT, min_size=1))
 def test_text_comes_back_and_no_cell_is_a_formula(texts: list[str]) -> None:
     _, *cells = read(csv_text([{"id": i, "name": text} for i, text in enumerate(texts)]))
-    for (_, cell), text in zip(cells, texts, strict=True):
+    assert len(cells) == len(texts)
+    for (_, cell), original in zip(cells, texts, strict=True):
+        text = original.replace("\r\n", "\n").replace("\r", "\n")  # a lone carriage return would end the row
         assert not cell.startswith(tuple(FORMULA))
         assert cell == (f"'{text}" if text.startswith(tuple(FORMULA)) else text)
 

@@ -1,5 +1,6 @@
 """Temporary folders beside a target, and leftovers of killed processes."""
 
+import errno
 import signal
 import subprocess
 import sys
@@ -96,3 +97,38 @@ def test_other_targets_and_links_stay(tmp_path: Path) -> None:
 def test_there_is_nothing_to_remove_where_there_is_no_folder(tmp_path: Path) -> None:
     remove_leftovers(tmp_path / "none" / "out")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_file_system_without_locks_on_folders_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(_descriptor: int, _how: int) -> None:
+        raise OSError(errno.EBADF, "no locks on folders")
+
+    monkeypatch.setattr("geocell.files.workspace.fcntl.flock", no_locks)
+    for _ in range(2):
+        with workspace(tmp_path / "out") as folder:
+            (folder / "half").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_another_user_seems_to_own_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on mounts that map users."""
+    monkeypatch.setattr("geocell.files.workspace.os.geteuid", lambda: 12345)
+    with workspace(tmp_path / "out") as folder:
+        (folder / "half").write_text("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leftovers_of_a_longer_name_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".run.v2.abcdefgh.geocell-tmp" / OLD).mkdir(parents=True)
+    remove_leftovers(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == [".run.v2.abcdefgh.geocell-tmp"]
+    remove_leftovers(tmp_path / "run.v2")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.v2"]
+
+
+def test_a_file_that_was_being_written_is_no_previous_result(tmp_path: Path) -> None:
+    leftover = tmp_path / f".{OLD}.abcdefgh.geocell-tmp"
+    leftover.mkdir()
+    (leftover / OLD).write_text("half")
+    remove_leftovers(tmp_path / OLD)
+    assert list(tmp_path.iterdir()) == []
