@@ -29,7 +29,12 @@ def choose_device(device: str) -> str:
             rank = local_rank()
             return "cuda" if rank is None else f"cuda:{rank}"
         return "mps" if available["mps"] else "cpu"
-    if not available.get(device.split(":", maxsplit=1)[0], False):
+    try:
+        named = torch.device(device)
+    except RuntimeError:
+        named = None
+    missing = named is not None and named.type == "cuda" and (named.index or 0) >= max(1, torch.cuda.device_count())
+    if named is None or missing or not available.get(named.type, False):
         names = ", ".join(name for name, usable in available.items() if usable)
         raise ValueError(f"device must be auto or one of {names} on this machine, got {device!r}.")
     return device

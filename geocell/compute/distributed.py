@@ -26,9 +26,9 @@ def processes(device: str) -> Iterator[torch.device]:
     if process_count() == 1 or dist.is_initialized():
         yield chosen
         return
-    if chosen == torch.device("cuda"):
-        chosen = torch.device("cuda", local_rank() or 0)
-        torch.cuda.set_device(chosen)
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", (local_rank() or 0) if chosen.index is None else chosen.index)
+        torch.cuda.set_device(chosen)  # where objects that are broadcast pass
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield chosen

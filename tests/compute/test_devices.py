@@ -16,6 +16,7 @@ def test_auto_is_a_device_that_computes() -> None:
 @pytest.mark.parametrize(("rank", "device"), [(None, "cuda"), ("3", "cuda:3")])
 def test_processes_of_torchrun_have_a_gpu_each(monkeypatch: pytest.MonkeyPatch, rank: str | None, device: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     if rank is not None:
         monkeypatch.setenv("LOCAL_RANK", rank)
@@ -48,3 +49,12 @@ def test_auto_is_half_precision_on_cuda_alone(name: str, device: str, dtype: tor
 def test_other_dtypes_are_refused() -> None:
     with pytest.raises(ValueError, match=f"dtype must be one of {', '.join(DTYPES)}, got 'float16'"):
         choose_dtype("float16", "cpu")
+
+
+@pytest.mark.parametrize("name", ["cpu:x", "cpu:", "cuda:2", "cuda:-1"])
+def test_a_device_of_no_such_number_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=f"device must be auto or one of .*, got '{name}'"):
+        choose_device(name)
+    assert choose_device("cuda:1") == "cuda:1"

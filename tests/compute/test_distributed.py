@@ -63,3 +63,19 @@ def test_one_process_is_alone() -> None:
     with processes("cpu") as device:
         assert device == torch.device("cpu")
         assert (rank(), n_processes(), agreed("x"), summed(torch.ones(2)).tolist()) == (0, 1, "x", [1.0, 1.0])
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_every_process_of_a_machine_computes_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    """Objects that processes share pass through the current GPU of each."""
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda _backend: None)
+    monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with processes(device) as own:
+        assert own == torch.device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
