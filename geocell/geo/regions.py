@@ -17,8 +17,9 @@ from geocell.geo.shapes import Geometries, only_polygons
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-MAX_VERTICES = 20_000_000
-"""Maximum number of vertices of the regions of a partition, those that `border_points` adds included."""
+MAX_VERTICES = 12_000_000
+"""Maximum number of vertices of the regions of a partition, those that `border_points` adds included: as many as a
+cells.geojson within the limits of its reader has room for."""
 
 BORDER_STEP = 0.02
 """Degrees between the points of a border: the distance to it is then at most 0.01° (1.1 km) too long."""

@@ -78,7 +78,7 @@ def read_partition_recipe(path: str | Path) -> tuple[str, dict[str, Any]]:
     table = read_recipe_tables(Path(path), ("partition", "published")).get("partition", {})
     if "kind" not in table:
         raise ValueError(f"{path} must have a table [partition] with a kind, got {sorted(table) or 'none'}.")
-    if table["kind"] not in PARTITIONERS:  # a file never says what is imported
+    if not isinstance(table["kind"], str) or table["kind"] not in PARTITIONERS:  # a file never says what is imported
         raise ValueError(
             f"{path}: the kind of a recipe must be one of {', '.join(PARTITIONERS)}, got {shown(table['kind'])}: a "
             "custom partitioner is named on the command line."

@@ -1,4 +1,4 @@
-"""The kinds of partition, imported on first use; custom kinds as `module:attribute`."""
+"""The kinds of partition by name, which keeps the imports free of circles; custom kinds as `module:attribute`."""
 
 from __future__ import annotations
 

@@ -106,12 +106,8 @@ def require_hash(folder: Path, found: str, written: str) -> None:
     Raises:
         DamagedFileError: when it is another.
     """
-    if not _same_hash(found, written):
+    if found != written:
         raise DamagedFileError(
             f"the cells in {folder} must hash to {printable(written[:12])}…, got {found[:12]}…: {INFO_FILE} and "
             f"{PARTITION_FILE} are not of one partition, or one was changed; copy both from their origin."
         )
-
-
-def _same_hash(found: str, written: str) -> bool:
-    return found == written

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHAPES_FILE = "cells.geojson"
 
 _MAX_SHAPES_BYTES = 1 << 30
-_MAX_SNAP_KM = 1e9
+MAX_SNAP_KM = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +167,7 @@ class PolygonRule(Rule):
             ValueError: when it is damaged, or larger than can be worked on.
         """
         path = folder / SHAPES_FILE
-        snap_km = number(value, "snap_km", 0.0, _MAX_SNAP_KM)
+        snap_km = number(value, "snap_km", 0.0, MAX_SNAP_KM)
         regions = read_json(path, "a partition into regions", versioned=False, max_bytes=_MAX_SHAPES_BYTES)
         with reading(path, "the regions of a partition"):
             features = items(regions, "features")

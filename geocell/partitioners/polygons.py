@@ -2,7 +2,6 @@
 
 # No postponed annotations here, see partitioner.py.
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from geocell.geo.geodesy import Floats
 from geocell.geo.regions import mended_regions
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.polygon_rule import PolygonRule
+from geocell.partitioners.polygon_rule import MAX_SNAP_KM, PolygonRule
 from geocell.partitioners.rule import Rule
 
 
@@ -39,8 +38,8 @@ class LayerPartitioner(Partitioner):
             raise self._error(f"shapes must be the path of a boundary file, got {self.shapes!r}.")
         object.__setattr__(self, "shapes", Path(self.shapes))
         number = isinstance(self.snap_km, int | float) and not isinstance(self.snap_km, bool)
-        if not number or not 0 <= self.snap_km < math.inf:
-            raise self._error(f"snap_km must be a distance in km of at least 0, got {self.snap_km!r}.")
+        if not number or not 0 <= self.snap_km <= MAX_SNAP_KM:
+            raise self._error(f"snap_km must be a distance in km of at least 0, got {self.snap_km!r:.40}.")
         object.__setattr__(self, "snap_km", float(self.snap_km))
 
     def _read_table(self, columns: Sequence[str]) -> Any:  # noqa: ANN401 - a GeoDataFrame

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.compute.cores import usable_cores
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, areas_km2
 from geocell.partitioners.merging import Ints
@@ -109,7 +110,7 @@ class Rule(ABC):
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` needs. Two rules have the same JSON exactly when they are equal."""
+        """Return what `from_json` needs. Rules with the same JSON assign locations equally."""
 
     @classmethod
     @abstractmethod
@@ -125,8 +126,8 @@ class Rule(ABC):
 
 
 def workers_for(n: int) -> int:
-    """Return the number of threads to query a tree for n points, -1 for all cores; with few points one is faster."""
-    return 1 if n < _FEW else -1
+    """Return the number of threads to query a tree for n points: the usable cores; with few points one is faster."""
+    return 1 if n < _FEW else usable_cores()
 
 
 def canonical_latlon(latlon: Floats) -> Floats:

@@ -13,7 +13,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geocell.geo.regions import border_points, geometry_to_geojson, mended_regions, regions_from_geojson
+from geocell.geo.regions import MAX_VERTICES, border_points, geometry_to_geojson, mended_regions, regions_from_geojson
 from geocell.partitioners import PolygonsPartitioner
 
 SQUARE = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
@@ -90,9 +90,9 @@ def test_vertices_are_counted_before_arrays_are_made() -> None:
 def test_a_border_that_would_become_too_many_points_is_refused() -> None:
     zigzag = [[-170 + 340 * (i % 2), -80 + i / 100] for i in range(1200)]
     ring = [*zigzag, [171, zigzag[-1][1]], [171, -81], [-170, -81], zigzag[0]]
-    with pytest.raises(ValueError, match=r"at most 20,000,000 points 0\.02° apart|valid polygons"):
+    with pytest.raises(ValueError, match=rf"at most {MAX_VERTICES:,} points 0\.02° apart|valid polygons"):
         regions_from_geojson([polygon(ring)])
-    with pytest.raises(ValueError, match=r"at most 20,000,000 points 0\.02° apart"):
+    with pytest.raises(ValueError, match=rf"at most {MAX_VERTICES:,} points 0\.02° apart"):
         mended_regions(np.array([shapely.Polygon(ring)], dtype=object))
 
 
@@ -201,3 +201,17 @@ def test_dangerous_regions_of_a_partition_end_no_process(case: str, tmp_path: Pa
     value["features"][0]["geometry"] = geometry
     path.write_text(json.dumps(value))
     assert in_little_memory("load", tmp_path / "cells").startswith("refused")
+
+
+def test_a_layer_of_the_most_vertices_can_be_read_again() -> None:
+    """Each vertex takes so many bytes and items of a cells.geojson, whose reader bounds both."""
+    from geocell.files import documents
+    from geocell.partitioners import polygon_rule
+
+    n = 4000
+    turn = np.linspace(0.0, 2.0 * np.pi, n, endpoint=False)
+    ring = np.stack((10.123456789 * np.cos(turn), 10.123456789 * np.sin(turn)), axis=1).tolist()
+    text = documents.json_text({"type": "Polygon", "coordinates": [[*ring, ring[0]]]})
+    items = sum(text.count(character) for character in "[{,")
+    assert MAX_VERTICES * items / n <= documents._MAX_ITEMS
+    assert MAX_VERTICES * len(text) / n <= polygon_rule._MAX_SHAPES_BYTES

@@ -1,6 +1,7 @@
 """Polygon layers of any origin."""
 
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import pytest
@@ -85,3 +86,9 @@ def test_bad_parameters(parameters: dict[str, object], message: str) -> None:
 def test_no_layer(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none at .*: download one from Natural Earth, GADM or geoBoundaries"):
         PolygonsPartitioner(tmp_path / "layer.gpkg", "id").fit(INSIDE)
+
+
+@pytest.mark.parametrize("km", [-1, float("inf"), float("nan"), 10**400, "5", True])
+def test_a_distance_that_no_file_could_hold_is_refused(km: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="snap_km must be a distance in km of at least 0"):
+        PolygonsPartitioner(tmp_path / "layer.geojson", "name", snap_km=km)

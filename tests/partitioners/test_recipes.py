@@ -49,6 +49,7 @@ def test_overrides_win() -> None:
     ("text", "message"),
     [
         ('[partition]\nkind = "h3"\nresolutoin = 5\n', "has the parameters .*resolution.*, got also resolutoin"),
+        ('[partition]\nkind = ["h3"]\n', "the kind of a recipe must be one of h3"),
         ('[partition]\nkind = "hex"\n', "must be one of h3, kmeans, .*, got 'hex'"),
         ('[partition]\nkind = "kmeans"\n', "KMeansPartitioner needs the parameter k:"),
         (

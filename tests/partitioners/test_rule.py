@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from geocell.geo.geodesy import distance_km
 from geocell.partitioners import OUTSIDE
-from geocell.partitioners.rule import canonical_latlon, level_of
+from geocell.partitioners.rule import canonical_latlon, level_of, workers_for
 
 
 def test_outside_cannot_be_an_index() -> None:
@@ -34,3 +34,9 @@ def test_canonical_coordinates_are_the_same_places_in_one_form(latlon: list[tupl
 def test_poles_and_the_antimeridian_have_one_longitude() -> None:
     found = canonical_latlon(np.array([[90.0, 5.0], [-90.0, -7.0], [3.0, 180.0], [-0.0, -0.0]]))
     assert found.tolist() == [[90.0, 0.0], [-90.0, 0.0], [3.0, -180.0], [0.0, 0.0]]
+
+
+def test_trees_are_queried_on_the_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on all cores of the machine, of which a container may have few."""
+    monkeypatch.setattr("geocell.partitioners.rule.usable_cores", lambda: 3)
+    assert (workers_for(10), workers_for(1_000_000)) == (1, 3)
