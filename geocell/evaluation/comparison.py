@@ -116,6 +116,11 @@ def compare(
     )
 
 
+def _widened(interval: Interval, difference: float) -> Interval:
+    """Return an interval that has the observed difference in it: near ±1 the added locations hold every draw back."""
+    return min(interval[0], difference), max(interval[1], difference)
+
+
 def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Interval]:
     """Return the 95 % interval of every score of `a` minus that of `b`, which are of the same locations.
 
@@ -128,7 +133,11 @@ def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Inter
     shares = share_draws(hits, seed, paired=True)
     half = hits.shape[1] // 2
     draws_a, draws_b = a.draws(shares[:, :half]), b.draws(shares[:, half:])
-    intervals = {name: percentile_interval(draws_a[name] - draws_b[name]) for name in draws_a}
+    values_a, values_b = a.values(), b.values()
+    intervals = {
+        name: _widened(percentile_interval(draws_a[name] - draws_b[name]), values_a[name] - values_b[name])
+        for name in draws_a
+    }
     if len(a.distances_km) > 1:
         intervals["mean_km"] = mean_interval(a.distances_km - b.distances_km, paired=True)
     return intervals

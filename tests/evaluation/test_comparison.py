@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from geocell.evaluation.comparison import Comparison, compare
+from geocell.evaluation.comparison import Comparison, compare, paired_intervals
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
+from geocell.metrics.outcomes import Outcomes
 from geocell.partitioners import KMeansPartitioner
 from geocell.training.fit import fit_head
 from tests.worlds import make_locations
@@ -70,6 +73,17 @@ def test_hits_among_other_cells_are_not_compared(locations: Locations, heads: tu
     comparison = compare(heads[1], heads[2], locations)
     assert "top1" not in comparison.differences
     assert comparison.intervals["balscore"][0] <= comparison.differences["balscore"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(*[st.sampled_from([0.1, 10.0, 100.0, 500.0, 3000.0])] * 2), min_size=2, max_size=30))
+def test_an_interval_has_the_observed_difference_in_it(pairs: list[tuple[float, float]]) -> None:
+    """Six locations that the one head always finds and the other never does, say."""
+    a, b = (Outcomes(np.array(distances)) for distances in zip(*pairs, strict=True))
+    intervals = paired_intervals(a, b)
+    for name, value in a.values().items():
+        low, high = intervals[name]
+        assert low <= value - b.values()[name] <= high, name
 
 
 def comparison_with(difference: float, low: float, high: float) -> Comparison:
