@@ -106,6 +106,11 @@ def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.
     readme.write_text(card)
     other = answer(capsys, f"{base} --split val --decode mean --out {tmp_path}/s.json")
     assert other["decoder"] == "mean"
+    written = (tmp_path / "s.json").read_bytes()
+    fails(capsys, f"{base} --out {tmp_path}/s.json", 1, f"{tmp_path}/s.json exists", "--overwrite")
+    assert (tmp_path / "s.json").read_bytes() == written
+    assert answer(capsys, f"{base} --out {tmp_path}/s.json --overwrite") == scores
+    assert json.loads((tmp_path / "s.json").read_text()) == scores
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
     assert main(base.split()) == 0
     assert "balscore" in capsys.readouterr().out
