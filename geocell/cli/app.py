@@ -18,7 +18,8 @@ from cyclopts.config import Dict
 
 from geocell._version import __version__
 from geocell.cli import answers, caches, features, heads, partitions, publish, scoring, start, sweeps
-from geocell.cli.output import UsageError
+from geocell.cli.output import UsageError, note
+from geocell.files import printable
 from geocell.partitioners import read_partition_recipe
 
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
@@ -164,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command(*bound.args, **bound.kwargs)
     except KeyboardInterrupt as error:
         kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-        print(f"geocell: {kept}", file=sys.stderr)
+        note(f"geocell: {kept}")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
@@ -180,9 +181,9 @@ def _complain(error: BaseException, verbose: bool, status: int) -> int:
     if verbose:
         import traceback
 
-        traceback.print_exception(error)
+        print(printable("".join(traceback.format_exception(error)), lines=True), file=sys.stderr, end="")
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    print(f"geocell: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+    note(f"geocell: {' '.join(text.split()) or type(error).__name__}")
     return status
 
 
