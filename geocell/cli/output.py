@@ -199,10 +199,13 @@ def counted_locations(
     from geocell.splits.leaks import count_at_training_coordinates
     from geocell.splits.splits import Splits
 
+    loaded = None if splits is None else Splits.load(splits)
+    if loaded is not None:
+        with usage_errors():
+            loaded.require_split(split)
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
-    if splits is None:
+    if loaded is None:
         return locations, None
-    loaded = Splits.load(splits)
     chosen = split_locations(locations, loaded, split, cache)
     return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
 

@@ -37,6 +37,16 @@ if TYPE_CHECKING:
 EDGE = "#5b5f66"
 
 
+def require_map_name(out: Path) -> None:
+    """Raise ValueError unless a map of cells can be written to a file of this name."""
+    if not _is_page(out):
+        require_picture_name(out, "a map must be written to a .png, .svg or .html file")
+
+
+def _is_page(out: Path) -> bool:
+    return out.suffix.lower() in (".html", ".htm")
+
+
 def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | None = None, caption: str = "") -> Path:
     """Draw the cells of a partition, coloured by their training locations, over country outlines.
 
@@ -54,14 +64,14 @@ def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | 
         ImportError: when matplotlib is not installed, for a picture.
         ValueError: for another suffix, a bad `bbox`, or a partition that only decodes.
     """
+    require_map_name(out)
     box = box_of(partition) if bbox is None else require_box(bbox)
     heading = title or f"{partition.kind}: {len(partition):,} cells"
     caption = caption or _origin(partition)
-    if out.suffix.lower() in (".html", ".htm"):
+    if _is_page(out):
         from geocell.plots.web import write_page
 
         return write_page(out, partition, heading, box, caption)
-    require_picture_name(out, "a map must be written to a .png, .svg or .html file")
     return _draw(out, [(heading, partition)], box, caption)
 
 
