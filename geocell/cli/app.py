@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -71,8 +71,19 @@ def _given(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -
     _recipe_defaults(app, commands, arguments)
     for argument in arguments:
         for token in argument.tokens if _is_whole(argument.hint) else ():
-            if re.fullmatch(r"[+-]?\d*\.\d*[1-9]\d*", token.value):
+            if _would_round(token.value):
                 raise ValueError(f"{argument.name} must be a whole number, got {token.value}.")
+
+
+def _would_round(text: str) -> bool:
+    """Return whether a number is none of the whole ones, or loses digits as the float that cyclopts makes of it."""
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # hexadecimal, or no number at all, which the conversion says
+        return False
+    if not exact.is_finite() or exact != exact.to_integral_value():
+        return True
+    return "." in text and exact != float(text)
 
 
 def _is_whole(hint: object) -> bool:
