@@ -76,17 +76,19 @@ def score(
         require_unseen([loaded], locations, allow_training)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     scores = replace(scores, n_at_training_coordinates=n_shared)
-    if out is not None:
-        write_json(out, scores.to_dict())
-    elif place.snapshot is None:
-        if pin_encoder(place.folder, locations.encoder):
-            loaded = replace(loaded, encoder=locations.encoder)
-        if scores.split == "test":
-            loaded.write_scores(place.folder, scores)
-        else:
-            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
-    emit(scores.to_dict(), score_table([row]), json)
+    try:
+        emit(scores.to_dict(), score_table([row]), json)
+    finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
+        if out is not None:
+            write_json(out, scores.to_dict())
+        elif place.snapshot is None:
+            if pin_encoder(place.folder, locations.encoder):
+                loaded = replace(loaded, encoder=locations.encoder)
+            if scores.split == "test":
+                loaded.write_scores(place.folder, scores)
+            else:
+                write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
 
 
 def compare(

@@ -88,7 +88,9 @@ def test_every_partition_is_read_by_the_one_line_reader(road: Path, tmp_path: Pa
         assert Partition.load(out).counts.sum() == N_LOCATIONS
 
 
-def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_are_printed_and_kept(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = f"score {road}/head --cache {road}/cache --splits {road}/splits.json"
     scores = answer(capsys, base)
     assert scores["decoder"] == "centroid"
@@ -115,6 +117,11 @@ def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
     assert main(base.split()) == 0
     assert "balscore" in capsys.readouterr().out
+    monkeypatch.setattr("geocell.files.write_json", no_space)
+    assert main(f"{base} --out {tmp_path}/full.json --json".split()) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == scores
+    assert "No space left on device" in captured.err
 
 
 def test_prediction_of_files_is_that_of_the_cache(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
