@@ -287,9 +287,9 @@ class _Run:
         picture: Path,
     ) -> QuickstartResult:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
-        from geocell.geo.gazetteer import Gazetteer
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
+        from geocell.prediction.predictions import town_names
         from geocell.splits.leaks import nearest_km
 
         test = data.test
@@ -297,18 +297,14 @@ class _Run:
         middle = int(errors.argsort(kind="stable")[len(errors) // 2])
         views = cache.views.iloc[test.rows[test.offsets[middle] : test.offsets[middle + 1]]]
         images = tuple(self.out / "world" / image for image in views["image"])
-        (answer,) = Geolocator(head, encoder).locate([list(images)])
-        truth, *cells = Gazetteer.load().nearest(
-            [test.latlon[middle], *((cell.lat, cell.lon) for cell in answer.cells)]
-        )
-        lat, lon = (float(x) for x in test.latlon[middle])
+        (answer,) = Geolocator(head, encoder, names=town_names).locate([list(images)])
+        (truth_place,) = town_names(test.latlon[middle : middle + 1])
+        lat, lon = test.latlon[middle].tolist()
         return QuickstartResult(
             folder=self.out,
             rows=tuple(rows),
-            prediction=replace(answer, location=str(test.ids[middle])),
-            cell_places=tuple(cells),
-            truth=(lat, lon),
-            truth_place=truth,
+            prediction=replace(answer, location=str(test.ids[middle]), truth=(lat, lon)),
+            truth_place=truth_place,
             images=images,
             head=self.out / "heads" / name,
             picture=picture,

@@ -13,7 +13,9 @@ from PIL import Image
 
 from geocell.cli import main
 from geocell.features import FeatureCache
+from geocell.geo.geodesy import distance_km
 from geocell.heads.head import Head, load_head
+from geocell.prediction.predictions import town_names
 from geocell.quickstart import pipeline
 from geocell.quickstart.pipeline import KINDS, run
 from geocell.quickstart.result import QuickstartResult
@@ -109,8 +111,18 @@ def test_images_carry_the_positions_of_the_table(result: QuickstartResult) -> No
     np.testing.assert_allclose(from_exif[["lat", "lon"]].to_numpy(), expected, atol=2e-6)
 
 
+def _answers_and_truths(result: QuickstartResult) -> tuple[np.ndarray, np.ndarray]:
+    locations = FeatureCache.open(result.folder / "cache").locations()
+    test = Splits.load(result.folder / "splits.json").select(locations, "test")
+    head = load_head(result.head)
+    return np.concatenate([points for _, _, points in head.answer_chunks(test)]), test.latlon
+
+
 def test_the_prediction_and_the_picture(result: QuickstartResult) -> None:
-    assert len(result.prediction.cells) == len(result.cell_places) == 5
+    assert len(result.prediction.cells) == 5
+    errors = distance_km(*_answers_and_truths(result))
+    assert result.prediction.distance_km == pytest.approx(np.sort(errors)[len(errors) // 2], rel=1e-6)
+    assert result.to_dict()["prediction"]["distance_km"] == result.prediction.distance_km
     assert all(image.is_file() for image in result.images)
     with Image.open(result.picture) as picture:
         assert min(picture.size) > 800
@@ -119,12 +131,10 @@ def test_the_prediction_and_the_picture(result: QuickstartResult) -> None:
 
 def test_cells_and_truth_are_named_by_their_towns(result: QuickstartResult) -> None:
     value, text = result.to_dict()["prediction"], result.text()
-    for cell, place in zip(value["cells"], result.cell_places, strict=True):
-        assert cell["place"] == str(place)
-        assert str(place) in text
-        assert cell["name"] in text
-    assert value["truth"]["place"] == str(result.truth_place)
-    assert str(result.truth_place) in text
+    towns = town_names(np.array([(cell["lat"], cell["lon"]) for cell in [*value["cells"], value, value["truth"]]]))
+    assert [*(cell["place"] for cell in value["cells"]), value["place"], value["truth"]["place"]] == towns
+    for words in (*towns, *(cell["name"] for cell in value["cells"])):
+        assert words in text
     assert json.loads(json.dumps(result.to_dict()))["scores"][-1]["head"] == "1-NN"
 
 
