@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.grid import SIDE, Grid, height_per_width, is_world
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     Land = tuple[Geometries, BaseGeometry]
 
 EDGE = "#5b5f66"
+KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180.0
+"""Kilometres in one degree of latitude."""
 
 
 def require_map_name(out: Path) -> None:
@@ -107,7 +110,7 @@ def _origin(partition: Partition) -> str:
 def box_of(partition: Partition) -> Box:
     """Return the box around the training locations of all cells, roughly: centroids and the radii that are known."""
     lat, lon = partition.centroids.T
-    reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / 111.2, 15.0)
+    reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / KM_PER_DEGREE, 15.0)
     across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
     corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
     return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
