@@ -74,9 +74,10 @@ def predict(
         decoder = as_decoder(decode)
         require_top_k(top_k)
         choose_device(device)
+        if out is not None:
+            require_prediction_file(out)
         require_some(images)
     if out is not None:
-        require_prediction_file(out)
         require_new(out, overwrite)
     loaded, place = open_head_or_ensemble(head, partitioner)
     loaded.prepare(decoder)
@@ -92,9 +93,11 @@ def predict(
     answers = locator.locate_inputs(
         images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
     )
-    if out is not None:
-        note(f"wrote {answers.save(out)}")
     value = answers.to_dict()
-    emit(value, predictions_text(value["predictions"]), json)
+    try:
+        emit(value, predictions_text(value["predictions"]), json)
+    finally:  # a full disk must not lose what is printed, and a closed pipe not what is saved
+        if out is not None:
+            note(f"wrote {answers.save(out)}")
     if not any(answer.answered for answer in answers):
         raise ValueError(f"at least one location must be answered, got none of {len(answers)}: see the reasons above.")

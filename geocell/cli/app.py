@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +18,8 @@ from cyclopts.config import Dict
 
 from geocell._version import __version__
 from geocell.cli import answers, caches, features, heads, partitions, publish, scoring, start, sweeps
-from geocell.cli.output import UsageError
+from geocell.cli.output import UsageError, note
+from geocell.files import printable
 from geocell.partitioners import read_partition_recipe
 
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
@@ -70,8 +71,19 @@ def _given(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -
     _recipe_defaults(app, commands, arguments)
     for argument in arguments:
         for token in argument.tokens if _is_whole(argument.hint) else ():
-            if re.fullmatch(r"[+-]?\d*\.\d*[1-9]\d*", token.value):
+            if _would_round(token.value):
                 raise ValueError(f"{argument.name} must be a whole number, got {token.value}.")
+
+
+def _would_round(text: str) -> bool:
+    """Return whether a number is none of the whole ones, or loses digits as the float that cyclopts makes of it."""
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:  # hexadecimal, or no number at all, which the conversion says
+        return False
+    if not exact.is_finite() or exact != exact.to_integral_value():
+        return True
+    return "." in text and exact != float(text)
 
 
 def _is_whole(hint: object) -> bool:
@@ -164,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command(*bound.args, **bound.kwargs)
     except KeyboardInterrupt as error:
         kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-        print(f"geocell: {kept}", file=sys.stderr)
+        note(f"geocell: {kept}")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
@@ -180,9 +192,9 @@ def _complain(error: BaseException, verbose: bool, status: int) -> int:
     if verbose:
         import traceback
 
-        traceback.print_exception(error)
+        print(printable("".join(traceback.format_exception(error)), lines=True), file=sys.stderr, end="")
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    print(f"geocell: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+    note(f"geocell: {' '.join(text.split()) or type(error).__name__}")
     return status
 
 

@@ -205,7 +205,10 @@ def plot_history(
         json: print one JSON object.
     """
     from geocell.plots.history_chart import draw_history
+    from geocell.plots.style import require_picture_name
 
+    with usage_errors():
+        require_picture_name(out)
     loaded, _ = open_head(head, partitioner)
     best = int(loaded.training.get("best_epoch", 0))
     draw_history(out, loaded.history, best, title or Path(head).name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from geocell.decoders.table import decoder_usage
+from geocell.files import printable
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -45,13 +47,23 @@ class Interrupted(KeyboardInterrupt):
 
 
 def emit(result: Mapping[str, Any], text: str, as_json: bool) -> None:
-    """Print the result on standard output: one JSON object, or text."""
-    print(json.dumps(result, ensure_ascii=False, indent=1) if as_json else text)
+    """Print the result on standard output: one JSON object, or text; names in it cannot steer the terminal."""
+    print(_printable_json(result) if as_json else printable(text, lines=True))
 
 
 def note(text: str) -> None:
-    """Say something beside the result, on standard error."""
-    print(text, file=sys.stderr)
+    """Say something beside the result, on standard error, in one line."""
+    print(printable(text), file=sys.stderr)
+
+
+def _printable_json(result: Mapping[str, Any]) -> str:
+    """Return strict JSON in which what `printable` would replace is escaped, so that no name changes."""
+    text = json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False)
+    return re.sub(r"[^\n -~]", lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    return character if printable(character) == character else f"\\u{ord(character):04x}"
 
 
 @contextmanager
@@ -187,10 +199,13 @@ def counted_locations(
     from geocell.splits.leaks import count_at_training_coordinates
     from geocell.splits.splits import Splits
 
+    loaded = None if splits is None else Splits.load(splits)
+    if loaded is not None:
+        with usage_errors():
+            loaded.require_split(split)
     locations = FeatureCache.open(cache).locations(in_memory=in_memory)
-    if splits is None:
+    if loaded is None:
         return locations, None
-    loaded = Splits.load(splits)
     chosen = split_locations(locations, loaded, split, cache)
     return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
 

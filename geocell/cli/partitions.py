@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Source, UsageError, emit
+from geocell.cli.output import Source, UsageError, emit, usage_errors
 from geocell.partitioners import PARTITIONERS
 from geocell.views import ColumnNames
 
@@ -105,8 +105,10 @@ def export(partition: Path, out: Path, /, *, partitioner: str | None = None, jso
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
-    from geocell.partitioners.cell_polygons import export_cells
+    from geocell.partitioners.cell_polygons import export_cells, require_export_name
 
+    with usage_errors():
+        require_export_name(out)
     loaded = Partition.load(partition, partitioner)
     export_cells(loaded, out)
     size = out.stat().st_size
@@ -137,8 +139,13 @@ def plot(
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
-    from geocell.plots import draw_cells
+    from geocell.plots.cells import draw_cells, require_map_name
+    from geocell.plots.paths import require_box
 
+    with usage_errors():
+        require_map_name(out)
+        if bbox is not None:
+            require_box(bbox)
     loaded = Partition.load(partition, partitioner)
     draw_cells(out, loaded, title, bbox=bbox, caption=caption)
     size = out.stat().st_size
@@ -171,13 +178,19 @@ def audit(
     from geocell.evaluation.audit import DIM
     from geocell.evaluation.audit import audit as audit_partition
     from geocell.partitioners.base import Partition
-    from geocell.reports.text import audit_table, country_table
+    from geocell.plots.style import require_picture_name
+    from geocell.reports.text import NO_COUNTRIES, audit_table, country_table
 
     if not partitions:
         raise UsageError("expected the folder of at least one partition, got none: name it.")
     if dim is not None and dim < 1:
         raise UsageError(f"dim must be at least 1, got {dim}.")
+    if plot is not None:
+        with usage_errors():
+            require_picture_name(plot)
     places = source.places(columns)
+    if by_country and places.countries is None:
+        raise ValueError(NO_COUNTRIES)
     features = dim or places.dim or DIM
     audits = [
         audit_partition(Partition.load(p, partitioner), places.latlon, places.countries, features) for p in partitions
@@ -186,8 +199,10 @@ def audit(
     text = audit_table(rows)
     if by_country:
         text = f"{text}\n\n{country_table(rows)}"
-    if plot is not None:
-        from geocell.plots import draw_audits
+    try:
+        emit({"audits": rows}, text, json)
+    finally:
+        if plot is not None:
+            from geocell.plots import draw_audits
 
-        draw_audits(plot, rows)
-    emit({"audits": rows}, text, json)
+            draw_audits(plot, rows)

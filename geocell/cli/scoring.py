@@ -31,6 +31,7 @@ def score(
     device: str = "auto",
     allow_training: bool = False,
     out: Path | None = None,
+    overwrite: bool = False,
     partitioner: str | None = None,
     json: bool = False,
 ) -> None:
@@ -47,6 +48,7 @@ def score(
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
+        overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
@@ -54,7 +56,7 @@ def score(
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
-    from geocell.files import write_json
+    from geocell.files import require_new, write_json
     from geocell.heads.folder import pin_encoder, read_card
     from geocell.reports.text import score_table
 
@@ -62,6 +64,8 @@ def score(
         decoder = as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
+    if out is not None:
+        require_new(out, overwrite)
     loaded, place = open_head(head, partitioner)
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
@@ -72,17 +76,19 @@ def score(
         require_unseen([loaded], locations, allow_training)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     scores = replace(scores, n_at_training_coordinates=n_shared)
-    if out is not None:
-        write_json(out, scores.to_dict())
-    elif place.snapshot is None:
-        if pin_encoder(place.folder, locations.encoder):
-            loaded = replace(loaded, encoder=locations.encoder)
-        if scores.split == "test":
-            loaded.write_scores(place.folder, scores)
-        else:
-            write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
-    emit(scores.to_dict(), score_table([row]), json)
+    try:
+        emit(scores.to_dict(), score_table([row]), json)
+    finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
+        if out is not None:
+            write_json(out, scores.to_dict())
+        elif place.snapshot is None:
+            if pin_encoder(place.folder, locations.encoder):
+                loaded = replace(loaded, encoder=locations.encoder)
+            if scores.split == "test":
+                loaded.write_scores(place.folder, scores)
+            else:
+                write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
 
 
 def compare(

@@ -49,6 +49,7 @@ def sweep(
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device
+    from geocell.splits.splits import Splits
     from geocell.sweeps.plan import SweepConfig
     from geocell.sweeps.run import sweep as run_sweep
 
@@ -57,6 +58,9 @@ def sweep(
     with usage_errors():
         choose_device(device or "auto")
         config = SweepConfig(tuple(seeds or ()), jobs, split, decode, shapes, device)
+    members = Splits.load(splits)
+    with usage_errors():
+        members.require_split(split)
     result = run_sweep(recipes, cache, splits, out, config)
     for remark in result.remarks:
         note(remark)

@@ -28,7 +28,7 @@ def require_new(path: Path, overwrite: bool, marks: Sequence[str] = (), parts: S
         path: the output; a previous result that a killed process had moved aside is put back first.
         overwrite: whether the user asked to replace it.
         marks: for a folder, the files that every artefact of this kind has.
-        parts: for a folder, patterns of all that such an artefact may hold; without them, anything.
+        parts: for a folder, patterns of all that such an artefact may hold beside its marks; without them, anything.
 
     Raises:
         FileExistsError: when `path` exists (an empty folder does not count), and `overwrite` is false or it is
@@ -40,7 +40,7 @@ def require_new(path: Path, overwrite: bool, marks: Sequence[str] = (), parts: S
         return
     if not overwrite:
         raise FileExistsError(f"{path} exists: name another --out, or pass --overwrite to replace it.")
-    if marks:
+    if marks or parts:
         _require_same_kind(path, marks, parts)
 
 
@@ -57,7 +57,7 @@ def _require_same_kind(path: Path, marks: Sequence[str], parts: Sequence[str]) -
     foreign = sorted(p.name for p in path.iterdir() if not any(fnmatchcase(p.name, a) for a in allowed))
     if parts and foreign:
         raise FileExistsError(
-            f"--overwrite would delete {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''} in {path}, which "
+            f"replacing {path} would delete {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''} in it, which "
             "this command did not write: move it elsewhere, or name another --out. Nothing was changed."
         )
 

@@ -102,6 +102,12 @@ def cell_polygons(partition: Partition) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(columns, geometry=list(polygons), crs="EPSG:4326")
 
 
+def require_export_name(out: Path) -> None:
+    """Raise ValueError unless cells can be exported to a file of this name."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"cells are exported to a {' or '.join(SUFFIXES)} file, got {out.name!r}: name it so.")
+
+
 def export_cells(partition: Partition, out: Path) -> Path:
     """Write the cells as GeoJSON (RFC 7946) or GeoParquet, by the suffix; see `cell_polygons`.
 
@@ -117,9 +123,8 @@ def export_cells(partition: Partition, out: Path) -> Path:
     """
     import shapely
 
+    require_export_name(out)
     suffix = out.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"cells are exported to a {' or '.join(SUFFIXES)} file, got {out.name!r}: name it so.")
     table = cell_polygons(partition)
     with atomic_path(out) as part:
         if suffix == ".parquet":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.grid import SIDE, Grid, height_per_width, is_world
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
@@ -35,6 +36,18 @@ if TYPE_CHECKING:
     Land = tuple[Geometries, BaseGeometry]
 
 EDGE = "#5b5f66"
+KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180.0
+"""Kilometres in one degree of latitude."""
+
+
+def require_map_name(out: Path) -> None:
+    """Raise ValueError unless a map of cells can be written to a file of this name."""
+    if not _is_page(out):
+        require_picture_name(out, "a map must be written to a .png, .svg or .html file")
+
+
+def _is_page(out: Path) -> bool:
+    return out.suffix.lower() in (".html", ".htm")
 
 
 def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | None = None, caption: str = "") -> Path:
@@ -54,14 +67,14 @@ def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | 
         ImportError: when matplotlib is not installed, for a picture.
         ValueError: for another suffix, a bad `bbox`, or a partition that only decodes.
     """
+    require_map_name(out)
     box = box_of(partition) if bbox is None else require_box(bbox)
     heading = title or f"{partition.kind}: {len(partition):,} cells"
     caption = caption or _origin(partition)
-    if out.suffix.lower() in (".html", ".htm"):
+    if _is_page(out):
         from geocell.plots.web import write_page
 
         return write_page(out, partition, heading, box, caption)
-    require_picture_name(out, "a map must be written to a .png, .svg or .html file")
     return _draw(out, [(heading, partition)], box, caption)
 
 
@@ -97,7 +110,7 @@ def _origin(partition: Partition) -> str:
 def box_of(partition: Partition) -> Box:
     """Return the box around the training locations of all cells, roughly: centroids and the radii that are known."""
     lat, lon = partition.centroids.T
-    reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / 111.2, 15.0)
+    reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / KM_PER_DEGREE, 15.0)
     across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
     corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
     return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.plots.grid import height_per_width
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
 from geocell.plots.paths import extent
 from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
@@ -34,8 +35,7 @@ def draw_centroids(out: Path, partition: Partition, title: str = "") -> Path:
     """
     require_picture_name(out)
     south, west, north, east = box = extent(partition.centroids)
-    stretch = 1.0 if east - west > 180.0 else 1.0 / max(0.1, float(np.cos(np.radians((south + north) / 2.0))))
-    height = float(np.clip(_WIDTH * stretch * (north - south) / (east - west), 2.0, 10.0))
+    height = float(np.clip(_WIDTH * height_per_width(box), 2.0, 10.0))
     total = height + _HEAD + _FOOT
     with own_style():
         figure = new_figure(_WIDTH + 0.5, total)

@@ -36,6 +36,7 @@ def own_style() -> Iterator[None]:
         ) from error
     with mpl.rc_context(), matplotlib.style.context("default"):
         mpl.rcParams.update({"svg.hashsalt": "geocell", "font.size": 9.0, "path.simplify": True})
+        mpl.rcParams["text.parse_math"] = False  # names and titles are text, also with dollars in them
         yield
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from geocell.files import FORMAT, folder_lock, read_json, write_json
+from geocell.files import FORMAT, folder_lock, new_folder, read_json, require_new, write_json
 from geocell.heads.fit_config import FitConfig
 from geocell.quickstart.baselines import baseline_rows
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
@@ -28,6 +27,17 @@ if TYPE_CHECKING:
     from geocell.partitioners import Partition, Partitioner
 
 MARK = "quickstart.json"
+_MADE = ("world", "cache", "splits.json", "countries.geojson", "partitions", "heads", "scores.csv", "map.png")
+
+
+def _temporary(names: Iterable[str]) -> tuple[str, ...]:
+    """Return patterns of the locks and temporary folders that a killed run leaves beside what it was writing."""
+    return tuple(pattern for name in names for pattern in (f".{name}.lock", f".{name}.*.geocell-tmp"))
+
+
+_PARTS = (*_MADE, "world.part", *_temporary((*_MADE, MARK)))
+"""Patterns of all that a run makes in its folder."""
+
 FRACTIONS = (0.7, 0.15, 0.15)
 LEAST_LOCATIONS = 50
 
@@ -99,7 +109,8 @@ def run(
         say: gets one line per stage, when it starts. On a terminal there are progress bars too.
 
     Raises:
-        FileExistsError: when `out` holds something else, or a quickstart of other settings.
+        FileExistsError: when `out` holds something else, a quickstart of other settings, or, with `overwrite`, a file
+            that no run made.
         ModuleNotFoundError: see `require_settings`.
         ValueError: see `require_settings`.
     """
@@ -120,13 +131,27 @@ def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:
     return clocked
 
 
+def require_replaceable(out: Path) -> None:
+    """Refuse to replace a folder that holds more than a run makes: the rest is somebody's own.
+
+    Raises:
+        FileExistsError: when it does.
+    """
+    require_new(out, True, (MARK,), _PARTS)
+    for folder, names in (("heads", (*KINDS, *(f"{kind}{SUFFIX}" for kind in KINDS))), ("partitions", KINDS)):
+        require_new(out / folder, True, (), (*names, *_temporary(names)))
+
+
 def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
     """Make `out` this quickstart's folder, or refuse."""
     mark = out / MARK
     ours = mark.is_file()
     if ours and overwrite:
-        shutil.rmtree(out)
-    elif ours and read_json(mark, "a quickstart") != settings:
+        require_replaceable(out)
+        with new_folder(out, overwrite=True, marks=(MARK,), parts=_PARTS) as empty:
+            write_json(empty / MARK, settings)
+        return
+    if ours and read_json(mark, "a quickstart") != settings:
         raise FileExistsError(f"{out} holds a quickstart of other settings: name another folder, or pass --overwrite.")
     elif not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not a quickstart: name another folder.")
@@ -262,9 +287,9 @@ class _Run:
         picture: Path,
     ) -> QuickstartResult:
         """Ask the head about the image files of one test location: the one with the median error, to be fair."""
-        from geocell.geo.gazetteer import Gazetteer
         from geocell.geo.geodesy import distance_km
         from geocell.prediction.geolocator import Geolocator
+        from geocell.prediction.predictions import town_names
         from geocell.splits.leaks import nearest_km
 
         test = data.test
@@ -272,18 +297,14 @@ class _Run:
         middle = int(errors.argsort(kind="stable")[len(errors) // 2])
         views = cache.views.iloc[test.rows[test.offsets[middle] : test.offsets[middle + 1]]]
         images = tuple(self.out / "world" / image for image in views["image"])
-        (answer,) = Geolocator(head, encoder).locate([list(images)])
-        truth, *cells = Gazetteer.load().nearest(
-            [test.latlon[middle], *((cell.lat, cell.lon) for cell in answer.cells)]
-        )
-        lat, lon = (float(x) for x in test.latlon[middle])
+        (answer,) = Geolocator(head, encoder, names=town_names).locate([list(images)])
+        (truth_place,) = town_names(test.latlon[middle : middle + 1])
+        lat, lon = test.latlon[middle].tolist()
         return QuickstartResult(
             folder=self.out,
             rows=tuple(rows),
-            prediction=replace(answer, location=str(test.ids[middle])),
-            cell_places=tuple(cells),
-            truth=(lat, lon),
-            truth_place=truth,
+            prediction=replace(answer, location=str(test.ids[middle]), truth=(lat, lon)),
+            truth_place=truth_place,
             images=images,
             head=self.out / "heads" / name,
             picture=picture,

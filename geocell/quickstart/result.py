@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from geocell.files import csv_text, write_text
 
 if TYPE_CHECKING:
-    from geocell.geo.gazetteer import Nearest
     from geocell.prediction.records import Prediction
 
 CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
@@ -43,10 +42,9 @@ class QuickstartResult:
     Attributes:
         folder: of every artefact.
         rows: one mapping per head and baseline: head, fit, partition and scores on the test locations.
-        prediction: of one test location, by a head whose partition was chosen on the validation locations.
-        cell_places: the nearest town of each cell in `prediction`.
-        truth: true (lat, lon) of that location.
-        truth_place: its nearest town.
+        prediction: of one test location with its truth, by a head whose partition was chosen on the validation
+            locations.
+        truth_place: the nearest town of the truth, in words.
         images: the image files of that location.
         head: folder of the head that answered.
         picture: the map.
@@ -56,9 +54,7 @@ class QuickstartResult:
     folder: Path
     rows: tuple[dict[str, Any], ...]
     prediction: Prediction
-    cell_places: tuple[Nearest, ...]
-    truth: tuple[float, float]
-    truth_place: Nearest
+    truth_place: str
     images: tuple[Path, ...]
     head: Path
     picture: Path
@@ -86,8 +82,8 @@ class QuickstartResult:
         parts = [
             score_table([{key: value for key, value in row.items() if key != "decoder"} for row in self.rows]),
             _ROWS.format(nearest_km=self.nearest_km),
-            f"The test location with the median error ({self.truth_place}), asked of {self.head} (answer: "
-            f"{self.cell_places[0]}):\n{prediction_text(answer)}",
+            f"The test location with the median error ({self.truth_place}), asked of {self.head}:\n"
+            f"{prediction_text(answer)}",
             _SYNTHETIC,
             f"Everything is in {self.folder}: world (images), cache, splits.json, partitions, heads, scores.csv\n"
             f"Map: {self.picture}",
@@ -97,10 +93,7 @@ class QuickstartResult:
 
     def _prediction(self) -> dict[str, Any]:
         value = self.prediction.to_dict()
-        for cell, place in zip(value["cells"], self.cell_places, strict=True):
-            cell["place"] = str(place)
-        truth = {"lat": self.truth[0], "lon": self.truth[1], "place": str(self.truth_place)}
-        return {**value, "truth": truth}
+        return {**value, "truth": {**value["truth"], "place": self.truth_place}}
 
 
 def write_scores(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

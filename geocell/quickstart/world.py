@@ -139,11 +139,13 @@ def _part_of(out: Path, settings: dict[str, object]) -> Path:
     """Return the folder that collects the images of an unfinished world; one of other settings is emptied.
 
     Raises:
-        FileExistsError: when there is something else in its place.
+        FileExistsError: when there is something else in its place, or a foreign file in it, which would be lost.
     """
     part = out.with_name(f"{out.name}.part")
     mark = part / _UNFINISHED
     if mark.is_file():
+        for folder, files in ((part, ("images", _UNFINISHED)), (part / "images", ("L*_*.jpg",))):
+            require_new(folder, True, (), (*files, *(f".{name}.*.geocell-tmp" for name in files)))
         if read_json(mark, "an unfinished world") != settings:
             shutil.rmtree(part)
     elif part.exists() and (not part.is_dir() or any(part.iterdir())):

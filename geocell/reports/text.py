@@ -197,6 +197,9 @@ def audit_table(rows: Sequence[Row]) -> str:
     return "\n\n".join([*blocks, *(["\n".join(advice)] if advice else [])])
 
 
+NO_COUNTRIES = "ceilings by country need a column 'country' beside the coordinates, and there is none: add it."
+
+
 def country_table(rows: Sequence[Row]) -> str:
     """Return what the oracle reaches in every country, one table over all partitions, worst countries first.
 
@@ -214,7 +217,7 @@ def country_table(rows: Sequence[Row]) -> str:
         found.sort(key=lambda line: (line["balscore"], -line["n_locations"], line["country"]))
         lines += [{"partition": row.get("partition"), **line} for line in found]
     if not lines:
-        raise ValueError("ceilings by country need a column 'country' beside the coordinates, and there is none.")
+        raise ValueError(NO_COUNTRIES)
     return _table(lines, CEILING_COLUMNS).text()
 
 

@@ -57,14 +57,18 @@ class Splits:
                     )
                 seen[location] = name
 
+    def require_split(self, name: str) -> None:
+        """Raise ValueError unless there is a split of this name."""
+        if name not in self.ids:
+            raise ValueError(f"split must be one of {', '.join(self.ids)}, got {name!r}: name one of these.")
+
     def select(self, locations: Locations, name: str) -> Locations:
         """Return those of `locations` that are in one split.
 
         Raises:
             ValueError: for an unknown split, an empty one, or one without any of these locations.
         """
-        if name not in self.ids:
-            raise ValueError(f"split must be one of {list(self.ids)}, got {name!r}.")
+        self.require_split(name)
         wanted = set(self.ids[name])
         if not wanted:
             raise ValueError(f"split {name!r} has no location: name another one, or split with a share for it.")

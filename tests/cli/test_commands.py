@@ -1,5 +1,6 @@
 """The command as a person uses it: results on standard output, one sentence on standard error, exit statuses."""
 
+import errno
 import json
 import os
 import shutil
@@ -87,7 +88,9 @@ def test_every_partition_is_read_by_the_one_line_reader(road: Path, tmp_path: Pa
         assert Partition.load(out).counts.sum() == N_LOCATIONS
 
 
-def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_are_printed_and_kept(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = f"score {road}/head --cache {road}/cache --splits {road}/splits.json"
     scores = answer(capsys, base)
     assert scores["decoder"] == "centroid"
@@ -106,9 +109,19 @@ def test_scores_are_printed_and_kept(road: Path, tmp_path: Path, capsys: pytest.
     readme.write_text(card)
     other = answer(capsys, f"{base} --split val --decode mean --out {tmp_path}/s.json")
     assert other["decoder"] == "mean"
+    written = (tmp_path / "s.json").read_bytes()
+    fails(capsys, f"{base} --out {tmp_path}/s.json", 1, f"{tmp_path}/s.json exists", "--overwrite")
+    assert (tmp_path / "s.json").read_bytes() == written
+    assert answer(capsys, f"{base} --out {tmp_path}/s.json --overwrite") == scores
+    assert json.loads((tmp_path / "s.json").read_text()) == scores
     assert json.loads((road / "head" / "scores.json").read_text()) == scores
     assert main(base.split()) == 0
     assert "balscore" in capsys.readouterr().out
+    monkeypatch.setattr("geocell.files.write_json", no_space)
+    assert main(f"{base} --out {tmp_path}/full.json --json".split()) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == scores
+    assert "No space left on device" in captured.err
 
 
 def test_prediction_of_files_is_that_of_the_cache(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +152,35 @@ def test_answers_are_written(road: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert len(json.loads((tmp_path / "a.geojson").read_text())["features"]) == 2
     assert "<h1>Where was it taken? 2 locations</h1>" in (tmp_path / "a.html").read_text()
     fails(capsys, f"{command} --out {tmp_path}/a.csv", 1, "--overwrite")
-    fails(capsys, f"{command} --out {tmp_path}/a.txt", 1, ".csv, .geojson, .html")
+    fails(capsys, f"{command} --out {tmp_path}/a.txt", 2, ".csv, .geojson, .html")
     assert main(f"{command} --out {tmp_path}/a.csv --overwrite".split()) == 0
+
+
+def no_space(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_answers_that_cannot_be_saved_are_printed(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocell.prediction.files.write_text", no_space)
+    command = f"predict {road}/head {road}/img/000_0.jpg --device cpu --json --out {tmp_path}/a.csv"
+    assert main(command.split()) == 1
+    captured = capsys.readouterr()
+    assert len(json.loads(captured.out)["predictions"]) == 1
+    assert "No space left on device" in captured.err
+
+
+def test_answers_that_nobody_reads_are_saved(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise OSError("the pipe is closed")
+
+    monkeypatch.setattr("geocell.cli.answers.emit", closed)
+    assert main(f"predict {road}/head {road}/img/000_0.jpg --device cpu --out {tmp_path}/a.csv".split()) == 1
+    assert "the pipe is closed" in capsys.readouterr().err
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
 def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,7 +295,7 @@ def test_looking_at_caches_and_partitions(road: Path, capsys: pytest.CaptureFixt
 
 
 def test_audits_know_countries_and_features_and_draw(
-    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = f"audit {road}/cells --plot {tmp_path}/ceilings.png"
     from_table = answer(capsys, f"{base} --table {road}/photos.csv")["audits"][0]
@@ -267,6 +307,11 @@ def test_audits_know_countries_and_features_and_draw(
     assert (tmp_path / "ceilings.png").stat().st_size > 10_000
     assert main(f"audit {road}/cells --table {road}/photos.csv --by-country".split()) == 0
     assert capsys.readouterr().out.count("C1") == 1
+    monkeypatch.setattr("geocell.plots.draw_audits", no_space)
+    assert main([*f"{base} --cache {road}/cache --json".split()]) == 1
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["audits"][0] == from_cache
+    assert "No space left on device" in captured.err
     bare = tmp_path / "bare.csv"
     bare.write_text("lat,lon\n50,10\n")
     fails(capsys, f"audit {road}/cells --table {bare} --by-country", 1, "column 'country'")
@@ -277,7 +322,7 @@ def test_cells_are_exported(road: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert result["n_cells"] == len(json.loads((tmp_path / "cells.geojson").read_text())["features"]) == 4
     assert main(f"export {road}/cells {tmp_path}/cells.parquet".split()) == 0
     assert "4 kmeans cells" in capsys.readouterr().out
-    fails(capsys, f"export {road}/cells {tmp_path}/cells.kml", 1, ".geojson or .parquet", "cells.kml")
+    fails(capsys, f"export {road}/cells {tmp_path}/cells.kml", 2, ".geojson or .parquet", "cells.kml")
 
 
 def test_cells_are_drawn(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -287,9 +332,9 @@ def test_cells_are_drawn(road: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(f"plot {road}/cells --out {tmp_path}/cells.png --title Cells --bbox 35 -10 65 25".split()) == 0
     assert (tmp_path / "cells.png").read_bytes()[:4] == b"\x89PNG"
     assert "4 kmeans cells" in capsys.readouterr().out
-    fails(capsys, f"plot {road}/cells --out {tmp_path}/cells.pdf", 1, ".png, .svg or .html", "cells.pdf")
+    fails(capsys, f"plot {road}/cells --out {tmp_path}/cells.pdf", 2, ".png, .svg or .html", "cells.pdf")
     fails(
-        capsys, f"plot {road}/cells --out {tmp_path}/cells.png --bbox 65 -10 35 25", 1, "bbox", "latitude comes first"
+        capsys, f"plot {road}/cells --out {tmp_path}/cells.png --bbox 65 -10 35 25", 2, "bbox", "latitude comes first"
     )
 
 
@@ -411,7 +456,7 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
     )
     fails(capsys, f"partition kmeans --cache {road}/cache --out {tmp_path}/p", 2, "--k")
     fails(capsys, f"score {road}/cells --cache {road}/cache", 1, "a head needs the file config.json")
-    fails(capsys, f"score {road}/head --cache {road}/cache --splits {road}/splits.json --split dev", 1, "'dev'")
+    fails(capsys, f"score {road}/head --cache {road}/cache --splits {road}/splits.json --split dev", 2, "train, val, test", "'dev'")
     fails(capsys, f"score {road}/head --cache {road}/cache --decode best", 2, "decode must be one of")
     fails(capsys, f"score {road}/head --cache {road}/cache --device tpu", 2, "device must be auto or one of")
     fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --device tpu", 2, "device must be auto or one of")

@@ -61,10 +61,17 @@ def test_compare_refuses_what_is_no_head(heads: Path, capsys: pytest.CaptureFixt
     capsys.readouterr()
     assert main(f"compare {heads}/long {heads}/cells {base(heads)}".split()) == 1
     assert "config.json" in capsys.readouterr().err
-    assert main(f"compare {heads}/long {heads}/short {base(heads)} --split dev".split()) == 1
-    assert "split must be one of" in capsys.readouterr().err
+    assert main(f"compare {heads}/long {heads}/short {base(heads)} --split dev".split()) == 2
+    assert "split must be one of train, val, test, got 'dev'" in capsys.readouterr().err
     assert main(f"compare {heads}/long {base(heads)}".split()) == 2
     assert main(f"compare {heads}/long {heads}/short {base(heads)} --decode best".split()) == 2
+
+
+def test_sweep_refuses_a_split_that_is_not_there(road: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (road / "one.toml").write_text('[sweep]\npartitions = ["one"]\n')
+    assert main(f"sweep {road}/one.toml {base(road)} --out {road}/none --split dev".split()) == 2
+    assert "got 'dev': name one" in capsys.readouterr().err
+    assert not (road / "none").exists()
 
 
 def test_sweep_prints_a_table_and_reports_what_failed(road: Path, capsys: pytest.CaptureFixture[str]) -> None:

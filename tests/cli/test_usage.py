@@ -15,10 +15,25 @@ SWEEP = "sweep none.toml --cache none --splits none.json --out out"
     ("command", "message"),
     [
         (f"{PARTITION} --k 2.5", "--k must be a whole number, got 2.5."),
+        (f"{PARTITION} --k 1.5e0", "--k must be a whole number, got 1.5e0."),
+        (f"{PARTITION} --k 25e-1", "--k must be a whole number, got 25e-1."),
+        (f"{PARTITION} --k 1_0.5", "--k must be a whole number, got 1_0.5."),
+        (f"{PARTITION} --k nan", "--k must be a whole number, got nan."),
+        (f"{PARTITION} --k inf", "--k must be a whole number, got inf."),
+        (f"{PARTITION} --k=-inf", "--k must be a whole number, got -inf."),
+        (f"{PARTITION} --k 1.0e999", "--k must be a whole number, got 1.0e999."),
+        (f"{PARTITION} --k 3 --seed 9007199254740993.0", "--seed must be a whole number, got 9007199254740993.0."),
+        ("partition h3 --table none.csv --out out --resolution 1.5e0", "--resolution must be a whole number"),
         (f"{PARTITION} --k 3 --seed=0.5", "--seed must be a whole number, got 0.5."),
         (f"{FIT} --epochs 1.5", "--epochs must be a whole number, got 1.5."),
         (f"{SWEEP} --seeds 1 2.5", "--seeds must be a whole number, got 2.5."),
         ("audit none --table none.csv --dim 3.5", "--dim must be a whole number, got 3.5."),
+        ("audit none --table none.csv --plot x.txt", "a picture must be written to a .png or .svg file, got 'x.txt'"),
+        ("predict none a.jpg --out y.txt", "predictions are written to a .csv, .geojson, .html file, got y.txt"),
+        ("export none x.txt", "cells are exported to a .geojson or .parquet file, got 'x.txt'"),
+        ("plot none --out x.txt", "a map must be written to a .png, .svg or .html file, got 'x.txt'"),
+        ("plot none --out x.png --bbox 5 5 1 1", "bbox must be degrees (south, west, north, east), got (5.0, 5.0"),
+        ("plot-history none --out x.txt", "a picture must be written to a .png or .svg file, got 'x.txt'"),
         ("audit none --table none.csv --dim 0", "dim must be at least 1, got 0."),
         (f"{SWEEP} --device tpu", "device must be auto or one of"),
         ("split none --out s.json --fractions 0.8 0.1 0.2", "fractions must be three numbers >= 0 that sum to 1"),
@@ -54,9 +69,10 @@ def test_recipes_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "geocell: --k must be a whole number, got 2.5.\n"
 
 
-def test_whole_numbers_may_be_written_as_fractions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("k", ["2", "2.0", "0.2e1", "0x2"])
+def test_whole_numbers_are_known_by_their_value(k: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.csv").write_text("lat,lon\n10,20\n30,40\n50,60\n")
-    assert main(f"partition kmeans --k 2.0 --table {tmp_path}/t.csv --out {tmp_path}/cells".split()) == 0
+    assert main(f"partition kmeans --k {k} --table {tmp_path}/t.csv --out {tmp_path}/cells".split()) == 0
     assert "2 kmeans cells from 3 locations" in capsys.readouterr().out
 
 

@@ -82,6 +82,14 @@ def test_only_an_artefact_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["Photos", "file"]
 
 
+def test_a_folder_without_marks_is_known_by_its_parts(tmp_path: Path) -> None:
+    (tmp_path / "a.json").touch()
+    require_new(tmp_path, True, (), ("*.json",))
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(FileExistsError, match=r"would delete mine\.txt"):
+        require_new(tmp_path, True, (), ("*.json",))
+
+
 @pytest.mark.parametrize("place", [".", "..", "../here", "/"])
 def test_the_working_directory_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     here = tmp_path / "here"

@@ -10,7 +10,7 @@ import pytest
 import shapely
 from PIL import Image
 
-from geocell.geo.geodesy import latlon_from_unit
+from geocell.geo.geodesy import distance_km, latlon_from_unit
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots import draw_cells
@@ -126,6 +126,12 @@ def test_a_box_around_cells_of_unknown_radius_is_that_around_their_centroids(hex
     lat, lon = hexagons.centroids.T
     assert (south <= lat.min(), west <= lon.min(), north >= lat.max(), east >= lon.max()) == (True,) * 4
     assert north - south < box_of(hexagons)[2] - box_of(hexagons)[0]
+
+
+def test_the_box_reaches_as_far_as_the_radius() -> None:
+    one = replace(H3Partitioner(resolution=3).fit([[0.0, 0.0]]), radius_km=np.array([500.0]))
+    degrees = 500.0 / distance_km([0.0, 0.0], [1.0, 0.0]) + 0.5  # the margin is at least half a degree
+    np.testing.assert_allclose(box_of(one), [-degrees, -degrees, degrees, degrees], rtol=1e-9)
 
 
 def test_the_box_holds_the_locations(hexagons: Partition) -> None:

@@ -13,7 +13,9 @@ from PIL import Image
 
 from geocell.cli import main
 from geocell.features import FeatureCache
+from geocell.geo.geodesy import distance_km
 from geocell.heads.head import Head, load_head
+from geocell.prediction.predictions import town_names
 from geocell.quickstart import pipeline
 from geocell.quickstart.pipeline import KINDS, run
 from geocell.quickstart.result import QuickstartResult
@@ -24,6 +26,10 @@ from geocell.views import read_views
 pytestmark = pytest.mark.slow
 
 N_LOCATIONS = 56
+
+
+def stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 class Run:
@@ -105,8 +111,18 @@ def test_images_carry_the_positions_of_the_table(result: QuickstartResult) -> No
     np.testing.assert_allclose(from_exif[["lat", "lon"]].to_numpy(), expected, atol=2e-6)
 
 
+def _answers_and_truths(result: QuickstartResult) -> tuple[np.ndarray, np.ndarray]:
+    locations = FeatureCache.open(result.folder / "cache").locations()
+    test = Splits.load(result.folder / "splits.json").select(locations, "test")
+    head = load_head(result.head)
+    return np.concatenate([points for _, _, points in head.answer_chunks(test)]), test.latlon
+
+
 def test_the_prediction_and_the_picture(result: QuickstartResult) -> None:
-    assert len(result.prediction.cells) == len(result.cell_places) == 5
+    assert len(result.prediction.cells) == 5
+    errors = distance_km(*_answers_and_truths(result))
+    assert result.prediction.distance_km == pytest.approx(np.sort(errors)[len(errors) // 2], rel=1e-6)
+    assert result.to_dict()["prediction"]["distance_km"] == result.prediction.distance_km
     assert all(image.is_file() for image in result.images)
     with Image.open(result.picture) as picture:
         assert min(picture.size) > 800
@@ -115,12 +131,10 @@ def test_the_prediction_and_the_picture(result: QuickstartResult) -> None:
 
 def test_cells_and_truth_are_named_by_their_towns(result: QuickstartResult) -> None:
     value, text = result.to_dict()["prediction"], result.text()
-    for cell, place in zip(value["cells"], result.cell_places, strict=True):
-        assert cell["place"] == str(place)
-        assert str(place) in text
-        assert cell["name"] in text
-    assert value["truth"]["place"] == str(result.truth_place)
-    assert str(result.truth_place) in text
+    towns = town_names(np.array([(cell["lat"], cell["lon"]) for cell in [*value["cells"], value, value["truth"]]]))
+    assert [*(cell["place"] for cell in value["cells"]), value["place"], value["truth"]["place"]] == towns
+    for words in (*towns, *(cell["name"] for cell in value["cells"])):
+        assert words in text
     assert json.loads(json.dumps(result.to_dict()))["scores"][-1]["head"] == "1-NN"
 
 
@@ -161,6 +175,59 @@ def test_what_it_refuses(result: QuickstartResult, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="is not a quickstart"):
         run(tmp_path, overwrite=True)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_run_leaves_nothing_that_its_names_do_not_cover(result: QuickstartResult) -> None:
+    pipeline.require_replaceable(result.folder)
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "photos/a.jpg", "heads/mine/config.json", "partitions/mine/a.json"])
+def test_overwrite_keeps_files_that_no_run_made(
+    foreign: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with a quickstart in it may hold the user's own files too."""
+    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
+    out = tmp_path / "q"
+    command = ["quickstart", str(out), "--n-locations", "50"]
+    assert main(command) == 130
+    mine = out / foreign
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    capsys.readouterr()
+    assert main([*command, "--overwrite"]) == 1
+    error = capsys.readouterr().err
+    assert "would delete" in error
+    assert "notes.txt" in error or foreign.split("/")[-2] in error
+    assert mine.read_text() == "mine"
+    assert (out / "quickstart.json").is_file()
+
+
+def test_overwrite_replaces_a_run_of_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
+    out = tmp_path / "q"
+    command = ["quickstart", str(out), "--n-locations"]
+    assert main([*command, "50"]) == 130
+    for name in ("world", "world.part", "cache", "heads/h3", "heads/h3-refit", "heads/.h3.abcdefgh.geocell-tmp"):
+        (out / name).mkdir(parents=True)
+    for name in (".map.png.abcdefgh.geocell-tmp", ".world.lock", "splits.json", "countries.geojson", "scores.csv"):
+        (out / name).touch()
+    assert main([*command, "51", "--overwrite"]) == 130
+    assert [path.name for path in out.iterdir()] == ["quickstart.json"]
+    assert json.loads((out / "quickstart.json").read_text())["n_locations"] == 51
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_working_directory_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
+    monkeypatch.chdir(tmp_path)
+    command = ["quickstart", ".", "--n-locations", "50"]
+    assert main(command) == 130
+    capsys.readouterr()
+    assert main([*command, "--overwrite"]) == 1
+    assert "a folder of its own" in capsys.readouterr().err
+    assert (tmp_path / "quickstart.json").is_file()
 
 
 @pytest.mark.parametrize(
@@ -209,9 +276,6 @@ def test_an_interrupted_fit_ends_the_run(result: QuickstartResult, monkeypatch: 
 def test_an_interrupted_run_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
     assert main(["quickstart", str(tmp_path / "q"), "--n-locations", "50"]) == 130
     assert "interrupted" in capsys.readouterr().err

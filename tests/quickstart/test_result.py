@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from geocell.prediction.records import Prediction
+from geocell.geo.geodesy import distance_km
+from geocell.prediction.records import CellGuess, Prediction
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
 
 
@@ -20,10 +21,13 @@ def row(head: str, **changes: Any) -> dict[str, Any]:
 
 
 def result(folder: Path) -> QuickstartResult:
-    prediction = Prediction("loc1", 48.1, 11.5, "centroid", 20.0, 80.0, "", ())
+    cells = (CellGuess(1, "k1", 0.75, 48.1, 11.5, "Munich, Germany"),)
+    prediction = Prediction(
+        "loc1", 48.1, 11.5, "centroid", 20.0, 80.0, "", cells, place="Munich, Germany", truth=(48.0, 11.0)
+    )
     return QuickstartResult(
-        folder, (row("kmeans"), row("1-NN", n_cells=None, top1=None, top5=None)), prediction, (), (48.0, 11.0),
-        "5 km N of Town, Land",  # type: ignore[arg-type]
+        folder, (row("kmeans"), row("1-NN", n_cells=None, top1=None, top5=None)), prediction,
+        "5 km N of Town, Land",
         (folder / "a.jpg", folder / "b.jpg"), folder / "heads" / "kmeans", folder / "map.png", 12.34,
     )  # fmt: skip
 
@@ -43,6 +47,8 @@ def test_the_json_form_is_json(tmp_path: Path) -> None:
     value = json.loads(json.dumps(result(tmp_path).to_dict()))
     assert value["synthetic"] == CAPTION
     assert value["prediction"]["truth"] == {"lat": 48.0, "lon": 11.0, "place": "5 km N of Town, Land"}
+    assert value["prediction"]["distance_km"] == distance_km([48.0, 11.0], [48.1, 11.5])
+    assert value["prediction"]["place"] == value["prediction"]["cells"][0]["place"] == "Munich, Germany"
     assert value["images"] == [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
     assert value["nearest_km"] == 12.34
     assert [line["head"] for line in value["scores"]] == ["kmeans", "1-NN"]

@@ -163,6 +163,19 @@ def test_a_folder_that_is_no_unfinished_world_is_kept(tmp_path: Path) -> None:
     assert notes.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "images/notes.txt"])
+@pytest.mark.parametrize("seed", [7, 8])
+def test_a_foreign_file_in_an_unfinished_world_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, name: str
+) -> None:
+    interrupted(tmp_path, monkeypatch)
+    mine = tmp_path / "world.part" / name
+    mine.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"would delete notes\.txt"):
+        make_world(tmp_path / "world", n_locations=3, seed=seed, workers=1)
+    assert mine.read_text() == "mine"
+
+
 _SCRIPT = """
 import sys
 from pathlib import Path

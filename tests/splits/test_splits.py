@@ -38,7 +38,7 @@ def test_selecting_locations() -> None:
     assert len(train) + len(val) + len(test) == 20
     splits = make_splits(locations.ids, locations.latlon, seed=1)
     assert splits.select(locations, "val").ids.tolist() == val.ids.tolist()
-    with pytest.raises(ValueError, match="split must be one of"):
+    with pytest.raises(ValueError, match="split must be one of train, val, test, got 'dev': name one"):
         splits.select(locations, "dev")
     with pytest.raises(ValueError, match="belong to another cache"):
         Splits({"train": ("elsewhere",)}).select(locations, "train")
