@@ -78,7 +78,7 @@ class Decoder(ABC):
     @property
     def spec(self) -> str:
         """Name and parameters, as `parse` reads them: `within:200`."""
-        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in self._values()]
+        values = [_exact(value) for value in self._values()]
         return f"{self.name}:{','.join(values)}" if values else self.name
 
     def _values(self) -> list[Any]:
@@ -131,6 +131,11 @@ class Decoder(ABC):
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
         function = self.points(PartitionData(centroids, data.train))
         return PreparedDecoder(self, len(centroids), function)
+
+
+def _exact(value: object) -> str:
+    """Return a number as `parse` reads it back: 200.0 as 200, others with all their digits."""
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,9 +32,10 @@ def test_a_text_is_a_decoder(text: str, decoder: Decoder) -> None:
 
 
 def test_specs_are_written_one_way() -> None:
-    assert [parse_decoder(text).spec for text in ("within:200.0", "within:2e2", "mean")] == [
-        "within:200", "within:200", "mean",
+    assert [parse_decoder(text).spec for text in ("within:200.0", "within:2e2", "within:123.4567", "mean")] == [
+        "within:200", "within:200", "within:123.4567", "mean",
     ]  # fmt: skip
+    assert Within(np.float64(200)).spec == "within:200"
 
 
 @pytest.mark.parametrize(
