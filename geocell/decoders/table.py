@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from inspect import isabstract
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders.base import Decoder, LocationData, Need, PartitionData, PreparedDecoder
+from geocell.files import import_attribute
 
 DECODERS: Mapping[str, str] = {
     "centroid": "centroid.Centroid",
@@ -45,6 +47,7 @@ def parse_decoder(text: str, *, own_code: bool = False) -> Decoder:
 
     Raises:
         ValueError: for an unknown decoder, with the known ones, or bad parameters.
+        ImportError: when there is no such module or attribute.
     """
     name, colon, parameters = text.partition(":") if isinstance(text, str) else ("", "", "")
     if name in DECODERS:
@@ -77,12 +80,10 @@ def as_decoder(decode: AnyDecoder) -> Decoder:
 
 
 def _imported(text: str) -> Decoder:
-    module, _, attribute = text.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"decode {text} must name an importable module and an attribute of it: {error}.") from error
-    made = found.parse("") if isinstance(found, type) and issubclass(found, Decoder) else found
+    found = import_attribute(text, "a decoder")
+    made = found
+    if isinstance(found, type) and issubclass(found, Decoder) and not isabstract(found):
+        made = found.parse("")
     if not isinstance(made, Decoder):
         raise ValueError(  # noqa: TRY004 - the name is wrong, not the type of an argument
             f"decode {text} must be a geocell.decoders.base.Decoder, got {type(made).__name__}."
