@@ -130,7 +130,7 @@ class Decoder(ABC):
         if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
         function = self.points(PartitionData(centroids, data.train))
-        return PreparedDecoder(self, len(centroids), function)
+        return PreparedDecoder(self, centroids, function)
 
 
 def _exact(value: object) -> str:
@@ -144,12 +144,30 @@ class PreparedDecoder:
 
     Attributes:
         decoder: its name and parameters.
-        n_cells: C.
+        centroids: (C, 2) degrees of the cells that it was prepared for.
     """
 
     decoder: Decoder
-    n_cells: int
+    centroids: Floats = field(repr=False)
     _function: LocationFunction = field(repr=False)
+
+    @property
+    def n_cells(self) -> int:
+        """C."""
+        return len(self.centroids)
+
+    def require_cells(self, centroids: Floats) -> None:
+        """Raise ValueError unless it was prepared for cells with these (C, 2) centroids."""
+        if self.n_cells != len(centroids):
+            raise ValueError(
+                f"decode {self.decoder.spec} was prepared for {self.n_cells:,} cells, got {len(centroids):,}: prepare "
+                "it for the cells of the head."
+            )
+        if self.centroids is not centroids and not np.array_equal(self.centroids, centroids):
+            raise ValueError(
+                f"decode {self.decoder.spec} was prepared for other cells, of which there are {self.n_cells:,} too: "
+                "prepare it for the cells of the head."
+            )
 
     def __call__(self, posterior: ArrayLike, locations: LocationData = LocationData()) -> Floats:
         """Return one point per location.
