@@ -68,10 +68,10 @@ def _escaped(character: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Make a ValueError of the block one of usage: a flag was given a value that it cannot have."""
+    """Make a ValueError or ImportError of the block one of usage: a flag was given a value that it cannot have."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
 
 

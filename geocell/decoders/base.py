@@ -78,7 +78,7 @@ class Decoder(ABC):
     @property
     def spec(self) -> str:
         """Name and parameters, as `parse` reads them: `within:200`."""
-        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in self._values()]
+        values = [_exact(value) for value in self._values()]
         return f"{self.name}:{','.join(values)}" if values else self.name
 
     def _values(self) -> list[Any]:
@@ -130,7 +130,12 @@ class Decoder(ABC):
         if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
         function = self.points(PartitionData(centroids, data.train))
-        return PreparedDecoder(self, len(centroids), function)
+        return PreparedDecoder(self, centroids, function)
+
+
+def _exact(value: object) -> str:
+    """Return a number as `parse` reads it back: 200.0 as 200, others with all their digits."""
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,12 +144,30 @@ class PreparedDecoder:
 
     Attributes:
         decoder: its name and parameters.
-        n_cells: C.
+        centroids: (C, 2) degrees of the cells that it was prepared for.
     """
 
     decoder: Decoder
-    n_cells: int
+    centroids: Floats = field(repr=False)
     _function: LocationFunction = field(repr=False)
+
+    @property
+    def n_cells(self) -> int:
+        """C."""
+        return len(self.centroids)
+
+    def require_cells(self, centroids: Floats) -> None:
+        """Raise ValueError unless it was prepared for cells with these (C, 2) centroids."""
+        if self.n_cells != len(centroids):
+            raise ValueError(
+                f"decode {self.decoder.spec} was prepared for {self.n_cells:,} cells, got {len(centroids):,}: prepare "
+                "it for the cells of the head."
+            )
+        if self.centroids is not centroids and not np.array_equal(self.centroids, centroids):
+            raise ValueError(
+                f"decode {self.decoder.spec} was prepared for other cells, of which there are {self.n_cells:,} too: "
+                "prepare it for the cells of the head."
+            )
 
     def __call__(self, posterior: ArrayLike, locations: LocationData = LocationData()) -> Floats:
         """Return one point per location.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from inspect import isabstract
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders.base import Decoder, LocationData, Need, PartitionData, PreparedDecoder
+from geocell.files import import_attribute
 
 DECODERS: Mapping[str, str] = {
     "centroid": "centroid.Centroid",
@@ -45,6 +47,7 @@ def parse_decoder(text: str, *, own_code: bool = False) -> Decoder:
 
     Raises:
         ValueError: for an unknown decoder, with the known ones, or bad parameters.
+        ImportError: when there is no such module or attribute.
     """
     name, colon, parameters = text.partition(":") if isinstance(text, str) else ("", "", "")
     if name in DECODERS:
@@ -63,7 +66,7 @@ def as_decoder(decode: AnyDecoder) -> Decoder:
 
     Raises:
         ValueError: for an unknown decoder or bad parameters.
-        TypeError: for another object.
+        TypeError: for another object, or a decoder whose class is no dataclass of its own.
     """
     if isinstance(decode, PreparedDecoder):
         return decode.decoder
@@ -73,21 +76,29 @@ def as_decoder(decode: AnyDecoder) -> Decoder:
         raise TypeError(f"decode must be the name of a decoder or a Decoder, got {type(decode).__name__}.")
     if decode.name in DECODERS and type(decode) is not decoder_type(decode.name):
         raise ValueError(f"a decoder of your own needs a name of its own, got {decode.name!r}: rename it.")
+    _require_comparable(type(decode))
     return decode
 
 
-def _imported(text: str) -> Decoder:
-    module, _, attribute = text.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"decode {text} must name an importable module and an attribute of it: {error}.") from error
-    made = found.parse("") if isinstance(found, type) and issubclass(found, Decoder) else found
-    if not isinstance(made, Decoder):
-        raise ValueError(  # noqa: TRY004 - the name is wrong, not the type of an argument
-            f"decode {text} must be a geocell.decoders.base.Decoder, got {type(made).__name__}."
+def _require_comparable(kind: type[Decoder]) -> None:
+    """Refuse a class whose objects are equal whatever their parameters: they would get each other's answers."""
+    if not {"__dataclass_params__", "__eq__"} <= vars(kind).keys():
+        raise TypeError(
+            f"the decoder {kind.__name__} must be decorated with @dataclass(frozen=True), and have its parameters as "
+            "fields, by which decoders are told apart."
         )
-    return as_decoder(made)
+
+
+def _imported(text: str) -> Decoder:
+    found = import_attribute(text, "a decoder")
+    is_class = isinstance(found, type) and issubclass(found, Decoder) and not isabstract(found)
+    if not is_class and not isinstance(found, Decoder):
+        raise ValueError(f"decode {text} must be a geocell.decoders.base.Decoder, got {type(found).__name__}.")
+    try:
+        _require_comparable(found if is_class else type(found))
+    except TypeError as error:  # the name is wrong, not the type of an argument
+        raise ValueError(f"decode {text} can't be used: {error}") from error
+    return as_decoder(found.parse("") if is_class else found)
 
 
 _TRAIN: frozenset[Need] = frozenset(("train",))
@@ -114,11 +125,7 @@ class DecoderCache:
             ValueError: for an unknown decoder, or one that lacks what it needs, or was prepared for other cells.
         """
         if isinstance(decode, PreparedDecoder):
-            if decode.n_cells != len(self._data.centroids):
-                raise ValueError(
-                    f"decode {decode.decoder.spec} was prepared for {decode.n_cells:,} cells, got a head with "
-                    f"{len(self._data.centroids):,}: prepare it for the cells of the head."
-                )
+            decode.require_cells(self._data.centroids)
             decode.decoder.require(self._provided | _TRAIN)
             return decode
         decoder = as_decoder(decode)
@@ -156,8 +163,10 @@ def decode(
         )
     offsets = None if offsets_km is None else np.asarray(offsets_km, dtype=np.float64)
     locations = LocationData() if offsets is None else LocationData(lambda _: offsets)
-    prepared = name if isinstance(name, PreparedDecoder) else as_decoder(name).prepare(PartitionData(c))
-    return prepared(p, locations)
+    if isinstance(name, PreparedDecoder):
+        name.require_cells(c)
+        return name(p, locations)
+    return as_decoder(name).prepare(PartitionData(c))(p, locations)
 
 
 def decoders() -> Iterator[type[Decoder]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
 from geocell.encoders.tower import STREETCLIP, TIMM, TowerEncoder, describe_tower
+from geocell.files import import_attribute
 
 
 def load_encoder(
@@ -109,11 +109,8 @@ def _is_own(name: str) -> bool:
 
 def _own(name: str) -> Encoder:
     """Return the encoder that `attribute` of `module` returns when called."""
-    module, _, attribute = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"expected an encoder at {name} (module:attribute), got: {error}.") from error
+    make = import_attribute(name, "an encoder")
+    made = make() if callable(make) else make
     if not isinstance(made, Encoder):
         raise ValueError(  # noqa: TRY004 - the name is wrong, not a type
             f"{name} must make an encoder with info, preprocess and a call, got {type(made).__name__}."

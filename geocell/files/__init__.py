@@ -4,6 +4,7 @@ from geocell.files.atomic import atomic_path as atomic_path
 from geocell.files.atomic import write_bytes as write_bytes
 from geocell.files.atomic import write_json as write_json
 from geocell.files.atomic import write_text as write_text
+from geocell.files.attributes import import_attribute as import_attribute
 from geocell.files.documents import FORMAT as FORMAT
 from geocell.files.documents import DamagedFileError as DamagedFileError
 from geocell.files.documents import canonical_json as canonical_json

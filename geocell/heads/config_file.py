@@ -121,8 +121,13 @@ def read_history(folder: Path) -> tuple[dict[str, float], ...]:
     return rows
 
 
-def bounded_text(path: Path, max_bytes: int) -> str:
+def bounded_text(path: Path, max_bytes: int, where: str = "") -> str:
     """Return the text of a UTF-8 file, which is refused before it is read when it is larger.
+
+    Args:
+        path: the file.
+        max_bytes: its largest size.
+        where: names it in error messages, instead of its path.
 
     Raises:
         DamagedFileError: when it is.
@@ -131,7 +136,7 @@ def bounded_text(path: Path, max_bytes: int) -> str:
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: copy it again.")
+        raise DamagedFileError(f"{where or path} must have at most {max_bytes:,} bytes, and it is larger: copy it again.")
     return content.decode("utf-8")
 
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.table import DecoderCache
-from geocell.files import FORMAT, DamagedFileError, new_folder, read_json, require_types, write_json
+from geocell.files import FORMAT, DamagedFileError, new_folder, read_folder, read_json, require_types, write_json
 from geocell.heads.folder import ENSEMBLE_FILE, write_head
 from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.offsets import folded_offsets
+from geocell.heads.source import HeadSource
 from geocell.heads.trained_on import joined_keys
 
 if TYPE_CHECKING:
@@ -189,14 +190,17 @@ def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None)
     """Read an ensemble's folder, every head strictly.
 
     Args:
-        path: the folder.
+        path: the folder; it is read again if another process replaces it meanwhile.
         partitioner: class or `module:attribute` of the partitioner, for heads on cells of a custom kind.
 
     Raises:
         FileNotFoundError: when a file is missing.
         ValueError: when a head is damaged, or not the one that was written.
     """
-    folder = Path(path)
+    return read_folder(Path(path), lambda folder: _read_ensemble(folder, partitioner))
+
+
+def _read_ensemble(folder: Path, partitioner: str | type[Kind] | None) -> Ensemble:
     value = read_json(folder / ENSEMBLE_FILE, "an ensemble", max_bytes=_MAX_LIST_BYTES)
     require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
     written = value["heads"]
@@ -204,7 +208,7 @@ def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None)
         raise DamagedFileError(
             f"{folder / ENSEMBLE_FILE} must list two or more heads, got {len(written)}: copy the folder again."
         )
-    heads = tuple(load_head(folder / str(number), partitioner) for number in range(len(written)))
+    heads = tuple(load_head(HeadSource(folder / str(number)), partitioner) for number in range(len(written)))
     strangers = [number for number, head in enumerate(heads) if head.sha256 != written[number]]
     if strangers:
         raise ValueError(f"head {strangers[0]} in {folder} is not the one that was written: copy the folder again.")

@@ -188,11 +188,20 @@ def read_card(folder: Path) -> CardText:
     path = folder / CARD_FILE
     if not path.is_file():
         return CardText()
-    with reading(path, "Markdown in UTF-8"):
-        text = bounded_text(path, MAX_CARD_BYTES)
-    card = parse_card(text, str(path))
+    card = parse_card_file(path, str(path))
     require_unchanged(card, str(path))
     return card
+
+
+def parse_card_file(path: Path, where: str) -> CardText:
+    """Return the model card that a file is; `where` names it in error messages.
+
+    Raises:
+        ValueError: when it is damaged or too large.
+    """
+    with reading(where, "Markdown in UTF-8"):
+        content = bounded_text(path, MAX_CARD_BYTES, where)
+    return parse_card(content, where)
 
 
 def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card

@@ -19,6 +19,7 @@ from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
+from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
@@ -161,7 +162,8 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
     """Read a head strictly: every tensor, shape and hash must be what `config.json` says. No pickle is read.
 
     Args:
-        path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
+        path: folder, `user/repo@revision` on the Hub, or what `find_head` returned; a folder is read again if another
+            process replaces it meanwhile.
         partitioner: class or `module:attribute` of the partitioner, for a head on cells of a custom kind.
 
     Raises:
@@ -173,7 +175,7 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
     source = path if isinstance(path, HeadSource) else find_head(path)
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
-    parts = read_head(source.folder, partitioner)
+    parts = read_folder(source.folder, lambda folder: read_head(folder, partitioner))
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
     return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)

@@ -48,13 +48,13 @@ class Remote:
         name: repository and branch.
         commit: where the branch is.
         files: what it holds.
-        card: its model card, "" when there is none.
+        card: its model card in huggingface_hub's cache, unchecked; None when there is none.
     """
 
     name: HubName
     commit: str
     files: tuple[str, ...]
-    card: str
+    card: Path | None
 
 
 def download(name: HubName, files: Sequence[str]) -> Snapshot:
@@ -134,9 +134,7 @@ def open_repository(name: HubName, *, private: bool = False, create_pr: bool = F
                 api.create_branch(name.repo, branch=name.revision, exist_ok=True)
         info = api.model_info(name.repo, revision=name.revision)
         files = tuple(sibling.rfilename for sibling in info.siblings or ())
-        card = ""
-        if CARD_FILE in files:
-            card = Path(hf_hub_download(name.repo, CARD_FILE, revision=info.sha)).read_text(encoding="utf-8")
+        card = Path(hf_hub_download(name.repo, CARD_FILE, revision=info.sha)) if CARD_FILE in files else None
     return Remote(name, str(info.sha), files, card)
 
 

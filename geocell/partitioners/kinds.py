@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from typing import ClassVar, Protocol
 
+from geocell.files import import_attribute
 from geocell.partitioners.rule import Rule
 
 
@@ -49,11 +50,7 @@ def partitioner_type(kind: str) -> type[Kind]:
 
 
 def _own(name: str) -> type[Kind]:
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ImportError(f"expected a partitioner at {name} (module:attribute), got: {error}.") from error
+    found = import_attribute(name, "a partitioner")
     rule = getattr(found, "rule_type", None)
     if not (isinstance(found, type) and isinstance(getattr(found, "kind", None), str) and _is_rule(rule)):
         raise ValueError(f"{name} must be a Partitioner with a kind and a rule_type of its own, got {found!r}.")

@@ -7,7 +7,7 @@ import shutil
 import tomllib
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -201,8 +201,8 @@ def _read_cells(path: Path) -> Partition:
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint; a pickle that wants to run anything is refused before it does.
 
-    The memory that they take is bounded by the size of the file: entries of its archive must be stored as they are, and
-    tensors must not repeat what is in it.
+    The memory that they take is bounded by the size of the file: entries of its archive must be stored as they are,
+    tensors must not repeat what is in it, and all of them together must fit into it.
     """
     import pickle
 
@@ -224,7 +224,19 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
             raise DamagedFileError(
                 f"{path} must be a state dict of floats, or have one under {_WRAPPER!r}, got something else."
             )
+        _require_within(path, state.values())
     return dict(state)
+
+
+def _require_within(path: Path, tensors: Iterable[Tensor]) -> None:
+    """Refuse tensors larger than their file: the format before archives can name storages without their content."""
+    storages = {storage.data_ptr(): storage.nbytes() for storage in (value.untyped_storage() for value in tensors)}
+    claimed, size = sum(storages.values()), path.stat().st_size
+    if claimed > size:
+        raise DamagedFileError(
+            f"{path} has {size:,} bytes and claims tensors of {claimed:,} bytes: it is damaged, copy it again from its "
+            "origin."
+        )
 
 
 def _require_stored(path: Path) -> None:
@@ -240,7 +252,9 @@ def _require_stored(path: Path) -> None:
 
 
 def _is_float(value: object) -> bool:
-    if not isinstance(value, Tensor) or not value.is_floating_point() or value.layout != torch.strided:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return False
+    if value.layout != torch.strided or value.is_meta:
         return False
     return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 

@@ -14,7 +14,7 @@ from typing import Any
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
-from geocell.heads.card_text import CardText, parse_card, require_unchanged
+from geocell.heads.card_text import CardText, require_unchanged
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import (
     HEAD_FILES,
@@ -22,6 +22,7 @@ from geocell.heads.folder import (
     PICTURE_FILE,
     SCORES_FILE,
     card_of,
+    parse_card_file,
     read_card,
     require_scores_of,
 )
@@ -104,7 +105,7 @@ def push_head(
             add[PICTURE_FILE] = picture
         local = read_card(folder)
         remote = None if dry_run else open_repository(name, private=private, create_pr=pr)
-        there = _card_there(name, "" if remote is None else remote.card, overwrite)
+        there = _card_there(name, None if remote is None else remote.card, overwrite)
         earlier = settings_of(there.metadata)
         settings = settings.with_defaults(earlier).with_defaults(settings_of(local.metadata))
         facts: dict[str, Any] = {
@@ -205,11 +206,13 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     return found
 
 
-def _card_there(name: HubName, card: str, overwrite: bool) -> CardText:
+def _card_there(name: HubName, card: Path | None, overwrite: bool) -> CardText:
     """Return the card on the Hub; what is damaged, or would be lost, is refused unless it is to be overwritten."""
+    if card is None:
+        return CardText()
     where = f"the card of {name}"
     try:
-        found = parse_card(card, where)
+        found = parse_card_file(card, where)
         if not overwrite:
             require_unchanged(found, where)
     except ValueError as error:

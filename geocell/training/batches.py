@@ -50,7 +50,7 @@ def drop(features: Tensor, share: float, generator: torch.Generator) -> Tensor:
     # a number times 1 or 0 is its bits times 1 or 0, and integers multiply ten times as fast as a float and a bool
     parts = torch.split(features.view(torch.int16 if features.element_size() == 2 else torch.int32), _ROWS)
     seeds = torch.randint(2**63 - 1, (len(parts),), generator=generator).tolist()
-    least = round(share * 2**16) - 2**15
+    least = min(round(share * 2**16), 2**16 - 1) - 2**15  # 2**15 is no int16
 
     def drop_part(number: int) -> None:
         part = parts[number]

@@ -36,7 +36,7 @@ class Scaled(Decoder):
         return function
 
 
-@given(st.floats(0, 1e6).filter(lambda x: float(f"{x:g}") == x), st.integers(0, 9))
+@given(st.floats(0, 1e300), st.integers(0, 9))
 def test_a_spec_is_read_as_it_is_written(factor: float, times: int) -> None:
     decoder = Scaled(factor, times)
     assert Scaled.parse(decoder.spec.removeprefix("scaled:")) == decoder

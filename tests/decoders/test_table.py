@@ -32,9 +32,10 @@ def test_a_text_is_a_decoder(text: str, decoder: Decoder) -> None:
 
 
 def test_specs_are_written_one_way() -> None:
-    assert [parse_decoder(text).spec for text in ("within:200.0", "within:2e2", "mean")] == [
-        "within:200", "within:200", "mean",
+    assert [parse_decoder(text).spec for text in ("within:200.0", "within:2e2", "within:123.4567", "mean")] == [
+        "within:200", "within:200", "within:123.4567", "mean",
     ]  # fmt: skip
+    assert Within(np.float64(200)).spec == "within:200"
 
 
 @pytest.mark.parametrize(
@@ -63,15 +64,20 @@ def test_what_a_file_says_is_a_decoder_of_the_table_or_refused(text: str, words:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("no_such_module:X", "importable module and an attribute of it: No module named"),
-        ("tests.decoders.top_mean:Nothing", "has no attribute 'Nothing'"),
         ("tests.decoders.top_mean:np", r"must be a geocell\.decoders\.base\.Decoder, got module"),
+        ("geocell.decoders.base:Decoder", r"must be a geocell\.decoders\.base\.Decoder, got ABCMeta"),
         ("best", "or module:attribute of your own code"),
     ],
 )
 def test_own_code_that_is_none(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_decoder(text, own_code=True)
+
+
+@pytest.mark.parametrize("name", ["no_such_module:X", "tests.decoders.top_mean:Nothing", ":X", ".top_mean:TopMean"])
+def test_own_code_that_cannot_be_imported(name: str) -> None:
+    with pytest.raises(ImportError, match=f"expected a decoder at {name} "):
+        parse_decoder(name, own_code=True)
 
 
 def test_own_code_by_name_or_as_an_object() -> None:
@@ -82,6 +88,49 @@ def test_own_code_by_name_or_as_an_object() -> None:
     assert np.allclose(decode(TopMean(1), posterior, CENTROIDS), decode("centroid", posterior, CENTROIDS))
     with pytest.raises(TypeError, match="a Decoder, got int"):
         as_decoder(3)  # type: ignore[arg-type]
+
+
+class Plain(Decoder):
+    """No dataclass: those of all parameters would be equal."""
+
+    name = "plain"
+    summary = "the first centroid, moved north"
+
+    def __init__(self, north: float) -> None:
+        object.__setattr__(self, "north", north)
+
+    def points(self, data: PartitionData) -> LocationFunction:
+        return lambda posterior, _: np.tile(data.centroids[:1] + [self.north, 0], (len(posterior), 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Unequal(Decoder):
+    """Compared by the base class, which sees no field."""
+
+    north: float = 0.0
+
+    name = "unequal"
+    summary = "no answer"
+
+    def points(self, data: PartitionData) -> LocationFunction:
+        raise NotImplementedError
+
+
+class Wider(Within):
+    """Another rule with the parameters of `within`."""
+
+    name = "wider"
+
+
+def test_a_decoder_that_its_parameters_do_not_tell_apart_is_refused() -> None:
+    for own in (Plain(1.0), Unequal(1.0), Wider(200.0)):
+        with pytest.raises(TypeError, match=rf"{type(own).__name__} must be decorated with @dataclass\(frozen=True\)"):
+            DecoderCache(PartitionData(CENTROIDS))(own)
+    with pytest.raises(ValueError, match="Plain must be decorated"):
+        parse_decoder(f"{__name__}:Plain", own_code=True)
+    for kind in decoders():
+        decoder = kind.parse("200" if kind.usage() != kind.name else "")
+        assert as_decoder(decoder) is decoder
 
 
 def test_own_code_does_not_take_a_name_of_the_table() -> None:
@@ -112,8 +161,19 @@ def test_a_decoder_is_prepared_once() -> None:
     with pytest.raises(ValueError, match="offset needs offsets above 0"):
         cache("offset")
     other = DecoderCache(PartitionData(CENTROIDS[:2]))
-    with pytest.raises(ValueError, match="within:200 was prepared for 6 cells, got a head with 2"):
+    with pytest.raises(ValueError, match="within:200 was prepared for 6 cells, got 2"):
         other(first)
+
+
+def test_a_decoder_prepared_for_other_cells_is_refused_though_they_are_as_many() -> None:
+    moved = CENTROIDS + 0.5
+    prepared = Within(200).prepare(PartitionData(moved))
+    with pytest.raises(ValueError, match="within:200 was prepared for other cells"):
+        DecoderCache(PartitionData(CENTROIDS))(prepared)
+    with pytest.raises(ValueError, match="within:200 was prepared for other cells"):
+        decode(prepared, posteriors(0), CENTROIDS)
+    assert DecoderCache(PartitionData(moved.copy()))(prepared) is prepared
+    assert np.array_equal(decode(prepared, posteriors(0), moved), decode("within:200", posteriors(0), moved))
 
 
 def test_decode_is_public_and_takes_offsets() -> None:

@@ -129,3 +129,14 @@ def test_draft_is_part_of_what_an_encoder_is(tmp_path: Path, augment: str) -> No
 def test_settings_are_refused_before_anything_is_loaded(settings: dict[str, str], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         load_encoder(**settings)
+
+
+@pytest.mark.parametrize("name", ["no_such_module:make", "math:make", ":make", ".math:make"])
+def test_an_encoder_of_ones_own_that_is_not_there(name: str) -> None:
+    with pytest.raises(ImportError, match=f"expected an encoder at {name} "):
+        load_encoder(name, device="cpu")
+
+
+def test_an_attribute_that_makes_no_encoder() -> None:
+    with pytest.raises(ValueError, match="math:pi must make an encoder .*, got float"):
+        load_encoder("math:pi", device="cpu")

@@ -1,5 +1,9 @@
 """Heads joined in weight space and in posterior space, and the folder of an ensemble."""
 
+import shutil
+import sys
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +71,78 @@ def test_an_ensemble_is_read_as_written(tmp_path: Path) -> None:
         load_ensemble(tmp_path / "both")
     with pytest.raises(FileNotFoundError, match=r"an ensemble needs the file ensemble\.json"):
         load_ensemble(tmp_path)
+
+
+def test_a_head_that_is_missing_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ensemble(tuple(heads(2))).save(tmp_path / "ens")
+    shutil.rmtree(tmp_path / "ens" / "1")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("geocell.heads.source.download", None)
+    with pytest.raises(FileNotFoundError, match=r"a head needs the file config\.json, and there is none in .*ens/1"):
+        load_ensemble("ens")
+
+
+def replaced_before_the_read(monkeypatch: pytest.MonkeyPatch, name: str, save: Callable[[], None]) -> None:
+    """Overwrite the folder once, as the file `name` of it is about to be read."""
+    opened, calls = Path.is_file, []
+
+    def is_file(path: Path) -> bool:
+        if path.name == name and "geocell-tmp" not in str(path) and not calls:
+            calls.append(path)
+            save()
+        return opened(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "partition.json", "config.json", "history.csv"])
+def test_a_head_that_is_overwritten_meanwhile_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    old, new = heads(2)
+    old.save(tmp_path / "head")
+    replaced_before_the_read(monkeypatch, name, lambda: new.save(tmp_path / "head", overwrite=True))
+    assert load_head(tmp_path / "head").sha256 == new.sha256
+
+
+@pytest.mark.parametrize("name", ["ensemble.json", "model.safetensors"])
+def test_an_ensemble_that_is_overwritten_meanwhile_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    old, new = Ensemble(tuple(heads(2))), Ensemble(tuple(heads(4)[2:]))
+    old.save(tmp_path / "both")
+    replaced_before_the_read(monkeypatch, name, lambda: new.save(tmp_path / "both", overwrite=True))
+    assert load_ensemble(tmp_path / "both").sha256 == new.sha256
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="two names are exchanged in one step on Linux")
+def test_loads_find_a_whole_folder_while_it_is_overwritten(tmp_path: Path) -> None:
+    two = heads(2)
+    pairs = Ensemble((two[0], two[0])), Ensemble((two[1], two[1]))
+
+    def save(number: int) -> None:
+        two[number % 2].save(tmp_path / "head", overwrite=True)
+        pairs[number % 2].save(tmp_path / "pair", overwrite=True)
+
+    save(0)
+    done = threading.Event()
+    failed: list[Exception] = []
+
+    def read() -> None:
+        try:
+            while not done.is_set():
+                assert load_head(tmp_path / "head").sha256 in {head.sha256 for head in two}
+                assert load_ensemble(tmp_path / "pair").sha256 in {pair.sha256 for pair in pairs}
+        except Exception as error:
+            failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 25):
+        save(number)
+    done.set()
+    reader.join()
+    assert failed == []
 
 
 @pytest.mark.parametrize("join", [average_heads, lambda heads: Ensemble(tuple(heads))])

@@ -36,6 +36,10 @@ def test_a_branch_that_moved_is_not_overwritten(hub: Hub) -> None:
 
 
 @pytest.mark.loopback
-def test_the_card_that_is_there_is_read(hub: Hub, tmp_path: Path) -> None:
+def test_the_card_that_is_there_is_fetched(hub: Hub, tmp_path: Path) -> None:
     hub.put("me/repo", {"README.md": "# Grüße".encode()})
-    assert open_repository(HubName("me/repo")).card == "# Grüße"
+    card = open_repository(HubName("me/repo")).card
+    assert card is not None
+    assert card.read_text(encoding="utf-8") == "# Grüße"
+    hub.put("me/other", {"a.json": b"1"})
+    assert open_repository(HubName("me/other")).card is None

@@ -127,6 +127,7 @@ def test_another_partitioner_than_the_files_is_refused(stripes: str, tmp_path: P
         ("no_such_module:X", ImportError, "expected a partitioner at no_such_module:X"),
         ("math:X", ImportError, "expected a partitioner at math:X"),
         (":X", ImportError, "expected a partitioner at :X"),
+        (".math:pi", ImportError, "expected a partitioner at .math:pi"),
         ("math:pi", ValueError, "math:pi must be a Partitioner"),
         ("hexagons", ValueError, "must be one of h3, kmeans"),
     ],

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geocell.encoders.info import EncoderInfo
+from geocell.files import DamagedFileError
 from geocell.heads.head import Head, load_head
 from geocell.hub.names import HubName
 from geocell.publishing.checkpoints import (
@@ -118,6 +119,53 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path, write: Callable[[Path, 
     assert not ran.exists()
     pickle.loads(pickle.dumps(Bomb(ran)))  # noqa: S301
     assert ran.exists()  # it would have run
+
+
+class Hollow(pickle.Pickler):
+    """Writes tensors of torch's format before archives, and not their content."""
+
+    def persistent_id(self, value: object) -> tuple[object, ...] | None:
+        if not isinstance(value, torch.storage.TypedStorage):
+            return None
+        return ("storage", torch.FloatStorage, str(id(value)), "cpu", value._size(), None)
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"model": state}])
+def test_a_small_file_does_not_claim_large_tensors(tmp_path: Path, wrap: Callable[[object], object]) -> None:
+    path = tmp_path / "best.pt"
+    torch.save({}, path, _use_new_zipfile_serialization=False)
+    *start, _keys = pickled(path)
+    with path.open("wb") as file:
+        for part in start[:3]:
+            pickle.dump(part, file, protocol=2)
+        Hollow(file, protocol=2).dump(wrap(weights()))
+        pickle.dump([], file, protocol=2)  # no storage follows
+    claimed = sum(value.nbytes for value in weights().values())
+    assert path.stat().st_size < 2000 < claimed
+    with pytest.raises(DamagedFileError, match=rf"best\.pt has {path.stat().st_size:,} bytes .* {claimed:,} bytes"):
+        import_head(published_files(path, cells(tmp_path / "info.json")), STREETCLIP)
+
+
+def pickled(path: Path) -> list[object]:
+    """Return the pickles that a file is made of."""
+    found = []
+    with path.open("rb") as file:
+        while file.peek(1):  # type: ignore[attr-defined]
+            found.append(pickle.load(file))  # noqa: S301
+    return found
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_both_formats_of_torch_are_read(tmp_path: Path, archive: bool) -> None:
+    published = files(tmp_path, {})
+    torch.save(weights(), published.checkpoint, _use_new_zipfile_serialization=archive)
+    assert torch.equal(import_head(published, STREETCLIP).module.head[2].weight, weights()["head.2.weight"])
+
+
+def test_tensors_without_content_are_refused(tmp_path: Path) -> None:
+    state = {name: torch.empty_like(value, device="meta") for name, value in weights().items()}
+    with pytest.raises(DamagedFileError, match="must be a state dict of floats"):
+        import_head(files(tmp_path, state), STREETCLIP)
 
 
 def without(name: str) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from huggingface_hub import ModelCard, constants
 
 from geocell.evaluation.score import score
 from geocell.heads.card_metadata import CardSettings
+from geocell.heads.card_text import MAX_CARD_BYTES
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import hashes_of
 from geocell.heads.head import Head, load_head
@@ -390,6 +391,17 @@ def test_a_card_of_another_hand_is_kept(hub: Hub, folder: Path) -> None:
         push_head(folder, "me/head")
     push_head(folder, "me/head", overwrite=True)
     assert b"Written by hand" not in hub.files("me/head")["README.md"]
+
+
+@pytest.mark.parametrize("card", [b"# caf\xe9\n", b"x" * (MAX_CARD_BYTES + 1)], ids=["Latin-1", "large"])
+def test_a_card_on_the_hub_that_cannot_be_read_is_replaced_when_asked(hub: Hub, folder: Path, card: bytes) -> None:
+    hub.put("me/head", {"README.md": card})
+    with pytest.raises(ValueError, match=r"the card of me/head@main must .*; or pass --overwrite") as caught:
+        push_head(folder, "me/head")
+    assert "codec" not in str(caught.value).split("(")[0]
+    assert hub.files("me/head")["README.md"] == card
+    push_head(folder, "me/head", overwrite=True)
+    assert b"<!-- generated: head " in hub.files("me/head")["README.md"]
 
 
 def test_a_result_on_a_benchmark_goes_with_its_scores(hub: Hub, folder: Path, tmp_path: Path) -> None:

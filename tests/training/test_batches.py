@@ -53,6 +53,12 @@ def test_the_dropout_drops_its_share(share: float, dtype: torch.dtype, learned: 
     assert not torch.equal(drop(features.clone(), share, torch.Generator().manual_seed(1)), dropped)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dropout_just_below_one_drops_nearly_everything(dtype: torch.dtype) -> None:
+    kept = drop(torch.ones(1000, 1000, dtype=dtype), 1 - 2**-20, torch.Generator().manual_seed(0))
+    assert 0 <= kept.float().mean().item() < 1e-4
+
+
 def test_the_slope_of_what_is_dropped_is_zero() -> None:
     features = torch.ones(600, 8, requires_grad=True)
     dropped = drop(features * 2.0, 0.5, torch.Generator().manual_seed(0))
