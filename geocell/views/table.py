@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def make_table(
         raise ValueError(f"{source} must have at least one row, got an empty table.")
     found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
     _refuse_two_columns(frame, columns, found, source)
-    frame = _with_our_names(frame, found, source)
+    frame = with_our_names(frame, found, source, {"problem", "status"})
     frame["problem"] = _with_blanks(frame, [""] * len(frame) if problems is None else list(problems))
     good = np.flatnonzero((frame["problem"] == "").to_numpy())
     if not len(good):
@@ -178,9 +178,21 @@ def _numbered(count: int) -> list[str]:
     return [f"row {i}" for i in range(count)]
 
 
-def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> pd.DataFrame:
-    """Return the frame with columns renamed to their roles; a column that has such a name already becomes `input_…`."""
-    ours = {new for new, old in found.items() if new != old} | {"problem", "status"}
+def with_our_names(
+    frame: pd.DataFrame, found: Mapping[str, str], source: str, reserved: Set[str] = frozenset()
+) -> pd.DataFrame:
+    """Return the frame with columns renamed to their roles; another column of such a name becomes `input_…`.
+
+    Args:
+        frame: one row per view.
+        found: role -> column.
+        source: what was read, for messages.
+        reserved: further names that no column of the input may have.
+
+    Raises:
+        ValueError: when two columns would have one name.
+    """
+    ours = {new for new, old in found.items() if new != old} | reserved
     renamed = {name: f"input_{name}" for name in frame.columns if name in ours}
     renamed |= {old: new for new, old in found.items() if new != old}
     frame = frame.reset_index(drop=True).rename(columns=renamed)
