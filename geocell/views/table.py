@@ -53,7 +53,11 @@ class ViewTable:
 
     @property
     def sha256(self) -> str:
-        """Hash of every column; tables with equal hashes produce the same cache."""
+        """Hash of every column, by which a cache knows its table.
+
+        Numbers are hashed as float64: integers that differ only beyond 2^53 are equal. The hashes of released caches
+        are of this form.
+        """
         digest = hashlib.sha256()
         for name in map(str, self.frame.columns):
             values = self.frame[name]
