@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_SPREAD_KM = 1.0
 """Views of one location further apart than this are not views of one location."""
+_LEAST_NO_INT64 = 2.0**63
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +133,10 @@ def make_table(
             f"(the first: {frame['problem'].iloc[0]})."
         )
     latlon = np.column_stack([_degrees(frame[role], role, source, good) for role in ("lat", "lon")])
-    _refuse_swapped(latlon[good], found, source)
-    latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
+    checked = np.zeros_like(latlon)  # of every row, so that messages number the rows of the table
+    checked[good] = latlon[good]
+    _refuse_swapped(checked, found, source)
+    latlon[good] = as_latlon(checked, f"{source}: coordinates")[good]
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
     frame["image"] = _text(frame["image"]) if "image" in frame else _numbered(len(frame))
     named = "location" in frame  # else views of one coordinate are one location, which is tight by itself
@@ -224,7 +227,7 @@ def _degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.in
 
 def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
     beyond = np.flatnonzero(np.abs(latlon[:, 0]) > 90)
-    if len(beyond) and np.nanmax(np.abs(latlon[:, 0])) <= 180 and np.nanmax(np.abs(latlon[:, 1])) <= 90:
+    if len(beyond) and np.max(np.abs(latlon[:, 0])) <= 180 and np.max(np.abs(latlon[:, 1])) <= 90:
         raise ValueError(
             f"{source}: latitude and longitude look swapped: {found['lat']!r} and {found['lon']!r} are "
             f"{latlon[beyond[0]].tolist()} in row {beyond[0]}; if the headings are wrong, pass "
@@ -236,10 +239,11 @@ def _text(values: pd.Series[Any]) -> list[str]:
     """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
     missing = _missing(values)
     there = values[~missing]
+    ids = there.tolist()
     if there.dtype.kind == "f" and (there == there.round()).all():
-        there = there.astype("int64")
+        ids = [int(value) if abs(value) < _LEAST_NO_INT64 else value for value in ids]
     texts: list[Any] = [""] * len(values)
-    for row, text in zip(np.flatnonzero(~missing).tolist(), there.tolist(), strict=True):
+    for row, text in zip(np.flatnonzero(~missing).tolist(), ids, strict=True):
         texts[row] = clean_text(str(text))
     return texts
 
