@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.images.downloads import DownloadConfig
+from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import MEMBER, is_http, is_url
 from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views import ColumnNames, read_rows
 from geocell.views.columns import find_columns
 from geocell.views.delimited import is_delimited
-from geocell.views.discovery import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     import pandas as pd

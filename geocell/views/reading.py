@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
+from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, join, require_openable
 from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
-from geocell.views.discovery import IMAGE_SUFFIXES, find_files
+from geocell.views.discovery import find_files
 from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
