@@ -103,7 +103,7 @@ def encode(
     table = read_table(images, columns, root=root, downloads=downloads)
     cache_folder = as_place(out)
     require_cache_or_nothing(cache_folder)
-    require_some_image(table)
+    require_some_image(table, cache_folder, retry)
     loading: dict[str, Any] = {
         "name": encoder,
         "revision": revision or _pinned_revision(cache_folder, encoder),

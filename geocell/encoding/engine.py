@@ -125,11 +125,11 @@ def create_or_resume(
     Raises:
         ValueError: when it is one of another table, encoder or arithmetic; or with `retry`, when it is on an object
             store and this process is one of several.
-        FileNotFoundError: when none of the table's image files exists.
+        FileNotFoundError: when none of the table's image files exists, and the cache is not complete or `retry` is set.
     """
     if retry:
         require_alone(folder)
-    require_some_image(views)
+    require_some_image(views, folder, retry)
     with folder_lock(folder):
         manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
@@ -163,14 +163,21 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     return cache
 
 
-def require_some_image(table: ViewTable) -> None:
+def require_some_image(table: ViewTable, folder: Path, retry: bool) -> None:
     """Refuse a table of which no image file exists, before an encoder is loaded and a cache is created.
+
+    Args:
+        table: the views.
+        folder: the cache: one that has all its shards needs no images, unless they are to be encoded again.
+        retry: whether shards in which a view had a problem are encoded again.
 
     Raises:
         FileNotFoundError: when that is so; nothing is checked where images are in other stores, tars or tables.
     """
     source = table.images
     if not isinstance(source, FileImages) or is_url(source.root):
+        return
+    if not retry and (folder / "cache.json").is_file() and not Manifest.read(folder).missing(folder):
         return
     references = table.frame["image"][table.frame["problem"] == ""].tolist()
     for reference in references:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from geocell.views.table import MAX_SPREAD_KM
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from geocell.encoders.info import EncoderInfo
 
 
 def merge_caches(
@@ -48,21 +51,14 @@ def merge_caches(
     twice = [str(home) for home in homes if homes.count(home) > 1]
     if twice:
         raise ValueError(f"merging takes every cache once, got {twice[0]} twice: its views would count double.")
-    first = caches[0]
-    for other in caches[1:]:
-        first.encoder.require_same(other.encoder, str(first.folder), str(other.folder))
-        if first.encoder.dtype != other.encoder.dtype:
-            raise ValueError(
-                f"caches must be of one arithmetic, got {first.encoder.dtype} in {first.folder} and "
-                f"{other.encoder.dtype} in {other.folder}: encode one of them again."
-            )
+    encoder = _common_encoder(caches)
     views = pd.concat([cache.views for cache in caches], ignore_index=True)
     _require_one_coordinate_per_location(views)
     digest = hashlib.sha256("".join(cache.manifest.table_sha256 for cache in caches).encode()).hexdigest()
     source = " + ".join(cache.manifest.source for cache in caches)
     require_sizes(len(views), shard_rows, str(out))
     table = views_bytes(views)
-    manifest = Manifest(first.encoder, len(views), shard_rows, digest, source, package_versions(), views_sha256(table))
+    manifest = Manifest(encoder, len(views), shard_rows, digest, source, package_versions(), views_sha256(table))
     starts = np.concatenate(([0], np.cumsum([len(cache) for cache in caches])))
     status = views["status"].to_numpy(object)
     with new_folder(Path(out), overwrite=overwrite, marks=CACHE_MARKS, parts=CACHE_PARTS) as folder:
@@ -77,6 +73,22 @@ def merge_caches(
         write_bytes(folder / VIEWS_FILE, [table.getbuffer()])
         manifest.write(folder)
     return FeatureCache.open(out)
+
+
+def _common_encoder(caches: Sequence[FeatureCache]) -> EncoderInfo:
+    """Return the encoder of all caches: a pinned one, where there is one.
+
+    Raises:
+        ValueError: when two caches are of other encoders or another arithmetic.
+    """
+    for one, other in combinations(caches, 2):  # every pair: two revisions each agree with one that is not pinned
+        one.encoder.require_same(other.encoder, str(one.folder), str(other.folder))
+        if one.encoder.dtype != other.encoder.dtype:
+            raise ValueError(
+                f"caches must be of one arithmetic, got {one.encoder.dtype} in {one.folder} and "
+                f"{other.encoder.dtype} in {other.folder}: encode one of them again."
+            )
+    return next((cache.encoder for cache in caches if cache.encoder.is_pinned), caches[0].encoder)
 
 
 def _require_one_coordinate_per_location(views: pd.DataFrame) -> None:

@@ -63,10 +63,13 @@ def views_sha256(file: Path | io.BytesIO) -> str:
 
 
 def _content(column: pyarrow.ChunkedArray) -> bytes:
+    """Return the values as bytes: float64, int64 for integers, which float64 rounds beyond 2^53, and JSON for others."""
     import pyarrow as pa
 
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
+    if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
         return np.asarray(column.to_numpy(), dtype="<f8").tobytes()
+    if pa.types.is_integer(column.type) and column.type != pa.uint64() and not column.null_count:
+        return np.asarray(column.to_numpy(), dtype="<i8").tobytes()
     return json.dumps(column.to_pylist(), default=str).encode()
 
 

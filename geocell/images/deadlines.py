@@ -10,9 +10,10 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import zip_longest
+from typing import Any, TypeAlias
 
 import urllib3
 from urllib3 import exceptions
@@ -20,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 _ADDRESSES = 4  # of one host that are tried
+_Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]  # as getaddrinfo returns
 _thread = threading.local()
 
 
@@ -57,7 +59,7 @@ class _TLSSocket(ssl.SSLSocket):
 
 
 class _Connecting:
-    """Connects within the deadline, however many addresses a host has."""
+    """Connects within the deadline, whose rest is shared by the addresses of a host that are still to be tried."""
 
     def _new_conn(self) -> socket.socket:
         connection: Any = self
@@ -66,20 +68,30 @@ class _Connecting:
         except (OSError, UnicodeError) as error:
             raise exceptions.NameResolutionError(connection.host, connection, error) from error  # type: ignore[arg-type]
         failure: OSError = OSError("no address")
-        for family, kind, protocol, _, address in found[:_ADDRESSES]:
-            sock = _Socket(family, kind, protocol)
+        addresses = _interleaved(found)[:_ADDRESSES]
+        for tried, (family, kind, protocol, _, address) in enumerate(addresses):
+            sock = None
             try:
-                sock.settimeout(_left())
+                left = _left()
+                sock = _Socket(family, kind, protocol)  # an error where the machine lacks the family
+                sock.settimeout(None if left is None else left / (len(addresses) - tried))
                 sock.connect(address)
-            except TimeoutError as error:
-                sock.close()
-                raise exceptions.ConnectTimeoutError(connection, "no connection in time") from error
             except OSError as error:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 failure = error
             else:
                 return sock
+        if isinstance(failure, TimeoutError):
+            raise exceptions.ConnectTimeoutError(connection, "no connection in time") from failure
         raise exceptions.NewConnectionError(connection, str(failure)) from failure
+
+
+def _interleaved(found: Sequence[_Address]) -> list[_Address]:
+    """Return addresses with their families in turn (RFC 8305, section 4), so that IPv4 is tried when IPv6 is dead."""
+    families = dict.fromkeys(address[0] for address in found)
+    groups = ([address for address in found if address[0] == family] for family in families)
+    return [address for group in zip_longest(*groups) for address in group if address is not None]
 
 
 class _HTTPConnection(_Connecting, HTTPConnection):

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
-"""Formats that are decoded. Pillow has more, some of which start programs (EPS runs Ghostscript on its content).
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+"""Formats that are decoded, and the suffixes of their files.
 
-Pillow opens MPO, which begins with a JPEG, as one."""
+Pillow has more formats, some of which start programs (EPS runs Ghostscript on its content). It opens MPO, which begins
+with a JPEG, as one."""
+IMAGE_SUFFIXES = frozenset(chain.from_iterable(FORMATS.values()))
+"""Suffixes, in lower case, by which image files are found in folders and shards."""
 MAX_MEGAPIXELS = 144
 """Largest image that is decoded, in 10^6 pixels (a panorama of 16384 x 8192 has 134).
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.images.downloads import DownloadConfig
+from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import MEMBER, is_http, is_url
 from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views import ColumnNames, read_rows
 from geocell.views.columns import find_columns
 from geocell.views.delimited import is_delimited
-from geocell.views.discovery import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,18 +202,26 @@ def is_table(text: str) -> bool:
 
 
 def _asked_rows(frame: pd.DataFrame, images: ImageSource, source: str, columns: ColumnNames) -> Iterator[Asked]:
-    found = find_columns(frame, columns, source, ("image",))
+    found = find_columns(frame, _names_after_reading(columns), source, ("image",))
     names = frame["image"].where(frame["image"].notna(), "").astype(str).tolist()
     truth = _degrees(frame, found)
     places = frame[found["location"]].tolist() if "location" in found else None
-    groups: dict[str, Asked] = {}
+    groups: dict[str | int, Asked] = {}  # by location id, or by row where there is none; in order of appearance
     for row, reference in enumerate(names):
         view = _row_view(reference, images, row, truth[row])
         if places is None or places[row] != places[row] or places[row] == "":  # NaN differs from itself
-            yield Asked(view.name, [view])
+            groups[row] = Asked(view.name, [view])
         else:
-            groups.setdefault(str(places[row]), Asked(str(places[row]))).views.append(view)
+            place = str(places[row])
+            groups.setdefault(place, Asked(place)).views.append(view)
     yield from groups.values()
+
+
+def _names_after_reading(columns: ColumnNames) -> ColumnNames:
+    """Return the names of columns as `read_rows` leaves them, which calls that of the images `image`."""
+    renamed = {"image": "input_image", columns.image_column: "image"} if columns.image_column else {}
+    names = {field: getattr(columns, field) for field in ("lat_column", "lon_column", "location_column")}
+    return replace(columns, image_column=None, **{field: renamed.get(name, name) for field, name in names.items()})
 
 
 def _row_view(reference: str, images: ImageSource, row: int, truth: NDArray[np.float64]) -> View:

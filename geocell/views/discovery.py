@@ -9,10 +9,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, require_openable, scheme_of
 from geocell.views.parquet import is_saved_dataset
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
 _MOST_NAMES = 1_000_000
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 

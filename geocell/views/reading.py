@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from geocell.files import DamagedFileError, reading
 from geocell.images.downloads import DownloadConfig
+from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, join, require_openable
 from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
-from geocell.views.discovery import IMAGE_SUFFIXES, find_files
+from geocell.views.discovery import find_files
 from geocell.views.exif import read_exif_folder
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
-from geocell.views.table import ViewTable, make_table
+from geocell.views.table import ViewTable, make_table, with_our_names
 from geocell.views.texts import clean_text
 from geocell.views.webdataset import read_shards, shard_samples
 
@@ -85,8 +86,8 @@ def read_rows(
         root: folder that image paths are relative to; usually that of the table.
 
     Returns:
-        One row per image with the columns of the input and `image`, its reference, missing where a sample has none;
-        the source of the images; and what was read, for messages.
+        One row per image with the columns of the input and `image`, its reference, missing where a sample has none
+        (another column of that name becomes `input_image`); the source of the images; and what was read, for messages.
 
     Raises:
         FileNotFoundError: when there is nothing at `path`.
@@ -107,7 +108,8 @@ def read_rows(
         raise ValueError(f"{whole} must have at least one row, got an empty table.")
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root), DownloadConfig())
-    return frame.rename(columns={find_columns(frame, columns, whole, ("image",))["image"]: "image"}), images, whole
+    named = {"image": find_columns(frame, columns, whole, ("image",))["image"]}
+    return with_our_names(frame, named, whole), images, whole
 
 
 def _source(base: str, names: Sequence[str], path: Path | str) -> str:

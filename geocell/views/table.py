@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_SPREAD_KM = 1.0
 """Views of one location further apart than this are not views of one location."""
+_LEAST_NO_INT64 = 2.0**63
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,11 @@ class ViewTable:
 
     @property
     def sha256(self) -> str:
-        """Hash of every column; tables with equal hashes produce the same cache."""
+        """Hash of every column, by which a cache knows its table.
+
+        Numbers are hashed as float64: integers that differ only beyond 2^53 are equal. The hashes of released caches
+        are of this form.
+        """
         digest = hashlib.sha256()
         for name in map(str, self.frame.columns):
             values = self.frame[name]
@@ -119,7 +124,7 @@ def make_table(
         raise ValueError(f"{source} must have at least one row, got an empty table.")
     found = find_columns(frame, columns, source, ("lat", "lon") if images_optional else ("image", "lat", "lon"))
     _refuse_two_columns(frame, columns, found, source)
-    frame = _with_our_names(frame, found, source)
+    frame = with_our_names(frame, found, source, {"problem", "status"})
     frame["problem"] = _with_blanks(frame, [""] * len(frame) if problems is None else list(problems))
     good = np.flatnonzero((frame["problem"] == "").to_numpy())
     if not len(good):
@@ -128,8 +133,10 @@ def make_table(
             f"(the first: {frame['problem'].iloc[0]})."
         )
     latlon = np.column_stack([_degrees(frame[role], role, source, good) for role in ("lat", "lon")])
-    _refuse_swapped(latlon[good], found, source)
-    latlon[good] = as_latlon(latlon[good], f"{source}: coordinates")
+    checked = np.zeros_like(latlon)  # of every row, so that messages number the rows of the table
+    checked[good] = latlon[good]
+    _refuse_swapped(checked, found, source)
+    latlon[good] = as_latlon(checked, f"{source}: coordinates")[good]
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
     frame["image"] = _text(frame["image"]) if "image" in frame else _numbered(len(frame))
     named = "location" in frame  # else views of one coordinate are one location, which is tight by itself
@@ -178,9 +185,21 @@ def _numbered(count: int) -> list[str]:
     return [f"row {i}" for i in range(count)]
 
 
-def _with_our_names(frame: pd.DataFrame, found: dict[str, str], source: str) -> pd.DataFrame:
-    """Return the frame with columns renamed to their roles; a column that has such a name already becomes `input_…`."""
-    ours = {new for new, old in found.items() if new != old} | {"problem", "status"}
+def with_our_names(
+    frame: pd.DataFrame, found: Mapping[str, str], source: str, reserved: Set[str] = frozenset()
+) -> pd.DataFrame:
+    """Return the frame with columns renamed to their roles; another column of such a name becomes `input_…`.
+
+    Args:
+        frame: one row per view.
+        found: role -> column.
+        source: what was read, for messages.
+        reserved: further names that no column of the input may have.
+
+    Raises:
+        ValueError: when two columns would have one name.
+    """
+    ours = {new for new, old in found.items() if new != old} | reserved
     renamed = {name: f"input_{name}" for name in frame.columns if name in ours}
     renamed |= {old: new for new, old in found.items() if new != old}
     frame = frame.reset_index(drop=True).rename(columns=renamed)
@@ -208,7 +227,7 @@ def _degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.in
 
 def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
     beyond = np.flatnonzero(np.abs(latlon[:, 0]) > 90)
-    if len(beyond) and np.nanmax(np.abs(latlon[:, 0])) <= 180 and np.nanmax(np.abs(latlon[:, 1])) <= 90:
+    if len(beyond) and np.max(np.abs(latlon[:, 0])) <= 180 and np.max(np.abs(latlon[:, 1])) <= 90:
         raise ValueError(
             f"{source}: latitude and longitude look swapped: {found['lat']!r} and {found['lon']!r} are "
             f"{latlon[beyond[0]].tolist()} in row {beyond[0]}; if the headings are wrong, pass "
@@ -220,10 +239,11 @@ def _text(values: pd.Series[Any]) -> list[str]:
     """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
     missing = _missing(values)
     there = values[~missing]
+    ids = there.tolist()
     if there.dtype.kind == "f" and (there == there.round()).all():
-        there = there.astype("int64")
+        ids = [int(value) if abs(value) < _LEAST_NO_INT64 else value for value in ids]
     texts: list[Any] = [""] * len(values)
-    for row, text in zip(np.flatnonzero(~missing).tolist(), there.tolist(), strict=True):
+    for row, text in zip(np.flatnonzero(~missing).tolist(), ids, strict=True):
         texts[row] = clean_text(str(text))
     return texts
 

@@ -272,3 +272,22 @@ def test_a_wrong_root_leaves_nothing_and_the_right_one_works_afterwards(
         assert not (tmp_path / "c").exists()
     assert main([*command.split(), "--root", str(tmp_path / "photos")]) == 0
     assert FeatureCache.open(tmp_path / "c").good.all()
+
+
+def test_a_finished_cache_needs_its_images_no_more(tmp_path: Path) -> None:
+    table, out = make_photos(tmp_path, 3, 1), tmp_path / "c"
+    line = ["encode", str(table), "--encoder", "tests.encoding.tiny:TinyEncoder", "--out", str(out)]
+    assert main([*line, "--shard-rows", "2"]) == 0
+    done = folder_bytes(out)
+    for path in (tmp_path / "img").iterdir():
+        path.unlink()
+    assert main(line) == 0
+    assert len(encode(table, TinyEncoder(), out)) == 3
+    assert folder_bytes(out) == done
+    with pytest.raises(FileNotFoundError, match="none of the 3 image files"):
+        encode(table, TinyEncoder(), out, retry=True)
+    assert main([*line, "--retry"]) == 1
+    (out / "features-00001.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="none of the 3 image files"):
+        encode(table, TinyEncoder(), out)
+    assert main(line) == 1

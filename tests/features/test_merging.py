@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from geocell.encoders.info import NOT_PINNED
 from geocell.encoding import encode
 from geocell.features import FeatureCache, begin, finish, merge_caches, verify_cache, write_shard
 from geocell.views import table_from_frame
@@ -52,6 +53,18 @@ def test_what_does_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"takes every cache once, got .*a twice"):
         merge_caches([tmp_path / "a", str(tmp_path / "far" / ".." / "a")], tmp_path / "c")
     assert not (tmp_path / "c").exists()
+
+
+def test_a_cache_whose_encoder_is_not_pinned_joins_no_two_revisions(tmp_path: Path) -> None:
+    named = replace(INFO, revision=NOT_PINNED, processor=NOT_PINNED)
+    fill(tmp_path / "named", 0, 2, info=named)
+    fill(tmp_path / "one", 2, 2)
+    fill(tmp_path / "two", 4, 2, info=replace(INFO, revision="2"))
+    with pytest.raises(ValueError, match=r"one and .*two must share one encoder; .*revision='1'.*revision='2'"):
+        merge_caches([tmp_path / "named", tmp_path / "one", tmp_path / "two"], tmp_path / "c")
+    assert merge_caches([tmp_path / "named", tmp_path / "one"], tmp_path / "c").encoder == INFO
+    fill(tmp_path / "also", 6, 2, info=named)
+    assert merge_caches([tmp_path / "named", tmp_path / "also"], tmp_path / "d").encoder == named
 
 
 def test_damage_of_every_kind_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocell.features import FeatureCache
+from geocell.features.views_file import views_bytes, views_sha256
 from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
@@ -51,6 +52,28 @@ def test_a_table_of_views_that_lacks_a_column(tmp_path: Path) -> None:
     views.drop(columns=["status", "lat"]).to_parquet(tmp_path / "c" / "views.parquet", index=False)
     with pytest.raises(ValueError, match=r"views.parquet.* must have the columns lat, status"):
         FeatureCache.open(tmp_path / "c")
+
+
+@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=5), st.data())
+def test_tables_that_differ_in_one_integer_have_other_hashes(values: list[int], data: st.DataObject) -> None:
+    row = data.draw(st.integers(0, len(values) - 1))
+    others = list(values)
+    others[row] = data.draw(st.sampled_from([values[row] - 1, values[row] + 1]).filter(lambda x: -(2**63) <= x < 2**63))
+    frames = [pd.DataFrame({"id": column}, dtype="int64") for column in (values, others)]
+    first, second = (views_sha256(views_bytes(frame)) for frame in frames)
+    assert first != second
+    assert first == views_sha256(views_bytes(frames[0]))
+
+
+def test_integers_of_every_type_are_hashed_exactly() -> None:
+    def hash_of(values: object) -> str:
+        return views_sha256(views_bytes(pd.DataFrame({"id": values})))
+
+    big = (1 << 64) - 1
+    assert hash_of(pd.array([big], "uint64")) != hash_of(pd.array([big - 1], "uint64"))
+    gaps = [pd.array([(1 << 53) + more, None], "Int64") for more in (0, 1)]
+    assert hash_of(gaps[0]) != hash_of(gaps[1])
+    assert hash_of(pd.array([0, None], "Int64")) != hash_of(pd.array([None, 0], "Int64"))
 
 
 @settings(max_examples=40)

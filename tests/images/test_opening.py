@@ -17,7 +17,7 @@ from PIL import Image
 
 from geocell.images import opening
 from geocell.images.loading import load_pixels
-from geocell.images.opening import MAX_MEGAPIXELS, open_image
+from geocell.images.opening import FORMATS, IMAGE_SUFFIXES, MAX_MEGAPIXELS, open_image
 from geocell.images.transforms import PillowTransform
 from geocell.views.exif import read_exif_position
 from tests.encoding.tiny import noise
@@ -141,6 +141,20 @@ def test_an_eps_starts_no_program_whatever_its_name(tmp_path: Path, monkeypatch:
     assert load_pixels(path, SMALL) == (None, "cannot identify image file")
     assert read_exif_position(path)[3].startswith("UnidentifiedImageError")
     assert not marker.exists()
+
+
+def test_suffixes_are_those_that_pillow_knows_of_the_formats() -> None:
+    formats = {*FORMATS, "MPO"}
+    of_pillow = {suffix for suffix, kind in Image.registered_extensions().items() if kind in formats}
+    never_decoded = {".apng", ".avifs", ".pfm"}  # animations, and floats of no known range
+    assert IMAGE_SUFFIXES == of_pillow - never_decoded
+
+
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_a_file_of_every_suffix_is_decoded(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    (noise().convert("1") if suffix == ".pbm" else noise()).save(path)
+    assert load_pixels(path, SMALL)[1] == ""
 
 
 @pytest.mark.parametrize("kind", ["EPS", "ICO", "TGA", "SGI", "JPEG2000", "DDS"])

@@ -46,6 +46,24 @@ def test_rows_become_locations(tmp_path: Path) -> None:
     assert asked["two"].views[0].problem == "no image"
 
 
+def test_locations_keep_the_order_in_which_they_appear(tmp_path: Path) -> None:
+    lines = ["image,location", "a.jpg,one", "b.jpg,", "c.jpg,two", "d.jpg,one"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    asked = list(asked_inputs([tmp_path / "t.csv"]))
+    assert [[view.reference for view in one.views] for one in asked] == [["a.jpg", "d.jpg"], ["b.jpg"], ["c.jpg"]]
+
+
+def test_a_named_image_column_beside_one_that_is_called_image(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image,url,lat,lon\n7,https://host/a.jpg,1,2\n")
+    (asked,) = asked_inputs([tmp_path / "t.csv"], ColumnNames(image_column="url"))
+    assert [view.reference for view in asked.views] == ["https://host/a.jpg"]
+    assert asked.truth == (1.0, 2.0)
+    (asked,) = asked_inputs([tmp_path / "t.csv"], ColumnNames(image_column="url", location_column="image"))
+    assert asked.location == "7"
+    (asked,) = asked_inputs([tmp_path / "t.csv"], ColumnNames(image_column="image", location_column="image"))
+    assert (asked.location, asked.views[0].reference) == ("7", "7")
+
+
 def test_nothing_that_is_there_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="got none: name at least one"):
         require_some([])

@@ -45,3 +45,9 @@ def test_patterns_of_absurdly_many_files_are_refused() -> None:
     for pattern in ("{0..99999999999}.tar", "{0..9999999}.tar", "{0..999}{0..999}{0..999}.tar"):
         with pytest.raises(ValueError, match="at most 1,000,000 files"):
             read_views(pattern)
+
+
+def test_a_folder_of_images_of_every_suffix(tmp_path: Path) -> None:
+    for suffix in ("avif", "jfif", "JPE", "mpo", "ppm", "pgm", "pnm"):
+        make_image(tmp_path / "a.jpg", position=(48.0, 11.0)).rename(tmp_path / f"{suffix}.{suffix}")
+    assert len(read_views(tmp_path)) == 7

@@ -7,7 +7,7 @@ import pytest
 
 from geocell.images.downloads import DownloadConfig
 from geocell.images.sources import FileImages
-from geocell.views import read_rows, read_views, table_from_frame
+from geocell.views import ColumnNames, read_rows, read_views, table_from_frame
 from tests.worlds import make_image, write_csv
 
 
@@ -28,6 +28,15 @@ def test_rows_need_no_position(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("image\n")
     with pytest.raises(ValueError, match="must have at least one row"):
         read_rows(tmp_path / "empty.csv")
+
+
+def test_a_column_called_image_that_is_not_the_named_one_gets_another_name(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", "image,url\n7,a.jpg\n")
+    frame, _, _ = read_rows(path, ColumnNames(image_column="url"))
+    assert frame.to_dict("records") == [{"input_image": "7", "image": "a.jpg"}]
+    path = write_csv(tmp_path / "t.csv", "image,input_image,url\n7,8,a.jpg\n")
+    with pytest.raises(ValueError, match="one column for input_image, got several: rename or drop one"):
+        read_rows(path, ColumnNames(image_column="url"))
 
 
 def test_tables_of_every_kind_are_one(tmp_path: Path) -> None:

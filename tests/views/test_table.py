@@ -21,6 +21,35 @@ def test_ids_that_a_gap_made_floats_stay_whole() -> None:
     assert table_from_frame(frame).frame["location"].tolist() == ["3"]
 
 
+@given(st.lists(st.floats(allow_nan=False) | st.integers(-(1 << 63), 1 << 64).map(float), min_size=1, max_size=5))
+def test_ids_that_are_floats_are_told_apart(values: list[float]) -> None:
+    frame = pd.DataFrame({"image": "a", "lat": 1, "lon": 2, "location": np.array(values)})
+    ids = table_from_frame(frame).frame["location"].tolist()
+    assert [float(text) for text in ids] == values
+
+
+@pytest.mark.parametrize(("value", "text"), [(2.0**63, "9.223372036854775808e+18"), (np.inf, "inf"), (-np.inf, "-inf")])
+def test_ids_that_no_integer_holds_stay_floats(value: float, text: str) -> None:
+    frame = pd.DataFrame({"image": ["a", "b"], "lat": 1, "lon": 2, "location": [value, 7.0]})
+    ids = table_from_frame(frame).frame["location"].tolist()
+    assert float(ids[0]) == float(text)
+    assert ids[1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("a", "", 10.0), ("b", 1, 10), ("c", 120, 45)], r"look swapped.*\[120.0, 45.0\] in row 2"),
+        ([("a", "", 10.0), ("b", 1, 10), ("c", 100, 200)], r"\[100.0, 200.0\] in row 2"),
+        ([("a", "", 10.0), ("b", 1, 10), ("c", "inf", 20)], r"\[inf, 20.0\] in row 2"),
+    ],
+)
+def test_errors_name_the_row_of_the_table(tmp_path: Path, rows: list[tuple[object, ...]], message: str) -> None:
+    text = "\n".join(",".join(map(str, row)) for row in [("image", "lat", "lon"), *rows])
+    with pytest.raises(ValueError, match=message):
+        read_views(write_csv(tmp_path / "t.csv", text + "\n"))
+
+
 def test_our_own_columns_are_not_shadowed() -> None:
     frame = pd.DataFrame({"image": ["a"], "lat": [1], "lon": [2], "status": ["x"], "problem": ["y"]})
     out = table_from_frame(frame).frame
