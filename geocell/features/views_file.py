@@ -63,7 +63,7 @@ def views_sha256(file: Path | io.BytesIO) -> str:
 
 
 def _content(column: pyarrow.ChunkedArray) -> bytes:
-    """Return the values as bytes: float64, int64 for integers, which float64 rounds beyond 2^53, and JSON for others."""
+    """Return the values as bytes: float64 (int64 for integers, which float64 rounds beyond 2^53), JSON for others."""
     import pyarrow as pa
 
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):

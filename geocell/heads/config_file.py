@@ -136,7 +136,9 @@ def bounded_text(path: Path, max_bytes: int, where: str = "") -> str:
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise DamagedFileError(f"{where or path} must have at most {max_bytes:,} bytes, and it is larger: copy it again.")
+        raise DamagedFileError(
+            f"{where or path} must have at most {max_bytes:,} bytes, and it is larger: copy it again."
+        )
     return content.decode("utf-8")
 
 

@@ -153,7 +153,7 @@ def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
         return
     if ours and read_json(mark, "a quickstart") != settings:
         raise FileExistsError(f"{out} holds a quickstart of other settings: name another folder, or pass --overwrite.")
-    elif not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not a quickstart: name another folder.")
     out.mkdir(parents=True, exist_ok=True)
     write_json(mark, settings)

@@ -456,7 +456,13 @@ def test_bad_input_is_one_sentence(road: Path, tmp_path: Path, capsys: pytest.Ca
     )
     fails(capsys, f"partition kmeans --cache {road}/cache --out {tmp_path}/p", 2, "--k")
     fails(capsys, f"score {road}/cells --cache {road}/cache", 1, "a head needs the file config.json")
-    fails(capsys, f"score {road}/head --cache {road}/cache --splits {road}/splits.json --split dev", 2, "train, val, test", "'dev'")
+    fails(
+        capsys,
+        f"score {road}/head --cache {road}/cache --splits {road}/splits.json --split dev",
+        2,
+        "train, val, test",
+        "'dev'",
+    )
     fails(capsys, f"score {road}/head --cache {road}/cache --decode best", 2, "decode must be one of")
     fails(capsys, f"score {road}/head --cache {road}/cache --decode .x:Y", 2, "expected a decoder at .x:Y")
     fails(capsys, f"score {road}/head --cache {road}/cache --device tpu", 2, "device must be auto or one of")

@@ -100,7 +100,7 @@ class Plain(Decoder):
         object.__setattr__(self, "north", north)
 
     def points(self, data: PartitionData) -> LocationFunction:
-        return lambda posterior, _: np.tile(data.centroids[:1] + [self.north, 0], (len(posterior), 1))
+        return lambda posterior, _: np.tile(np.add(data.centroids[:1], [self.north, 0]), (len(posterior), 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,5 +138,5 @@ def test_an_encoder_of_ones_own_that_is_not_there(name: str) -> None:
 
 
 def test_an_attribute_that_makes_no_encoder() -> None:
-    with pytest.raises(ValueError, match="math:pi must make an encoder .*, got float"):
+    with pytest.raises(ValueError, match=r"math:pi must make an encoder .*, got float"):
         load_encoder("math:pi", device="cpu")

@@ -14,7 +14,8 @@ def test_an_attribute_is_imported_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["no_such_module:X", "math:nothing", "math:", "math", ":X", ".math:pi", "..math:pi", "ma\0th:pi", "math:a.b", ""]
+    "name",
+    ["no_such_module:X", "math:nothing", "math:", "math", ":X", ".math:pi", "..math:pi", "ma\0th:pi", "math:a.b", ""],
 )
 def test_a_name_that_leads_nowhere_is_one_sentence(name: str) -> None:
     with pytest.raises(ImportError) as caught:
