@@ -6,6 +6,7 @@ Imports inside functions and those for type checkers count like all others: they
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -23,10 +24,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("encoders", "partitioners", "views"),
     ("features",),
     ("decoders", "encoding", "plots", "splits"),
-    ("uncertainty",),
     ("heads",),
-    ("training", "zeroshot"),
-    ("evaluation", "pretraining"),
+    ("training",),
+    ("evaluation",),
     ("prediction",),
     ("reports",),
     ("publishing",),
@@ -121,6 +121,14 @@ def test_imports_run_down() -> None:
 
 def test_no_two_modules_need_each_other() -> None:
     assert circles(PACKAGE) == []
+
+
+def test_the_floors_hold_every_room_and_are_those_of_the_design() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert {room for floor in FLOORS for room in floor} == rooms | {"_version", "__main__"}
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", (PACKAGE.parent / "docs/design.md").read_text(encoding="utf-8"), re.M)
+    design = [(int(floor), room.removesuffix(".py")) for floor, names in rows for room in re.findall(r"`(\w+)", names)]
+    assert sorted(design) == sorted((floor, room) for room, floor in FLOOR_OF.items())
 
 
 def test_every_room_says_what_it_is_for() -> None:

@@ -16,7 +16,6 @@ UNTESTED = {
     "plots/panel": "drawn by tests/plots/test_picture.py",
     "plots/paths": "in tests/plots/test_picture.py",
     "plots/rasters": "in tests/plots/test_picture.py",
-    "plots/style": "drawn by tests/plots/test_picture.py",
     "plots/sweep_chart": "drawn by tests/sweeps/test_run.py",
     "prediction/encoding": "asked by tests/prediction/test_geolocator.py",
     "prediction/records": "in tests/prediction/test_files.py and test_page.py",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from geocell.cli.output import UsageError, emit, read_table
+from geocell.files import counted
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def emit_cache(cache: FeatureCache, as_json: bool) -> None:
         f"{cache.folder}: {len(cache)} views of {result['locations']} locations, {good} good, {result['bad']} bad; "
         f"{encoder.name}, {encoder.dim} features",
         f"  {encoder.pooling} of revision {encoder.revision[:19]}, {encoder.image_size} pixels, {encoder.dtype}; "
-        f"{result['shards']} shards, {cache.n_bytes / 1e6:.1f} MB",
+        f"{counted(result['shards'], 'shard')}, {cache.n_bytes / 1e6:.1f} MB",
     ]
     lines += [f"  {count} x {problem}" for problem, count in list(result["problems"].items())[:10]]
     if len(problems) > 10:

@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes 
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def cache_lock(folder: Path) -> Iterator[None]:
     """Hold the lock under which a cache is created and finished; wait for another holder.
 
     Raises:

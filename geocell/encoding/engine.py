@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from geocell.compute.ranks import process_rank
 from geocell.encoders.info import EncoderInfo
-from geocell.encoding.claims import claims_of, folder_lock, require_alone
+from geocell.encoding.claims import cache_lock, claims_of, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
 from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
@@ -130,7 +130,7 @@ def create_or_resume(
     if retry:
         require_alone(folder)
     require_some_image(views, folder, retry)
-    with folder_lock(folder):
+    with cache_lock(folder):
         manifest = begin(folder, views, encoder, shard_rows)
     todo = manifest.missing(folder)
     if retry:
@@ -151,7 +151,7 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     Raises:
         ValueError: with `strict`, when a view has a problem.
     """
-    with folder_lock(folder):
+    with cache_lock(folder):
         cache = finish(folder)
     bad = cache.views["status"][~cache.good]
     if strict and len(bad):

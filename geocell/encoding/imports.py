@@ -83,7 +83,7 @@ def import_features(
 
 
 def encoder_like(like: Path | str, revision: str | None = None, pooling: str | None = None) -> EncoderInfo:
-    """Return the encoder of a cache, or the one that a name means; its weights are not needed.
+    """Return the encoder of a cache, or the one that a name means; no weights are fetched from the Hub.
 
     Args:
         like: folder or URL of a feature cache, or what `load_encoder` takes as a name.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.compute.cores import usable_cores
+from geocell.compute.parent_process import end_with_parent
 from geocell.encoding.engine import encode, finish_cache, reported_interrupt
 from geocell.features import FeatureCache, Manifest
 from geocell.files import as_place, is_local
@@ -121,6 +122,7 @@ def _encode_on(
     """Encode in a process of its own, whose seat is its number, how many there are, and how many share the CPU."""
     from geocell.encoders import load_encoder
 
+    end_with_parent()
     rank, together, on_cpu = seat
     os.environ |= {
         "RANK": str(rank),

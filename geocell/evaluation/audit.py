@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from geocell.evaluation.ceiling import Ceiling
+from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
 from geocell.metrics.groups import named_groups
 from geocell.partitioners.base import OUTSIDE
@@ -54,8 +55,9 @@ class Audit:
         n_single: cells with one training location.
         weight_min: least class weight of inverse cell frequency, the mean over training locations being 1.
         weight_max: largest class weight, before any cap.
-        radius_km_median: median over the cells of the distance from the centroid to its farthest training location.
-        radius_km_max: the largest.
+        radius_km_median: median over the cells of the distance from the centroid to its farthest training location;
+            None when it is known of no cell, as for cells of others' files.
+        radius_km_max: the largest; None likewise.
         area_km2_min: least area of a cell, without the places that it only gets by fallback.
         area_km2_median: median over the cells.
         area_km2_max: the largest.
@@ -79,8 +81,8 @@ class Audit:
     n_single: int
     weight_min: float
     weight_max: float
-    radius_km_median: float
-    radius_km_max: float
+    radius_km_median: float | None
+    radius_km_max: float | None
     area_km2_min: float
     area_km2_median: float
     area_km2_max: float
@@ -135,16 +137,18 @@ class Audit:
         """Return some lines for people, in percent, and the advice."""
         within = "  ".join(f"{radius} km {share:.1%}" for radius, share in self.within.items())
         low, high = self.intervals["balscore"]
+        median, largest = self.radius_km_median, self.radius_km_max
+        radius = "unknown" if median is None else f"{median:.1f} km in the median, {largest:.0f} km at most"
         lines = [
-            f"{self.kind}: {self.n_cells} cells with {self.count_min} to {self.count_max} training locations, "
-            f"median {self.count_median:g}; {self.n_single} with one",
-            f"oracle on {self.n_locations} locations: balscore {100 * self.balscore:.1f}, "
+            f"{self.kind}: {counted(self.n_cells, 'cell')} with {self.count_min} to "
+            f"{counted(self.count_max, 'training location')}, median {self.count_median:g}; {self.n_single} with one",
+            f"oracle on {counted(self.n_locations, 'location')}: balscore {100 * self.balscore:.1f}, "
             f"95 % interval {100 * low:.1f} to {100 * high:.1f}, "
             f"median {self.median_km:.1f} km, mean {self.mean_km:.1f} km",
             f"within  {within}",
             f"by fallback {self.fallback:.1%}, outside {self.outside:.1%}",
             f"class weights {self.weight_min:.2g} to {self.weight_max:.3g}, Gini of the counts {self.count_gini:.2f}",
-            f"radius of a cell {self.radius_km_median:.1f} km in the median, {self.radius_km_max:.0f} km at most",
+            f"radius of a cell {radius}",
             f"area of a cell {self.area_km2_min:,.0f} to {self.area_km2_max:,.0f} km², "
             f"median {self.area_km2_median:,.0f} km²",
             f"a head on {self.dim} features has {self.n_parameters:,} parameters",
@@ -175,6 +179,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
     counts = partition.counts
     weights = class_weights(counts)[counts > 0] if counts.any() else np.zeros(1)
     areas = class_areas_km2(partition)
+    radii = partition.radius_km[np.isfinite(partition.radius_km)]
     return Audit(
         kind=partition.kind,
         n_cells=len(partition),
@@ -190,8 +195,8 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
         n_single=int((counts == 1).sum()),
         weight_min=float(weights.min()),
         weight_max=float(weights.max()),
-        radius_km_median=float(np.median(partition.radius_km)),
-        radius_km_max=float(partition.radius_km.max()),
+        radius_km_median=float(np.median(radii)) if len(radii) else None,
+        radius_km_max=float(radii.max()) if len(radii) else None,
         area_km2_min=float(areas.min()),
         area_km2_median=float(np.median(areas)),
         area_km2_max=float(areas.max()),
@@ -224,7 +229,7 @@ def _advice(audit: Audit) -> Iterator[str]:
     coarse = audit.within[25] < _WITHIN_25
     if audit.seen:
         yield "These are the locations that the partition was fitted on, which lie in known cells: audit others too."
-    yield from _count_advice(audit, "collect more training locations" if coarse else "raise --min-count")
+    yield from _count_advice(audit, coarse)
     if audit.outside > _LOST_SHARE:
         yield (
             f"{audit.outside:.1%} of the locations are outside every cell: no head can learn them; fit the partition "
@@ -244,16 +249,17 @@ def _is_sparse(audit: Audit) -> bool:
     return audit.n_single > _SINGLE_SHARE * audit.n_cells or 0 < audit.count_median < _FEW
 
 
-def _count_advice(audit: Audit, remedy: str) -> Iterator[str]:
-    """Yield what is off with the numbers of training locations; `remedy` is that of cells with too few."""
-    cells = f"{audit.n_cells:,} cells"
+def _count_advice(audit: Audit, coarse: bool) -> Iterator[str]:
+    """Yield what is off with the numbers of training locations; larger cells are no remedy where cells are `coarse`."""
+    cells = counted(audit.n_cells, "cell")
+    remedy = "collect more training locations" if coarse else "raise --min-count"
     if audit.n_single > _SINGLE_SHARE * audit.n_cells:
         have = "has" if audit.n_single == 1 else "have"
         yield f"{audit.n_single:,} of {cells} {have} one training location: {remedy}."
     elif _is_sparse(audit):
         yield (
-            f"Half of the {cells} have at most {audit.count_median:g} training locations: {remedy}, or take fewer "
-            "cells."
+            f"Half of the {cells} have at most {audit.count_median:g} training locations: {remedy}"
+            f"{'' if coarse else ', or take fewer cells'}."
         )
     if audit.count_max > _LARGEST_SHARE * audit.n_training and audit.n_cells > 2 / _LARGEST_SHARE:
         yield (
@@ -263,7 +269,7 @@ def _count_advice(audit: Audit, remedy: str) -> Iterator[str]:
     if audit.weight_max > _WEIGHT_RATIO * max(audit.weight_min, 1e-300):
         yield (
             f"Inverse-frequency class weights run from {audit.weight_min:.2g} to {audit.weight_max:.3g}: "
-            "keep --weight-cap low, or raise --min-count."
+            f"keep --weight-cap low{'' if coarse else ', or raise --min-count'}."
         )
 
 
@@ -275,7 +281,7 @@ def _remedy(audit: Audit) -> str:
     if _is_sparse(audit):
         return "smaller cells would help, and need more training locations"
     reach = audit.radius_km_median
-    if not reach >= 1:  # cells with one location have radius 0, and foreign files none at all
+    if reach is None or reach < 1:  # of others' files, and of cells with one location
         return "take smaller cells"
     return (
         f"take smaller cells; half of the {audit.n_cells:,} cells reach {reach:.0f} km or farther from their centroid"

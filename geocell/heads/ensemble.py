@@ -21,7 +21,7 @@ from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.offsets import folded_offsets
 from geocell.heads.source import HeadSource
-from geocell.heads.trained_on import joined_keys
+from geocell.heads.trained_on import joined_training
 
 if TYPE_CHECKING:
     from geocell.decoders.base import PreparedDecoder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
-    from geocell.heads.trained_on import Keys
+    from geocell.heads.trained_on import TrainedOn
     from geocell.partitioners.base import Partition
     from geocell.partitioners.kinds import Kind
 
@@ -82,7 +82,7 @@ def average_heads(heads: Sequence[Head]) -> Head:
     first = heads[0].training
     counts = {key: first[key] for key in _COUNTS if all(head.training.get(key) == first.get(key, -1) for head in heads)}
     training = {**counts, "averaged": [dict(head.training) for head in heads]}
-    keys = joined_keys([head.trained_on for head in heads])
+    keys = joined_training([head.trained_on for head in heads])
     return Head(module, heads[0].partition, heads[0].encoder, heads[0].config, training, trained_on=keys)
 
 
@@ -129,9 +129,9 @@ class Ensemble:
         return False
 
     @cached_property
-    def trained_on(self) -> Keys | None:
+    def trained_on(self) -> TrainedOn | None:
         """Hashes of the training locations of all heads that know theirs."""
-        return joined_keys([head.trained_on for head in self.heads])
+        return joined_training([head.trained_on for head in self.heads])
 
     @cached_property
     def _decoders(self) -> DecoderCache:

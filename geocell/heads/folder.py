@@ -25,9 +25,17 @@ from geocell.heads.config_file import (
     read_history,
 )
 from geocell.heads.fit_config import FitConfig, fit_config_from_dict, stored_settings
-from geocell.heads.hashes import HASHES_FILE, OFFSETS_FILE, WEIGHTS_FILE, check_hashes, write_hashes
+from geocell.heads.hashes import (
+    HASHES_FILE,
+    OFFSETS_FILE,
+    WEIGHTS_FILE,
+    check_hashes,
+    read_hashes,
+    replaced_hash,
+    write_hashes,
+)
 from geocell.heads.module import tensor_shapes
-from geocell.heads.trained_on import TRAINED_ON_FILE, Keys, read_keys, write_keys
+from geocell.heads.trained_on import TRAINED_ON_FILE, TrainedOn, read_trained_on, write_trained_on
 from geocell.hub.client import CARD_FILE
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import PARTITION_FILE, Partition
@@ -71,7 +79,7 @@ class HeadParts:
     config: FitConfig
     training: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
-    trained_on: Keys | None = None
+    trained_on: TrainedOn | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -111,7 +119,7 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
         if parts.history:
             write_text(folder / HISTORY_FILE, history_csv(parts.history))
         if parts.trained_on is not None:
-            write_keys(folder, parts.trained_on)
+            write_trained_on(folder, parts.trained_on)
         write_hashes(folder)
         _write_scores_and_card(parts, folder, scores)
 
@@ -147,11 +155,11 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
     if recorded.is_pinned or not encoder.is_pinned:
         return False
     recorded.require_same(encoder, "the head", "its encoder")
-    hashed = (folder / HASHES_FILE).is_file()
+    hashes = read_hashes(folder)
     (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
     write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
-    if hashed:
-        write_hashes(folder)
+    if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
+        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, CONFIG_FILE))
     return True
 
 
@@ -254,7 +262,9 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
     weights: dict[str, Tensor] = {}
     for name, shapes in _by_file(tensor_shapes(encoder.dim, len(partition), fit)).items():
         weights |= _read_weights(folder / name, shapes)
-    return HeadParts(weights, partition, encoder, fit, config["training"], read_history(folder), read_keys(folder))
+    return HeadParts(
+        weights, partition, encoder, fit, config["training"], read_history(folder), read_trained_on(folder)
+    )
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:

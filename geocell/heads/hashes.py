@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from geocell.files import FORMAT, DamagedFileError, missing, read_json, require_types, write_json
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
@@ -49,6 +50,25 @@ def write_hashes(folder: Path) -> None:
     write_json(folder / HASHES_FILE, hashes_of(files))
 
 
+def read_hashes(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `hashes.json` in a folder; None where there is none.
+
+    Raises:
+        ValueError: when it is damaged.
+    """
+    path = folder / HASHES_FILE
+    if not path.is_file():
+        return None
+    value: dict[str, Any] = read_json(path, "the list of hashes")
+    require_types(value, {"sha256": dict}, str(path))
+    return value
+
+
+def replaced_hash(hashes: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
+    """Return the content of `hashes.json` with the hash of one file as it is now, and the others as they were."""
+    return {**hashes, "sha256": {**hashes["sha256"], name: file_sha256(folder / name)}}
+
+
 def why_not_hashed(folder: Path) -> str:
     """Return a sentence when a folder has no hashes, else ""."""
     if (folder / HASHES_FILE).is_file():
@@ -63,11 +83,9 @@ def check_hashes(folder: Path) -> None:
         FileNotFoundError: when a hashed file is missing.
         ValueError: when a file is not the one that was written, or has no hash.
     """
-    path = folder / HASHES_FILE
-    if not path.is_file():
+    value = read_hashes(folder)
+    if value is None:
         return
-    value = read_json(path, "the list of hashes")
-    require_types(value, {"sha256": dict}, str(path))
     written = value["sha256"]
     for name in HASHED_FILES:
         file = folder / name

@@ -26,7 +26,7 @@ from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
 from geocell.heads.inputs import Inputs
 from geocell.heads.module import GeoHead, answer, new_module
 from geocell.heads.source import HeadSource, find_head
-from geocell.heads.trained_on import Keys
+from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 from geocell.partitioners.kinds import Kind
@@ -54,7 +54,7 @@ class Head:
     config: FitConfig
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
-    trained_on: Keys | None = None
+    trained_on: TrainedOn | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""

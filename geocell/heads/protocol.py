@@ -13,7 +13,7 @@ from geocell.decoders.table import AnyDecoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
-from geocell.heads.trained_on import Keys
+from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
 
 
@@ -36,7 +36,7 @@ class HeadLike(Protocol):
         ...
 
     @property
-    def trained_on(self) -> Keys | None:
+    def trained_on(self) -> TrainedOn | None:
         """Hashes of the training locations; see `geocell.heads.trained_on`. None where they are not known."""
         ...
 

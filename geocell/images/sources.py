@@ -78,6 +78,15 @@ class FileImages:
         return read_part(path)
 
 
+def _split_at_member(reference: str) -> tuple[str, str]:
+    """Return shard and member of a reference into a tar file; either may have `::` in its name."""
+    shard, suffix, member = reference.partition(f".tar{MEMBER}")
+    if suffix:
+        return f"{shard}.tar", member
+    shard, _, member = reference.partition(MEMBER)
+    return shard, member
+
+
 @dataclass(frozen=True)
 class TarImages(_Sequential):
     """Members of tar files: a reference is `shard.tar::member.jpg@offset+size`, read without a search.
@@ -90,7 +99,7 @@ class TarImages(_Sequential):
 
     def read(self, reference: str) -> bytes:
         """Return the bytes of one member."""
-        shard, _, member = reference.partition(MEMBER)
+        shard, member = _split_at_member(reference)
         offset, _, size = member.rpartition("@")[2].partition("+")
         data = read_part(join(self.root, shard), int(offset), int(size))
         if len(data) != int(size):

@@ -66,7 +66,7 @@ class Scores:
         head_sha256: which head; None for points that no head made.
         countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
             do not say.
-        n_trained_on: how many of the locations the head was trained on; None when it is not known.
+        n_trained_on: how many of the locations the head was trained on, at least; None when it is not known.
         n_at_training_coordinates: how many of the locations have the coordinates of a training location of their
             splits; None when it is not known.
     """

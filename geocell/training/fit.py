@@ -17,7 +17,7 @@ from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FEW_TRAINING_LOCATIONS, FEW_VALIDATION_LOCATIONS, FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
-from geocell.heads.trained_on import count_trained_on, joined_keys, location_keys, locations_sha256
+from geocell.heads.trained_on import TrainedOn, count_trained_on, joined_training, location_keys, locations_sha256
 from geocell.partitioners.base import Partition
 from geocell.training.checkpoint import tensors_sha256
 from geocell.training.loggers import Log
@@ -128,8 +128,8 @@ def fit_head(
         **own_weights,
     }
     trained_on = train if whole is None or val is None else join_locations(train, val)
-    seen = [location_keys(trained_on), None if init is None else init.trained_on]
-    return Head(module, partition, train.encoder, config, training, tuple(progress.history), joined_keys(seen))
+    seen = [TrainedOn(location_keys(trained_on)), *([] if init is None else [init.trained_on])]
+    return Head(module, partition, train.encoder, config, training, tuple(progress.history), joined_training(seen))
 
 
 def keeps_last(config: FitConfig, n_train: int, n_val: int) -> bool:

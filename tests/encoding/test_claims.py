@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from geocell.encoding import encode
-from geocell.encoding.claims import Claims, folder_lock
+from geocell.encoding.claims import Claims, cache_lock
 from geocell.features import FeatureCache, shard_path, shard_problems, write_shard
 from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image, make_photos
@@ -41,10 +41,10 @@ def test_processes_share_a_cache_and_all_see_it_complete(tmp_path: Path, monkeyp
 COUNT = """
 import sys
 from pathlib import Path
-from geocell.encoding.claims import folder_lock
+from geocell.encoding.claims import cache_lock
 counter = Path(sys.argv[2])
 for _ in range(int(sys.argv[3])):
-    with folder_lock(Path(sys.argv[1])):
+    with cache_lock(Path(sys.argv[1])):
         counter.write_text(str(int(counter.read_text()) + 1))
 """
 
@@ -78,7 +78,7 @@ def test_claims_are_removed_but_not_those_that_another_process_holds(tmp_path: P
 def test_a_shard_that_another_process_has_is_left_to_it(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 4, 1)
     folder = tmp_path / "c"
-    with folder_lock(folder):
+    with cache_lock(folder):
         pass
     theirs = Claims(folder)
     assert theirs.take(1)

@@ -1,7 +1,10 @@
 import os
 import re
+import select
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -194,3 +197,37 @@ def test_ctrl_c_keeps_what_every_process_has_encoded(tmp_path: Path) -> None:
     encode(table, TinyEncoder(), tmp_path / "c", batch_size=4)
     encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=24)
     assert files(tmp_path / "c") == files(tmp_path / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux alone waits for processes that are not its children")
+def test_processes_end_with_the_killed_one_that_started_them(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 4, 1)
+    os.mkfifo(tmp_path / "pids")
+    (tmp_path / "mine.py").write_text(
+        "import os, threading\n"
+        "from tests.encoding.tiny import TinyEncoder\n"
+        "class Waiting(TinyEncoder):\n"
+        "    def __call__(self, pixels):\n"
+        f"        with open({str(tmp_path / 'pids')!r}, 'w') as pids:\n"
+        "            pids.write(f'{os.getpid()}\\n')\n"
+        "        threading.Event().wait()\n"
+    )
+    command = f"encode {table} --encoder mine:Waiting --devices cpu,cpu --shard-rows 2 --workers 0 --out {tmp_path}/c"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with (
+        os.fdopen(os.open(tmp_path / "pids", os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as pids,
+        subprocess.Popen([sys.executable, "-m", "geocell", *command.split()], env=environment) as parent,
+    ):
+        workers = []
+        while len(workers) < 2:
+            assert select.select([pids], [], [], 60)[0]
+            workers += [os.pidfd_open(int(pid)) for pid in pids.read(4096).split()]
+        try:
+            parent.send_signal(signal.SIGKILL)
+            assert all(select.select([worker], [], [], 60)[0] for worker in workers)
+        finally:
+            for worker in workers:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(worker, signal.SIGKILL)
+                os.close(worker)

@@ -1,6 +1,7 @@
 """The oracle ceiling of a partition."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,45 @@ def test_no_advice_contradicts_another() -> None:
             assert contradiction not in text
     few = audit(KDTreePartitioner(max_count=9).fit(here), here - [-0.45, 0.0])
     assert ("take smaller cells" in " ".join(few.advice)) == (few.count_median >= 5)
+
+
+LARGER = ("raise --min-count", "take fewer cells", "take larger cells")
+SMALLER = ("take smaller cells", "smaller cells would help")
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(4, 200),
+    heap=st.integers(0, 3000),
+    cells=st.integers(1, 40),
+    away=st.floats(0.0, 3.0),
+    spread=st.floats(0.01, 20.0),
+)
+def test_advice_never_asks_for_larger_and_smaller_cells(
+    n: int, heap: int, cells: int, away: float, spread: float
+) -> None:
+    rng = np.random.default_rng(n)
+    here = np.concatenate((rng.uniform([40, 0], [40 + spread, spread], (n, 2)), np.full((heap, 2), 40.0)))
+    result = audit(KDTreePartitioner(max_count=cells).fit(here), np.add(here[:n], [away, 0.0]))
+    text = " ".join(result.advice)
+    assert not (any(words in text for words in LARGER) and any(words in text for words in SMALLER)), text
+
+
+def test_radii_that_are_not_known_are_null(tmp_path: Path) -> None:
+    fitted = KDTreePartitioner(max_count=2).fit(TRAIN)
+    unknown = replace(fitted, radius_km=np.full(2, np.nan))
+    result = audit(unknown, TRAIN)
+    assert (result.radius_km_median, result.radius_km_max) == (None, None)
+    assert "radius of a cell unknown" in str(result)
+    json.dumps(result.to_dict(), allow_nan=False)
+    partly = audit(replace(fitted, radius_km=np.array([np.nan, 30.0])), TRAIN)
+    assert (partly.radius_km_median, partly.radius_km_max) == (30.0, 30.0)
+
+
+def test_one_is_not_plural() -> None:
+    assert str(audit(KDTreePartitioner(max_count=2).fit(TRAIN[:1]), TRAIN[:1])).startswith(
+        "kdtree: 1 cell with 1 to 1 training location, median 1; 1 with one\noracle on 1 location: "
+    )
 
 
 def test_it_says_when_it_saw_the_locations_before(tmp_path: Path) -> None:

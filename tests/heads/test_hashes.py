@@ -12,14 +12,16 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES, check_hashes, why_not_hashed, write_hashes
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
-from geocell.heads.trained_on import location_keys
+from geocell.heads.trained_on import TrainedOn, location_keys
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     module = GeoHead(DIM, CELLS, offsets=True)
-    head = replace(make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=location_keys(world()))
+    head = replace(
+        make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=TrainedOn(location_keys(world()))
+    )
     replace(head, history=({"epoch": 1, "train_loss": 2.5},)).save(tmp_path / "head")
     return tmp_path / "head"
 

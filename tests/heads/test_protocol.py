@@ -15,7 +15,7 @@ from geocell.evaluation.score import score
 from geocell.geo.geodesy import as_latlon
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.protocol import HeadLike
-from geocell.heads.trained_on import location_keys
+from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.prediction.predictions import predict_locations
 from tests.heads.test_head import CELLS, N, make_head, random_module, world
 
@@ -23,11 +23,11 @@ KEYS = location_keys(world().take(np.arange(3)))
 
 
 def head() -> HeadLike:
-    return make_head("logit", trained_on=KEYS)
+    return make_head("logit", trained_on=TrainedOn(KEYS))
 
 
 def ensemble() -> HeadLike:
-    return Ensemble((make_head(trained_on=KEYS), replace(make_head("logit"), module=random_module(1))))
+    return Ensemble((make_head(trained_on=TrainedOn(KEYS)), replace(make_head("logit"), module=random_module(1))))
 
 
 @pytest.fixture(params=[head, ensemble])
@@ -43,7 +43,7 @@ def test_says_what_it_is(make: Callable[[], HeadLike]) -> None:
     assert len(like.sha256) == 64
     assert like.sha256 == make().sha256
     assert like.trained_on is not None
-    assert np.isin(KEYS, like.trained_on).all()
+    assert np.isin(KEYS, like.trained_on.keys).all()
 
 
 def test_pieces_are_the_whole(make: Callable[[], HeadLike]) -> None:

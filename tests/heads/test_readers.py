@@ -16,7 +16,7 @@ from geocell.heads.card_text import parse_card
 from geocell.heads.config_file import read_history
 from geocell.heads.ensemble import Ensemble, load_ensemble
 from geocell.heads.folder import card_of, read_card, read_head
-from geocell.heads.trained_on import location_keys
+from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.metrics.scores import Scores
 from tests.heads.test_damaged_heads import HISTORY, ORIGIN
 from tests.heads.test_head import make_head, random_module, world
@@ -34,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fitted head with every optional file, an imported one, and an ensemble."""
     folder = tmp_path_factory.mktemp("readers")
     training = {"n_train": 40, "n_val": 4, "best_epoch": 1, "epochs_run": 2}
-    head = make_head(training=training, history=HISTORY, trained_on=location_keys(world())[:5])
+    head = make_head(training=training, history=HISTORY, trained_on=TrainedOn(location_keys(world())[:5]))
     for name, made in {"fitted": head, "imported": make_head(training={"origin": ORIGIN})}.items():
         made.save(folder / name, scores=score(made, world(), split="test", allow_training=True))
     Ensemble((make_head(), replace(make_head(), module=random_module(1)))).save(folder / "both")

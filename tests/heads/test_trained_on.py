@@ -13,12 +13,13 @@ from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, average_heads
 from geocell.heads.head import load_head
 from geocell.heads.trained_on import (
+    TrainedOn,
     count_trained_on,
-    joined_keys,
+    joined_training,
     location_keys,
     locations_sha256,
-    read_keys,
-    write_keys,
+    read_trained_on,
+    write_trained_on,
 )
 from geocell.splits.splits import Splits
 from geocell.views import read_views
@@ -51,29 +52,44 @@ class TestKeys:
 
     def test_nothing_readable_is_written(self, tmp_path: Path) -> None:
         keys = location_keys(world())
-        write_keys(tmp_path, keys)
+        write_trained_on(tmp_path, TrainedOn(keys))
         data = (tmp_path / "trained_on.safetensors").read_bytes()
         assert b"loc" not in data[: data.index(b"}")].replace(b"locations", b"")
         assert len(data) < 200 + 8 * len(keys)
-        found = read_keys(tmp_path)
+        found = read_trained_on(tmp_path)
         assert found is not None
-        assert np.array_equal(found, np.sort(keys))
-        assert read_keys(tmp_path / "none") is None
+        assert np.array_equal(found.keys, np.sort(keys))
+        assert found.complete
+        assert read_trained_on(tmp_path / "none") is None
 
     def test_counts(self) -> None:
         here = world()
-        keys = location_keys(here.take(np.arange(5)))
-        assert count_trained_on(keys, here) == 5
-        assert count_trained_on(keys, here.take(np.arange(5, 9))) == 0
+        known = TrainedOn(location_keys(here.take(np.arange(5))))
+        assert count_trained_on(known, here) == 5
+        assert count_trained_on(known, here.take(np.arange(5, 9))) == 0
         assert count_trained_on(None, here) is None
-        assert joined_keys([None, None]) is None
-        assert joined_keys([keys, None, keys]) is not None
+        assert joined_training([None, None]) is None
+        joined = joined_training([known, known])
+        assert joined is not None
+        assert joined.complete
+        assert np.array_equal(joined.keys, np.sort(known.keys))
+
+    def test_of_a_head_that_started_from_an_unknown_one(self, tmp_path: Path) -> None:
+        here = world()
+        partly = joined_training([TrainedOn(location_keys(here.take(np.arange(5)))), None])
+        assert partly is not None
+        write_trained_on(tmp_path, partly)
+        for known in (partly, read_trained_on(tmp_path), joined_training([partly, partly])):
+            assert known is not None
+            assert not known.complete
+            assert count_trained_on(known, here) == 5  # at least
+            assert count_trained_on(known, here.take(np.arange(5, 9))) is None
 
 
 class TestScore:
     def test_warns_with_the_number_unless_that_is_meant(self) -> None:
         here = world()
-        head = make_head(trained_on=location_keys(here.take(np.arange(5))))
+        head = make_head(trained_on=TrainedOn(location_keys(here.take(np.arange(5)))))
         with pytest.warns(UserWarning, match="5 of the 40 locations are training locations of the head"):
             assert score(head, here).n_trained_on == 5
         assert score(head, here, allow_training=True).n_trained_on == 5
@@ -83,7 +99,7 @@ class TestScore:
     def test_joined_heads_know_the_locations_of_all(self) -> None:
         here = world()
         first, second = (location_keys(here.take(np.arange(start, start + 5))) for start in (0, 3))
-        heads = [make_head(trained_on=keys) for keys in (first, second)]
+        heads = [make_head(trained_on=TrainedOn(keys)) for keys in (first, second)]
         heads[1] = replace(heads[1], module=random_module(1))
         for joined in (Ensemble(tuple(heads)), average_heads(heads)):
             assert score(joined, here, allow_training=True).n_trained_on == 8
@@ -152,4 +168,4 @@ class TestCommand:
         for name in ("train", "val"):
             assert head.training[f"{name}_sha256"] == locations_sha256(splits.select(locations, name))
         assert head.trained_on is not None
-        assert len(head.trained_on) == len(splits.ids["train"])
+        assert len(head.trained_on.keys) == len(splits.ids["train"])

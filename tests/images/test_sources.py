@@ -57,6 +57,15 @@ def dataset(folder: Path) -> tuple[ImageSource, list[str]]:
     return DatasetImages(str(folder / "saved"), "photo"), [f"::{i}" for i in range(50)]
 
 
+def test_a_tar_file_and_a_member_may_have_colons_in_their_names(tmp_path: Path) -> None:
+    (tmp_path / "a::b").mkdir()
+    for shard in ("a::b/s.tar", "plain"):
+        (tmp_path / shard).write_bytes(b"..image..")
+    images = TarImages(str(tmp_path))
+    assert images.read("a::b/s.tar::c::d.jpg@2+5") == b"image"
+    assert images.read("plain::c::d.jpg@2+5") == b"image"
+
+
 @pytest.mark.parametrize("make", [files, tar, rows, remote, dataset])
 def test_every_source_gives_the_bytes_in_any_order(tmp_path: Path, make: object) -> None:
     source, references = make(tmp_path)  # type: ignore[operator]

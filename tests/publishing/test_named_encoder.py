@@ -106,6 +106,17 @@ def test_the_encoder_is_pinned_at_first_use(
     push_head(tmp_path / "head", "me/head", dry_run=True)
 
 
+def test_pinning_does_not_vouch_for_files_that_changed(checkpoint: str, tmp_path: Path) -> None:
+    assert main(f"import {checkpoint} --encoder you/tower --out {tmp_path}/head".split()) == 0
+    weights = tmp_path / "head" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert pin_encoder(tmp_path / "head", EncoderInfo("you/tower", "c0ffee", "cls", D, 56, "Pil 1"))
+    with pytest.raises(ValueError, match=r"model\.safetensors must have the sha256"):
+        load_head(tmp_path / "head")
+
+
 def test_another_encoder_is_not_pinned(checkpoint: str, tmp_path: Path) -> None:
     assert main(f"import {checkpoint} --encoder you/tower --out {tmp_path}/head".split()) == 0
     config = (tmp_path / "head" / "config.json").read_bytes()
