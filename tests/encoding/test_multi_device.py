@@ -170,12 +170,15 @@ def test_processes_of_torchrun_share_a_cache_and_one_of_them_speaks(tmp_path: Pa
 
 def test_ctrl_c_keeps_what_every_process_has_encoded(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 24, 2)
+    os.mkfifo(tmp_path / "both")
     (tmp_path / "mine.py").write_text(
         "import os, signal\n"
         "from tests.encoding.tiny import TinyEncoder\n"
         "class Interrupted(TinyEncoder):\n"
         "    calls = []\n"
         "    def __call__(self, pixels):\n"
+        "        if not self.calls:\n"  # opening it waits for the other process, so each has a shard
+        f"            open({str(tmp_path / 'both')!r}, 'rw'[int(os.environ['RANK'])]).close()\n"
         "        self.calls.append(1)\n"
         "        if len(self.calls) == 3 and os.environ['RANK'] == '1':\n"
         "            os.killpg(0, signal.SIGINT)\n"
@@ -208,9 +211,12 @@ def test_processes_end_with_the_killed_one_that_started_them(tmp_path: Path) -> 
         "import os, threading\n"
         "from tests.encoding.tiny import TinyEncoder\n"
         "class Waiting(TinyEncoder):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        if 'RANK' in os.environ:\n"
+        f"            with open({str(tmp_path / 'pids')!r}, 'w') as pids:\n"
+        "                pids.write(f'{os.getpid()}\\n')\n"
         "    def __call__(self, pixels):\n"
-        f"        with open({str(tmp_path / 'pids')!r}, 'w') as pids:\n"
-        "            pids.write(f'{os.getpid()}\\n')\n"
         "        threading.Event().wait()\n"
     )
     command = f"encode {table} --encoder mine:Waiting --devices cpu,cpu --shard-rows 2 --workers 0 --out {tmp_path}/c"
@@ -219,14 +225,15 @@ def test_processes_end_with_the_killed_one_that_started_them(tmp_path: Path) -> 
         os.fdopen(os.open(tmp_path / "pids", os.O_RDWR | os.O_NONBLOCK), "rb", buffering=0) as pids,
         subprocess.Popen([sys.executable, "-m", "geocell", *command.split()], env=environment) as parent,
     ):
-        workers = []
-        while len(workers) < 2:
-            assert select.select([pids], [], [], 60)[0]
-            workers += [os.pidfd_open(int(pid)) for pid in pids.read(4096).split()]
+        workers: list[int] = []
         try:
-            parent.send_signal(signal.SIGKILL)
+            while len(workers) < 2:
+                assert select.select([pids], [], [], 60)[0]
+                workers += [os.pidfd_open(int(pid)) for pid in pids.read(4096).split()]
+            parent.kill()
             assert all(select.select([worker], [], [], 60)[0] for worker in workers)
         finally:
+            parent.kill()
             for worker in workers:
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(worker, signal.SIGKILL)
