@@ -16,7 +16,7 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.prediction.files import save_predictions
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
 from geocell.partitioners.base import Partition
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 
 PLACES = np.array([[50.0, 10.0], [50.0, 12.0], [50.0, 14.0], [50.0, 40.0]])
 
