@@ -21,8 +21,8 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KMeansPartitioner, Partition
-from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from geocell.training.fit import fit_head
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 
 MASSES = (0.5, 0.9)
 

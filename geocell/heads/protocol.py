@@ -13,6 +13,7 @@ from geocell.decoders.table import AnyDecoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
+from geocell.heads.calibration import Calibration
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
 
@@ -38,6 +39,11 @@ class HeadLike(Protocol):
     @property
     def trained_on(self) -> TrainedOn | None:
         """Hashes of the training locations; see `geocell.heads.trained_on`. None where they are not known."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was learned on validation locations after the fit; None before that."""
         ...
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:

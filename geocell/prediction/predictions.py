@@ -16,8 +16,8 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.prediction.files import save_predictions
-from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
