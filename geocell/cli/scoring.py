@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from geocell.cli.output import (
     Decode,
+    UsageError,
     cache_locations,
     counted_locations,
     emit,
@@ -27,7 +28,7 @@ def score(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     device: str = "auto",
     allow_training: bool = False,
     out: Path | None = None,
@@ -44,7 +45,7 @@ def score(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: the decoder.
+        decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
@@ -57,16 +58,18 @@ def score(
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
+    from geocell.heads.calibration import default_decoder
     from geocell.heads.folder import pin_encoder, read_card
     from geocell.reports.text import score_table
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
     loaded, place = open_head(head, partitioner)
+    decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
@@ -99,7 +102,7 @@ def compare(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -112,7 +115,7 @@ def compare(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
-        decode: the decoder.
+        decode: the decoder; that of the calibration when left out, centroid without one.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -120,12 +123,18 @@ def compare(
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
     from geocell.evaluation.score import require_unseen
+    from geocell.heads.calibration import default_decoder
     from geocell.reports.comparisons import comparison_text
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
     a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    if decoder is None:
+        usual = {default_decoder(loaded) for loaded in (a, b)}
+        if len(usual) > 1:
+            raise UsageError(f"the heads decode differently by default, {' and '.join(sorted(usual))}: pass --decode.")
+        decoder = as_decoder(usual.pop())
     for loaded in (a, b):
         loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)

@@ -96,7 +96,7 @@ def calibrate(
         "date": datetime.now(UTC).date().isoformat(),
         "balscore": balscore_of(away),
         "within": {str(radius): share for radius, share in within_shares(away).items()},
-        **_halves(posterior, cells, away, head.partition, points, inside),
+        **_halves(posterior, cells, away, head.partition, points, locations.latlon, inside),
     }
     return Calibration(temperature, shares, decoder.spec, factors, record)
 
@@ -124,10 +124,11 @@ def _halves(
     away: Floats,
     partition: Partition,
     points: Floats,
+    latlon: Floats,
     inside: NDArray[np.bool_],
 ) -> Mapping[str, Any]:
     """Return the errors before and after, and the coverage of the radii: of each half, calibrated on the other."""
-    half = np.random.default_rng(0).permutation(len(cells)) % 2 == 0
+    half = _half_of_places(latlon)
     after = np.empty_like(posterior)
     held: dict[int, list[NDArray[np.bool_]]] = {coverage: [] for coverage in COVERAGES}
     for fold in (half, ~half):
@@ -146,3 +147,9 @@ def _halves(
         "after": calibration_errors(after[inside], cells[inside]).to_dict(),
         "coverage": {str(c): float(np.concatenate(hits).mean()) for c, hits in held.items() if hits},
     }
+
+
+def _half_of_places(latlon: Floats) -> NDArray[np.bool_]:
+    """Return which (P,) locations are in one of two halves; locations within 0.01 degrees are in the same."""
+    places, which = np.unique(np.round(latlon, 2), axis=0, return_inverse=True)
+    return np.asarray((np.random.default_rng(0).permutation(len(places)) % 2 == 0)[which.ravel()])

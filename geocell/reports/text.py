@@ -292,7 +292,14 @@ def _radius_lines(prediction: Row) -> list[str]:
     known = [
         f"{share} % {'of the probability ' * (share == 50)}within {_km(km)} km" for share, km in reach if km is not None
     ]
-    return [f"  {' and '.join(known)} (not calibrated)"] if known else []
+    if not known:
+        return []
+    if prediction.get("calibrated"):
+        known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
+    calibrated = "calibrated" if prediction.get("calibrated") else "not calibrated"
+    confidence = number(prediction, "confidence")
+    sure = "" if confidence is None else f"; within 200 km of the truth with probability {percent(confidence)} %"
+    return [f"  {' and '.join(known)}{sure} ({calibrated})"]
 
 
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
