@@ -26,8 +26,8 @@ USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
 
 _HELP = """Image geolocation by geocell classification.
 
-encode -> split -> partition -> fit-head -> calibrate -> score -> predict -> push; `geocell COMMAND --help` explains each
-command. With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
+encode -> split -> partition -> fit-head -> calibrate -> score -> predict -> push; `geocell COMMAND --help` explains
+each command. With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
 """
 
 

@@ -58,8 +58,8 @@ def score(
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
-    from geocell.heads.calibration import default_decoder
     from geocell.heads.folder import pin_encoder, read_card
+    from geocell.heads.protocol import default_decoder
     from geocell.reports.text import score_table
 
     with usage_errors():
@@ -123,7 +123,7 @@ def compare(
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
     from geocell.evaluation.score import require_unseen
-    from geocell.heads.calibration import default_decoder
+    from geocell.heads.protocol import default_decoder
     from geocell.reports.comparisons import comparison_text
 
     with usage_errors():

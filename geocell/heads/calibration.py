@@ -6,15 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from geocell.decoders.balscore import shares_problem
 from geocell.decoders.table import parse_decoder
 from geocell.files import FORMAT, DamagedFileError, canonical_json, read_json, require_types
 from geocell.uncertainty.temperature import RANGE
-
-if TYPE_CHECKING:
-    from geocell.heads.protocol import HeadLike
 
 CALIBRATION_FILE = "calibration.json"
 COVERAGES = (50, 90)
@@ -78,11 +75,6 @@ class Calibration:
             "radius_factors": {str(coverage): q for coverage, q in self.radius_factors.items()},
             "record": dict(self.record),
         }
-
-
-def default_decoder(head: HeadLike) -> str:
-    """Return what a head is decoded with where no decoder is named: that of its calibration, else `centroid`."""
-    return "centroid" if head.calibration is None else head.calibration.decoder
 
 
 def read_calibration(folder: Path) -> Calibration | None:

@@ -67,3 +67,8 @@ class HeadLike(Protocol):
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, C) float32 cell probabilities of locations."""
         ...
+
+
+def default_decoder(head: HeadLike) -> str:
+    """Return what a head is decoded with where no decoder is named: that of its calibration, else `centroid`."""
+    return "centroid" if head.calibration is None else head.calibration.decoder

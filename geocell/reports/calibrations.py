@@ -8,7 +8,7 @@ from geocell.heads.calibration import Calibration
 from geocell.reports.tables import percent, text_table
 
 _ERRORS = (
-    ("ece", "expected calibration error", 100),
+    ("ece", "expected calibration error in %", 100),
     ("nll", "negative log-likelihood", 1),
     ("brier", "Brier score", 1),
 )
