@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ def fit_shares(posterior: ArrayLike, truth: ArrayLike, centroids: ArrayLike) -> 
         if tuple(found.values()) in rounds:
             break
     cycle = rounds[rounds.index(tuple(found.values())) :] if tuple(found.values()) in rounds else rounds
-    return dict(zip(SHARE_RADII_KM, max(cycle, key=np.prod), strict=True))
+    return dict(zip(SHARE_RADII_KM, max(cycle, key=math.prod), strict=True))
 
 
 def _shares(km: Floats) -> dict[int, float]:

@@ -85,4 +85,4 @@ def _nll_at(p: NDArray[np.floating], cells: NDArray[np.integer], temperature: fl
 
 
 def _logits(p: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.log(np.maximum(p, _TINY), dtype=np.float64)
+    return np.asarray(np.log(np.maximum(p, _TINY), dtype=np.float64))

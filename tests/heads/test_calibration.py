@@ -119,10 +119,16 @@ def test_damaged_files(tmp_path: Path, change: dict[str, Any]) -> None:
     assert "\n" not in str(error.value)
 
 
+KEYS = st.sampled_from(["25", "50", "90", "200", "750", "x"])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda value: st.lists(value, max_size=3) | st.dictionaries(KEYS, value, max_size=4),
+    max_leaves=8,
+)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(value=st.recursive(st.none() | st.booleans() | st.floats() | st.text(max_size=5), lambda v: st.lists(v, max_size=3)
-    | st.dictionaries(st.sampled_from(["25", "50", "90", "200", "750", "x"]), v, max_size=4), max_leaves=8),
-    key=st.sampled_from(["temperature", "shares", "decoder", "radius_factors", "record"]))  # fmt: skip
+@given(value=ANYTHING, key=st.sampled_from(["temperature", "shares", "decoder", "radius_factors", "record"]))
 def test_nothing_but_a_value_error_comes_of_a_file(tmp_path: Path, value: object, key: str) -> None:
     (tmp_path / "calibration.json").write_text(json.dumps({**LEARNED.to_dict(), key: value}))
     try:
