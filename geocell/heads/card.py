@@ -40,6 +40,7 @@ def head_card(
     address: str = "path/to/this/folder",
     picture: str = "",
     trained_on: bool = False,
+    calibration: Mapping[str, Any] | None = None,
     before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
@@ -52,6 +53,7 @@ def head_card(
         address: what a reader loads it by.
         picture: file name of the picture of its cells, when it has one.
         trained_on: whether it has hashes of its training locations.
+        calibration: the content of its `calibration.json`, when it has one.
         before: the card from before, of which a person's text and settings are kept.
         settings: licence and data sets, instead of those.
     """
@@ -81,6 +83,7 @@ def head_card(
         address=address,
         picture=picture,
         trained_on=trained_on,
+        calibration=_calibration(calibration),
         license=settings.license,
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
@@ -154,6 +157,20 @@ def _training(training: Mapping[str, Any]) -> str:
     if training.get("init"):
         parts.append("started from another head's weights")
     return "; ".join(parts) + "."
+
+
+def _calibration(calibration: Mapping[str, Any] | None) -> str:
+    """Return whether its probabilities are calibrated, and on what."""
+    if calibration is None:
+        return "not calibrated"
+    record, errors = calibration["record"], ""
+    where = f" on {record['n_locations']:,} locations" if isinstance(record.get("n_locations"), int) else ""
+    before, after = (record.get(name) for name in ("before", "after"))
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        ece = [value.get("ece") for value in (before, after)]
+        if all(isinstance(value, float) for value in ece):
+            errors = f", calibration error {100 * ece[0]:.1f} % before and {100 * ece[1]:.1f} % after"
+    return f"temperature {calibration['temperature']:.2f}{where}{errors}; decoder {calibration['decoder']}"
 
 
 def _toml(settings: Mapping[str, Any]) -> list[str]:

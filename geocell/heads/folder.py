@@ -237,7 +237,14 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(parts.config_json(), partition, scores, trained_on=parts.trained_on is not None, **kw)
+    return head_card(
+        parts.config_json(),
+        partition,
+        scores,
+        trained_on=parts.trained_on is not None,
+        calibration=None if parts.calibration is None else parts.calibration.to_dict(),
+        **kw,
+    )
 
 
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
