@@ -48,13 +48,10 @@ def require_by(by: str, stratify: str | None, buffer_km: float) -> None:
 def require_columns(by: str, stratify: str | None, known: Iterable[object]) -> None:
     """Raise ValueError unless the columns that `by` and `stratify` name are there; country may be missing."""
     names = {str(name) for name in known}
-    for name in (by, stratify):
-        if (
-            name is None
-            or name in names
-            or name == COUNTRY
-            or (name is by and (by == LOCATION or by.startswith(_CELL)))
-        ):
+    wanted = [] if by == LOCATION or by.startswith(_CELL) else [by]
+    wanted += [] if stratify is None else [stratify]
+    for name in wanted:
+        if name in names or name == COUNTRY:
             continue
         raise ValueError(
             f"splits need the column {name!r}, got the columns {', '.join(sorted(names)) or 'none'}: name one of these."
