@@ -68,9 +68,14 @@ def _escaped(character: str) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Make a ValueError or ImportError of the block one of usage: a flag was given a value that it cannot have."""
+    """Make a ValueError or ImportError of the block one of usage: a flag was given a value that it cannot have.
+
+    A package that is not installed stays a failure.
+    """
     try:
         yield
+    except ModuleNotFoundError:
+        raise
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
 
