@@ -210,7 +210,7 @@ def split(
     else:
         with usage_errors():
             require_columns(by, stratify, frame.columns)
-        columns_used = {name: frame[name].to_numpy(object) for name in (by, stratify) if name in frame}
+        columns_used = {name: frame[name].to_numpy(object) for name in (by, stratify or by) if name in frame}
         splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used)
     splits.save(out, overwrite=overwrite)
     leaks = leak_report(splits, ids, latlon)

@@ -25,6 +25,7 @@ from geocell.splits.splits import Splits
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
+_IN_MEMORY = 4 << 30  # bytes of a cache; a larger one stays on the disk, and its views are read block by block
 _SHOWN = ("within_25", "within_200", "within_750", "median_km")
 
 
@@ -152,7 +153,7 @@ def leaks(
             f"leaks are between training locations and others, got the splits {', '.join(members.ids) or 'none'} with "
             f"{len(members.ids.get('train', ()))} training locations: name a file that has both."
         )
-    locations = cache.locations()
+    locations = cache.locations(in_memory=cache.n_bytes <= _IN_MEMORY)
     if head is not None:
         head.encoder.require_same(locations.encoder, "the head", "the locations")
     train = members.select(locations, "train")

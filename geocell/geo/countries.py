@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.files import write_text
-from geocell.geo.geodesy import as_latlon, swap_latlon_to_xy, unit_vectors
+from geocell.geo.geodesy import Floats, as_latlon, swap_latlon_to_xy, unit_vectors
 
 if TYPE_CHECKING:
     import geopandas
@@ -53,18 +53,24 @@ def countries_of(latlon: ArrayLike) -> NDArray[np.str_]:
     Args:
         latlon: (P, 2) degrees.
     """
-    import shapely
-
     points = as_latlon(latlon)
-    tree, codes = _outline_tree()
-    holder = np.full(len(points), len(codes), dtype=np.int64)
-    rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
-    np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
+    holder, codes = outlines_around(points)
     offshore = np.flatnonzero(holder == len(codes))
     if len(offshore):
         vertices, owner = _outline_vertices()
         holder[offshore] = owner[vertices.query(unit_vectors(points[offshore]))[1]]
     return np.asarray(codes[holder])
+
+
+def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Return which outline each of (P, 2) degrees lies in, the number of outlines for none, and their (O,) codes."""
+    import shapely
+
+    tree, codes = _outline_tree()
+    holder = np.full(len(points), len(codes), dtype=np.int64)
+    rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
+    np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
+    return holder, codes
 
 
 @cache

@@ -37,4 +37,5 @@ def largest_cosines(locations: Locations, train: Locations, views: int = _VIEWS)
 def _normalised(locations: Locations, first: int, views: int) -> Floats32:
     """Return the (k, D) features of some views as unit vectors; one of zeros stays so."""
     rows = np.asarray(locations.features[locations.rows[first : first + views]], dtype=np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    norms = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return np.asarray(rows / norms, dtype=np.float32)

@@ -17,7 +17,7 @@ def test_it_has_the_verdict_and_a_table_of_each_kind() -> None:
     assert text.startswith("leaks: 0.05 % of the test locations share coordinates with training\n")
     assert "splits: by country; 9,000 training locations" in text
     assert ["test", "2,000", "1", "0", "7", "5", "3"] in lines
-    assert next(line[:7] for line in lines if line[:4] == ["test", "1", "0", "2"]) == ["test", "1", "0", "2", "0", "3", "1,994"]
+    assert ["test", "1", "0", "2", "0", "3", "1,994"] in [line[:7] for line in lines]
     assert ["test", "1–5", "2", "50.0", "50.0", "100.0", "12.3", "50.0", "[25.0,", "75.0]"] in lines
     without = SplitLeaks(2000, 0, {"image": 0}, 0, QUANTILES_KM, COUNTS)
     text = leaks_text(Leaks("unknown", 1, 0.999, "", {"val": without}).to_dict())
