@@ -212,9 +212,9 @@ def _deal_alike(
 
     Strata are dealt one after the other, the one with the largest group first, and in each the largest groups first;
     every group goes to the split that is furthest behind its share of what has been dealt so far, this group included.
-    The splits are then never behind by more than twice the largest group, nor ahead by more than once, so in a stratum
-    of one location per group every split has its share to within three, and over all strata too: strata of one
-    location do not all go to the largest split.
+    Unless one would stay empty, the splits are then never behind by more than twice the largest group, nor ahead by
+    more than once, so in a stratum of one location per group every split has its share to within three, and over all
+    strata too: strata of one location do not all go to the largest split.
     """
     wanted = np.flatnonzero(shares > 0)
     order = rng.permutation(len(sizes))
