@@ -42,6 +42,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
             {"info": caches.info, "verify": caches.verify, "merge": caches.merge, "import": caches.import_},
         ),
         "split": features.split,
+        "leaks": scoring.leaks,
     },
     "Partitions": {
         "partition": (

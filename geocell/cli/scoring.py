@@ -1,9 +1,10 @@
-"""Commands that score and compare heads."""
+"""Commands that score and compare heads, and say what their splits leak."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -59,7 +60,11 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import pin_encoder, read_card
+<<<<<<< HEAD
     from geocell.heads.protocol import default_decoder
+=======
+    from geocell.metrics.scores import shared_coordinates_text
+>>>>>>> leaks
     from geocell.reports.text import score_table
 
     with usage_errors():
@@ -81,7 +86,8 @@ def score(
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
-        emit(scores.to_dict(), score_table([row]), json)
+        remark = shared_coordinates_text(scores.to_dict())
+        emit({**scores.to_dict(), **({"remark": remark} if remark else {})}, score_table([row]), json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
@@ -149,3 +155,60 @@ def compare(
         comparison_text(comparison, head_a, head_b),
         json,
     )
+
+
+def leaks(
+    cache: Path,
+    /,
+    *,
+    splits: Path,
+    head: str | None = None,
+    decode: Decode = "centroid",
+    columns: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    cosine: float = 0.999,
+    plot: Path | None = None,
+    device: str = "auto",
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Say what the splits of a cache leak: what validation and test locations share with training locations.
+
+    Shared coordinates and images, near-duplicate views, how far the nearest training location is, and how a head scores
+    by that distance.
+
+    Args:
+        cache: feature cache.
+        splits: splits.json.
+        head: head to score: a folder, or user/repo@revision on the Hub.
+        decode: its decoder.
+        columns: columns of the views whose values should not be shared, of users or sequences say.
+        cosine: from which on the features of two views count as near-duplicates.
+        plot: .png or .svg picture of the distances, and of the scores; an existing file is replaced.
+        device: where the head computes: auto, cpu, cuda or mps.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.leaks import leaks as find_leaks
+    from geocell.evaluation.leaks import require_cosine
+    from geocell.plots.leaks_chart import draw_leaks
+    from geocell.plots.style import require_picture_name
+    from geocell.reports.leaks import leaks_text
+    from geocell.splits.splits import Splits
+
+    with usage_errors():
+        decoder = as_decoder(decode)
+        choose_device(device)
+        require_cosine(cosine)
+        if plot is not None:
+            require_picture_name(plot)
+    members = Splits.load(splits)
+    loaded = None if head is None else open_head(head, partitioner)[0]
+    found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)
+    result = found.to_dict()
+    try:
+        emit(result, leaks_text(result), json)
+    finally:
+        if plot is not None:
+            draw_leaks(plot, result["splits"], result["decoder"])

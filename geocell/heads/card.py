@@ -16,7 +16,7 @@ from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
-from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit
+from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -124,6 +124,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         "over locations.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
+        "shared": shared_coordinates_text(scores),
         "n_locations": scores["n_locations"],
         "rows": rows,
         "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
@@ -152,6 +153,8 @@ def _training(training: Mapping[str, Any]) -> str:
         parts.append(f"epoch {training['best_epoch']} of {training['epochs_run']} kept")
     if refit := training.get("refit"):
         parts.append(f"fitted again on {refit['n_train']:,} of both together for {counted(refit['epochs'], 'epoch')}")
+    if n := training.get("n_val_at_training_coordinates"):
+        parts.append(f"{counted(n, 'validation location')} at coordinates of training locations")
     if training.get("n_train_outside"):
         parts.append(f"{training['n_train_outside']:,} locations outside every cell left out")
     if training.get("init"):
