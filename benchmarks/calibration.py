@@ -89,7 +89,9 @@ def main() -> None:
     torch.set_num_threads(1)  # products this small are slower on two threads than on one
     flags = parse_flags("what calibration is worth, and which decoder answers best after it")
     locations = real_locations(shared_data())
-    rows, decoders, summary = [], [], {}
+    rows: list[dict[str, Any]] = []
+    decoders: list[dict[str, Any]] = []
+    summary: dict[str, Any] = {}
     for by_place in (False, True):
         protocol = Protocol(locations, by_place, 1 if flags.quick else REPEATS)
         row, distances = measure(protocol)

@@ -25,13 +25,10 @@ if TYPE_CHECKING:
     from geocell.evaluation.calibrate import calibrate as calibrate
     from geocell.evaluation.comparison import Comparison as Comparison
     from geocell.evaluation.comparison import compare as compare
-<<<<<<< HEAD
     from geocell.evaluation.decoders import DecoderComparison as DecoderComparison
     from geocell.evaluation.decoders import compare_decoders as compare_decoders
-=======
     from geocell.evaluation.leaks import Leaks as Leaks
     from geocell.evaluation.leaks import leaks as leaks
->>>>>>> leaks
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations

@@ -43,6 +43,7 @@ def calibrate(
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.heads.folder import write_calibration
     from geocell.reports.calibrations import calibration_text
+    from geocell.splits.splits import Splits
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
@@ -53,7 +54,7 @@ def calibrate(
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    calibration = learn(loaded, locations, decode, split, device)
+    calibration = learn(loaded, locations, decode, split, device, protocol=Splits.load(splits).protocol)
     write_calibration(place.folder, calibration)
     emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,10 +14,14 @@ from geocell.cli.output import (
     cache_locations,
     counted_locations,
     emit,
+    note,
     open_head,
     split_name,
     usage_errors,
 )
+
+if TYPE_CHECKING:
+    from geocell.heads.protocol import HeadLike
 
 Flat = Parameter(name="*")
 
@@ -60,11 +64,8 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import pin_encoder, read_card
-<<<<<<< HEAD
     from geocell.heads.protocol import default_decoder
-=======
     from geocell.metrics.scores import shared_coordinates_text
->>>>>>> leaks
     from geocell.reports.text import score_table
 
     with usage_errors():
@@ -82,6 +83,7 @@ def score(
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
+    _say_other_protocol(loaded, splits)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
@@ -98,6 +100,20 @@ def score(
                 loaded.write_scores(place.folder, scores)
             else:
                 write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+
+
+def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:
+    """Say when a head was calibrated on splits that were drawn in another way than these."""
+    from geocell.splits.splits import UNKNOWN_PROTOCOL, Splits
+
+    known = None if head.calibration is None else head.calibration.record.get("protocol")
+    if splits is None or known in {None, UNKNOWN_PROTOCOL}:
+        return
+    drawn = Splits.load(splits).protocol
+    if drawn not in {known, UNKNOWN_PROTOCOL}:
+        note(
+            f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold here."
+        )
 
 
 def compare(
@@ -163,7 +179,7 @@ def leaks(
     *,
     splits: Path,
     head: str | None = None,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     columns: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
     cosine: float = 0.999,
     plot: Path | None = None,
@@ -180,7 +196,7 @@ def leaks(
         cache: feature cache.
         splits: splits.json.
         head: head to score: a folder, or user/repo@revision on the Hub.
-        decode: its decoder.
+        decode: its decoder; that of its calibration when left out, centroid without one.
         columns: columns of the views whose values should not be shared, of users or sequences say.
         cosine: from which on the features of two views count as near-duplicates.
         plot: .png or .svg picture of the distances, and of the scores; an existing file is replaced.
@@ -192,19 +208,22 @@ def leaks(
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.leaks import leaks as find_leaks
     from geocell.evaluation.leaks import require_cosine
+    from geocell.heads.protocol import default_decoder
     from geocell.plots.leaks_chart import draw_leaks
     from geocell.plots.style import require_picture_name
     from geocell.reports.leaks import leaks_text
     from geocell.splits.splits import Splits
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
         require_cosine(cosine)
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
     loaded = None if head is None else open_head(head, partitioner)[0]
+    if decoder is None:
+        decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)
     result = found.to_dict()
     try:

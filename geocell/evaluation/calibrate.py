@@ -18,6 +18,7 @@ from geocell.heads.calibration import COVERAGES, Calibration
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.splits.splits import UNKNOWN_PROTOCOL
 from geocell.uncertainty.conformal import conformal_factor, conformal_radius_km
 from geocell.uncertainty.errors import calibration_errors
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
@@ -39,6 +40,7 @@ def calibrate(
     split: str = "",
     device: str = "auto",
     *,
+    protocol: str = UNKNOWN_PROTOCOL,
     allow_training: bool = False,
 ) -> Calibration:
     """Learn temperature, the shares of the decoder `balscore`, and radii with coverage on validation locations.
@@ -53,6 +55,7 @@ def calibrate(
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
+        protocol: how the splits were drawn, for the record; see `geocell.splits.splits.Splits`.
         allow_training: whether locations that the head was trained on are meant.
 
     Raises:
@@ -90,6 +93,7 @@ def calibrate(
     factors = {coverage: conformal_factor(away, radii, coverage / 100) for coverage in COVERAGES}
     record = {
         "split": split,
+        "protocol": protocol,
         "locations_sha256": locations_sha256(locations),
         "n_locations": len(locations),
         "n_outside": int((~inside).sum()),

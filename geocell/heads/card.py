@@ -32,7 +32,7 @@ _LICENCES = {
 """Start of an encoder's name -> licence of its weights, where its authors state one."""
 
 
-def head_card(
+def head_card(  # noqa: PLR0913 - all that a card says
     config: Mapping[str, Any],
     partition: Mapping[str, Any],
     scores: Mapping[str, Any] | None,
@@ -170,8 +170,8 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
     where = f" on {record['n_locations']:,} locations" if isinstance(record.get("n_locations"), int) else ""
     before, after = (record.get(name) for name in ("before", "after"))
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        ece = [value.get("ece") for value in (before, after)]
-        if all(isinstance(value, float) for value in ece):
+        ece = [value["ece"] for value in (before, after) if isinstance(value.get("ece"), float)]
+        if len(ece) == 2:
             errors = f", calibration error {100 * ece[0]:.1f} % before and {100 * ece[1]:.1f} % after"
     return f"temperature {calibration['temperature']:.2f}{where}{errors}; decoder {calibration['decoder']}"
 

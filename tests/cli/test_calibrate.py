@@ -104,3 +104,18 @@ def test_bad_input_is_one_sentence(
     message = capsys.readouterr().err.splitlines()[-1]
     assert words in message
     assert not (tmp_path / "head" / "calibration.json").exists()
+
+
+def test_scores_on_splits_that_were_drawn_in_another_way_say_so(
+    road: str, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(f"calibrate {road} --device cpu --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["record"]["protocol"] == "by location"
+    assert main(f"score {road} --device cpu".split()) == 0
+    assert "splits drawn" not in capsys.readouterr().err
+    other = json.loads((fitted / "splits.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**other, "protocol": "by cell:3"}))
+    head, _, _ = road.partition(" ")
+    command = f"score {head} --cache {fitted}/cache --splits {tmp_path}/other.json --device cpu"
+    assert main(command.split()) == 0
+    assert "calibrated on splits drawn by location, and these are drawn by cell:3" in capsys.readouterr().err

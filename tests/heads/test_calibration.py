@@ -139,3 +139,18 @@ def test_nothing_but_a_value_error_comes_of_a_file(tmp_path: Path, value: object
 
 def test_a_folder_without_one_has_none(tmp_path: Path) -> None:
     assert read_calibration(tmp_path) is None
+
+
+def test_the_card_says_whether_it_is_calibrated(tmp_path: Path) -> None:
+    record = {"n_locations": 1200, "before": {"ece": 0.218}, "after": {"ece": 0.043}}
+    replace(make_head(), calibration=replace(LEARNED, record=record)).save(tmp_path / "head")
+    card = (tmp_path / "head" / "README.md").read_text(encoding="utf-8")
+    assert (
+        "| probabilities | temperature 2.50 on 1,200 locations, calibration error 21.8 % before and 4.3 % after; "
+        "decoder balscore |"
+    ) in card
+    make_head().save(tmp_path / "plain")
+    assert "| probabilities | not calibrated |" in (tmp_path / "plain" / "README.md").read_text(encoding="utf-8")
+    strange = replace(LEARNED, record={"n_locations": "many", "before": [], "after": {"ece": "x"}})
+    replace(make_head(), calibration=strange).save(tmp_path / "strange")
+    assert "temperature 2.50; decoder" in (tmp_path / "strange" / "README.md").read_text(encoding="utf-8")
