@@ -99,7 +99,10 @@ class Splits:
         require_new(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         splits = {name: list(ids) for name, ids in self.ids.items()}
-        record = {"seed": self.seed, "buffer_km": self.buffer_km, "protocol": self.protocol}
+        known = (
+            {} if self.protocol == UNKNOWN_PROTOCOL else {"protocol": self.protocol}
+        )  # a file is saved as it was read
+        record = {"seed": self.seed, "buffer_km": self.buffer_km, **known}
         write_json(path, {"format": FORMAT, **record, "splits": splits})
 
     @classmethod
