@@ -111,9 +111,7 @@ def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:
         return
     drawn = Splits.load(splits).protocol
     if drawn not in {known, UNKNOWN_PROTOCOL}:
-        note(
-            f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold here."
-        )
+        note(f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold.")
 
 
 def compare(
