@@ -215,6 +215,24 @@ def _calibrated_decoders() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+def _decoders() -> str:
+    header = ["decoder", "cells", "prepare s", "decode s", "times the product", "peak MB"]
+    rows = read_results("decoders")
+    lines = [
+        [
+            f"`{row['decoder']}`",
+            f"{int(row['n_cells']):,}",
+            *(row[key] for key in ("prepare_s", "decode_s", "times_the_product", "peak_mb")),
+        ]
+        for row in rows
+    ]
+    note = (
+        f"{int(rows[0]['n_locations']):,} locations; the product is that of their (P, 1024) features and the weights, "
+        f"float32, {rows[0]['cores']} cores."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
+
+
 def _encode_speeds() -> str:
     rows = read_results("encode_speed")
     header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
@@ -301,6 +319,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "partition_speed": _speeds,
         "fit_speed": _fits,
         "fit_terms": _fit_terms,
+        "decoders": _decoders,
         "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
         "real_features": _real_features,
