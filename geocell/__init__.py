@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
+    from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.ensemble import Ensemble as Ensemble
     from geocell.heads.ensemble import average_heads as average_heads
@@ -79,6 +80,7 @@ _HOMES = {
     "heads.head": ("Head", "load_head"),
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
+    "features.neighbours": ("NeighbourIndex",),
     "metrics.outcomes": ("balscore",),
     "evaluation.score": ("score",),
     "partitioners.base": ("OUTSIDE", "Partition"),

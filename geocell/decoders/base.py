@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -18,11 +18,13 @@ from geocell.geo.geodesy import Floats
 
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
+    from geocell.features.neighbours import NeighbourIndex
 
-Need = Literal["offsets", "features", "train"]
+Need = Literal["offsets", "features", "neighbours", "train"]
 NEEDS: Mapping[Need, str] = {
     "offsets": "offsets above 0: fit a head with offsets 1, say",
     "features": "the features of the locations: decode with a head",
+    "neighbours": "an index of training features: build one with `gc.NeighbourIndex.from_locations`",
     "train": "training locations: prepare it with them in Python",
 }
 """What a decoder may need beside the centroids -> how to get it."""
@@ -38,10 +40,18 @@ class PartitionData:
     Attributes:
         centroids: (C, 2) degrees.
         train: the training locations with their features, for decoders that need them.
+        neighbours: the index of training features, likewise.
     """
 
     centroids: Floats
     train: Locations | None = None
+    neighbours: NeighbourIndex | None = None
+
+    @property
+    def provided(self) -> frozenset[Need]:
+        """What a decoder may need that is here."""
+        given: dict[Need, object] = {"train": self.train, "neighbours": self.neighbours}
+        return frozenset(need for need, value in given.items() if value is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,14 +132,13 @@ class Decoder(ABC):
         """Do all work that is the same for every location.
 
         Raises:
-            ValueError: when it needs training locations and there are none.
+            ValueError: when it needs training locations or their index and there are none.
         """
-        provided: set[Need] = {"offsets", "features"} if data.train is None else {"offsets", "features", "train"}
-        self.require(frozenset(provided))
+        self.require(frozenset({"offsets", "features", *data.provided}))
         centroids = np.asarray(data.centroids, dtype=np.float64)
         if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
-        function = self.points(PartitionData(centroids, data.train))
+        function = self.points(replace(data, centroids=centroids))
         return PreparedDecoder(self, centroids, function)
 
 

@@ -15,6 +15,7 @@ from geocell.files import import_attribute
 
 DECODERS: Mapping[str, str] = {
     "centroid": "centroid.Centroid",
+    "knn": "knn.KNN",
     "mean": "mean.Mean",
     "offset": "offset.Offset",
     "within": "within.Within",
@@ -101,7 +102,8 @@ def _imported(text: str) -> Decoder:
     return as_decoder(found.parse("") if is_class else found)
 
 
-_TRAIN: frozenset[Need] = frozenset(("train",))
+_PREPARED: frozenset[Need] = frozenset(("train", "neighbours"))
+"""What a decoder that is prepared has already been given."""
 
 
 class DecoderCache:
@@ -115,7 +117,7 @@ class DecoderCache:
     def __init__(self, data: PartitionData, provided: frozenset[Need] = frozenset()) -> None:
         """Start empty."""
         self._data = data
-        self._provided = provided if data.train is None else provided | _TRAIN
+        self._provided = provided | data.provided
         self._prepared: dict[Decoder, PreparedDecoder] = {}
 
     def __call__(self, decode: AnyDecoder) -> PreparedDecoder:
@@ -126,7 +128,7 @@ class DecoderCache:
         """
         if isinstance(decode, PreparedDecoder):
             decode.require_cells(self._data.centroids)
-            decode.decoder.require(self._provided | _TRAIN)
+            decode.decoder.require(self._provided | _PREPARED)
             return decode
         decoder = as_decoder(decode)
         decoder.require(self._provided)

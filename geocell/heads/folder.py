@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
+from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.card import head_card
 from geocell.heads.card_text import MAX_CARD_BYTES, CardText, parse_card, require_unchanged
@@ -51,7 +52,7 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, TRAINED_ON_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, NEIGHBOURS_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -71,6 +72,7 @@ class HeadParts:
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations, None where they are not known.
+        neighbours: index of training features for the decoder `knn`, None where there is none.
     """
 
     weights: Mapping[str, Tensor]
@@ -80,6 +82,7 @@ class HeadParts:
     training: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     trained_on: TrainedOn | None = None
+    neighbours: NeighbourIndex | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -120,6 +123,8 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
             write_text(folder / HISTORY_FILE, history_csv(parts.history))
         if parts.trained_on is not None:
             write_trained_on(folder, parts.trained_on)
+        if parts.neighbours is not None:
+            parts.neighbours.save_into(folder)
         write_hashes(folder)
         _write_scores_and_card(parts, folder, scores)
 
@@ -262,9 +267,14 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
     weights: dict[str, Tensor] = {}
     for name, shapes in _by_file(tensor_shapes(encoder.dim, len(partition), fit)).items():
         weights |= _read_weights(folder / name, shapes)
-    return HeadParts(
+    parts = HeadParts(
         weights, partition, encoder, fit, config["training"], read_history(folder), read_trained_on(folder)
     )
+    if not (folder / NEIGHBOURS_FILE).is_file():
+        return parts
+    index = read_neighbours(folder)
+    index.require_for(parts)
+    return replace(parts, neighbours=index)
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:

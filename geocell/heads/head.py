@@ -19,6 +19,7 @@ from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
+from geocell.features.neighbours import NeighbourIndex
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
 from geocell.heads.fit_config import FitConfig
@@ -46,6 +47,7 @@ class Head:
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
+        neighbours: index of training features for the decoder `knn`, None where there is none.
     """
 
     module: GeoHead
@@ -55,6 +57,7 @@ class Head:
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
     trained_on: TrainedOn | None = None
+    neighbours: NeighbourIndex | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -71,6 +74,8 @@ class Head:
                 "a head has weights of offsets when it was fitted with offsets above 0 and only then, got offsets "
                 f"{self.config.offsets:g} and {'' if self.has_offsets else 'no '}such weights."
             )
+        if self.neighbours is not None:
+            self.neighbours.require_for(self)
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -87,7 +92,14 @@ class Head:
         """What the folder of the head holds."""
         weights = self.module.state_dict()
         return HeadParts(
-            weights, self.partition, self.encoder, self.config, self.training, self.history, self.trained_on
+            weights,
+            self.partition,
+            self.encoder,
+            self.config,
+            self.training,
+            self.history,
+            self.trained_on,
+            self.neighbours,
         )
 
     @property
@@ -98,7 +110,7 @@ class Head:
     @cached_property
     def _decoders(self) -> DecoderCache:
         provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
-        return DecoderCache(PartitionData(self.partition.centroids), frozenset(provided))
+        return DecoderCache(PartitionData(self.partition.centroids, neighbours=self.neighbours), frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.
@@ -178,4 +190,13 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
     parts = read_folder(source.folder, lambda folder: read_head(folder, partitioner))
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
-    return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)
+    return Head(
+        module,
+        parts.partition,
+        parts.encoder,
+        parts.config,
+        parts.training,
+        parts.history,
+        parts.trained_on,
+        parts.neighbours,
+    )

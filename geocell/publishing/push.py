@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
+from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
@@ -61,6 +62,7 @@ def push_head(
     pr: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
+    with_neighbours: bool = False,
     settings: CardSettings = CardSettings(),
 ) -> Publication:
     """Publish the folder of a head as a repository on the Hub, in one commit.
@@ -76,6 +78,8 @@ def push_head(
         pr: open a pull request instead of a commit.
         dry_run: check and write nothing: without the network.
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
+        with_neighbours: publish the index of training features too, which discloses the coordinates of the training
+            locations; else it stays here.
         settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
 
     Raises:
@@ -98,9 +102,11 @@ def push_head(
         )
     with TemporaryDirectory() as scratch:
         add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        if not with_neighbours:
+            add.pop(NEIGHBOURS_FILE, None)
         add[CONFIG_FILE] = _public_config(folder)
         add[HASHES_FILE] = json_text(hashes_of(add)).encode()
-        left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
+        left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in add))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
             add[PICTURE_FILE] = picture
         local = read_card(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from geocell.cli import main
+from geocell.features.neighbours import NeighbourIndex
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES, check_hashes, why_not_hashed, write_hashes
 from geocell.heads.head import load_head
@@ -22,6 +23,7 @@ def saved(tmp_path: Path) -> Path:
     head = replace(
         make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=TrainedOn(location_keys(world()))
     )
+    head = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
     replace(head, history=({"epoch": 1, "train_loss": 2.5},)).save(tmp_path / "head")
     return tmp_path / "head"
 
