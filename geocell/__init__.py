@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
+    from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.calibration import Calibration as Calibration
     from geocell.heads.ensemble import Ensemble as Ensemble
@@ -88,6 +89,7 @@ _HOMES = {
     "heads.head": ("Head", "load_head"),
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
+    "features.neighbours": ("NeighbourIndex",),
     "metrics.outcomes": ("balscore",),
     "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),

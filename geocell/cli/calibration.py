@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
@@ -17,6 +18,7 @@ def calibrate(
     splits: Path,
     split: str = "val",
     decode: Decode = "centroid",
+    knn: bool = False,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
@@ -34,6 +36,8 @@ def calibrate(
         splits: splits.json.
         split: which split of it; not one that is reported.
         decode: the decoder that radii are learned for, and that answers by default afterwards.
+        knn: answer by the nearest training features inside the most probable cells: their index goes into the head's
+            folder, and the parameters are chosen on the validation locations. It needs the split train.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -41,7 +45,9 @@ def calibrate(
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
-    from geocell.heads.folder import write_calibration
+    from geocell.features.neighbours import NeighbourIndex
+    from geocell.heads.folder import write_calibration, write_neighbours
+    from geocell.heads.neighbours import fit_neighbours
     from geocell.reports.calibrations import calibration_text
     from geocell.splits.splits import Splits
 
@@ -49,12 +55,21 @@ def calibrate(
         parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
+        if knn and decode != "centroid":
+            raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
     loaded, place = open_head(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    calibration = learn(loaded, locations, decode, split, device, protocol=Splits.load(splits).protocol)
+    protocol = Splits.load(splits).protocol
+    calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
+    if knn:
+        index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
+        near = replace(loaded, neighbours=index)
+        decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
+        calibration = learn(near, locations, decoder, split, device, protocol=protocol)
+        write_neighbours(place.folder, index)
     write_calibration(place.folder, calibration)
     emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
 

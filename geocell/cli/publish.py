@@ -25,6 +25,7 @@ def push(
     revision: str | None = None,
     pr: bool = False,
     dry_run: bool = False,
+    with_neighbours: bool = False,
     settings: Annotated[CardSettings, Flat] = CardSettings(),
     overwrite: bool = False,
     json: bool = False,
@@ -41,6 +42,8 @@ def push(
         revision: branch to commit to, made if need be; main otherwise.
         pr: open a pull request instead of a commit.
         dry_run: say what would be sent, and print the card; without the network.
+        with_neighbours: publish the index of training features too; it discloses the coordinates of the training
+            locations.
         settings: what the card says beside what the folder knows.
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         json: print one JSON object.
@@ -53,9 +56,18 @@ def push(
     name = repo if revision is None else f"{repo}@{revision}"
     with usage_errors():
         HubName.parse(name)
-    done = push_head(head, name, private=private, pr=pr, dry_run=dry_run, overwrite=overwrite, settings=settings)
+    done = push_head(
+        head,
+        name,
+        private=private,
+        pr=pr,
+        dry_run=dry_run,
+        overwrite=overwrite,
+        with_neighbours=with_neighbours,
+        settings=settings,
+    )
     if done.left_out:
-        note(f"no part of a head, and not sent: {', '.join(done.left_out)}")
+        note(f"not sent: {', '.join(done.left_out)}")
     result = {
         "repo": done.name.repo,
         "revision": done.name.revision,

@@ -18,12 +18,14 @@ from geocell.geo.geodesy import Floats
 
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
+    from geocell.features.neighbours import NeighbourIndex
 
-Need = Literal["offsets", "features", "shares", "train"]
+Need = Literal["offsets", "features", "neighbours", "shares", "train"]
 NEEDS: Mapping[Need, str] = {
     "offsets": "offsets above 0: fit a head with offsets 1, say",
     "features": "the features of the locations: decode with a head",
     "shares": "the shares that a head reaches: calibrate it with `geocell calibrate`, or write balscore:W25,W200,W750",
+    "neighbours": "an index of training features: build one with `gc.NeighbourIndex.from_locations`",
     "train": "training locations: prepare it with them in Python",
 }
 """What a decoder may need beside the centroids -> how to get it."""
@@ -40,16 +42,18 @@ class PartitionData:
         centroids: (C, 2) degrees.
         train: the training locations with their features, for decoders that need them.
         shares: radius in km -> share of validation locations that the head answers within it, of a calibrated head.
+        neighbours: the index of training features, likewise.
     """
 
     centroids: Floats
     train: Locations | None = None
     shares: Mapping[int, float] | None = None
+    neighbours: NeighbourIndex | None = None
 
     @property
     def provided(self) -> frozenset[Need]:
         """What a decoder may need that is here."""
-        given: dict[Need, object] = {"train": self.train, "shares": self.shares}
+        given: dict[Need, object] = {"train": self.train, "neighbours": self.neighbours, "shares": self.shares}
         return frozenset(need for need, value in given.items() if value is not None)
 
 
@@ -137,7 +141,7 @@ class Decoder(ABC):
         """Do all work that is the same for every location.
 
         Raises:
-            ValueError: when it needs training locations or shares, and there are none.
+            ValueError: when it needs training locations, their index or shares, and there are none.
         """
         self.require(data.provided | {"offsets", "features"})
         centroids = np.asarray(data.centroids, dtype=np.float64)

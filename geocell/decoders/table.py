@@ -15,6 +15,7 @@ from geocell.files import import_attribute
 
 DECODERS: Mapping[str, str] = {
     "centroid": "centroid.Centroid",
+    "knn": "knn.KNN",
     "mean": "mean.Mean",
     "medoid": "medoid.Medoid",
     "geoscore": "geoscore.GeoScore",
@@ -104,7 +105,7 @@ def _imported(text: str) -> Decoder:
     return as_decoder(found.parse("") if is_class else found)
 
 
-_PREPARED: frozenset[Need] = frozenset(("train", "shares"))
+_PREPARED: frozenset[Need] = frozenset(("train", "neighbours", "shares"))
 """What a decoder that is prepared does not need any more."""
 
 

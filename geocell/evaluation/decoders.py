@@ -12,6 +12,7 @@ from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.evaluation.comparison import paired_intervals
 from geocell.geo.geodesy import Floats, distance_km
+from geocell.heads.protocol import default_decoder
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import Outcomes
 
@@ -103,7 +104,8 @@ def compare_decoders(
     Args:
         head: a head, or whatever answers like one.
         locations: P >= 1 locations with features of the head's encoder.
-        decoders: decoders, those that the head cannot use are left out; `centroid` is always among them.
+        decoders: decoders, those that the head cannot use are left out; `centroid` and that of its calibration are
+            always among them.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
 
@@ -114,7 +116,7 @@ def compare_decoders(
         raise ValueError("decoders are compared on at least one location, got none.")
     ready: dict[str, PreparedDecoder] = {}
     left_out: dict[str, str] = {}
-    for decoder in (BASELINE, *decoders):
+    for decoder in (BASELINE, *decoders, default_decoder(head)):
         try:
             prepared = head.prepare(decoder)
         except ValueError as error:

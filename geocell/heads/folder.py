@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
+from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card import head_card
@@ -52,7 +54,7 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, NEIGHBOURS_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -73,6 +75,7 @@ class HeadParts:
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations, None where they are not known.
         calibration: what was learned on validation locations after the fit, None before that.
+        neighbours: index of training features for the decoder `knn`, None where there is none.
     """
 
     weights: Mapping[str, Tensor]
@@ -83,6 +86,7 @@ class HeadParts:
     history: Sequence[Mapping[str, float]]
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
+    neighbours: NeighbourIndex | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -127,6 +131,8 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
             write_trained_on(folder, parts.trained_on)
         if parts.calibration is not None:
             write_json(folder / CALIBRATION_FILE, parts.calibration.to_dict())
+        if parts.neighbours is not None:
+            parts.neighbours.save_into(folder)
         write_hashes(folder)
         _write_scores_and_card(parts, folder, scores)
 
@@ -162,21 +168,31 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
     if recorded.is_pinned or not encoder.is_pinned:
         return False
     recorded.require_same(encoder, "the head", "its encoder")
-    hashes = read_hashes(folder)
-    (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
-    write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
-    if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
-        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, CONFIG_FILE))
+    with _hashed_anew(folder, CONFIG_FILE):
+        write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
     return True
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Write a calibration into the folder of a head; its other files keep the hashes that they were written with."""
+    with _hashed_anew(folder, CALIBRATION_FILE):
+        write_json(folder / CALIBRATION_FILE, calibration.to_dict())
+
+
+def write_neighbours(folder: Path, index: NeighbourIndex) -> None:
+    """Write an index of training features into the folder of a head; see `write_calibration`."""
+    with _hashed_anew(folder, NEIGHBOURS_FILE):
+        index.save_into(folder)
+
+
+@contextmanager
+def _hashed_anew(folder: Path, name: str) -> Iterator[None]:
+    """Let the block write one file of a head, and hash that one alone."""
     hashes = read_hashes(folder)
     (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
-    write_json(folder / CALIBRATION_FILE, calibration.to_dict())
-    if hashes is not None:
-        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, CALIBRATION_FILE))
+    yield
+    if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
+        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, name))
 
 
 def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
@@ -285,7 +301,7 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
     weights: dict[str, Tensor] = {}
     for name, shapes in _by_file(tensor_shapes(encoder.dim, len(partition), fit)).items():
         weights |= _read_weights(folder / name, shapes)
-    return HeadParts(
+    parts = HeadParts(
         weights,
         partition,
         encoder,
@@ -295,6 +311,11 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
         read_trained_on(folder),
         read_calibration(folder),
     )
+    if not (folder / NEIGHBOURS_FILE).is_file():
+        return parts
+    index = read_neighbours(folder)
+    index.require_for(parts)
+    return replace(parts, neighbours=index)
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import FORMAT, DamagedFileError, missing, read_json, require_types, write_json
 from geocell.heads.calibration import CALIBRATION_FILE
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
@@ -25,12 +26,12 @@ OFFSETS_FILE = "offsets.safetensors"
 
 HASHED_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, TRAINED_ON_FILE, HISTORY_FILE,
-    CALIBRATION_FILE,
+    CALIBRATION_FILE, NEIGHBOURS_FILE,
 )  # fmt: skip
 """What is hashed where it is there. Scores and the card are not: they are written again later."""
 
-_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE}
-"""May be removed: the head answers the same without."""
+_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE, NEIGHBOURS_FILE}
+"""May be removed: the head answers the same without, but for the decoder `knn`."""
 
 
 def file_sha256(source: Path | bytes) -> str:

@@ -19,6 +19,7 @@ from geocell.decoders.base import Need, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
+from geocell.features.neighbours import NeighbourIndex
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
@@ -49,6 +50,7 @@ class Head:
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
             Its temperature is part of every posterior.
+        neighbours: index of training features for the decoder `knn`, None where there is none.
     """
 
     module: GeoHead
@@ -59,6 +61,7 @@ class Head:
     history: Sequence[Mapping[str, float]] = ()
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
+    neighbours: NeighbourIndex | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -75,6 +78,8 @@ class Head:
                 "a head has weights of offsets when it was fitted with offsets above 0 and only then, got offsets "
                 f"{self.config.offsets:g} and {'' if self.has_offsets else 'no '}such weights."
             )
+        if self.neighbours is not None:
+            self.neighbours.require_for(self)
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -99,6 +104,7 @@ class Head:
             self.history,
             self.trained_on,
             self.calibration,
+            self.neighbours,
         )
 
     @property
@@ -110,7 +116,8 @@ class Head:
     def _decoders(self) -> DecoderCache:
         provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
         shares = None if self.calibration is None else self.calibration.shares
-        return DecoderCache(PartitionData(self.partition.centroids, shares=shares), frozenset(provided))
+        data = PartitionData(self.partition.centroids, shares=shares, neighbours=self.neighbours)
+        return DecoderCache(data, frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.
@@ -200,4 +207,5 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
         parts.history,
         parts.trained_on,
         parts.calibration,
+        parts.neighbours,
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
+from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
@@ -61,6 +63,7 @@ def push_head(
     pr: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
+    with_neighbours: bool = False,
     settings: CardSettings = CardSettings(),
 ) -> Publication:
     """Publish the folder of a head as a repository on the Hub, in one commit.
@@ -76,6 +79,8 @@ def push_head(
         pr: open a pull request instead of a commit.
         dry_run: check and write nothing: without the network.
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
+        with_neighbours: publish the index of training features too, which discloses the coordinates of the training
+            locations; else it stays here.
         settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
 
     Raises:
@@ -96,11 +101,15 @@ def push_head(
             f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
             "or leave it out."
         )
+    if not with_neighbours:
+        _require_answers_without_index(head)
     with TemporaryDirectory() as scratch:
         add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        if not with_neighbours:
+            add.pop(NEIGHBOURS_FILE, None)
         add[CONFIG_FILE] = _public_config(folder)
         add[HASHES_FILE] = json_text(hashes_of(add)).encode()
-        left_out = tuple(sorted(p.name for p in folder.iterdir() if not _belongs(p.name)))
+        left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in add))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
             add[PICTURE_FILE] = picture
         local = read_card(folder)
@@ -204,6 +213,21 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
         require_scores_of(head.parts, scores, str(path))
         found = scores if path.name == SCORES_FILE else found
     return found
+
+
+def _require_answers_without_index(head: Head) -> None:
+    """Refuse a head that decodes by the index of training features, which would stay here.
+
+    Raises:
+        ValueError: when it does.
+    """
+    decoder = "" if head.calibration is None else head.calibration.decoder
+    if decoder and "neighbours" in parse_decoder(decoder).needed:
+        raise ValueError(
+            f"the head is calibrated to decode by {decoder.partition(':')[0]}, which needs its index of training "
+            "features: pass --with-neighbours, which publishes the coordinates of the training locations, or calibrate "
+            "it with another decoder."
+        )
 
 
 def _card_there(name: HubName, card: Path | None, overwrite: bool) -> CardText:

@@ -119,3 +119,28 @@ def test_scores_on_splits_that_were_drawn_in_another_way_say_so(
     command = f"score {head} --cache {fitted}/cache --splits {tmp_path}/other.json --device cpu"
     assert main(command.split()) == 0
     assert "calibrated on splits drawn by location, and these are drawn by cell:3" in capsys.readouterr().err
+
+
+def test_knn_answers_from_an_index_in_the_folder(
+    road: str, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = tmp_path / "head"
+    assert main(f"calibrate {road} --knn --device cpu --json".split()) == 0
+    learned = json.loads(capsys.readouterr().out)
+    assert learned["decoder"].startswith("knn:")
+    index = load_head(head).neighbours
+    assert index is not None
+    train = json.loads((fitted / "splits.json").read_text())["splits"]["train"]
+    assert len(index.latlon) == len(train)
+    assert main(f"score {road} --device cpu --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["decoder"] == learned["decoder"]
+    assert main(f"decode {road} --device cpu --json".split()) == 0
+    assert learned["decoder"] in json.loads(capsys.readouterr().out)["decoders"]
+    assert main(f"push {head} me/head --dry-run".split()) == 1
+    assert "pass --with-neighbours" in capsys.readouterr().err
+    assert main(f"push {head} me/head --dry-run --with-neighbours".split()) == 0
+    assert "neighbours.safetensors" in capsys.readouterr().out
+    assert main(f"calibrate {road} --device cpu".split()) == 0  # the centroid again
+    assert main(f"push {head} me/head --dry-run".split()) == 1  # of scores by the calibration before
+    assert "score it again" in capsys.readouterr().err
+    assert main(f"calibrate {road} --knn --decode balscore".split()) == 2

@@ -1,0 +1,315 @@
+"""An index of training features: the nearest ones of a location, everywhere or inside its most probable cells."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations, require_locations
+from geocell.files import DamagedFileError, canonical_json, missing, write_bytes
+from geocell.geo.geodesy import Floats, as_latlon
+from geocell.partitioners.base import OUTSIDE, Partition
+
+NEIGHBOURS_FILE = "neighbours.safetensors"
+
+_ROWS = 256  # locations of one product
+_MAX_TEXT = 1 << 16
+_BLOCK = 16_384  # training locations of one product: 16 MB of cosines, and 67 MB of float32 features at D = 1024
+
+Ints = NDArray[np.int64]
+Singles = NDArray[np.float32]
+
+
+class OnCells(Protocol):
+    """What an index is made for: a head, or what answers like one."""
+
+    @property
+    def partition(self) -> Partition:
+        """The C cells."""
+        ...
+
+    @property
+    def encoder(self) -> EncoderInfo:
+        """Which encoder's features it reads."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NeighbourIndex:
+    """Features, coordinates and cells of N training locations. It discloses where each of them is, to whoever has it.
+
+    Features are centred on their mean, which raised the balscore of the nearest neighbour on the shared real features,
+    and divided by their norm; optionally only their principal components are kept.
+
+    Attributes:
+        features: (N, K) float16, rows of norm 1.
+        latlon: (N, 2) float64 degrees.
+        cells: (N,) int64 cell of each.
+        mean: (D,) float32, subtracted from features first.
+        components: (K, D) float32 principal components, None where K is D.
+        encoder: whose features they are.
+        partition_sha256: of the cells.
+    """
+
+    features: NDArray[np.float16]
+    latlon: Floats
+    cells: Ints
+    mean: Singles
+    components: Singles | None
+    encoder: EncoderInfo
+    partition_sha256: str
+
+    def __post_init__(self) -> None:
+        """Check that the parts belong together."""
+        n, width = self.features.shape if self.features.ndim == 2 else (0, 0)
+        dim = len(self.mean)
+        projected = (dim,) if self.components is None else self.components.shape
+        wanted = (dim,) if self.components is None else (width, dim)
+        shapes = (self.latlon.shape, self.cells.shape, self.mean.shape, projected)
+        if (
+            n == 0
+            or shapes != ((n, 2), (n,), (self.encoder.dim,), wanted)
+            or (self.components is None and width != dim)
+        ):
+            raise ValueError(
+                f"an index needs features (N, K), N >= 1, and their coordinates (N, 2), cells (N,), mean "
+                f"({self.encoder.dim},) and components (K, {self.encoder.dim}), got {self.features.shape} and {shapes}."
+            )
+        parts = (self.features, self.mean, *(() if self.components is None else (self.components,)))
+        if not all(np.isfinite(part).all() for part in parts) or self.cells.min() < 0:
+            raise ValueError("an index needs finite features and cells from 0 on: build it again.")
+        as_latlon(self.latlon, "the coordinates of an index")
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.features)
+
+    def __repr__(self) -> str:
+        """Return its size and its encoder."""
+        return f"<NeighbourIndex: {len(self):,} locations, {self.features.shape[1]} of {len(self.mean)} dimensions>"
+
+    @classmethod
+    def from_locations(cls, head: OnCells, train: Locations, dims: int | None = None) -> NeighbourIndex:
+        """Return the index of training locations for a head; those in none of its cells are left out.
+
+        Args:
+            head: a head, or what answers like one.
+            train: training locations with features of its encoder.
+            dims: principal components to keep; all dimensions when omitted.
+
+        Raises:
+            ValueError: for features of another encoder or that are not finite, no location in the cells, or a number
+                of components that there are not.
+        """
+        require_locations(train, "the training locations of an index")
+        head.encoder.require_same(train.encoder, "the head", "the training locations")
+        cells = head.partition.assign(train.latlon)
+        inside = np.flatnonzero(cells != OUTSIDE)
+        if len(inside) == 0:
+            raise ValueError("an index needs training locations in the cells of the head, and there is none.")
+        features = train.take(inside).mean_features()
+        if not np.isfinite(features).all():
+            raise ValueError("an index needs finite features: leave out the locations whose features are NaN.")
+        mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
+        components = None if dims is None else _components(features - mean, dims)
+        unit = _unit(features, mean, components).astype(np.float16)
+        return cls(unit, train.latlon[inside], cells[inside], mean, components, head.encoder, head.partition.sha256)
+
+    def require_for(self, head: OnCells) -> None:
+        """Raise ValueError unless the index is of the encoder and on the cells of a head."""
+        head.encoder.require_same(self.encoder, "the head", "the index of training features")
+        if self.partition_sha256 != head.partition.sha256 or self.cells.max() >= len(head.partition):
+            raise ValueError(
+                f"the index of training features must be on the cells of the head, {head.partition.sha256[:12]}, got "
+                f"{self.partition_sha256[:12]}: build it again for this head."
+            )
+
+    def nearest(self, features: ArrayLike, k: int, allowed: NDArray[np.bool_] | None = None) -> tuple[Ints, Singles]:
+        """Return the k training locations with the largest cosine, by blocked products.
+
+        Args:
+            features: (P, D) of the locations asked for.
+            k: how many; N when there are fewer.
+            allowed: (P, C) whether neighbours may be in a cell; every cell when omitted.
+
+        Returns:
+            (P, k) int64 training locations, nearest first, and their (P, k) float32 cosines; -inf where a location has
+            fewer in the cells that are allowed.
+
+        Raises:
+            ValueError: for features of another width, not finite, or k below 1.
+        """
+        asked = np.asarray(features, dtype=np.float32)
+        if asked.ndim != 2 or asked.shape[1] != len(self.mean) or k < 1:
+            raise ValueError(
+                f"neighbours need features (P, {len(self.mean)}) and k of at least 1, got {asked.shape} and {k}."
+            )
+        if not np.isfinite(asked).all():
+            raise ValueError("neighbours need finite features, got NaN or infinity.")
+        k = min(k, len(self))
+        found, cosines = np.empty((len(asked), k), np.int64), np.empty((len(asked), k), np.float32)
+        unit = _unit(asked, self.mean, self.components)
+        for rows in _pieces(len(asked), _ROWS):
+            places = np.empty((rows.stop - rows.start, 0), np.int64)
+            best = np.empty((rows.stop - rows.start, 0), np.float32)
+            for block in _pieces(len(self), _BLOCK):
+                cosine = unit[rows] @ self.features[block].astype(np.float32).T
+                if allowed is not None:
+                    cosine[~allowed[rows][:, self.cells[block]]] = -np.inf
+                numbers = np.broadcast_to(np.arange(block.start, block.stop), cosine.shape)
+                places, best = _largest(np.hstack((places, numbers)), np.hstack((best, cosine)), k)
+            found[rows], cosines[rows] = places, best
+        return found, cosines
+
+    def save_into(self, folder: Path) -> None:
+        """Write `neighbours.safetensors` into an existing folder."""
+        from safetensors.numpy import save
+
+        tensors: dict[str, NDArray[Any]] = {
+            "features": np.ascontiguousarray(self.features),
+            "latlon": np.ascontiguousarray(self.latlon),
+            "cells": self.cells.astype(np.int64),
+            "mean": self.mean,
+            **({} if self.components is None else {"components": np.ascontiguousarray(self.components)}),
+        }
+        metadata = {"encoder": canonical_json(self.encoder.to_dict()), "partition_sha256": self.partition_sha256}
+        write_bytes(folder / NEIGHBOURS_FILE, [save(tensors, metadata)])
+
+
+def read_neighbours(folder: Path) -> NeighbourIndex:
+    """Read `neighbours.safetensors` strictly: names, types and shapes are checked before any tensor is read.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when it is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / NEIGHBOURS_FILE
+    if not path.is_file():
+        raise missing(path, "an index of training features")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            shapes = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+            encoder = EncoderInfo.from_dict(json.loads(metadata["encoder"][:_MAX_TEXT]), f"{path} encoder")
+            _require_layout(shapes, encoder.dim)
+            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in shapes}
+        return NeighbourIndex(
+            tensors["features"],
+            tensors["latlon"],
+            tensors["cells"],
+            tensors["mean"],
+            tensors.get("components"),
+            encoder,
+            metadata["partition_sha256"],
+        )
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
+        raise DamagedFileError(
+            f"{path} must be an index of training features, got a damaged one ({str(error).removesuffix('.')}): build "
+            "it again."
+        ) from error
+
+
+def _require_layout(shapes: dict[str, tuple[tuple[int, ...], str]], dim: int) -> None:
+    """Raise ValueError unless the tensors of a file are those of an index."""
+    n, width = (*shapes.get("features", ((0, 0), ""))[0], 0, 0)[:2]
+    expected = {
+        "features": ((n, width), "F16"),
+        "latlon": ((n, 2), "F64"),
+        "cells": ((n,), "I64"),
+        "mean": ((dim,), "F32"),
+        **({"components": ((width, dim), "F32")} if "components" in shapes else {}),
+    }
+    if shapes != expected or not 0 < width <= dim:
+        raise ValueError(f"it holds {shapes}")
+
+
+def most_probable(posterior: NDArray[np.floating[Any]], n_cells: int) -> NDArray[np.bool_]:
+    """Return (P, C) whether a cell is among the most probable ones of a location; the first of equal ones."""
+    order = np.argsort(-posterior, axis=1, kind="stable")[:, :n_cells]
+    mask = np.zeros(posterior.shape, dtype=np.bool_)
+    np.put_along_axis(mask, order, True, axis=1)
+    return mask
+
+
+def neighbour_masses(
+    posterior: NDArray[np.floating[Any]],
+    cells: Ints,
+    cosines: Singles,
+    temperature: float,
+    share: float,
+) -> Floats:
+    """Return the probabilities of neighbours: a mixture of the head's and the neighbours' own.
+
+    A neighbour n in cell c has ``(1 - s) p_c exp(cos_n / T) / Z + s p_c / (Z' N_c)``, where N_c of the neighbours are
+    in c: the second term spreads the mass of a cell evenly over its nearest training locations.
+
+    Args:
+        posterior: (P, C) probabilities.
+        cells: (P, k) cell of each neighbour.
+        cosines: (P, k), -inf for none.
+        temperature: T, above 0.
+        share: s, from 0 to 1.
+
+    Returns:
+        (P, k) float64 with rows of sum 1.
+
+    Raises:
+        ValueError: for a temperature or a share out of range.
+    """
+    if not (math.isfinite(temperature) and temperature > 0 and 0 <= share <= 1):
+        raise ValueError(
+            f"neighbours need a temperature above 0 and a share from 0 to 1, got {temperature:g} and {share:g}."
+        )
+    there = np.isfinite(cosines)
+    mass = np.take_along_axis(np.asarray(posterior, dtype=np.float64), cells, axis=1) * there
+    mass = np.where(mass.sum(axis=1, keepdims=True) > 0, mass, there)  # every cell underflowed: all alike
+    counts = ((cells[:, :, None] == cells[:, None, :]) & there[:, None, :]).sum(axis=2)
+    spread = mass / np.maximum(counts, 1)
+    top = np.max(cosines, axis=1, keepdims=True)
+    near = mass * np.exp((cosines.astype(np.float64) - top) / temperature)
+    near = np.where(near.sum(axis=1, keepdims=True) > 0, near, mass)
+    shares = ((1 - share, near), (share, spread))
+    return np.asarray(sum(s * part / part.sum(axis=1, keepdims=True) for s, part in shares))
+
+
+def _components(centred: Singles, dims: int) -> Singles:
+    if not 1 <= dims <= min(centred.shape):
+        raise ValueError(
+            f"dims must be from 1 to {min(centred.shape)}, the fewer of locations and dimensions, got {dims}."
+        )
+    _, vectors = np.linalg.eigh(centred.T.astype(np.float64) @ centred)  # ascending
+    return np.ascontiguousarray(vectors[:, ::-1][:, :dims].T, dtype=np.float32)
+
+
+def _unit(features: Singles, mean: Singles, components: Singles | None) -> Singles:
+    """Return centred, projected rows of norm 1; a row of zeros stays one."""
+    rows = features - mean
+    if components is not None:
+        rows = rows @ components.T
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.where(norms > 0, norms, 1), dtype=np.float32)
+
+
+def _largest(numbers: Ints, values: Singles, k: int) -> tuple[Ints, Singles]:
+    """Return the k largest values of every row, descending, the first of equal ones, and their numbers."""
+    if values.shape[1] > k:
+        part = np.sort(np.argpartition(-values, k - 1, axis=1)[:, :k], axis=1)
+        numbers, values = np.take_along_axis(numbers, part, axis=1), np.take_along_axis(values, part, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(numbers, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def _pieces(n: int, size: int) -> Iterator[slice]:
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))

@@ -1,0 +1,95 @@
+"""The index of training features, against a plain loop, and its file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geocell.features import neighbours as module
+from geocell.features.neighbours import NeighbourIndex, most_probable, neighbour_masses, read_neighbours
+from tests.heads.test_head import CELLS, DIM, N, make_head, world
+
+
+@pytest.fixture(params=[None, 5])
+def index(request: pytest.FixtureRequest) -> NeighbourIndex:
+    return NeighbourIndex.from_locations(make_head(), world(), request.param)
+
+
+def test_nearest_equals_a_plain_loop_whatever_the_blocks(
+    index: NeighbourIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = world(1).mean_features()
+    allowed = most_probable(np.random.default_rng(0).dirichlet(np.ones(CELLS), len(asked)), 3)
+    whole = index.nearest(asked, 4, allowed)
+    monkeypatch.setattr(module, "_ROWS", 7)
+    monkeypatch.setattr(module, "_BLOCK", 9)
+    assert np.array_equal(index.nearest(asked, 4, allowed)[0], whole[0])
+    for i, feature in enumerate(asked):
+        row = feature - index.mean
+        row = row if index.components is None else index.components @ row
+        cosines = index.features.astype(np.float64) @ (row / np.linalg.norm(row))
+        cosines[~allowed[i, index.cells]] = -np.inf
+        best = np.argsort(-cosines, kind="stable")[:4]
+        assert whole[1][i] == pytest.approx(cosines[best], abs=1e-5)
+        there = np.isfinite(cosines[best])
+        assert np.array_equal(whole[0][i][there], best[there])
+
+
+def test_a_training_location_is_its_own_nearest(index: NeighbourIndex) -> None:
+    found, cosines = index.nearest(world().mean_features(), 1)
+    assert np.array_equal(found[:, 0], np.arange(N))
+    assert cosines == pytest.approx(np.ones((N, 1)), abs=2e-3)  # float16
+
+
+@given(seed=st.integers(0, 500), temperature=st.sampled_from([1e-3, 0.05, 2.0]), share=st.sampled_from([0.0, 0.4, 1.0]))
+def test_masses_are_the_formula(seed: int, temperature: float, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    p, cells = rng.dirichlet(np.ones(4), 3), rng.integers(0, 4, (3, 6))
+    cosines = rng.uniform(-1, 1, (3, 6)).astype(np.float32)
+    cosines[0, 4:] = -np.inf
+    found = neighbour_masses(p, cells, cosines, temperature, share)
+    for i in range(3):
+        there = [j for j in range(6) if np.isfinite(cosines[i, j])]
+        top = float(cosines[i].max())
+        vote = {j: np.exp((float(cosines[i, j]) - top) / temperature) for j in there}
+        near = {j: p[i, cells[i, j]] * vote[j] for j in there}
+        even = {j: p[i, cells[i, j]] / sum(cells[i, m] == cells[i, j] for m in there) for j in there}
+        for j in range(6):
+            expected = (1 - share) * near.get(j, 0) / sum(near.values()) + share * even.get(j, 0) / sum(even.values())
+            assert found[i, j] == pytest.approx(expected, abs=1e-9)
+
+
+def test_masses_refuse_what_is_out_of_range() -> None:
+    with pytest.raises(ValueError, match="a temperature above 0 and a share from 0 to 1, got 0 and 0"):
+        neighbour_masses(np.ones((1, 1)), np.zeros((1, 1), np.int64), np.ones((1, 1), np.float32), 0.0, 0.0)
+
+
+def test_the_file_is_read_back_and_a_damaged_one_refused(index: NeighbourIndex, tmp_path: Path) -> None:
+    index.save_into(tmp_path)
+    back = read_neighbours(tmp_path)
+    for name in ("features", "latlon", "cells", "mean"):
+        assert np.array_equal(getattr(back, name), getattr(index, name))
+    assert (back.components is None) == (index.components is None)
+    assert (back.encoder, back.partition_sha256) == (index.encoder, index.partition_sha256)
+    path = tmp_path / module.NEIGHBOURS_FILE
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="must be an index of training features, got a damaged one"):
+        read_neighbours(tmp_path)
+    replace(index, cells=np.full(N, CELLS)).save_into(tmp_path)
+    with pytest.raises(ValueError, match="on the cells of the head"):
+        read_neighbours(tmp_path).require_for(make_head())
+
+
+def test_refuses_what_does_not_belong(index: NeighbourIndex) -> None:
+    other = replace(index, encoder=replace(index.encoder, pooling="mean"))
+    with pytest.raises(ValueError, match="the head and the index of training features must share one encoder"):
+        other.require_for(make_head())
+    with pytest.raises(ValueError, match="dims must be from 1 to 16"):
+        NeighbourIndex.from_locations(make_head(), world(), DIM + 1)
+    with pytest.raises(ValueError, match=r"features \(P, 16\) and k of at least 1, got \(1, 3\)"):
+        index.nearest(np.ones((1, 3)), 1)
+    with pytest.raises(ValueError, match="cells from 0 on"):
+        replace(index, cells=np.full(N, -1))
