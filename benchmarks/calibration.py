@@ -3,7 +3,8 @@
 Folds are those of `protocol.py`, by location and by place: three folds train, one calibrates, one is asked. Nothing is
 chosen on the fold that is asked. The errors are those of the posterior before and after; the coverage is that of the
 radii of the decoder `centroid`, read off the posterior and learned on the calibration fold. Decoders use the calibrated
-posterior, and are paired with `centroid`.
+posterior, and are paired with `centroid`; the parameters of `knn` are chosen on the calibration fold, and it is paired
+with the nearest neighbour on centred features too. Majority cell and nearest neighbour stand beside them.
 
 Run: python -m benchmarks.calibration [--quick] [--json]
 """
@@ -20,8 +21,10 @@ from benchmarks.protocol import Floats, Protocol, folds, row_of
 from benchmarks.real_features import N_FOLDS, real_locations
 from geocell.evaluation.calibrate import calibrate
 from geocell.features.locations import Locations
+from geocell.features.neighbours import NeighbourIndex
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
+from geocell.heads.neighbours import fit_neighbours
 from geocell.partitioners import KMeansPartitioner
 from geocell.partitioners.base import OUTSIDE
 from geocell.prediction.predictions import predict_locations
@@ -31,13 +34,15 @@ from geocell.uncertainty.errors import calibration_errors
 REPEATS = 6
 K = 64
 DECODERS = ("centroid", "mean", "medoid", "geoscore", "balscore", "within:200")
+KNN, NEAREST, MAJORITY = "knn", "1-NN, centred", "majority cell"
 SHARES = (50, 90)
 
 
 def measure(protocol: Protocol) -> tuple[dict[str, Any], dict[str, Floats]]:
     """Return errors and coverage over all folds and repeats, and (R, P) distances of every decoder."""
     locations = protocol.locations
-    distances = {name: np.empty((protocol.repeats, len(locations))) for name in DECODERS}
+    names = (MAJORITY, NEAREST, *DECODERS, KNN)
+    distances = {name: np.empty((protocol.repeats, len(locations))) for name in names}
     posteriors: dict[str, list[Any]] = {"before": [], "after": []}
     cells: list[Any] = []
     held: dict[str, list[Any]] = {}
@@ -62,6 +67,15 @@ def measure(protocol: Protocol) -> tuple[dict[str, Any], dict[str, Floats]]:
             for name in DECODERS:
                 points = np.concatenate([part for _, _, part in sure.answer_chunks(unseen, name, "cpu")])
                 distances[name][repeat, test] = distance_km(points, unseen.latlon)
+            index = NeighbourIndex.from_locations(head, known)
+            near = replace(sure, neighbours=index)
+            knn, _ = fit_neighbours(near, index, asked, device="cpu")
+            points = np.concatenate([part for _, _, part in near.answer_chunks(unseen, knn, "cpu")])
+            distances[KNN][repeat, test] = distance_km(points, unseen.latlon)
+            nearest = index.nearest(unseen.mean_features(), 1)[0][:, 0]
+            distances[NEAREST][repeat, test] = distance_km(index.latlon[nearest], unseen.latlon)
+            largest = partition.centroids[partition.counts.argmax()]
+            distances[MAJORITY][repeat, test] = distance_km(largest, unseen.latlon)
     row: dict[str, Any] = {"folds": "place" if protocol.by_place else "location", "repeats": protocol.repeats}
     row["temperature_median"] = round(float(np.median(temperatures)), 2)
     truth = np.concatenate(cells)
@@ -98,9 +112,10 @@ def main() -> None:
         rows.append({**row, **conditions("torch")})
         summary |= {f"ECE {when}, folds by {row['folds']}": row[f"ece_{when}"] for when in ("before", "after")}
         for name, own in distances.items():
-            decoders.append(
-                {**row_of(name, "decoder", "centroid", protocol, own, distances["centroid"]), **conditions("torch")}
-            )
+            rows_of = [row_of(name, "decoder", "centroid", protocol, own, distances["centroid"])]
+            if name == KNN:
+                rows_of.append(row_of(name, "decoder", NEAREST, protocol, own, distances[NEAREST]))
+            decoders += [{**found, **conditions("torch")} for found in rows_of]
     finish("calibrated_decoders", decoders, {}, flags)
     finish("calibration", rows, summary, flags)
 

@@ -199,19 +199,27 @@ def _calibration() -> str:
 
 
 def _calibrated_decoders() -> str:
-    header = ["decoder", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
+    header = ["answer", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
     lines = []
-    for row in read_results("calibrated_decoders"):
+    results = read_results("calibrated_decoders")
+    for row in results:
+        if row["base"] != "centroid":
+            continue
         numbers = [f"{float(row[key]):.1f}" for key in ("within_25", "within_200", "within_750", "balscore")]
         ends = [
             f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")
         ]
         difference = "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
-        lines.append([f"`{row['case']}`", row["folds"], *numbers, difference])
+        lines.append([row["case"] if " " in row["case"] else f"`{row['case']}`", row["folds"], *numbers, difference])
     note = (
         "Percent of locations, of calibrated heads, on folds that neither trained nor calibrated them. − centroid: of "
         "balscore, paired;\nin brackets its 95 % interval over places and repeats."
     )
+    beside = [row for row in results if row["base"] != "centroid"]
+    for row in beside:
+        low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
+        difference = f"{float(row['difference']):+.1f}".replace("-", "−")
+        note += f"\nFolds by {row['folds']}: `{row['case']}` less {row['base']} {difference} [{low}, {high}]."
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
 from geocell.features.neighbours import most_probable, neighbour_masses
-from geocell.geo.geodesy import Floats, unit_distance_km, unit_vectors
+from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_vectors
 
 RADII_KM = (25.0, 200.0, 750.0)
 """The radii of balscore."""
@@ -91,10 +91,11 @@ class KNN(Decoder):
 
     def _best(self, vectors: Floats, mass: Floats, there: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return which of (P, k) candidates has the largest expected gain, for their (P, k, 3) unit vectors."""
-        km = unit_distance_km(vectors[:, :, None, :], vectors[:, None, :, :])
+        dots = vectors @ vectors.transpose(0, 2, 1)  # exact to 1e-16, which is 0.1 m at 25 km
         worth = np.zeros(mass.shape)
         for radius, reached in zip(RADII_KM, (self.within_25, self.within_200, self.within_750), strict=True):
-            worth += np.einsum("pij,pj->pi", km <= radius, mass) / reached
+            near = (dots >= math.cos(radius / EARTH_RADIUS_KM)).astype(np.float64)
+            worth += (near @ mass[:, :, None])[:, :, 0] / reached
         worth[~there] = -np.inf
         close = worth >= worth.max(axis=1, keepdims=True) * (1 - 1e-12)  # sums of equal masses in another order
         return np.asarray(np.where(close, mass, -1.0).argmax(axis=1))
