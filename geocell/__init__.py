@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from geocell.evaluation.audit import audit as audit
     from geocell.evaluation.comparison import Comparison as Comparison
     from geocell.evaluation.comparison import compare as compare
+    from geocell.evaluation.predictions import compare_predictions as compare_predictions
+    from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
@@ -80,6 +82,7 @@ _HOMES = {
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "metrics.outcomes": ("balscore",),
+    "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.score": ("score",),
     "partitioners.base": ("OUTSIDE", "Partition"),
     "partitioners.h3": ("H3Partitioner",),
