@@ -68,7 +68,13 @@ def score(
         json: print one JSON object.
     """
     if predictions is not None or truth is not None:
-        others = {"HEAD": head, "--cache": cache, "--splits": splits, "--split": split, "--partitioner": partitioner}
+        others: dict[str, object] = {
+            "HEAD": head,
+            "--cache": cache,
+            "--splits": splits,
+            "--split": split,
+            "--partitioner": partitioner,
+        }
         others |= {"--decode": None if decode == "centroid" else decode, "--allow-training": allow_training or None}
         with usage_errors():
             _require_tables_alone(predictions, truth, others)
@@ -154,7 +160,7 @@ def compare(
         json: print one JSON object.
     """
     if predictions is not None or truth is not None:
-        others = {
+        others: dict[str, object] = {
             "HEAD_A": head_a,
             "--cache": cache,
             "--splits": splits,

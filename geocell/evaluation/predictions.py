@@ -152,8 +152,8 @@ def _kept(both: list[Floats], paths: list[Path | str], missing: Missing) -> NDAr
                 f"{path}: {lacking:,} of {len(distances):,} locations have no prediction: add them, or pass "
                 "--missing worst or --missing drop."
             )
-    everywhere = np.isfinite(np.stack(both)).all(axis=0)
-    kept = everywhere if missing == "drop" else np.ones(len(everywhere), dtype=bool)
+    everywhere: NDArray[np.bool_] = np.asarray(np.isfinite(np.stack(both)).all(axis=0))
+    kept: NDArray[np.bool_] = everywhere if missing == "drop" else np.ones(len(everywhere), dtype=bool)
     if not kept.any():
         raise ValueError(f"{paths[0]}: no location is left to score: pass --missing worst.")
     return kept
