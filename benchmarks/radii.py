@@ -1,7 +1,7 @@
 """How often the truth lies within the radii of answers, and how large these are, on real photographs.
 
 Heads on the shared features, five folds by location × seeds; the held-out fold is asked. Beside the radii of
-`geocell.prediction.radii` stand those of counting whole cells: the most probable cells that hold a share of the
+`geocell.uncertainty.radii` stand those of counting whole cells: the most probable cells that hold a share of the
 probability, each up to its farthest training location, and of them the one that reaches farthest.
 
 Run: python -m benchmarks.radii [--quick] [--json]
@@ -21,8 +21,8 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KMeansPartitioner, Partition
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
 from geocell.training.fit import fit_head
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 
 MASSES = (0.5, 0.9)
 

@@ -22,14 +22,20 @@ if TYPE_CHECKING:
     from geocell.encoding import import_features as import_features
     from geocell.evaluation.audit import Audit as Audit
     from geocell.evaluation.audit import audit as audit
+    from geocell.evaluation.calibrate import calibrate as calibrate
     from geocell.evaluation.comparison import Comparison as Comparison
     from geocell.evaluation.comparison import compare as compare
+    from geocell.evaluation.decoders import DecoderComparison as DecoderComparison
+    from geocell.evaluation.decoders import compare_decoders as compare_decoders
+    from geocell.evaluation.leaks import Leaks as Leaks
+    from geocell.evaluation.leaks import leaks as leaks
     from geocell.evaluation.predictions import compare_predictions as compare_predictions
     from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
     from geocell.geo.geodesy import distance_km as distance_km
+    from geocell.heads.calibration import Calibration as Calibration
     from geocell.heads.ensemble import Ensemble as Ensemble
     from geocell.heads.ensemble import average_heads as average_heads
     from geocell.heads.ensemble import load_ensemble as load_ensemble
@@ -69,7 +75,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
+    "evaluation.calibrate": ("calibrate",),
     "evaluation.comparison": ("Comparison", "compare"),
+    "evaluation.decoders": ("DecoderComparison", "compare_decoders"),
+    "heads.calibration": ("Calibration",),
     "decoders.table": ("decode",),
     "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
@@ -83,6 +92,7 @@ _HOMES = {
     "features.locations": ("Locations",),
     "metrics.outcomes": ("balscore",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
+    "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),
     "partitioners.base": ("OUTSIDE", "Partition"),
     "partitioners.h3": ("H3Partitioner",),

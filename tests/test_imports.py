@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "metrics"),
     ("encoders", "partitioners", "views"),
     ("features",),
-    ("decoders", "encoding", "plots", "splits"),
+    ("decoders", "encoding", "plots", "splits", "uncertainty"),
     ("heads",),
     ("training",),
     ("evaluation",),

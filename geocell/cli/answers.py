@@ -26,7 +26,7 @@ def predict(
     one_location: bool = False,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     top_k: int = 5,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     out: Path | None = None,
     hide_truth: bool = False,
     encoder: str | None = None,
@@ -48,7 +48,7 @@ def predict(
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
         top_k: how many cells to name.
-        decode: the decoder.
+        decode: the decoder; that of the calibration when left out, centroid without one.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
             copies of the first images in it.
         hide_truth: read no true positions, so that no file or page shows them.
@@ -64,6 +64,7 @@ def predict(
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.folder import pin_encoder
+    from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
@@ -71,7 +72,7 @@ def predict(
     from geocell.reports.text import predictions_text
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
         require_top_k(top_k)
         choose_device(device)
         if out is not None:
@@ -80,6 +81,7 @@ def predict(
     if out is not None:
         require_new(out, overwrite)
     loaded, place = open_head_or_ensemble(head, partitioner)
+    decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None

@@ -17,7 +17,7 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from geocell._version import __version__
-from geocell.cli import answers, caches, features, heads, partitions, publish, scoring, start, sweeps
+from geocell.cli import answers, caches, calibration, features, heads, partitions, publish, scoring, start, sweeps
 from geocell.cli.output import UsageError, note
 from geocell.files import printable
 from geocell.partitioners import read_partition_recipe
@@ -26,8 +26,8 @@ USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
 
 _HELP = """Image geolocation by geocell classification.
 
-encode -> split -> partition -> fit-head -> score -> predict -> push; `geocell COMMAND --help` explains each command.
-With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
+encode -> split -> partition -> fit-head -> calibrate -> score -> predict -> push; `geocell COMMAND --help` explains
+each command. With `--verbose` anywhere, messages of other libraries and tracebacks are shown.
 """
 
 
@@ -42,6 +42,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
             {"info": caches.info, "verify": caches.verify, "merge": caches.merge, "import": caches.import_},
         ),
         "split": features.split,
+        "leaks": scoring.leaks,
     },
     "Partitions": {
         "partition": (
@@ -57,6 +58,8 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "plot-history": heads.plot_history,
         "average": heads.average,
         "sweep": sweeps.sweep,
+        "calibrate": calibration.calibrate,
+        "decode": calibration.decode,
         "score": scoring.score,
         "compare": scoring.compare,
     },

@@ -158,6 +158,8 @@ def split(
     out: Path,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 0,
+    by: str = "location",
+    stratify: str | None = None,
     buffer_km: float = 0.0,
     from_column: bool = False,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
@@ -171,6 +173,9 @@ def split(
         out: the splits.json to write.
         fractions: shares of train, val and test.
         seed: seed of the draw.
+        by: what is kept in one split: location, cell:R (H3 cells of resolution R; those of 3 are 100 km wide), country
+            (by the column of that name, else by outlines), or another column, of users or sequences say.
+        stratify: give every split its share of each value of this column; country needs none.
         buffer_km: keep locations closer than this in one split.
         from_column: take the splits from the table's split column instead of drawing them.
         columns: columns that are not spelled as usual.
@@ -180,11 +185,13 @@ def split(
     from geocell.features import FeatureCache
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
+    from geocell.splits.grouping import require_columns
     from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
-        require_draw(fractions, seed, buffer_km)
+        require_draw(fractions, seed, buffer_km, by, stratify)
     drawn = {"--fractions": fractions != (0.8, 0.1, 0.1), "--seed": seed != 0, "--buffer-km": buffer_km != 0}
+    drawn |= {"--by": by != "location", "--stratify": stratify is not None}
     typed = [flag for flag, differs in drawn.items() if differs]
     if from_column and typed:
         raise UsageError(f"--from-column takes the splits as they are, got also {' and '.join(typed)}: leave one out.")
@@ -201,18 +208,23 @@ def split(
             raise ValueError(f"{source} must have a split column for --from-column, got {list(frame.columns)}.")
         splits = splits_from_column(ids, latlon, frame["split"].tolist())
     else:
-        splits = make_splits(ids, latlon, fractions, seed, buffer_km)
+        with usage_errors():
+            require_columns(by, stratify, frame.columns)
+        columns_used = {name: frame[name].to_numpy(object) for name in (by, stratify or by) if name in frame}
+        splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used)
     splits.save(out, overwrite=overwrite)
     leaks = leak_report(splits, ids, latlon)
     counts = {name: len(members) for name, members in splits.ids.items()}
-    text = f"{out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + " locations"
+    text = f"{out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    text += f" locations\n  {splits.protocol}"
     for name, report in leaks.items():
         least, median = (length_text(report[key]) for key in ("min_km", "median_km"))
         text += f"\n  {name}: nearest training location {least} away (least), {median} (median)"
     near = min(leaks, key=lambda name: leaks[name]["min_km"], default=None)
-    if near is not None and buffer_km == 0 and leaks[near]["min_km"] < NEAR_KM:
+    if near is not None and buffer_km == 0 and by == "location" and leaks[near]["min_km"] < NEAR_KM:
         note(
             f"a {near} location is {length_text(leaks[near]['min_km'])} from a training location, so scores on it say "
             f"little about new places: draw splits with --buffer-km {NEAR_KM:g} to keep such neighbours in one split"
         )
-    emit({"splits": str(out), "locations": counts, "nearest_train": leaks}, text, json)
+    result = {"splits": str(out), "protocol": splits.protocol, "locations": counts, "nearest_train": leaks}
+    emit(result, text, json)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -86,7 +87,9 @@ def fit_head(
     if not first:
         return
     training = head.training
-    emit({"head": str(out), "training": dict(training), "fit": config.to_dict()}, _fit_text(out, head), json)
+    remark = _shared_text(training)
+    result = {"head": str(out), "training": dict(training), "fit": config.to_dict()}
+    emit({**result, **({"remark": remark} if remark else {})}, _fit_text(out, head), json)
     if training["interrupted"]:
         raise Interrupted(
             f"interrupted after epoch {training['epochs_run']}: {out} holds the head of epoch "
@@ -167,11 +170,24 @@ def _fit_text(out: Path, head: Head) -> str:
     if again := training["refit"]:
         both = counted(again["n_train"], "training and validation location")
         text += f"\n  fitted again on {both}, for {counted(again['epochs'], 'epoch')}"
+    if remark := _shared_text(training):
+        text += f"\n  {remark}"
     if n := training["n_train_outside"]:
         text += f"\n  {counted(n, 'training location')} outside every cell {'was' if n == 1 else 'were'} left out"
     if n := training["cells_without_training_location"]:
         text += f"\n  {counted(n, 'cell')} without a training location in this split"
     return text
+
+
+def _shared_text(training: Mapping[str, Any]) -> str:
+    """Return the sentence about validation locations at coordinates of training locations, "" where there are none."""
+    n = training.get("n_val_at_training_coordinates")
+    if not n:
+        return ""
+    return (
+        f"{counted(n, 'validation location')} {'has' if n == 1 else 'have'} the coordinates of a training location: "
+        "validation scores say little about new places"
+    )
 
 
 def _nothing_new(checkpoint: Path) -> str:

@@ -1,27 +1,29 @@
-"""Commands that score and compare heads."""
+"""Commands that score and compare heads, and say what their splits leak."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from geocell.cli.output import (
     Decode,
+    UsageError,
     cache_locations,
     counted_locations,
     emit,
+    note,
     open_head,
     split_name,
     usage_errors,
 )
+from geocell.cli.prediction_tables import compare_tables, require_no_table_flags, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
-    from geocell.metrics.scores import Scores
+    from geocell.heads.protocol import HeadLike
 
 Flat = Parameter(name="*")
 
@@ -37,7 +39,7 @@ def score(
     missing: Missing = "error",
     splits: Path | None = None,
     split: str | None = None,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     device: str = "auto",
     allow_training: bool = False,
     out: Path | None = None,
@@ -59,7 +61,7 @@ def score(
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
-        decode: the decoder.
+        decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
@@ -68,39 +70,37 @@ def score(
         json: print one JSON object.
     """
     if predictions is not None or truth is not None:
-        others: dict[str, object] = {
+        of_heads: dict[str, object] = {
             "HEAD": head,
             "--cache": cache,
             "--splits": splits,
             "--split": split,
-            "--partitioner": partitioner,
+            "--decode": decode,
         }
-        others |= {"--decode": None if decode == "centroid" else decode, "--allow-training": allow_training or None}
-        with usage_errors():
-            _require_tables_alone(predictions, truth, others)
-        _score_tables(cast("Path", predictions), cast("Path", truth), preset, missing, out, overwrite, json)
+        of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
+        score_tables(require_tables(predictions, truth, of_heads), preset, missing, out, overwrite, json)
         return
-    with usage_errors():
-        _require_no_table_flags(preset, missing)
-        if head is None or cache is None:
-            raise ValueError(
-                "score needs a HEAD and --cache, or --predictions and --truth, and got neither: see --help."
-            )
+    require_no_table_flags(preset, missing)
+    if head is None or cache is None:
+        raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import pin_encoder, read_card
+    from geocell.heads.protocol import default_decoder
+    from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
     loaded, place = open_head(head, partitioner)
+    decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
@@ -108,11 +108,13 @@ def score(
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
+    _say_other_protocol(loaded, splits)
     scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
-        emit(scores.to_dict(), score_table([row]), json)
+        remark = shared_coordinates_text(scores.to_dict())
+        emit({**scores.to_dict(), **({"remark": remark} if remark else {})}, score_table([row]), json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
@@ -123,6 +125,18 @@ def score(
                 loaded.write_scores(place.folder, scores)
             else:
                 write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+
+
+def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:
+    """Say when a head was calibrated on splits that were drawn in another way than these."""
+    from geocell.splits.splits import UNKNOWN_PROTOCOL, Splits
+
+    known = None if head.calibration is None else head.calibration.record.get("protocol")
+    if splits is None or known in {None, UNKNOWN_PROTOCOL}:
+        return
+    drawn = Splits.load(splits).protocol
+    if drawn not in {known, UNKNOWN_PROTOCOL}:
+        note(f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold.")
 
 
 def compare(
@@ -137,7 +151,7 @@ def compare(
     missing: Missing = "error",
     splits: Path | None = None,
     split: str | None = None,
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -154,40 +168,42 @@ def compare(
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
-        decode: the decoder.
+        decode: the decoder; that of the calibration when left out, centroid without one.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     if predictions is not None or truth is not None:
-        others: dict[str, object] = {
+        of_heads: dict[str, object] = {
             "HEAD_A": head_a,
             "--cache": cache,
             "--splits": splits,
             "--split": split,
-            "--partitioner": partitioner,
+            "--decode": decode,
         }
-        with usage_errors():
-            _require_tables_alone(predictions, truth, others)
-        pair = cast("tuple[Path, Path]", predictions)
-        _compare_tables(pair, cast("Path", truth), preset, missing, json)
+        of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
+        compare_tables(require_tables(predictions, truth, of_heads), preset, missing, json)
         return
-    with usage_errors():
-        _require_no_table_flags(preset, missing)
-        if head_a is None or head_b is None or cache is None:
-            raise ValueError(
-                "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and got neither: "
-                "see --help."
-            )
+    require_no_table_flags(preset, missing)
+    if head_a is None or head_b is None or cache is None:
+        raise UsageError(
+            "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and lacks one: see --help."
+        )
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
     from geocell.evaluation.score import require_unseen
+    from geocell.heads.protocol import default_decoder
     from geocell.reports.comparisons import comparison_text
 
     with usage_errors():
-        decoder = as_decoder(decode)
+        decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
     a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    if decoder is None:
+        usual = {default_decoder(loaded) for loaded in (a, b)}
+        if len(usual) > 1:
+            raise UsageError(f"the heads decode differently by default, {' and '.join(sorted(usual))}: pass --decode.")
+        decoder = as_decoder(usual.pop())
     for loaded in (a, b):
         loaded.prepare(decoder)
     locations = cache_locations(cache, splits, name)
@@ -204,67 +220,61 @@ def compare(
     )
 
 
-def _require_tables_alone(
-    predictions: Path | tuple[Path, Path] | None, truth: Path | None, others: Mapping[str, object]
+def leaks(
+    cache: Path,
+    /,
+    *,
+    splits: Path,
+    head: str | None = None,
+    decode: Decode | None = None,
+    columns: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    cosine: float = 0.999,
+    plot: Path | None = None,
+    device: str = "auto",
+    partitioner: str | None = None,
+    json: bool = False,
 ) -> None:
-    """Refuse predictions without a truth, and either together with what belongs to heads."""
-    if predictions is None or truth is None:
-        lacking = "--predictions" if predictions is None else "--truth"
-        raise ValueError(f"--predictions and --truth go together, and {lacking} is missing: add it.")
-    given = [name for name, value in others.items() if value is not None]
-    if given:
-        raise ValueError(f"--predictions needs no head, got {given[0]} as well: leave one of them out.")
+    """Say what the splits of a cache leak: what validation and test locations share with training locations.
 
+    Shared coordinates and images, near-duplicate views, how far the nearest training location is, and how a head scores
+    by that distance.
 
-def _require_no_table_flags(preset: Benchmark | None, missing: Missing) -> None:
-    if preset is not None or missing != "error":
-        raise ValueError("--preset and --missing belong to --predictions, and there are none: add them.")
+    Args:
+        cache: feature cache.
+        splits: splits.json.
+        head: head to score: a folder, or user/repo@revision on the Hub.
+        decode: its decoder; that of its calibration when left out, centroid without one.
+        columns: columns of the views whose values should not be shared, of users or sequences say.
+        cosine: from which on the features of two views count as near-duplicates.
+        plot: .png or .svg picture of the distances, and of the scores; an existing file is replaced.
+        device: where the head computes: auto, cpu, cuda or mps.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.leaks import leaks as find_leaks
+    from geocell.evaluation.leaks import require_cosine
+    from geocell.heads.protocol import default_decoder
+    from geocell.plots.leaks_chart import draw_leaks
+    from geocell.plots.style import require_picture_name
+    from geocell.reports.leaks import leaks_text
+    from geocell.splits.splits import Splits
 
-
-def _score_tables(
-    predictions: Path,
-    truth: Path,
-    preset: Benchmark | None,
-    missing: Missing,
-    out: Path | None,
-    overwrite: bool,
-    json: bool,
-) -> None:
-    from geocell.evaluation.predictions import score_predictions
-    from geocell.files import require_new, write_json
-    from geocell.reports.text import score_table
-
-    if out is not None:
-        require_new(out, overwrite)
-    scores = score_predictions(predictions, truth, preset=preset, missing=missing)
-    row = {"head": predictions.name, "partition": "–", **scores.to_dict()}
+    with usage_errors():
+        decoder = None if decode is None else as_decoder(decode)
+        choose_device(device)
+        require_cosine(cosine)
+        if plot is not None:
+            require_picture_name(plot)
+    members = Splits.load(splits)
+    loaded = None if head is None else open_head(head, partitioner)[0]
+    if decoder is None:
+        decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
+    found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)
+    result = found.to_dict()
     try:
-        emit(scores.to_dict(), f"{score_table([row])}\n{_points_text(scores)}", json)
+        emit(result, leaks_text(result), json)
     finally:
-        if out is not None:
-            write_json(out, scores.to_dict())
-
-
-def _compare_tables(
-    pair: tuple[Path, Path], truth: Path, preset: Benchmark | None, missing: Missing, json: bool
-) -> None:
-    from geocell.evaluation.predictions import compare_predictions
-    from geocell.reports.comparisons import comparison_text
-
-    comparison = compare_predictions(*pair, truth, preset=preset, missing=missing)
-    a, b = map(str, pair)
-    said = {"sentence": comparison.sentence(a, b)}
-    emit(
-        {"predictions_a": a, "predictions_b": b, **comparison.to_dict(), **said},
-        comparison_text(comparison, a, b),
-        json,
-    )
-
-
-def _points_text(scores: Scores) -> str:
-    """Return GeoScore, quantiles and the number of missing rows as a line."""
-    quantiles = ", ".join(f"{km:,.1f} km {100 * share:.0f} %" for share, km in (scores.quantiles_km or {}).items())
-    return (
-        f"GeoScore {scores.geoscore:,.1f} ({scores.geoscore_rounded:,.1f} with points rounded) · within {quantiles} · "
-        f"{scores.n_missing:,} locations without a prediction"
-    )
+        if plot is not None:
+            draw_leaks(plot, result["splits"], result["decoder"])

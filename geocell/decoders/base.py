@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,10 +19,11 @@ from geocell.geo.geodesy import Floats
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
 
-Need = Literal["offsets", "features", "train"]
+Need = Literal["offsets", "features", "shares", "train"]
 NEEDS: Mapping[Need, str] = {
     "offsets": "offsets above 0: fit a head with offsets 1, say",
     "features": "the features of the locations: decode with a head",
+    "shares": "the shares that a head reaches: calibrate it with `geocell calibrate`, or write balscore:W25,W200,W750",
     "train": "training locations: prepare it with them in Python",
 }
 """What a decoder may need beside the centroids -> how to get it."""
@@ -38,10 +39,18 @@ class PartitionData:
     Attributes:
         centroids: (C, 2) degrees.
         train: the training locations with their features, for decoders that need them.
+        shares: radius in km -> share of validation locations that the head answers within it, of a calibrated head.
     """
 
     centroids: Floats
     train: Locations | None = None
+    shares: Mapping[int, float] | None = None
+
+    @property
+    def provided(self) -> frozenset[Need]:
+        """What a decoder may need that is here."""
+        given: dict[Need, object] = {"train": self.train, "shares": self.shares}
+        return frozenset(need for need, value in given.items() if value is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +85,16 @@ class Decoder(ABC):
         """Return the function from posteriors to points, after all work that is the same for every location."""
 
     @property
+    def needed(self) -> frozenset[Need]:
+        """What it needs with these parameters."""
+        return self.needs
+
+    @property
     def spec(self) -> str:
-        """Name and parameters, as `parse` reads them: `within:200`."""
-        values = [_exact(value) for value in self._values()]
-        return f"{self.name}:{','.join(values)}" if values else self.name
+        """Name and parameters, as `parse` reads them: `within:200`; the name alone where all have their defaults."""
+        values = self._values()
+        defaults = [parameter.default for parameter in fields(self)]
+        return self.name if values == defaults else f"{self.name}:{','.join(map(_exact, values))}"
 
     def _values(self) -> list[Any]:
         return [getattr(self, parameter.name) for parameter in fields(self)]
@@ -115,21 +130,20 @@ class Decoder(ABC):
 
     def require(self, provided: frozenset[Need]) -> None:
         """Raise ValueError, with the next step, unless everything that the decoder needs is provided."""
-        for need in sorted(self.needs - provided):
+        for need in sorted(self.needed - provided):
             raise ValueError(f"decode {self.spec} needs {NEEDS[need]}; or decode by centroid.")
 
     def prepare(self, data: PartitionData) -> PreparedDecoder:
         """Do all work that is the same for every location.
 
         Raises:
-            ValueError: when it needs training locations and there are none.
+            ValueError: when it needs training locations or shares, and there are none.
         """
-        provided: set[Need] = {"offsets", "features"} if data.train is None else {"offsets", "features", "train"}
-        self.require(frozenset(provided))
+        self.require(data.provided | {"offsets", "features"})
         centroids = np.asarray(data.centroids, dtype=np.float64)
         if centroids.ndim != 2 or centroids.shape[1] != 2 or len(centroids) == 0:
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
-        function = self.points(PartitionData(centroids, data.train))
+        function = self.points(replace(data, centroids=centroids))
         return PreparedDecoder(self, centroids, function)
 
 

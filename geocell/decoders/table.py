@@ -16,6 +16,9 @@ from geocell.files import import_attribute
 DECODERS: Mapping[str, str] = {
     "centroid": "centroid.Centroid",
     "mean": "mean.Mean",
+    "medoid": "medoid.Medoid",
+    "geoscore": "geoscore.GeoScore",
+    "balscore": "balscore.BalScore",
     "offset": "offset.Offset",
     "within": "within.Within",
 }
@@ -101,7 +104,8 @@ def _imported(text: str) -> Decoder:
     return as_decoder(found.parse("") if is_class else found)
 
 
-_TRAIN: frozenset[Need] = frozenset(("train",))
+_PREPARED: frozenset[Need] = frozenset(("train", "shares"))
+"""What a decoder that is prepared does not need any more."""
 
 
 class DecoderCache:
@@ -115,7 +119,7 @@ class DecoderCache:
     def __init__(self, data: PartitionData, provided: frozenset[Need] = frozenset()) -> None:
         """Start empty."""
         self._data = data
-        self._provided = provided if data.train is None else provided | _TRAIN
+        self._provided = provided | data.provided
         self._prepared: dict[Decoder, PreparedDecoder] = {}
 
     def __call__(self, decode: AnyDecoder) -> PreparedDecoder:
@@ -126,7 +130,7 @@ class DecoderCache:
         """
         if isinstance(decode, PreparedDecoder):
             decode.require_cells(self._data.centroids)
-            decode.decoder.require(self._provided | _TRAIN)
+            decode.decoder.require(self._provided | _PREPARED)
             return decode
         decoder = as_decoder(decode)
         decoder.require(self._provided)
@@ -141,7 +145,7 @@ def decode(
     """Return one point per location.
 
     Args:
-        name: the decoder: `centroid`, `mean`, `offset`, `within:200`, `module:attribute`, or an object.
+        name: the decoder: `centroid`, `within:200`, any other of `DECODERS`, `module:attribute`, or an object.
         posterior: (P, C) probabilities.
         centroids: (C, 2) degrees.
         offsets_km: (P, 2) east and north of the centroid of the most probable cell, for `offset` alone.

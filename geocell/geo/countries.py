@@ -9,10 +9,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from geocell.files import write_text
+from geocell.geo.geodesy import Floats, as_latlon, swap_latlon_to_xy, unit_vectors
 
 if TYPE_CHECKING:
     import geopandas
+    import shapely
+    from scipy.spatial import cKDTree
     from shapely.geometry.base import BaseGeometry
 
 EUROPE: tuple[float, float, float, float] = (34.3, -25.0, 71.6, 45.0)
@@ -39,6 +45,52 @@ def country_outlines() -> geopandas.GeoDataFrame:
 
     frame = geopandas.GeoDataFrame.from_features(_collection()["features"], crs="EPSG:4326")
     return frame[["iso_a2", "name", "continent", "geometry"]]
+
+
+def countries_of(latlon: ArrayLike) -> NDArray[np.str_]:
+    """Return the alpha-2 code of the country of every point; offshore, that of the nearest vertex of an outline.
+
+    Args:
+        latlon: (P, 2) degrees.
+    """
+    points = as_latlon(latlon)
+    holder, codes = outlines_around(points)
+    offshore = np.flatnonzero(holder == len(codes))
+    if len(offshore):
+        vertices, owner = _outline_vertices()
+        holder[offshore] = owner[vertices.query(unit_vectors(points[offshore]))[1]]
+    return np.asarray(codes[holder])
+
+
+def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Return which outline each of (P, 2) degrees lies in, the number of outlines for none, and their (O,) codes."""
+    import shapely
+
+    tree, codes = _outline_tree()
+    holder = np.full(len(points), len(codes), dtype=np.int64)
+    rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
+    np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
+    return holder, codes
+
+
+@cache
+def _outline_tree() -> tuple[shapely.STRtree, NDArray[np.str_]]:
+    """Return the outlines of countries that have a code as a tree, and their codes."""
+    import shapely
+
+    frame = country_outlines()
+    frame = frame[frame["iso_a2"] != ""]
+    return shapely.STRtree(frame.geometry.to_numpy()), frame["iso_a2"].to_numpy(object).astype(str)
+
+
+@cache
+def _outline_vertices() -> tuple[cKDTree, NDArray[np.int64]]:
+    """Return a tree of the unit vectors of all vertices of those outlines, and the outline that each is of."""
+    import shapely
+    from scipy.spatial import cKDTree
+
+    xy, owner = shapely.get_coordinates(_outline_tree()[0].geometries, return_index=True)
+    return cKDTree(unit_vectors(xy[:, ::-1])), np.asarray(owner, dtype=np.int64)
 
 
 def write_countries(out: Path) -> Path:

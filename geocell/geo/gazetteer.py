@@ -19,19 +19,17 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geo.countries import country_outlines
+from geocell.geo.countries import outlines_around
 from geocell.geo.geodesy import (
     Floats,
     as_latlon,
     chord_from_km,
-    swap_latlon_to_xy,
     tangent_offsets_km,
     unit_distance_km,
     unit_vectors,
 )
 
 if TYPE_CHECKING:
-    import shapely
     from scipy.spatial import cKDTree
 
 MinPopulation = Literal[500, 1000, 5000, 15000]
@@ -266,23 +264,8 @@ class Gazetteer:
 
     def _outlines_of(self, points: Floats) -> NDArray[np.str_]:
         """Return the (P,) code of the country in whose outline each point lies, "" where there is none."""
-        import shapely
-
-        tree, codes = _outlines()
-        rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
-        holder = np.full(len(points), len(codes) - 1)
-        np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
-        return np.asarray(codes[holder])
-
-
-@cache
-def _outlines() -> tuple[shapely.STRtree, NDArray[np.str_]]:
-    """Return the outlines of countries as a tree, and their codes with "" after the last."""
-    import shapely
-
-    frame = country_outlines()
-    frame = frame[frame["iso_a2"] != ""]
-    return shapely.STRtree(frame.geometry.to_numpy()), np.array([*frame["iso_a2"].astype(str), ""])
+        holder, codes = outlines_around(points)
+        return np.where(holder < len(codes), codes[np.minimum(holder, len(codes) - 1)], "")
 
 
 @cache

@@ -16,7 +16,7 @@ from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
-from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit
+from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -32,7 +32,7 @@ _LICENCES = {
 """Start of an encoder's name -> licence of its weights, where its authors state one."""
 
 
-def head_card(
+def head_card(  # noqa: PLR0913 - all that a card says
     config: Mapping[str, Any],
     partition: Mapping[str, Any],
     scores: Mapping[str, Any] | None,
@@ -40,6 +40,7 @@ def head_card(
     address: str = "path/to/this/folder",
     picture: str = "",
     trained_on: bool = False,
+    calibration: Mapping[str, Any] | None = None,
     before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
@@ -52,6 +53,7 @@ def head_card(
         address: what a reader loads it by.
         picture: file name of the picture of its cells, when it has one.
         trained_on: whether it has hashes of its training locations.
+        calibration: the content of its `calibration.json`, when it has one.
         before: the card from before, of which a person's text and settings are kept.
         settings: licence and data sets, instead of those.
     """
@@ -81,6 +83,7 @@ def head_card(
         address=address,
         picture=picture,
         trained_on=trained_on,
+        calibration=_calibration(calibration),
         license=settings.license,
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
@@ -121,6 +124,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         "over locations.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
+        "shared": shared_coordinates_text(scores),
         "n_locations": scores["n_locations"],
         "rows": rows,
         "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
@@ -149,11 +153,27 @@ def _training(training: Mapping[str, Any]) -> str:
         parts.append(f"epoch {training['best_epoch']} of {training['epochs_run']} kept")
     if refit := training.get("refit"):
         parts.append(f"fitted again on {refit['n_train']:,} of both together for {counted(refit['epochs'], 'epoch')}")
+    if n := training.get("n_val_at_training_coordinates"):
+        parts.append(f"{counted(n, 'validation location')} at coordinates of training locations")
     if training.get("n_train_outside"):
         parts.append(f"{training['n_train_outside']:,} locations outside every cell left out")
     if training.get("init"):
         parts.append("started from another head's weights")
     return "; ".join(parts) + "."
+
+
+def _calibration(calibration: Mapping[str, Any] | None) -> str:
+    """Return whether its probabilities are calibrated, and on what."""
+    if calibration is None:
+        return "not calibrated"
+    record, errors = calibration["record"], ""
+    where = f" on {record['n_locations']:,} locations" if isinstance(record.get("n_locations"), int) else ""
+    before, after = (record.get(name) for name in ("before", "after"))
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        ece = [value["ece"] for value in (before, after) if isinstance(value.get("ece"), float)]
+        if len(ece) == 2:
+            errors = f", calibration error {100 * ece[0]:.1f} % before and {100 * ece[1]:.1f} % after"
+    return f"temperature {calibration['temperature']:.2f}{where}{errors}; decoder {calibration['decoder']}"
 
 
 def _toml(settings: Mapping[str, Any]) -> list[str]:

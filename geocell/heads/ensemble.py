@@ -56,7 +56,7 @@ def average_heads(heads: Sequence[Head]) -> Head:
     The norm of each head is first folded into its Linear. The logits of the mean are then the means of the logits, so
     that for `feature` and `logit` fusion this is the ensemble by geometric means of the posteriors, at the cost of one
     head (model soups: Wortsman et al. 2022). Queries of an attention and offsets are
-    averaged as well.
+    averaged as well. A calibration is dropped: that of the mean is another.
 
     Args:
         heads: two or more, on one partition and one encoder, of one fusion.
@@ -132,6 +132,11 @@ class Ensemble:
     def trained_on(self) -> TrainedOn | None:
         """Hashes of the training locations of all heads that know theirs."""
         return joined_training([head.trained_on for head in self.heads])
+
+    @property
+    def calibration(self) -> None:
+        """None: each head has a temperature of its own, and nothing was learned of their mean."""
+        return
 
     @cached_property
     def _decoders(self) -> DecoderCache:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
+from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card import head_card
 from geocell.heads.card_text import MAX_CARD_BYTES, CardText, parse_card, require_unchanged
 from geocell.heads.config_file import (
@@ -51,7 +52,7 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, TRAINED_ON_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -71,6 +72,7 @@ class HeadParts:
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations, None where they are not known.
+        calibration: what was learned on validation locations after the fit, None before that.
     """
 
     weights: Mapping[str, Tensor]
@@ -80,14 +82,17 @@ class HeadParts:
     training: Mapping[str, Any]
     history: Sequence[Mapping[str, float]]
     trained_on: TrainedOn | None = None
+    calibration: Calibration | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of weights, cells and fusion."""
+        """Hash of weights, cells, fusion and calibration."""
         digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
         for name, value in sorted(self.weights.items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
             digest.update(value.float().contiguous().numpy().data)
+        if self.calibration is not None:
+            digest.update(self.calibration.sha256.encode())
         return digest.hexdigest()
 
     def config_json(self) -> dict[str, Any]:
@@ -120,6 +125,8 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
             write_text(folder / HISTORY_FILE, history_csv(parts.history))
         if parts.trained_on is not None:
             write_trained_on(folder, parts.trained_on)
+        if parts.calibration is not None:
+            write_json(folder / CALIBRATION_FILE, parts.calibration.to_dict())
         write_hashes(folder)
         _write_scores_and_card(parts, folder, scores)
 
@@ -161,6 +168,15 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
     if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
         write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, CONFIG_FILE))
     return True
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write a calibration into the folder of a head; its other files keep the hashes that they were written with."""
+    hashes = read_hashes(folder)
+    (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
+    write_json(folder / CALIBRATION_FILE, calibration.to_dict())
+    if hashes is not None:
+        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, CALIBRATION_FILE))
 
 
 def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
@@ -221,7 +237,14 @@ def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> st
         "outside_rule": cells.outside_rule,
         "centroids": cells.centroids,
     }
-    return head_card(parts.config_json(), partition, scores, trained_on=parts.trained_on is not None, **kw)
+    return head_card(
+        parts.config_json(),
+        partition,
+        scores,
+        trained_on=parts.trained_on is not None,
+        calibration=None if parts.calibration is None else parts.calibration.to_dict(),
+        **kw,
+    )
 
 
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
@@ -263,7 +286,14 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
     for name, shapes in _by_file(tensor_shapes(encoder.dim, len(partition), fit)).items():
         weights |= _read_weights(folder / name, shapes)
     return HeadParts(
-        weights, partition, encoder, fit, config["training"], read_history(folder), read_trained_on(folder)
+        weights,
+        partition,
+        encoder,
+        fit,
+        config["training"],
+        read_history(folder),
+        read_trained_on(folder),
+        read_calibration(folder),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geocell.files import FORMAT, DamagedFileError, missing, read_json, require_types, write_json
+from geocell.heads.calibration import CALIBRATION_FILE
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
 from geocell.heads.trained_on import TRAINED_ON_FILE
 from geocell.partitioners.base import PARTITION_FILE
@@ -24,6 +25,7 @@ OFFSETS_FILE = "offsets.safetensors"
 
 HASHED_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, TRAINED_ON_FILE, HISTORY_FILE,
+    CALIBRATION_FILE,
 )  # fmt: skip
 """What is hashed where it is there. Scores and the card are not: they are written again later."""
 

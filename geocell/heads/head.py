@@ -21,6 +21,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
+from geocell.heads.calibration import Calibration
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
 from geocell.heads.inputs import Inputs
@@ -46,6 +47,8 @@ class Head:
         training: what it was fitted on and how the fit went, JSON.
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
+        calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
+            Its temperature is part of every posterior.
     """
 
     module: GeoHead
@@ -55,6 +58,7 @@ class Head:
     training: Mapping[str, Any] = field(default_factory=dict)
     history: Sequence[Mapping[str, float]] = ()
     trained_on: TrainedOn | None = None
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -87,18 +91,26 @@ class Head:
         """What the folder of the head holds."""
         weights = self.module.state_dict()
         return HeadParts(
-            weights, self.partition, self.encoder, self.config, self.training, self.history, self.trained_on
+            weights,
+            self.partition,
+            self.encoder,
+            self.config,
+            self.training,
+            self.history,
+            self.trained_on,
+            self.calibration,
         )
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells and fusion; scores record it to detect scores of another head."""
+        """Hash of weights, cells, fusion and calibration; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property
     def _decoders(self) -> DecoderCache:
         provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
-        return DecoderCache(PartitionData(self.partition.centroids), frozenset(provided))
+        shares = None if self.calibration is None else self.calibration.shares
+        return DecoderCache(PartitionData(self.partition.centroids, shares=shares), frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head; prepared once.
@@ -127,13 +139,14 @@ class Head:
         """
         prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
+        temperature = 1.0 if self.calibration is None else self.calibration.temperature
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             inputs = Inputs.from_locations(part, self.config.fusion, where)
-            yield rows, *answer(module, inputs, self.partition, prepared)
+            yield rows, *answer(module, inputs, self.partition, prepared, temperature)
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK
@@ -178,4 +191,13 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
     parts = read_folder(source.folder, lambda folder: read_head(folder, partitioner))
     module = new_module(parts.encoder.dim, len(parts.partition), parts.config)
     module.load_state_dict(parts.weights, strict=True)
-    return Head(module, parts.partition, parts.encoder, parts.config, parts.training, parts.history, parts.trained_on)
+    return Head(
+        module,
+        parts.partition,
+        parts.encoder,
+        parts.config,
+        parts.training,
+        parts.history,
+        parts.trained_on,
+        parts.calibration,
+    )

@@ -138,7 +138,7 @@ def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor
 
 
 def answer(
-    module: GeoHead, inputs: Inputs, partition: Partition, decode: PreparedDecoder
+    module: GeoHead, inputs: Inputs, partition: Partition, decode: PreparedDecoder, temperature: float = 1.0
 ) -> tuple[NDArray[np.float32], Floats]:
     """Return what a module answers.
 
@@ -147,6 +147,7 @@ def answer(
         inputs: P locations.
         partition: the C cells.
         decode: the decoder, prepared for these cells.
+        temperature: by which the logits are divided.
 
     Returns:
         The (P, C) posterior, and the (P, 2) decoded points in degrees.
@@ -156,7 +157,10 @@ def answer(
     """
     with torch.inference_mode():
         pooled = module.pooled(inputs.features, inputs.views)
-        posterior = torch.softmax(module.logits(pooled), dim=1).cpu().numpy()
+        logits = module.logits(pooled)
+        if temperature != 1.0:
+            logits = logits / temperature
+        posterior = torch.softmax(logits, dim=1).cpu().numpy()
 
         def regressed(cells: NDArray[np.int64]) -> Floats:
             offsets = cast("Offsets", module.offsets)(pooled, torch.from_numpy(cells).to(pooled.device))

@@ -13,6 +13,7 @@ from geocell.decoders.table import AnyDecoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
+from geocell.heads.calibration import Calibration
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
 
@@ -40,6 +41,11 @@ class HeadLike(Protocol):
         """Hashes of the training locations; see `geocell.heads.trained_on`. None where they are not known."""
         ...
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was learned on validation locations after the fit; None before that."""
+        ...
+
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
         """Return a decoder, prepared for the cells of this head.
 
@@ -61,3 +67,8 @@ class HeadLike(Protocol):
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, C) float32 cell probabilities of locations."""
         ...
+
+
+def default_decoder(head: HeadLike) -> str:
+    """Return what a head is decoded with where no decoder is named: that of its calibration, else `centroid`."""
+    return "centroid" if head.calibration is None else head.calibration.decoder

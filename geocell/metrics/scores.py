@@ -169,3 +169,19 @@ def score_label(name: str) -> str:
 def score_unit(name: str) -> str:
     """Return the unit in which people read a score: km, or % of what files have as a fraction."""
     return "km" if name.endswith("_km") else "%"
+
+
+def shared_coordinates_text(scores: Mapping[str, Any]) -> str:
+    """Return the sentence about scored locations at coordinates of training locations, "" where there are none.
+
+    Args:
+        scores: `Scores.to_dict()`.
+    """
+    n, of = scores.get("n_at_training_coordinates"), scores.get("n_locations")
+    if not n or not of or scores.get("split") == "train":
+        return ""
+    have = "has" if n == 1 else "have"
+    return (
+        f"{n:,} of the {of:,} scored locations ({100 * n / of:.0f} %) {have} the coordinates of a training location: "
+        "these scores say little about new places"
+    )

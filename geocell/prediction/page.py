@@ -88,7 +88,8 @@ def _count(n: int) -> str:
 
 def _caption(shown: Sequence[Prediction], total: int) -> str:
     part = f"The first {len(shown)} of {_count(total)}. " if len(shown) < total else ""
-    warning = "Probabilities are not calibrated, and a head always answers, also where it knows nothing."
+    known = "calibrated on locations like those of its validation" if shown[0].calibrated else "not calibrated"
+    warning = f"Probabilities are {known}, and a head always answers, also where it knows nothing."
     return f"{part}Decoder {shown[0].decoder}. {warning}"
 
 

@@ -16,14 +16,18 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.prediction.files import save_predictions
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
+from geocell.uncertainty.conformal import conformal_radius_km
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
 DOUBT_KM = 500.0
 """An answer is doubted when half of the probability takes a larger radius than this: that of a large country."""
+
+CONFIDENCE_KM = 200.0
+"""An answer within this distance of the truth is taken for a right one by its confidence: the region."""
 
 Names = Callable[[Floats], Sequence[str]]
 """What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
@@ -129,14 +133,19 @@ def predict_locations(
     """
     prepared = prepare_answer(top_k, decode, head)
     cells = _Cells(head.partition, names)
+    factors = _radius_factors(head, prepared)
     items: list[Prediction] = []
     for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(head.partition, points)
+        confidence = mass_within(posterior, points, head.partition.centroids, CONFIDENCE_KM)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
             half, most = mass_radii_km(point, row, best, head.partition.centroids, cells.spread_km)
+            doubt = _doubt(half, bool(outside[i]))
+            if factors is not None:
+                half, most = (float(conformal_radius_km(q, half)) for q in factors)
             lat, lon = point.tolist()
             items.append(
                 Prediction(
@@ -146,14 +155,24 @@ def predict_locations(
                     decoder=prepared.decoder.spec,
                     radius_50_km=half,
                     radius_90_km=most,
-                    doubt=_doubt(half, bool(outside[i])),
+                    doubt=doubt,
                     cells=tuple(cells.guess(row, int(c)) for c in best[:top_k]),
                     place=places[i],
                     truth=_truth(locations.latlon[rows.start + i]),
+                    confidence=float(confidence[i]),
+                    calibrated=factors is not None,
                     area=area_of(row, best),
                 )
             )
     return Predictions(tuple(items), head.partition)
+
+
+def _radius_factors(head: HeadLike, decoder: PreparedDecoder) -> tuple[float, float] | None:
+    """Return the factors of the radii of 50 and 90 %, None where these were not learned for this decoder."""
+    known = head.calibration
+    if known is None or known.decoder != decoder.decoder.spec:
+        return None
+    return known.radius_factors[50], known.radius_factors[90]
 
 
 class _Cells:

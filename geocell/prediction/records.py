@@ -60,7 +60,8 @@ class Prediction:
         lon: decoded longitude in degrees, NaN where there is no answer.
         decoder: which decoder turned the posterior into the point.
         radius_50_km: distance from the point within which half of the head's probability lies, each cell's spread over
-            a disc of its size. It is read off the posterior, and is no calibrated coverage of true locations.
+            a disc of its size; where `calibrated`, within which half of the true positions lie of locations like those
+            of the calibration.
         radius_90_km: the same for 90 %.
         doubt: why the image may not show a place in the head's region, "" when nothing says so. That is a reason to
             disbelieve the answer; an empty one is none to believe it.
@@ -68,6 +69,8 @@ class Prediction:
         place: the point in words, `34 km NW of Paris, France` say; "" without a gazetteer.
         problem: why there is no answer, or which views of the location could not be read; "" when all is well.
         truth: true latitude and longitude in degrees, None where they are unknown.
+        confidence: probability of the cells whose centroid is within 200 km of the point; None without an answer.
+        calibrated: whether the radii are those of a calibration, and probabilities are at its temperature.
         area: cells for a map; in no file but a map.
         thumbnails: small JPEG files of the first views, for a map; in no file but a map.
     """
@@ -83,6 +86,8 @@ class Prediction:
     place: str = ""
     problem: str = ""
     truth: tuple[float, float] | None = None
+    confidence: float | None = None
+    calibrated: bool = False
     area: Area | None = field(default=None, repr=False, compare=False)
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
@@ -110,6 +115,8 @@ class Prediction:
             "decoder": self.decoder,
             "radius_50_km": numbers["radius_50_km"],
             "radius_90_km": numbers["radius_90_km"],
+            "confidence": self.confidence,
+            "calibrated": self.calibrated,
             "doubt": self.doubt,
             "problem": self.problem,
             "truth": truth,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from geocell.geo.geodesy import distance_km
+from geocell.metrics.scores import shared_coordinates_text
 from geocell.reports.tables import (
     ABSENT,
     Column,
@@ -140,7 +141,8 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
             rows share (decoder, split, number of locations) stands in the note below.
 
     Returns:
-        Header, rule, rows and note, without a final newline. Below a single row stands the interval of every score.
+        Header, rule, rows and note, without a final newline. Below a single row stands the interval of every score,
+        and below the note how many of its locations have the coordinates of a training location, if any.
 
     Raises:
         ValueError: for no rows, or an unknown column.
@@ -149,6 +151,8 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
     table = _table(rows, COLUMNS, columns)
     if len(rows) == 1:
         table.cells.extend(_interval_lines(rows[0], table.columns))
+        if said := shared_coordinates_text(rows[0]):
+            return f"{table.text()}\n{said}"
     return table.text()
 
 
@@ -292,7 +296,14 @@ def _radius_lines(prediction: Row) -> list[str]:
     known = [
         f"{share} % {'of the probability ' * (share == 50)}within {_km(km)} km" for share, km in reach if km is not None
     ]
-    return [f"  {' and '.join(known)} (not calibrated)"] if known else []
+    if not known:
+        return []
+    if prediction.get("calibrated"):
+        known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
+    calibrated = "calibrated" if prediction.get("calibrated") else "not calibrated"
+    confidence = number(prediction, "confidence")
+    sure = "" if confidence is None else f"; within 200 km of the truth with probability {percent(confidence)} %"
+    return [f"  {' and '.join(known)}{sure} ({calibrated})"]
 
 
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:

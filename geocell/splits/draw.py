@@ -1,4 +1,4 @@
-"""Drawing splits: by location and not by view, with neighbours closer than a buffer in one split."""
+"""Drawing splits: by location and not by view, whole groups of places in one split, alike in their countries."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ from geocell.compute.seeds import MAX_SEED
 from geocell.features.locations import Locations
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon
-from geocell.splits.neighbours import connected_places
+from geocell.splits.grouping import LOCATION, Columns, groups_of, protocol_of, require_by, require_columns, strata_of
 from geocell.splits.splits import NAMES, Splits
-from geocell.views import latlon_keys, rounded_latlon
+from geocell.views import latlon_keys
 
 if TYPE_CHECKING:
     from geocell.features import FeatureCache
 
 _SPLIT_SPELLINGS = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
+_GROUPS = {LOCATION: "places", "country": "countries"}
 
 
-def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Floats:
+def require_draw(
+    fractions: Sequence[float], seed: int, buffer_km: float, by: str = LOCATION, stratify: str | None = None
+) -> Floats:
     """Check the settings of `make_splits` that can be checked without locations, and return the (3,) shares.
 
     Raises:
-        ValueError: for fractions, a seed or a buffer out of range.
+        ValueError: for fractions, a seed or a buffer out of range, or groups that cannot be.
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9 or shares[0] <= 0:
@@ -36,6 +39,7 @@ def require_draw(fractions: Sequence[float], seed: int, buffer_km: float) -> Flo
         raise ValueError(f"seed must be from 0 to {MAX_SEED}, got {seed}.")
     if not 0 <= buffer_km < np.inf:
         raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {buffer_km}.")
+    require_by(by, stratify, buffer_km)
     return shares
 
 
@@ -45,12 +49,17 @@ def make_splits(
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     buffer_km: float = 0.0,
+    *,
+    by: str = LOCATION,
+    stratify: str | None = None,
+    columns: Columns | None = None,
 ) -> Splits:
     """Draw train, val and test at random, keeping neighbours together.
 
     Locations with one coordinate (to 1e-6 degrees), and locations closer than `buffer_km` directly or by a chain of
-    neighbours, form a group. Each group goes to the split that is furthest below its share, among those that it does
-    not fill beyond their share. The draw depends on the locations and the seed, not on the order of the rows.
+    neighbours, form a group; `by` makes larger ones. Each group goes to the split that is furthest below its share,
+    among those that it does not fill beyond their share. With `stratify` that holds within every stratum: see
+    `_deal_alike`. The draw depends on the locations and the seed, not on the order of the rows.
 
     Args:
         ids: (P,) location ids, or (N,) one per view: repeated ids are one location.
@@ -58,27 +67,40 @@ def make_splits(
         fractions: shares of train, val and test, which sum to 1.
         seed: seed of the draw.
         buffer_km: least distance between locations of different splits.
+        by: what is kept in one split: `location`; `cell:R`, the locations of an H3 cell of resolution R; `country`, by
+            the column of that name or by offline outlines; or the values of another column.
+        stratify: column of which every split gets its share of each value; `country` without a column by outlines.
+        columns: name -> (P,) or (N,) values.
 
     Raises:
-        ValueError: for settings out of range, or fewer groups than splits with a share.
+        ValueError: for settings out of range, a column that lacks, or fewer groups than splits with a share.
     """
     if len(ids) == 0:
         raise ValueError("splits need at least one location with a position, got none.")
-    shares = require_draw(fractions, seed, buffer_km)
+    shares = require_draw(fractions, seed, buffer_km, by, stratify)
+    require_columns(by, stratify, columns or ())
     names = np.asarray([str(location) for location in ids], dtype=object)
     order = np.argsort(names.astype(str), kind="stable")
     unique, codes = np.unique(names[order].astype(str), return_inverse=True)
-    groups = _groups(codes, as_latlon(latlon)[order], len(unique), buffer_km)
+    points = as_latlon(latlon)[order]
+    used = {k: np.asarray(v, dtype=object)[order] for k, v in (columns or {}).items() if k in (by, stratify)}
+    groups = groups_of(codes, points, used, by, buffer_km)
     sizes = np.bincount(groups)
     if len(sizes) < np.count_nonzero(shares):
+        few = "add locations, or lower --buffer-km" if by == LOCATION else "add locations, or use smaller groups"
         raise ValueError(
-            f"a split needs at least {np.count_nonzero(shares)} separate places, got {len(sizes)} "
-            f"from {counted(len(unique), 'location')}: add locations, or lower --buffer-km."
+            f"a split needs at least {np.count_nonzero(shares)} separate {_GROUPS.get(by, 'groups')}, got {len(sizes)} "
+            f"from {counted(len(unique), 'location')}: {few}."
         )
-    split_of_group = _deal(sizes, shares, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if stratify is None:
+        split_of_group = _deal(sizes, shares, rng)
+    else:
+        strata = strata_of(codes, points, used, stratify, len(unique))
+        split_of_group = _deal_alike(sizes, _commonest(groups, strata), shares, rng)
     split = split_of_group[groups]
     ids_by_name = {name: tuple(unique[split == i].tolist()) for i, name in enumerate(NAMES)}
-    return Splits(ids_by_name, seed, float(buffer_km))
+    return Splits(ids_by_name, seed, float(buffer_km), protocol_of(by, stratify, buffer_km))
 
 
 def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values: Sequence[Any]) -> Splits:
@@ -104,7 +126,7 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values
     for location, name in zip(ids, names, strict=True):
         members.setdefault(name, set()).add(str(location))
     ordered = [name for name in NAMES if name in members] + sorted(set(members) - set(NAMES))
-    return Splits({name: tuple(sorted(members[name])) for name in ordered})
+    return Splits({name: tuple(sorted(members[name])) for name in ordered}, protocol="by the column split")
 
 
 def split(
@@ -112,6 +134,9 @@ def split(
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
     buffer_km: float = 0.0,
+    *,
+    by: str = LOCATION,
+    stratify: str | None = None,
 ) -> tuple[Locations, Locations, Locations]:
     """Draw splits, and return the training, validation and test locations; see `make_splits`.
 
@@ -120,6 +145,8 @@ def split(
         fractions: shares of train, val and test, which sum to 1.
         seed: seed of the draw.
         buffer_km: least distance between locations of different splits.
+        by: what is kept in one split: `location`, `cell:R`, `country`, or the values of a column.
+        stratify: column of which every split gets its share of each value, `country` say.
 
     Raises:
         FileNotFoundError: when there is no cache at the path.
@@ -132,35 +159,17 @@ def split(
         source = FeatureCache.open(source)
     if isinstance(source, Locations):
         locations, ids, latlon = source, source.ids, source.latlon
+        columns: Columns = source.columns
     elif not isinstance(source, FeatureCache):
         raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")
     else:  # coordinates of every view, as in the command: the buffer holds between views too
         locations, views = source.locations(), source.views[source.good]
         ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)
-    splits = make_splits(ids, latlon, fractions, seed, buffer_km)
+        columns = {str(name): views[name].to_numpy(object) for name in views}
+    splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns)
     nobody = locations.take(np.empty(0, dtype=np.int64))
     train, val, test = (splits.select(locations, name) if splits.ids[name] else nobody for name in NAMES)
     return train, val, test
-
-
-def _groups(codes: NDArray[np.int64], latlon: Floats, n_locations: int, buffer_km: float) -> NDArray[np.int64]:
-    """Return the (n_locations,) group of every location, connected by a shared coordinate or by the buffer."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    marks = [np.unique(rounded_latlon(latlon).view(np.complex128)[:, 0], return_inverse=True)[1]]
-    if buffer_km > 0:
-        marks.append(connected_places(latlon, buffer_km))
-    columns, n = [], n_locations
-    for mark in marks:
-        columns.append(mark + n)
-        n += int(mark.max()) + 1
-    rows = np.tile(codes, len(marks))
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
-    _, labels = connected_components(graph, directed=False)
-    _, first, groups = np.unique(labels[:n_locations], return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))  # number the groups by their first location, a canonical order
-    return np.asarray(rank[groups], dtype=np.int64)
 
 
 def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -185,4 +194,43 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
         choice = (fitting or candidates)[room.index(max(room))]
         out[group] = choice
         have[choice] += size
+    return out
+
+
+def _commonest(groups: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (n_groups,) stratum that most locations of a group have, of several the least."""
+    from scipy.sparse import coo_array
+
+    counts = coo_array((np.ones(len(groups), dtype=np.int64), (groups, strata))).tocsr()
+    return np.asarray(counts.argmax(axis=1), dtype=np.int64).ravel()
+
+
+def _deal_alike(
+    sizes: NDArray[np.int64], strata: NDArray[np.int64], shares: Floats, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the (n_groups,) split of every group, so that each stratum has its shares of the splits.
+
+    Strata are dealt one after the other, the one with the largest group first, and in each the largest groups first;
+    every group goes to the split that is furthest behind its share of what has been dealt so far, this group included.
+    Unless one would stay empty, the splits are then never behind by more than twice the largest group, nor ahead by
+    more than once, so in a stratum of one location per group every split has its share to within three, and over all
+    strata too: strata of one location do not all go to the largest split.
+    """
+    wanted = np.flatnonzero(shares > 0)
+    order = rng.permutation(len(sizes))
+    largest = np.zeros(int(strata.max()) + 1, dtype=np.int64)
+    np.maximum.at(largest, strata, sizes)
+    tie = rng.permutation(len(largest))  # strata with equally large groups, in random order
+    order = order[np.lexsort((-sizes[order], tie[strata[order]], -largest[strata[order]]))]
+    behind = np.zeros(len(shares))
+    have = np.zeros(len(shares), dtype=np.int64)
+    out = np.empty(len(sizes), dtype=np.int64)
+    for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
+        behind += shares * size
+        empty = wanted[have[wanted] == 0]  # the last groups go to splits that would stay empty otherwise
+        candidates = empty if len(empty) >= len(order) - position else wanted
+        choice = candidates[int(np.argmax(behind[candidates]))]
+        behind[choice] -= size
+        have[choice] += size
+        out[group] = choice
     return out

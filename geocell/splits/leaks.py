@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ from geocell.views import rounded_latlon
 
 NEAR_KM = 1.0
 """Two locations closer than this show much of the same scene or street."""
+
+EDGES_KM = (0.1, 1.0, 5.0, 25.0, 100.0)
+"""Upper ends of the bins of the distance from the nearest training location; the last bin has none."""
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def length_text(km: float) -> str:
@@ -39,9 +45,29 @@ def nearest_km(latlon: Floats, train: Floats) -> Floats:
     return np.asarray(2.0 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2.0, 1.0)))
 
 
+def distance_bins(km: Floats) -> NDArray[np.int64]:
+    """Return the (P,) bin of every distance: 0 below the first of `EDGES_KM`, up to their number from the last on."""
+    return np.searchsorted(EDGES_KM, km, side="right").astype(np.int64)
+
+
+def bin_names() -> tuple[str, ...]:
+    """Return what the bins of `distance_bins` are called.
+
+    >>> bin_names()
+    ('<0.1', '0.1–1', '1–5', '5–25', '25–100', '≥100')
+    """
+    ends = [f"{edge:g}" for edge in EDGES_KM]
+    return (f"<{ends[0]}", *(f"{low}–{high}" for low, high in pairwise(ends)), f"≥{ends[-1]}")
+
+
+def at_training_coordinates(latlon: Floats, train: Floats) -> NDArray[np.bool_]:
+    """Return which of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
+    return np.isin(_coordinate_keys(latlon), _coordinate_keys(train))
+
+
 def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
     """Return how many of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
-    return int(np.isin(_coordinate_keys(latlon), _coordinate_keys(train)).sum())
+    return int(at_training_coordinates(latlon, train).sum())
 
 
 def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str | None:

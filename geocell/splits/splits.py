@@ -14,6 +14,7 @@ from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    printable,
     read_json,
     reading,
     require_new,
@@ -24,7 +25,15 @@ from geocell.files import (
 NAMES = ("train", "val", "test")
 SPLITS_FILE = "splits.json"
 
-_TYPES: dict[str, type | tuple[type, ...]] = {"splits": dict, "seed": (int, type(None)), "buffer_km": float}
+UNKNOWN_PROTOCOL = "unknown"
+_MAX_PROTOCOL = 500
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "splits": dict,
+    "seed": (int, type(None)),
+    "buffer_km": float,
+    "protocol": str,
+}
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,13 @@ class Splits:
         ids: split name -> location ids, sorted.
         seed: seed of the draw; None for splits that came with the data.
         buffer_km: locations closer than this are in one split.
+        protocol: how the splits were drawn, such as "by country"; "unknown" for those of older files and by hand.
     """
 
     ids: Mapping[str, tuple[str, ...]]
     seed: int | None = None
     buffer_km: float = 0.0
+    protocol: str = UNKNOWN_PROTOCOL
 
     def __post_init__(self) -> None:
         """Check that every location is listed once, and the range of seed and buffer."""
@@ -47,6 +58,8 @@ class Splits:
             raise ValueError(f"seed must be at least 0, got {self.seed}.")
         if not 0 <= self.buffer_km < math.inf:
             raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {self.buffer_km}.")
+        if not 0 < len(self.protocol) <= _MAX_PROTOCOL or printable(self.protocol) != self.protocol:
+            raise ValueError(f"protocol must be a line of 1 to {_MAX_PROTOCOL} printable characters: correct it.")
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:
@@ -86,7 +99,11 @@ class Splits:
         require_new(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         splits = {name: list(ids) for name, ids in self.ids.items()}
-        write_json(path, {"format": FORMAT, "seed": self.seed, "buffer_km": self.buffer_km, "splits": splits})
+        known = (
+            {} if self.protocol == UNKNOWN_PROTOCOL else {"protocol": self.protocol}
+        )  # a file is saved as it was read
+        record = {"seed": self.seed, "buffer_km": self.buffer_km, **known}
+        write_json(path, {"format": FORMAT, **record, "splits": splits})
 
     @classmethod
     def load(cls, path: Path | str) -> Splits:
@@ -102,7 +119,7 @@ class Splits:
             inside = path / SPLITS_FILE
             name = f"name {inside.name} in it" if inside.is_file() else f"name a {SPLITS_FILE}"
             raise IsADirectoryError(f"splits must be a file, got the folder {path}: {name}.")
-        value = {"seed": None, "buffer_km": 0.0, **read_json(path, "splits")}
+        value = {"seed": None, "buffer_km": 0.0, "protocol": UNKNOWN_PROTOCOL, **read_json(path, "splits")}
         with reading(path, "splits"):
             require_types(value, _TYPES, str(path))
             splits = value["splits"]
@@ -112,6 +129,7 @@ class Splits:
                     f"{path} must hold 'splits': name -> location ids: make it with `geocell split`."
                 )
             try:
-                return cls({name: tuple(ids) for name, ids in splits.items()}, value["seed"], value["buffer_km"])
+                members = {name: tuple(ids) for name, ids in splits.items()}
+                return cls(members, value["seed"], value["buffer_km"], value["protocol"])
             except ValueError as error:
                 raise DamagedFileError(f"{path}: {error}") from error

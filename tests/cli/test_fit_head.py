@@ -172,11 +172,22 @@ def test_shared_coordinates_are_said_and_recorded(
     assert fit(folder, tmp_path / "h", splits=splits) == 0
     captured = capsys.readouterr()
     assert "2 of 15 val locations have the coordinates of a training location" in captured.err
+    assert "2 validation locations have the coordinates of a training location" in captured.out
     assert json.loads((tmp_path / "h" / "config.json").read_text())["training"]["n_val_at_training_coordinates"] == 2
     base = f"score {tmp_path}/h --cache {folder}/cache --splits {splits}"
     assert main(base.split()) == 0
     assert "1 of 25 test locations has the coordinates of a training location" in capsys.readouterr().err
     assert json.loads((tmp_path / "h" / "scores.json").read_text())["n_at_training_coordinates"] == 1
+    card = (tmp_path / "h" / "README.md").read_text()
+    said = "1 of the 25 scored locations (4 %) has the coordinates of a training location"
+    assert said in card
+    assert "2 validation locations at coordinates of training locations" in card
+    assert main([*base.split(), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["remark"].startswith(said)
+    assert main(base.split()) == 0
+    assert said in capsys.readouterr().out
+    assert main([*base.split(), "--split", "val", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["remark"].startswith("2 of the 15 scored locations (13 %) have")
 
 
 def test_splits_that_share_nothing_are_not_remarked(
@@ -184,7 +195,11 @@ def test_splits_that_share_nothing_are_not_remarked(
 ) -> None:
     capsys.readouterr()
     assert fit(world, tmp_path / "h") == 0
-    assert "coordinates" not in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "coordinates" not in captured.err + captured.out
+    assert main(f"score {tmp_path}/h --cache {world}/cache --splits {world}/splits.json --json".split()) == 0
+    assert "remark" not in json.loads(capsys.readouterr().out)
+    assert "coordinates of a training location" not in (tmp_path / "h" / "README.md").read_text()
     assert json.loads((tmp_path / "h" / "config.json").read_text())["training"]["n_val_at_training_coordinates"] == 0
 
 
@@ -211,3 +226,24 @@ def test_a_folder_of_splits_is_said(world: Path, tmp_path: Path, capsys: pytest.
 def test_the_largest_seed_fits(world: Path, tmp_path: Path) -> None:
     assert fit(world, tmp_path / "h", f"--seed {2**63 - 1}") == 0
     assert Splits.load(world / "splits.json").seed is None
+
+
+def test_leaks_with_a_head_and_a_picture(
+    shared: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, splits = shared
+    assert fit(folder, tmp_path / "h", splits=splits) == 0
+    command = f"leaks {folder}/cache --splits {splits} --head {tmp_path}/h"
+    capsys.readouterr()
+    assert main([*command.split(), "--json", "--plot", f"{tmp_path}/leaks.png"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["verdict"].startswith("leaks: 13 % of the val locations and 4 % of the test locations share coord")
+    assert result["splits"]["test"]["n_trained_on"] == 0
+    by_bin = result["splits"]["test"]["scores"]
+    assert sum(values["n_locations"] for values in by_bin.values()) == 25
+    assert (tmp_path / "leaks.png").stat().st_size > 1000
+    assert main(command.split()) == 0
+    assert "decoder centroid" in capsys.readouterr().out
+    for flags in ("--cosine 0", f"--plot {tmp_path}/x.jpg", "--decode nothing"):
+        assert main([*command.split(), *flags.split()]) == 2, flags
+        assert capsys.readouterr().err.count("\n") == 1

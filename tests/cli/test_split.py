@@ -72,3 +72,22 @@ def test_numbers_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert words in captured.err, flags
         assert captured.err.count("\n") == 1
     assert not (tmp_path / "s.json").exists()
+
+
+def test_groups_and_strata_by_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{40 + i},{i % 7},u{i % 9},{'north' if i % 2 else 'south'}" for i in range(36)]
+    (tmp_path / "t.csv").write_text("\n".join(["lat,lon,user,country", *rows]) + "\n")
+    where = f"split {tmp_path}/t.csv --out {tmp_path}/s.json --overwrite --fractions 0.6 0.2 0.2 --json"
+    for flags, protocol in {
+        "--by user --stratify country": "by column user, stratified by country",
+        "--by cell:2": "by cell:2",
+        "--stratify user --buffer-km 1": "by location, stratified by user, buffer 1 km",
+    }.items():
+        assert main([*where.split(), *flags.split()]) == 0, flags
+        result = json.loads(capsys.readouterr().out)
+        assert result["protocol"] == protocol
+        assert sum(result["locations"].values()) == 36
+        assert json.loads((tmp_path / "s.json").read_text())["protocol"] == protocol
+    for flags in ("--by cell:99", "--by nobody", "--by cell:3 --buffer-km 1", "--from-column --by user"):
+        assert main([*where.split(), *flags.split()]) == 2, flags
+        assert capsys.readouterr().err.count("\n") == 1

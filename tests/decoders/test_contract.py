@@ -13,7 +13,11 @@ from geocell.decoders.table import DECODERS, as_decoder
 from geocell.geo.geodesy import as_latlon, distance_km
 
 CENTROIDS = np.array([[48.1, 11.5], [-33.9, 151.2], [64.1, -21.9], [0.0, 179.9], [0.0, -179.9], [90.0, 0.0]])
-SPECS = ("centroid", "mean", "offset", "within:200", "within:5000", "tests.decoders.top_mean:TopMean")
+SPECS = (
+    "centroid", "mean", "medoid", "geoscore", "balscore", "balscore:0.1,0.4,0.8", "offset", "within:200", "within:5000",
+    "tests.decoders.top_mean:TopMean",
+)  # fmt: skip
+SHARES = {25: 0.2, 200: 0.5, 750: 0.9}
 
 
 def still(_cells: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -28,7 +32,7 @@ def posteriors(seed: int, n: int = 7, cells: int = len(CENTROIDS)) -> NDArray[np
 
 
 def prepared(spec: str, centroids: NDArray[np.float64] = CENTROIDS) -> PreparedDecoder:
-    return as_decoder(spec).prepare(PartitionData(centroids))
+    return as_decoder(spec).prepare(PartitionData(centroids, shares=SHARES))
 
 
 def test_the_contract_is_for_all_of_them() -> None:
@@ -93,6 +97,6 @@ class TestEveryDecoder:
         assert pickle.loads(pickle.dumps(as_decoder(spec))) == as_decoder(spec)  # noqa: S301
 
     def test_what_it_needs_is_asked_for(self, spec: str) -> None:
-        for need in as_decoder(spec).needs:
+        for need in as_decoder(spec).needed:
             with pytest.raises(ValueError, match=rf"decode {as_decoder(spec).spec} needs .*; or decode by centroid"):
-                as_decoder(spec).require(as_decoder(spec).needs - {need})
+                as_decoder(spec).require(as_decoder(spec).needed - {need})

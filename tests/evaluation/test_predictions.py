@@ -114,6 +114,8 @@ def test_wrong_mixtures_are_wrong_usage(tables: tuple[Path, Path, pd.DataFrame, 
     assert main(["score", "head", "--cache", "c", "--preset", "im2gps"]) == 2
     assert main(["compare", "a", "--predictions", p, p, "--truth", t]) == 2
     assert main(["compare", "a", "b"]) == 2
+    assert main(["compare", "--predictions", p, p, "--truth", t, "--decode", "mean"]) == 2
+    assert main(["score", "--predictions", p, "--truth", t, "--allow-training"]) == 2
 
 
 def test_predictions_compared_with_themselves_are_equal(

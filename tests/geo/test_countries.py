@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shapely
 
-from geocell.geo.countries import country_outlines, write_countries, write_nuts0
+from geocell.geo.countries import countries_of, country_outlines, write_countries, write_nuts0
 from geocell.geo.geodesy import swap_latlon_to_xy
 
 CITIES = {
@@ -114,3 +114,9 @@ def test_nuts0_refuses_a_box_without_europe(
     with pytest.raises(ValueError, match=match):
         write_nuts0(tmp_path / "nuts0.geojson", bbox)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_country_of_points_on_land_and_offshore() -> None:
+    assert countries_of(np.array(list(CITIES.values()))).tolist() == list(CITIES)
+    # off Lisbon, off Fiji across the antimeridian, and far off Iceland
+    assert countries_of(np.array([(38.7, -9.8), (-16.8, -179.7), (66.5, -27.0)])).tolist() == ["PT", "FJ", "IS"]

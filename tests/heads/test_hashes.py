@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from geocell.cli import main
+from geocell.heads.calibration import Calibration
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES, check_hashes, why_not_hashed, write_hashes
 from geocell.heads.head import load_head
@@ -22,7 +23,8 @@ def saved(tmp_path: Path) -> Path:
     head = replace(
         make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=TrainedOn(location_keys(world()))
     )
-    replace(head, history=({"epoch": 1, "train_loss": 2.5},)).save(tmp_path / "head")
+    learned = Calibration(2.0, {25: 0.1, 200: 0.4, 750: 0.7}, "mean", {50: 0.5, 90: 2.0})
+    replace(head, history=({"epoch": 1, "train_loss": 2.5},), calibration=learned).save(tmp_path / "head")
     return tmp_path / "head"
 
 
@@ -107,7 +109,7 @@ def test_damaged_hashes(saved: Path, text: str) -> None:
 
 def test_names_outside_the_folder_are_never_opened(saved: Path) -> None:
     value = json.loads((saved / "hashes.json").read_text())
-    value["sha256"] |= {"../secret": "00", "/etc/passwd": "00", "calibration.json": "00"}
+    value["sha256"] |= {"../secret": "00", "/etc/passwd": "00", "future.json": "00"}
     (saved / "hashes.json").write_text(json.dumps(value))
     load_head(saved)
     write_hashes(saved)

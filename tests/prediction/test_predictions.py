@@ -14,8 +14,8 @@ from geocell.heads.module import GeoHead
 from geocell.partitioners import KMeansPartitioner
 from geocell.partitioners.base import Partition
 from geocell.prediction.predictions import area_of, predict_locations, town_names
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
 from geocell.prediction.records import MOST_CELLS
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 

@@ -100,3 +100,17 @@ def test_any_damage_is_one_error(content: bytes) -> None:
         else:
             splits.save(path, overwrite=True)
             assert Splits.load(path) == splits
+
+
+def test_the_protocol_is_recorded_and_unknown_in_older_files(tmp_path: Path) -> None:
+    splits = make_splits(ids_of(40), spread(40), by="cell:2", stratify="country")
+    splits.save(tmp_path / "s.json")
+    assert json.loads((tmp_path / "s.json").read_text())["protocol"] == "by cell:2, stratified by country"
+    assert Splits.load(tmp_path / "s.json").protocol == "by cell:2, stratified by country"
+    (tmp_path / "old.json").write_text('{"format": 1, "seed": 0, "buffer_km": 0.0, "splits": {"train": ["a"]}}')
+    assert Splits.load(tmp_path / "old.json") == Splits({"train": ("a",)}, 0)
+    assert Splits.load(tmp_path / "old.json").protocol == "unknown"
+    for bad in ("7", '"two\\nlines"', '""'):
+        (tmp_path / "bad.json").write_text(f'{{"format": 1, "protocol": {bad}, "splits": {{"train": ["a"]}}}}')
+        with pytest.raises(DamagedFileError, match="protocol"):
+            Splits.load(tmp_path / "bad.json")

@@ -80,3 +80,26 @@ def mass_radii_km(
     reached = np.cumsum(np.repeat(posterior[cells].astype(np.float64), _POINTS)[nearest])
     found = np.minimum(np.searchsorted(reached, np.asarray(masses) * reached[-1]), len(nearest) - 1)
     return tuple((np.arccos(np.clip(cosines[nearest[found]], -1.0, 1.0)) * EARTH_RADIUS_KM).tolist())
+
+
+def mass_within(posterior: NDArray[np.float32], points: Floats, centroids: Floats, radius_km: float) -> Floats:
+    """Return the probability of the cells whose centroid is near a point: the expected share within that radius.
+
+    Of all that a posterior says of its answer, this ranks answers best by whether they are wrong by more than the
+    radius; the largest probability is that of a cell, which may have neighbours that are as right.
+
+    Args:
+        posterior: (P, C) probabilities.
+        points: (P, 2) degrees.
+        centroids: (C, 2) degrees.
+        radius_km: the radius, inclusive.
+
+    Returns:
+        (P,) from 0 to 1.
+    """
+    vectors, around = unit_vectors(centroids), unit_vectors(points)
+    masses = [
+        row[unit_distance_km(point, vectors) <= radius_km].sum(dtype=np.float64)
+        for point, row in zip(around, posterior, strict=True)
+    ]
+    return np.minimum(np.array(masses, dtype=np.float64), 1.0)

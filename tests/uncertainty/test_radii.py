@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as npst
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
 from geocell.partitioners.base import Partition
-from geocell.prediction.radii import cell_spread_km, mass_radii_km
+from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
 
 PLACES = np.array([[50.0, 10.0], [50.0, 12.0], [50.0, 14.0], [50.0, 40.0]])
 
@@ -72,3 +72,11 @@ def test_laws(centroids: np.ndarray, weights: np.ndarray, spread: np.ndarray) ->
     assert got[2] <= (distance_km(centroids[0], centroids) + spread).max() + 1e-3
     wider = radii(centroids[0], row, np.repeat(centroids[:1], 6, axis=0), (2 * spread).tolist(), 0.5)
     assert wider[0] >= radii(centroids[0], row, np.repeat(centroids[:1], 6, axis=0), spread.tolist(), 0.5)[0] - 1e-6
+
+
+def test_mass_within_counts_the_cells_around_the_point() -> None:
+    posterior = np.array([[0.5, 0.25, 0.125, 0.125], [0.5, 0.25, 0.125, 0.125]], dtype=np.float32)
+    found = mass_within(posterior, PLACES[[0, 3]], PLACES, 200.0)  # the first two are 143 km apart
+    assert found.tolist() == [0.75, 0.125]
+    assert mass_within(posterior, PLACES[[0, 3]], PLACES, 21_000.0).tolist() == [1.0, 1.0]
+    assert mass_within(posterior[:0], PLACES[:0], PLACES, 1.0).shape == (0,)

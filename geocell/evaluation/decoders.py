@@ -1,0 +1,140 @@
+"""Every decoder of a head on the same locations, beside the centroid of the most probable cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geocell.decoders.base import PreparedDecoder
+from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.comparison import paired_intervals
+from geocell.geo.geodesy import Floats, distance_km
+from geocell.metrics.intervals import Interval
+from geocell.metrics.outcomes import Outcomes
+
+if TYPE_CHECKING:
+    from geocell.features.locations import Locations
+    from geocell.heads.protocol import HeadLike
+
+BASELINE = "centroid"
+CANDIDATES = ("centroid", "mean", "medoid", "geoscore", "balscore", "within:25", "within:200", "within:750", "offset")
+METRICS = ("balscore", "within_25", "within_200", "within_750", "median_km", "mean_km")
+
+
+@dataclass(frozen=True)
+class DecoderComparison:
+    """The scores of one head by several decoders, on the same locations.
+
+    Attributes:
+        split: name of the split that the locations are.
+        n_locations: how many.
+        values: decoder -> score name -> value, shares as fractions, distances in km.
+        intervals: decoder -> score name -> 95 % interval of its difference to `centroid`.
+        left_out: decoder -> why the head cannot use it.
+        calibrated: whether the posterior is.
+    """
+
+    split: str
+    n_locations: int
+    values: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Mapping[str, Interval]]
+    left_out: Mapping[str, str]
+    calibrated: bool
+
+    def best(self, metric: str) -> str:
+        """Return the decoder with the best value of a score; `centroid` among equals, then the first."""
+        sign = -1.0 if metric.endswith("_km") else 1.0
+        return max(self.values, key=lambda name: (sign * self.values[name][metric], name == BASELINE))
+
+    def told_apart(self, name: str, metric: str) -> bool:
+        """Return whether the interval of a decoder's difference to `centroid` leaves out 0."""
+        low, high = self.intervals[name][metric]
+        return low > 0 or high < 0
+
+    def sentences(self) -> list[str]:
+        """Return what to use for which score, and a warning where the posterior is not calibrated."""
+        sentences = []
+        for metric in METRICS:
+            name = self.best(metric)
+            words = metric.replace("within_", "within ").replace("_km", " distance")
+            if name == BASELINE:
+                sentences.append(f"{words}: no decoder is better than centroid here.")
+            elif self.told_apart(name, metric):
+                sentences.append(f"{words}: use {name}.")
+            else:
+                sentences.append(f"{words}: {name} is ahead of centroid, but these locations cannot tell them apart.")
+        if not self.calibrated:
+            sentences.append(
+                "the posterior is not calibrated, and every decoder but centroid depends on how sure it is: run "
+                "`geocell calibrate` first."
+            )
+        return sentences
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "split": self.split,
+            "n_locations": self.n_locations,
+            "calibrated": self.calibrated,
+            "decoders": {name: dict(values) for name, values in self.values.items()},
+            "intervals": {
+                name: {metric: list(ends) for metric, ends in found.items()} for name, found in self.intervals.items()
+            },
+            "left_out": dict(self.left_out),
+            "best": {metric: self.best(metric) for metric in METRICS},
+            "sentences": self.sentences(),
+        }
+
+
+def compare_decoders(
+    head: HeadLike,
+    locations: Locations,
+    decoders: Sequence[AnyDecoder] = CANDIDATES,
+    split: str = "",
+    device: str = "auto",
+) -> DecoderComparison:
+    """Return the scores of a head by several decoders, each paired with `centroid` on the same locations.
+
+    Which decoder is best is a choice, like that of an epoch: make it on validation locations, and report others.
+
+    Args:
+        head: a head, or whatever answers like one.
+        locations: P >= 1 locations with features of the head's encoder.
+        decoders: decoders, those that the head cannot use are left out; `centroid` is always among them.
+        split: name of the split that the locations are, for the record.
+        device: where the head computes.
+
+    Raises:
+        ValueError: when there is no location, or features are of another encoder.
+    """
+    if len(locations) == 0:
+        raise ValueError("decoders are compared on at least one location, got none.")
+    ready: dict[str, PreparedDecoder] = {}
+    left_out: dict[str, str] = {}
+    for decoder in (BASELINE, *decoders):
+        try:
+            prepared = head.prepare(decoder)
+        except ValueError as error:
+            left_out[str(decoder)] = str(error)
+            continue
+        ready[prepared.decoder.spec] = prepared
+    outcomes = {
+        name: Outcomes(distance_km(_points(head, locations, prepared, device), locations.latlon))
+        for name, prepared in ready.items()
+    }
+    base = outcomes[BASELINE]
+    return DecoderComparison(
+        split=split,
+        n_locations=len(locations),
+        values={name: outcome.values() for name, outcome in outcomes.items()},
+        intervals={name: paired_intervals(outcome, base) for name, outcome in outcomes.items() if name != BASELINE},
+        left_out=left_out,
+        calibrated=head.calibration is not None,
+    )
+
+
+def _points(head: HeadLike, locations: Locations, decoder: PreparedDecoder, device: str) -> Floats:
+    return np.concatenate([points for _, _, points in head.answer_chunks(locations, decoder, device)])

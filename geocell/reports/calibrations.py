@@ -1,0 +1,59 @@
+"""Calibrations and comparisons of decoders as text."""
+
+from __future__ import annotations
+
+from geocell.evaluation.comparison import signed
+from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
+from geocell.heads.calibration import Calibration
+from geocell.reports.tables import percent, text_table
+
+_ERRORS = (
+    ("ece", "expected calibration error in %", 100),
+    ("nll", "negative log-likelihood", 1),
+    ("brier", "Brier score", 1),
+)
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Return what was learned, and the errors before and after, for the terminal."""
+    record = calibration.record
+    before, after = record.get("before", {}), record.get("after", {})
+    rows = [
+        [words, f"{factor * before[name]:.3g}", f"{factor * after[name]:.3g}"]
+        for name, words, factor in _ERRORS
+        if name in before and name in after
+    ]
+    shares = ", ".join(f"{percent(share)} % within {radius} km" for radius, share in calibration.shares.items())
+    lines = [
+        f"temperature {calibration.temperature:.3g}; the decoder balscore reaches {shares}",
+        *([text_table(["each half by the other", "before", "after"], rows, left=1)] if rows else []),
+    ]
+    coverage = record.get("coverage", {})
+    if coverage:
+        held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
+        lines.append(f"radii of the decoder {calibration.decoder} hold the truth of {held}")
+    return "\n".join(lines)
+
+
+def decoders_text(comparison: DecoderComparison) -> str:
+    """Return one line per decoder with the differences to `centroid`, and what to use, for the terminal."""
+    rows = []
+    for name, values in comparison.values.items():
+        row = [name]
+        for metric in METRICS:
+            km = metric.endswith("_km")
+            row.append(f"{values[metric]:,.1f}" if km else percent(values[metric]))
+        if name == BASELINE:
+            row.append("")
+        else:
+            low, high = comparison.intervals[name]["balscore"]
+            difference = values["balscore"] - comparison.values[BASELINE]["balscore"]
+            row.append(f"{signed(100 * difference)} [{signed(100 * low)}, {signed(100 * high)}]")
+        rows.append(row)
+    header = ["decoder", *(metric.replace("within_", "≤").replace("_", " ") for metric in METRICS), "− centroid"]
+    note = (
+        f"{comparison.n_locations:,} locations · shares and balscore in % · − centroid: of balscore, with the 95 % "
+        "interval of the paired difference"
+    )
+    left_out = [f"left out: {why}" for why in comparison.left_out.values()]
+    return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])

@@ -1,0 +1,1 @@
+"""How far a posterior can be trusted: calibration, and radii that hold what they say; pure numpy."""

@@ -1,0 +1,121 @@
+"""`geocell calibrate` and `geocell decode`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.cli import main
+from geocell.encoding import import_features
+from geocell.heads.head import load_head
+from geocell.views import read_views
+from tests.worlds import INFO
+
+N = 240
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a cache, splits and a head that was fitted by the command."""
+    folder = tmp_path_factory.mktemp("fitted")
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(40, 60, N), rng.uniform(0, 20, N)), axis=1)
+    features = np.concatenate((latlon / 5, rng.normal(size=(N, INFO.dim - 2))), axis=1).astype(np.float32)
+    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
+    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
+    np.save(folder / "features.npy", features)
+    table = read_views(folder / "photos.csv", images_optional=True)
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+        source = f"--cache {folder}/cache --splits {folder}/splits.json"
+        assert main(f"split {folder}/cache --out {folder}/splits.json --fractions 0.5 0.3 0.2".split()) == 0
+        assert main(f"partition kmeans --k 12 {source} --out {folder}/cells".split()) == 0
+        fit = (
+            f"fit-head {source} --partition {folder}/cells --out {folder}/head --device cpu --epochs 5 --batch-size 32"
+        )
+        assert main(fit.split()) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+
+
+@pytest.fixture
+def road(fitted: Path, tmp_path: Path) -> str:
+    """Flags of the cache and the splits, for a copy of the head in `tmp_path`."""
+    load_head(fitted / "head").save(tmp_path / "head")
+    return f"{tmp_path}/head --cache {fitted}/cache --splits {fitted}/splits.json"
+
+
+def test_calibrate_then_score_by_its_decoder(road: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = load_head(tmp_path / "head").sha256
+    assert main(f"calibrate {road} --decode balscore --device cpu".split()) == 0
+    out = capsys.readouterr().out
+    assert "temperature" in out
+    assert "radii of the decoder balscore hold the truth of" in out
+    learned = json.loads((tmp_path / "head" / "calibration.json").read_text())
+    assert learned["record"]["split"] == "val"
+    assert load_head(tmp_path / "head").sha256 != before
+    assert main(f"score {road} --device cpu --json".split()) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert (scores["decoder"], scores["split"]) == ("balscore", "test")
+    assert main(f"score {road} --device cpu --decode mean --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["decoder"] == "mean"
+    assert main(f"calibrate {road} --device cpu --json".split()) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["decoder"] == "centroid"
+    assert again["temperature"] == pytest.approx(learned["temperature"], rel=1e-3)
+
+
+def test_decode_compares_on_validation_locations(road: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"decode {road} --device cpu --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["split"], found["n_locations"], found["calibrated"]) == ("val", 72, False)
+    assert set(found["left_out"]) == {"balscore", "offset"}
+    assert main(f"decode {road} --device cpu --split test".split()) == 0
+    captured = capsys.readouterr()
+    assert "choose on val" in captured.err
+    assert "within:200" in captured.out
+    assert "geocell calibrate" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        ("calibrate {} --split test", 2, "learned on validation locations, got the split test"),
+        ("calibrate {} --split nosuch", 2, "split must be one of train, val, test"),
+        ("calibrate {} --decode best", 2, "decode must be one of"),
+        ("calibrate {} --decode json:loads", 2, "decode must be one of"),
+        ("calibrate {} --decode offset", 1, "decode offset needs offsets"),
+        ("decode {} --split train", 2, "are training locations of the head"),
+        ("compare {} {head} --decode balscore", 1, "decode balscore needs the shares"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    road: str, tmp_path: Path, command: str, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, _, flags = road.partition(" ")
+    text = f"compare {head} {head} {flags} --decode balscore" if "{head}" in command else command.format(road)
+    assert main(text.split()) == status
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert words in message
+    assert not (tmp_path / "head" / "calibration.json").exists()
+
+
+def test_scores_on_splits_that_were_drawn_in_another_way_say_so(
+    road: str, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(f"calibrate {road} --device cpu --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["record"]["protocol"] == "by location"
+    assert main(f"score {road} --device cpu".split()) == 0
+    assert "splits drawn" not in capsys.readouterr().err
+    other = json.loads((fitted / "splits.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**other, "protocol": "by cell:3"}))
+    head, _, _ = road.partition(" ")
+    command = f"score {head} --cache {fitted}/cache --splits {tmp_path}/other.json --device cpu"
+    assert main(command.split()) == 0
+    assert "calibrated on splits drawn by location, and these are drawn by cell:3" in capsys.readouterr().err

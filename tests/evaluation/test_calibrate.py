@@ -1,0 +1,98 @@
+"""Calibration of a head."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from geocell.evaluation.calibrate import calibrate
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import distance_km
+from geocell.heads.head import Head
+from geocell.heads.trained_on import TrainedOn, location_keys
+from geocell.prediction.predictions import predict_locations
+from tests.heads.test_head import DIM, make_head, random_module
+from tests.worlds import make_locations
+
+
+def drawn_world(head: Head, n: int, seed: int, sure: float = 1.0) -> Locations:
+    """Return locations whose cells are drawn from the head's own posterior at a temperature."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(n, DIM)).astype(np.float16)
+    blank = make_locations(np.zeros((n, 2)), features)
+    logits = np.log(np.maximum(head.posterior(blank, "cpu"), 1e-30)) / sure
+    right = np.exp(logits - logits.max(axis=1, keepdims=True))
+    right /= right.sum(axis=1, keepdims=True)
+    cells = (right.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    latlon = head.partition.centroids[cells] + rng.normal(0, 0.05, (n, 2))
+    return make_locations(latlon, features)
+
+
+def gentle_head() -> Head:
+    module = random_module()
+    module.head[2].weight.data *= 0.4
+    return replace(make_head(), module=module)
+
+
+def test_the_head_that_draws_the_world_needs_no_temperature() -> None:
+    head = gentle_head()
+    learned = calibrate(head, drawn_world(head, 1500, 0), device="cpu", split="val")
+    assert learned.temperature == pytest.approx(1.0, abs=0.12)
+    assert (learned.record["split"], learned.record["n_locations"]) == ("val", 1500)
+
+
+def test_a_head_that_is_too_sure_is_made_less_sure() -> None:
+    head = gentle_head()
+    locations = drawn_world(head, 1500, 1, sure=3.0)
+    learned = calibrate(head, locations, device="cpu")
+    assert learned.temperature == pytest.approx(3.0, rel=0.15)
+    record = learned.record
+    assert record["after"]["ece"] < record["before"]["ece"] / 3
+    assert record["after"]["nll"] < record["before"]["nll"]
+    assert record["after"]["accuracy"] == record["before"]["accuracy"]
+    assert record["coverage"] == pytest.approx({"50": 0.5, "90": 0.9}, abs=0.05)
+    assert calibrate(replace(head, calibration=learned), locations, device="cpu") == learned  # starts from the logits
+
+
+def test_radii_of_new_locations_hold_the_truth_as_often_as_they_say() -> None:
+    head = gentle_head()
+    for decoder in ("centroid", "balscore"):
+        learned = calibrate(head, drawn_world(head, 800, 2, sure=2.0), decoder, device="cpu")
+        calibrated = replace(head, calibration=learned)
+        new = drawn_world(head, 3000, 3, sure=2.0)
+        answers = predict_locations(calibrated, new, decode=decoder, device="cpu")
+        assert all(answer.calibrated for answer in answers)
+        away = distance_km([(answer.lat, answer.lon) for answer in answers], new.latlon)
+        held = [(away <= [getattr(answer, f"radius_{share}_km") for answer in answers]).mean() for share in (50, 90)]
+        assert held == pytest.approx([0.5, 0.9], abs=0.05)
+        sure = np.array([answer.confidence for answer in answers])
+        assert sure.mean() == pytest.approx((away <= 200).mean(), abs=0.05)
+        assert sure[away <= 200].mean() > sure[away > 200].mean() + 0.02
+        others = predict_locations(calibrated, new.take(np.arange(3)), decode="mean", device="cpu")
+        assert not any(answer.calibrated for answer in others)  # radii were learned for another decoder
+
+
+def test_locations_that_tell_nothing_are_refused() -> None:
+    head = gentle_head()
+    few = drawn_world(head, 19, 0)
+    with pytest.raises(ValueError, match="needs at least 20 locations, got 19"):
+        calibrate(head, few)
+    seen = drawn_world(head, 30, 0)
+    trained = replace(head, trained_on=TrainedOn(location_keys(seen.take(np.arange(4)))))
+    with pytest.raises(ValueError, match="4 of the 30 locations are training locations"):
+        calibrate(trained, seen)
+    assert calibrate(trained, seen, allow_training=True, device="cpu").temperature > 0
+    with pytest.raises(ValueError, match="decode offset needs offsets"):
+        calibrate(head, seen, "offset")
+
+
+def test_a_partition_that_only_decodes_is_calibrated_by_its_nearest_centroids() -> None:
+    head = gentle_head()
+    locations = drawn_world(head, 300, 4, sure=2.0)
+    partition = head.partition
+    bare = type(partition)(
+        "centroids", partition.names, partition.names, partition.centroids, partition.counts, partition.radius_km
+    )
+    assert not bare.can_assign
+    learned = calibrate(replace(head, partition=bare), locations, device="cpu")
+    assert learned.temperature == pytest.approx(calibrate(head, locations, device="cpu").temperature, rel=0.1)

@@ -1,0 +1,40 @@
+"""Calibrations and comparisons of decoders as text."""
+
+from dataclasses import replace
+
+from geocell.evaluation.decoders import DecoderComparison
+from geocell.reports.calibrations import calibration_text, decoders_text
+from tests.heads.test_calibration import LEARNED
+
+ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
+
+
+def test_a_calibration() -> None:
+    record = {"before": ERRORS, "after": {**ERRORS, "ece": 0.05}, "coverage": {"50": 0.49, "90": 0.91}}
+    text = calibration_text(replace(LEARNED, record=record))
+    assert text.startswith(
+        "temperature 2.5; the decoder balscore reaches 10.0 % within 25 km, 40.0 % within 200 km, 70"
+    )
+    assert text.endswith("radii of the decoder balscore hold the truth of 49.0 % for 50 % and 91.0 % for 90 %")
+    lines = text.splitlines()
+    assert [line.split()[-2:] for line in lines if "error" in line] == [["20", "5"]]
+    assert calibration_text(LEARNED).count("\n") == 0
+
+
+def test_decoders() -> None:
+    values = {
+        "balscore": 0.5,
+        "within_25": 0.3,
+        "within_200": 0.6,
+        "within_750": 0.7,
+        "median_km": 90.0,
+        "mean_km": 400.0,
+    }
+    comparison = DecoderComparison(
+        "val", 100, {"centroid": values, "medoid": {**values, "balscore": 0.55}},
+        {"medoid": {"balscore": (-0.01, 0.11)}}, {"offset": "decode offset needs offsets"}, True,
+    )  # fmt: skip
+    text = decoders_text(comparison)
+    assert "+5.0 [−1.0, +11.0]" in text
+    assert "left out: decode offset needs offsets" in text
+    assert "balscore: medoid is ahead of centroid, but these locations cannot tell them apart." in text
