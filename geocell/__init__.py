@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from geocell.evaluation.decoders import compare_decoders as compare_decoders
     from geocell.evaluation.leaks import Leaks as Leaks
     from geocell.evaluation.leaks import leaks as leaks
+    from geocell.evaluation.predictions import compare_predictions as compare_predictions
+    from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
@@ -91,6 +93,7 @@ _HOMES = {
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),
     "metrics.outcomes": ("balscore",),
+    "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),
     "partitioners.base": ("OUTSIDE", "Partition"),

@@ -19,6 +19,8 @@ from geocell.cli.output import (
     split_name,
     usage_errors,
 )
+from geocell.cli.prediction_tables import compare_tables, require_no_table_flags, require_tables, score_tables
+from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
@@ -27,10 +29,14 @@ Flat = Parameter(name="*")
 
 
 def score(
-    head: str,
+    head: str | None = None,
     /,
     *,
-    cache: Path,
+    cache: Path | None = None,
+    predictions: Path | None = None,
+    truth: Path | None = None,
+    preset: Benchmark | None = None,
+    missing: Missing = "error",
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -41,13 +47,18 @@ def score(
     partitioner: str | None = None,
     json: bool = False,
 ) -> None:
-    """Score a head on locations it has not seen, and write the scores into its folder.
+    """Score a head on locations it has not seen, and write the scores into its folder; or anybody's predictions.
 
-    Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json.
+    Scores of the split test go to scores.json and into the model card; others to scores-SPLIT.json. With
+    `predictions` and `truth`, tables of id, lat and lon, no head is needed, and scores are only printed or go to `out`.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
         cache: feature cache.
+        predictions: CSV, TSV, JSON lines or Parquet table of anybody's answers: id, lat, lon.
+        truth: table of the true points of the same ids.
+        preset: benchmark that the truth is, whose columns and number of rows are known.
+        missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -58,6 +69,20 @@ def score(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    if predictions is not None or truth is not None:
+        of_heads: dict[str, object] = {
+            "HEAD": head,
+            "--cache": cache,
+            "--splits": splits,
+            "--split": split,
+            "--decode": decode,
+        }
+        of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
+        score_tables(require_tables(predictions, truth, of_heads), preset, missing, out, overwrite, json)
+        return
+    require_no_table_flags(preset, missing)
+    if head is None or cache is None:
+        raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.score import require_unseen
@@ -115,11 +140,15 @@ def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:
 
 
 def compare(
-    head_a: str,
-    head_b: str,
+    head_a: str | None = None,
+    head_b: str | None = None,
     /,
     *,
-    cache: Path,
+    cache: Path | None = None,
+    predictions: tuple[Path, Path] | None = None,
+    truth: Path | None = None,
+    preset: Benchmark | None = None,
+    missing: Missing = "error",
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -133,6 +162,10 @@ def compare(
         head_a: folder of the first head, or user/repo@revision on the Hub.
         head_b: folder or repository of the second head; its cells may be others.
         cache: feature cache.
+        predictions: two tables of anybody's answers (id, lat, lon), compared instead of heads.
+        truth: table of the true points of the same ids.
+        preset: benchmark that the truth is, whose columns and number of rows are known.
+        missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -140,6 +173,22 @@ def compare(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    if predictions is not None or truth is not None:
+        of_heads: dict[str, object] = {
+            "HEAD_A": head_a,
+            "--cache": cache,
+            "--splits": splits,
+            "--split": split,
+            "--decode": decode,
+        }
+        of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
+        compare_tables(require_tables(predictions, truth, of_heads), preset, missing, json)
+        return
+    require_no_table_flags(preset, missing)
+    if head_a is None or head_b is None or cache is None:
+        raise UsageError(
+            "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and lacks one: see --help."
+        )
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
     from geocell.evaluation.score import require_unseen

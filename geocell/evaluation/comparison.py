@@ -100,14 +100,26 @@ def compare(
     prepared = [head.prepare(decode) for head in (head_a, head_b)]  # both before anything is computed
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split) for head, ready in pairs)
-    same_cells = head_a.partition.sha256 == head_b.partition.sha256
-    if not same_cells:
+    if head_a.partition.sha256 != head_b.partition.sha256:
         a, b = Outcomes(a.distances_km), Outcomes(b.distances_km)
+    return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
+
+
+def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed: int = 0) -> Comparison:
+    """Return the paired difference of two outcomes of the same locations, with the same scores.
+
+    Args:
+        a: outcomes of the first.
+        b: outcomes of the second.
+        decoder: what made the points, for the record.
+        split: name of the split, for the record.
+        seed: of the resampling.
+    """
     values_a, values_b = a.values(), b.values()
     return Comparison(
-        decoder=prepared[0].decoder.spec,
+        decoder=decoder,
         split=split,
-        n_locations=len(locations),
+        n_locations=len(a.distances_km),
         a=values_a,
         b=values_b,
         differences={name: values_a[name] - values_b[name] for name in values_a},

@@ -12,7 +12,9 @@ import numpy as np
 from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations, require_locations
 from geocell.heads.trained_on import count_trained_on
+from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
+from geocell.metrics.quantiles import distance_quantiles
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 
@@ -75,6 +77,9 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
         balscore=values["balscore"],
         intervals=outcome.intervals(),
         partition_sha256=partition.sha256,
+        geoscore=geoscore(outcome.distances_km),
+        geoscore_rounded=geoscore(outcome.distances_km, rounded=True),
+        quantiles_km=distance_quantiles(outcome.distances_km),
     )
 
 

@@ -37,9 +37,11 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("within", "intervals", "countries"), dict),
     **{"n_outside": (int, type(None)), "head_sha256": (str, type(None))},
 }
-_LATER_TYPES: dict[str, type | tuple[type, ...]] = dict.fromkeys(
-    ("n_trained_on", "n_at_training_coordinates"), (int, type(None))
-)
+_LATER_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
+    **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
+    "quantiles_km": (dict, type(None)),
+}
 """Keys that the first files of format 1 lack."""
 
 
@@ -69,6 +71,10 @@ class Scores:
         n_trained_on: how many of the locations the head was trained on, at least; None when it is not known.
         n_at_training_coordinates: how many of the locations have the coordinates of a training location of their
             splits; None when it is not known.
+        geoscore: mean of 5000·exp(−d / 1492.7 km), see `geocell.metrics.geoscore`; None in files of earlier versions.
+        geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
+        n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
+        quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
     """
 
     decoder: str
@@ -88,6 +94,10 @@ class Scores:
     countries: dict[str, dict[str, float]] = field(default_factory=dict)
     n_trained_on: int | None = None
     n_at_training_coordinates: int | None = None
+    geoscore: float | None = None
+    geoscore_rounded: float | None = None
+    n_missing: int | None = None
+    quantiles_km: dict[float, float] | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
@@ -98,6 +108,8 @@ class Scores:
         value = {"format": FORMAT, **asdict(self)}
         value = {key: v for key, v in value.items() if v is not None or key not in _LATER_TYPES}
         value["within"] = {str(radius): share for radius, share in self.within.items()}
+        if self.quantiles_km is not None:
+            value["quantiles_km"] = {str(share): km for share, km in self.quantiles_km.items()}
         value["intervals"] = {name: list(interval) for name, interval in self.intervals.items()}
         return value
 
@@ -123,6 +135,8 @@ class Scores:
         with reading(where, "scores"):
             known["within"] = {int(radius): float(share) for radius, share in value["within"].items()}
             known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
+            if known.get("quantiles_km") is not None:
+                known["quantiles_km"] = {float(share): float(km) for share, km in value["quantiles_km"].items()}
             columns: Mapping[str, float] = next(iter(value["countries"].values()), {})
             for country in value["countries"].values():
                 require_types(country, dict.fromkeys(columns, _MAYBE), where)
