@@ -17,6 +17,7 @@ from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
+from geocell.metrics.places import place_clusters
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.splits.splits import UNKNOWN_PROTOCOL
 from geocell.uncertainty.conformal import conformal_factor, conformal_radius_km
@@ -155,5 +156,5 @@ def _halves(
 
 def _half_of_places(latlon: Floats) -> NDArray[np.bool_]:
     """Return which (P,) locations are in one of two halves; locations within 0.01 degrees are in the same."""
-    places, which = np.unique(np.round(latlon, 2), axis=0, return_inverse=True)
-    return np.asarray((np.random.default_rng(0).permutation(len(places)) % 2 == 0)[which.ravel()])
+    which = place_clusters(latlon)
+    return np.asarray((np.random.default_rng(0).permutation(int(which.max()) + 1) % 2 == 0)[which])
