@@ -155,6 +155,6 @@ def _halves(
 
 
 def _half_of_places(latlon: Floats) -> NDArray[np.bool_]:
-    """Return which (P,) locations are in one of two halves; locations within 0.01 degrees are in the same."""
+    """Return which (P,) locations are in one of two halves; those of one place are in the same."""
     which = place_clusters(latlon)
     return np.asarray((np.random.default_rng(0).permutation(int(which.max()) + 1) % 2 == 0)[which])
