@@ -30,7 +30,7 @@ def cache_lock(folder: Path) -> Iterator[None]:
     try:
         with FileLock(folder / ".lock", timeout=_PATIENCE_SECONDS) as lock:
             try:
-                for name in ("cache.json", "views.parquet"):
+                for name in ("cache.json", "views.parquet", *_shards_with_leftovers(folder)):
                     remove_leftovers(folder / name)  # of a process that was killed while it wrote
                 yield
             finally:
@@ -39,6 +39,15 @@ def cache_lock(folder: Path) -> Iterator[None]:
         raise FileExistsError(
             f"{folder} is being created or finished by another process: wait for it, or name another --out."
         ) from error
+
+
+def _shards_with_leftovers(folder: Path) -> set[str]:
+    """Return the shards that a temporary folder beside them belongs to, of one that is written or was.
+
+    A process that is killed right after it wrote a shard leaves one that nobody meets again: the shard is complete.
+    """
+    suffix = ".safetensors"
+    return {path.name[1:].split(f"{suffix}.")[0] + suffix for path in folder.glob(f".features-*{suffix}.*")}
 
 
 def _remove_held(lock: BaseFileLock) -> None:

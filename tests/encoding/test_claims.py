@@ -158,3 +158,16 @@ def test_another_arithmetic_does_not_go_on_with_a_cache(tmp_path: Path) -> None:
     next(cache.folder.glob("features-*")).unlink()
     with pytest.raises(ValueError, match="begun in float32, and this run computes in bfloat16: pass --dtype float32"):
         encode(table, TinyEncoder(dtype="bfloat16"), tmp_path / "c")
+
+
+def test_leftovers_of_complete_shards_are_removed(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 4, 1)
+    encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2)
+    left = tmp_path / "c" / ".features-00001.safetensors.abcd1234.geocell-tmp"
+    left.mkdir()
+    (left / "new").write_bytes(b"half")
+    with cache_lock(tmp_path / "c"):
+        assert not left.exists()
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
+        "cache.json", "features-00000.safetensors", "features-00001.safetensors", "views.parquet",
+    ]  # fmt: skip
