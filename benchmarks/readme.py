@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import readme_heads
 from benchmarks.common import read_results
+from geocell.evaluation.benchmarks import BENCHMARK_ROWS
 from geocell.heads.fit_config import read_recipe
 from geocell.reports.tables import markdown
 
@@ -179,6 +180,11 @@ def _radii() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+def _benchmark_rows() -> str:
+    lines = [[f"`{name}`", "not checked" if rows is None else f"{rows:,}"] for name, rows in BENCHMARK_ROWS.items()]
+    return markdown(["`--preset`", "rows of the truth"], lines)
+
+
 def _calibration() -> str:
     header = ["folds by", "temperature", "calibration error", "after", "truth within", "median radius"]
     lines = []
@@ -336,6 +342,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
+    "docs/scores.md": {"benchmarks": _benchmark_rows},
     "docs/calibration.md": {"calibration": _calibration, "calibrated_decoders": _calibrated_decoders},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},

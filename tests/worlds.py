@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import ExifTags, Image
 
 from geocell.encoders.info import EncoderInfo
@@ -86,3 +87,35 @@ def write_csv(path: Path, text: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     return path
+
+
+def fit_by_command(folder: Path, n: int, k: int, fractions: str, flags: str) -> Path:
+    """Make `cache`, `splits.json`, `cells` and `head` in a folder by the commands; features tell roughly where.
+
+    Args:
+        folder: an existing folder.
+        n: locations, one view each.
+        k: K-Means cells.
+        fractions: of the splits, as the command takes them.
+        flags: further flags of `fit-head`.
+    """
+    from geocell.cli import main
+    from geocell.encoding import import_features
+    from geocell.views import read_views
+
+    rng = np.random.default_rng(0)
+    latlon = np.stack((rng.uniform(40, 60, n), rng.uniform(0, 20, n)), axis=1)
+    features = np.concatenate((latlon / 5, rng.normal(size=(n, INFO.dim - 2))), axis=1).astype(np.float32)
+    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
+    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
+    np.save(folder / "features.npy", features)
+    table = read_views(folder / "photos.csv", images_optional=True)
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
+    source = f"--cache {folder}/cache --splits {folder}/splits.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+        assert main(f"split {folder}/cache --out {folder}/splits.json --fractions {fractions}".split()) == 0
+        assert main(f"partition kmeans --k {k} {source} --out {folder}/cells".split()) == 0
+        fit = f"fit-head {source} --partition {folder}/cells --out {folder}/head --device cpu {flags}"
+        assert main(fit.split()) == 0
+    return folder

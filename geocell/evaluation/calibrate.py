@@ -114,11 +114,10 @@ def true_cells(partition: Partition, latlon: Floats) -> NDArray[np.int64]:
 def half_radii_km(partition: Partition, posterior: Probabilities, points: Floats) -> Floats:
     """Return the (P,) radii around points that hold half of the probability; see `mass_radii_km`."""
     spread = cell_spread_km(partition)
-    order = np.argsort(-posterior, axis=1, kind="stable")
     return np.array(
         [
-            mass_radii_km(point, row, best, partition.centroids, spread, (0.5,))[0]
-            for point, row, best in zip(points, posterior, order, strict=True)
+            mass_radii_km(point, row, np.argsort(-row, kind="stable"), partition.centroids, spread, (0.5,))[0]
+            for point, row in zip(points, posterior, strict=True)
         ]
     )
 
@@ -132,8 +131,13 @@ def _halves(
     latlon: Floats,
     inside: NDArray[np.bool_],
 ) -> Mapping[str, Any]:
-    """Return the errors before and after, and the coverage of the radii: of each half, calibrated on the other."""
+    """Return the errors before and after, and the coverage of the radii: of each half, calibrated on the other.
+
+    Nothing where all locations are at so few places that a half has none.
+    """
     half = _half_of_places(latlon)
+    if not (half & inside).any() or not (~half & inside).any():
+        return {}
     after = np.empty_like(posterior)
     held: dict[int, list[NDArray[np.bool_]]] = {coverage: [] for coverage in COVERAGES}
     for fold in (half, ~half):

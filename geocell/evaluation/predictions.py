@@ -112,8 +112,8 @@ def _read_truth(path: Path | str, preset: Benchmark | None) -> tuple[dict[str, t
     if preset is not None and preset not in BENCHMARK_ROWS:
         raise ValueError(f"preset must be one of {', '.join(BENCHMARK_ROWS)}, got {preset!r}.")
     points, rows = _read_points(path, preset)
-    expected = len(points) if preset is None else BENCHMARK_ROWS[preset]
-    if len(points) != expected:
+    expected = None if preset is None else BENCHMARK_ROWS[preset]
+    if expected is not None and len(points) != expected:
         raise ValueError(f"{path}: {preset} has {expected:,} rows, got {len(points):,}: pass the published table.")
     return points, rows
 

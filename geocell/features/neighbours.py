@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,6 +124,16 @@ class NeighbourIndex:
         components = None if dims is None else _components(features - mean, dims)
         unit = _unit(features, mean, components).astype(np.float16)
         return cls(unit, train.latlon[inside], cells[inside], mean, components, head.encoder, head.partition.sha256)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything that its answers depend on."""
+        digest = hashlib.sha256(self.partition_sha256.encode())
+        for part in (self.features, self.latlon, self.cells, self.mean, self.components):
+            if part is not None:
+                digest.update(f"{part.dtype} {part.shape}".encode())
+                digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
 
     def require_for(self, head: OnCells) -> None:
         """Raise ValueError unless the index is of the encoder and on the cells of a head."""

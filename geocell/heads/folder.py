@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
@@ -90,13 +91,15 @@ class HeadParts:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration."""
+        """Hash of weights, cells, fusion and calibration, and of the index where it answers by one."""
         digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
         for name, value in sorted(self.weights.items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
             digest.update(value.float().contiguous().numpy().data)
         if self.calibration is not None:
             digest.update(self.calibration.sha256.encode())
+            if self.neighbours is not None and "neighbours" in parse_decoder(self.calibration.decoder).needed:
+                digest.update(self.neighbours.sha256.encode())
         return digest.hexdigest()
 
     def config_json(self) -> dict[str, Any]:

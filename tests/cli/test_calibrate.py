@@ -1,16 +1,14 @@
 """`geocell calibrate` and `geocell decode`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from geocell.cli import main
-from geocell.encoding import import_features
 from geocell.heads.head import load_head
-from geocell.views import read_views
-from tests.worlds import INFO
+from tests.worlds import fit_by_command
 
 N = 240
 
@@ -18,25 +16,7 @@ N = 240
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a cache, splits and a head that was fitted by the command."""
-    folder = tmp_path_factory.mktemp("fitted")
-    rng = np.random.default_rng(0)
-    latlon = np.stack((rng.uniform(40, 60, N), rng.uniform(0, 20, N)), axis=1)
-    features = np.concatenate((latlon / 5, rng.normal(size=(N, INFO.dim - 2))), axis=1).astype(np.float32)
-    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
-    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
-    np.save(folder / "features.npy", features)
-    table = read_views(folder / "photos.csv", images_optional=True)
-    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-        source = f"--cache {folder}/cache --splits {folder}/splits.json"
-        assert main(f"split {folder}/cache --out {folder}/splits.json --fractions 0.5 0.3 0.2".split()) == 0
-        assert main(f"partition kmeans --k 12 {source} --out {folder}/cells".split()) == 0
-        fit = (
-            f"fit-head {source} --partition {folder}/cells --out {folder}/head --device cpu --epochs 5 --batch-size 32"
-        )
-        assert main(fit.split()) == 0
-    return folder
+    return fit_by_command(tmp_path_factory.mktemp("fitted"), N, 12, "0.5 0.3 0.2", "--epochs 5 --batch-size 32")
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +112,8 @@ def test_knn_answers_from_an_index_in_the_folder(
     assert index is not None
     train = json.loads((fitted / "splits.json").read_text())["splits"]["train"]
     assert len(index.latlon) == len(train)
+    other = replace(index, features=index.features[::-1].copy())
+    assert replace(load_head(head), neighbours=other).sha256 != load_head(head).sha256
     assert main(f"score {road} --device cpu --json".split()) == 0
     assert json.loads(capsys.readouterr().out)["decoder"] == learned["decoder"]
     assert main(f"decode {road} --device cpu --json".split()) == 0

@@ -96,3 +96,12 @@ def test_a_partition_that_only_decodes_is_calibrated_by_its_nearest_centroids() 
     assert not bare.can_assign
     learned = calibrate(replace(head, partition=bare), locations, device="cpu")
     assert learned.temperature == pytest.approx(calibrate(head, locations, device="cpu").temperature, rel=0.1)
+
+
+def test_locations_of_one_place_are_calibrated_without_errors_of_halves() -> None:
+    head = gentle_head()
+    here = drawn_world(head, 30, 0)
+    at_one_place = replace(here, latlon=np.repeat(head.partition.centroids[:1], 30, axis=0))
+    record = calibrate(head, at_one_place, device="cpu").record
+    assert record["n_locations"] == 30
+    assert not {"before", "after", "coverage"} & set(record)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from geocell.cli import main
-from geocell.encoding import import_features
 from geocell.evaluation.score import score
 from geocell.heads.ensemble import Ensemble, average_heads
 from geocell.heads.head import load_head
@@ -22,9 +21,8 @@ from geocell.heads.trained_on import (
     write_trained_on,
 )
 from geocell.splits.splits import Splits
-from geocell.views import read_views
 from tests.heads.test_head import make_head, random_module, world
-from tests.worlds import INFO
+from tests.worlds import fit_by_command
 
 N = 120
 
@@ -108,23 +106,7 @@ class TestScore:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a cache, splits and a head that was fitted by the command."""
-    folder = tmp_path_factory.mktemp("fitted")
-    rng = np.random.default_rng(0)
-    latlon = np.stack((rng.uniform(40, 60, N), rng.uniform(0, 20, N)), axis=1)
-    features = np.concatenate((latlon / 5, rng.normal(size=(N, INFO.dim - 2))), axis=1).astype(np.float32)
-    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
-    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
-    np.save(folder / "features.npy", features)
-    table = read_views(folder / "photos.csv", images_optional=True)
-    import_features(folder / "features.npy", folder / "cache", table=table, encoder=INFO)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
-        source = f"--cache {folder}/cache --splits {folder}/splits.json"
-        assert main(f"split {folder}/cache --out {folder}/splits.json --fractions 0.5 0.2 0.3".split()) == 0
-        assert main(f"partition kmeans --k 6 {source} --out {folder}/cells".split()) == 0
-        fit = f"fit-head {source} --partition {folder}/cells --out {folder}/head --device cpu --epochs 2"
-        assert main(fit.split()) == 0
-    return folder
+    return fit_by_command(tmp_path_factory.mktemp("fitted"), N, 6, "0.5 0.2 0.3", "--epochs 2")
 
 
 @pytest.fixture(autouse=True)
