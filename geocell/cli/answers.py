@@ -63,7 +63,7 @@ def predict(
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
-    from geocell.heads.folder import pin_encoder
+    from geocell.heads.additions import pin_encoder
     from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator

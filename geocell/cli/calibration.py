@@ -46,7 +46,7 @@ def calibrate(
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.neighbours import NeighbourIndex
-    from geocell.heads.folder import write_calibration, write_neighbours
+    from geocell.heads.additions import write_calibration, write_neighbours
     from geocell.heads.neighbours import fit_neighbours
     from geocell.reports.calibrations import calibration_text
     from geocell.splits.splits import Splits

@@ -23,7 +23,10 @@ from geocell.cli.prediction_tables import compare_tables, require_no_table_flags
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
+    from geocell.encoders.info import EncoderInfo
+    from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
+    from geocell.metrics.scores import Scores
 
 Flat = Parameter(name="*")
 
@@ -88,7 +91,7 @@ def score(
     from geocell.evaluation.score import require_unseen
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
-    from geocell.heads.folder import pin_encoder, read_card
+    from geocell.heads.folder import read_card
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
@@ -119,12 +122,20 @@ def score(
         if out is not None:
             write_json(out, scores.to_dict())
         elif place.snapshot is None:
-            if pin_encoder(place.folder, locations.encoder):
-                loaded = replace(loaded, encoder=locations.encoder)
-            if scores.split == "test":
-                loaded.write_scores(place.folder, scores)
-            else:
-                write_json(place.folder / f"scores-{scores.split}.json", scores.to_dict())
+            _write_beside(loaded, place.folder, scores, locations.encoder)
+
+
+def _write_beside(head: Head, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+    """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
+    from geocell.files import write_json
+    from geocell.heads.additions import pin_encoder
+
+    if pin_encoder(folder, encoder):
+        head = replace(head, encoder=encoder)
+    if scores.split == "test":
+        head.write_scores(folder, scores)
+    else:
+        write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
 
 
 def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:

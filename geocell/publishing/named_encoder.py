@@ -18,8 +18,8 @@ def named_encoder(name: str, revision: str | None, dim: int) -> EncoderInfo:
     """Return what is known of an encoder without its weights.
 
     The Hub is asked for its commit; where it does not answer, the revision is `not pinned`. What only the loaded
-    encoder shows (pooling, image size, processor) is `not pinned` too. `geocell.heads.folder.pin_encoder` records all
-    of it when the head is used for the first time.
+    encoder shows (pooling, image size, processor) is `not pinned` too. `geocell.heads.additions.pin_encoder` records
+    all of it when the head is used for the first time.
 
     Args:
         name: Hub id or folder; an encoder of this package or of the user's own is loaded, which needs no download.

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from geocell.heads.additions import write_calibration
 from geocell.heads.calibration import Calibration, read_calibration
 from geocell.heads.ensemble import Ensemble, average_heads
-from geocell.heads.folder import write_calibration
 from geocell.heads.head import load_head
 from geocell.heads.protocol import default_decoder
 from geocell.uncertainty.temperature import scaled
@@ -54,17 +54,6 @@ def test_round_trip(tmp_path: Path) -> None:
     again = load_head(tmp_path / "head").calibration
     assert again is not None
     assert again.temperature == 3.0
-
-
-def test_other_files_keep_their_hashes(tmp_path: Path) -> None:
-    make_head().save(tmp_path / "head")
-    path = tmp_path / "head" / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    write_calibration(tmp_path / "head", LEARNED)
-    with pytest.raises(ValueError, match=r"model\.safetensors must have the sha256"):
-        load_head(tmp_path / "head")
 
 
 def test_scores_of_before_are_of_another_head(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from geocell.cli import main
 from geocell.encoders.info import NOT_PINNED, EncoderInfo
-from geocell.heads.folder import pin_encoder
+from geocell.heads.additions import pin_encoder
 from geocell.heads.head import load_head
 from geocell.publishing.named_encoder import named_encoder
 from geocell.publishing.push import push_head

@@ -1,0 +1,60 @@
+"""What is added to the folder of a head after it was written: its encoder, a calibration, an index of features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from geocell.encoders.info import EncoderInfo
+from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex
+from geocell.files import write_json
+from geocell.heads.calibration import CALIBRATION_FILE, Calibration
+from geocell.heads.config_file import CONFIG_FILE, read_config
+from geocell.heads.hashes import HASHES_FILE, read_hashes, replaced_hash
+
+
+def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
+    """Record which encoder a head is used with, where its folder knows it by name alone; see `NOT_PINNED`.
+
+    Args:
+        folder: of the head.
+        encoder: the encoder that was loaded, or that made the features.
+
+    Returns:
+        Whether anything was written.
+
+    Raises:
+        ValueError: when the head has another encoder.
+    """
+    config = read_config(folder)
+    recorded = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
+    if recorded.is_pinned or not encoder.is_pinned:
+        return False
+    recorded.require_same(encoder, "the head", "its encoder")
+    with _hashed_anew(folder, CONFIG_FILE):
+        write_json(folder / CONFIG_FILE, {**config, "encoder": replace(encoder, source=recorded.source).to_dict()})
+    return True
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """Write a calibration into the folder of a head; its other files keep the hashes that they were written with."""
+    with _hashed_anew(folder, CALIBRATION_FILE):
+        write_json(folder / CALIBRATION_FILE, calibration.to_dict())
+
+
+def write_neighbours(folder: Path, index: NeighbourIndex) -> None:
+    """Write an index of training features into the folder of a head; see `write_calibration`."""
+    with _hashed_anew(folder, NEIGHBOURS_FILE):
+        index.save_into(folder)
+
+
+@contextmanager
+def _hashed_anew(folder: Path, name: str) -> Iterator[None]:
+    """Let the block write one file of a head, and hash that one alone."""
+    hashes = read_hashes(folder)
+    (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
+    yield
+    if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
+        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, name))
