@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_heads
+from benchmarks import readme_answers, readme_heads
 from benchmarks.common import read_results
-from geocell.evaluation.benchmarks import BENCHMARK_ROWS
 from geocell.heads.fit_config import read_recipe
 from geocell.reports.tables import markdown
 
@@ -180,73 +179,6 @@ def _radii() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
-def _benchmark_rows() -> str:
-    lines = [[f"`{name}`", "not checked" if rows is None else f"{rows:,}"] for name, rows in BENCHMARK_ROWS.items()]
-    return markdown(["`--preset`", "rows of the truth"], lines)
-
-
-def _calibration() -> str:
-    header = ["folds by", "temperature", "calibration error", "after", "truth within", "median radius"]
-    lines = []
-    for row in read_results("calibration"):
-        first = [row["folds"], f"{float(row['temperature_median']):.2f}"]
-        first += [f"{100 * float(row[f'ece_{when}']):.1f} %" for when in ("before", "after")]
-        for share in (50, 90):
-            held = [f"{100 * float(row[f'within_{share}_{when}']):.1f} %" for when in ("before", "after")]
-            radii = [f"{float(row[f'radius_{share}_{when}']):,.0f} km" for when in ("before", "after")]
-            lines.append([*first, f"{share} %: {' → '.join(held)}", " → ".join(radii)])
-            first = [""] * 4
-    repeats = read_results("calibration")[0]["repeats"]
-    note = (
-        f"559 locations, 64 K-Means cells, {repeats} repeats of five folds: three train, one calibrates, one is asked. "
-        "Before → after."
-    )
-    return f"{markdown(header, lines)}\n\n{note}"
-
-
-def _calibrated_decoders() -> str:
-    header = ["answer", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
-    lines = []
-    results = read_results("calibrated_decoders")
-    for row in results:
-        if row["base"] != "centroid":
-            continue
-        numbers = [f"{float(row[key]):.1f}" for key in ("within_25", "within_200", "within_750", "balscore")]
-        ends = [
-            f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")
-        ]
-        difference = "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
-        lines.append([row["case"] if " " in row["case"] else f"`{row['case']}`", row["folds"], *numbers, difference])
-    note = (
-        "Percent of locations, of calibrated heads, on folds that neither trained nor calibrated them. − centroid: of "
-        "balscore, paired;\nin brackets its 95 % interval over places and repeats."
-    )
-    beside = [row for row in results if row["base"] != "centroid"]
-    for row in beside:
-        low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
-        difference = f"{float(row['difference']):+.1f}".replace("-", "−")
-        note += f"\nFolds by {row['folds']}: `{row['case']}` less {row['base']} {difference} [{low}, {high}]."
-    return f"{markdown(header, lines, left=2)}\n\n{note}"
-
-
-def _decoders() -> str:
-    header = ["decoder", "cells", "prepare s", "decode s", "times the product", "peak MB"]
-    rows = read_results("decoders")
-    lines = [
-        [
-            f"`{row['decoder']}`",
-            f"{int(row['n_cells']):,}",
-            *(row[key] for key in ("prepare_s", "decode_s", "times_the_product", "peak_mb")),
-        ]
-        for row in rows
-    ]
-    note = (
-        f"{int(rows[0]['n_locations']):,} locations; the product is that of their (P, 1024) features and the weights, "
-        f"float32, {rows[0]['cores']} cores."
-    )
-    return f"{markdown(header, lines)}\n\n{note}"
-
-
 def _encode_speeds() -> str:
     rows = read_results("encode_speed")
     header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
@@ -333,7 +265,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "partition_speed": _speeds,
         "fit_speed": _fits,
         "fit_terms": _fit_terms,
-        "decoders": _decoders,
+        "decoders": readme_answers.decoders,
         "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
         "real_features": _real_features,
@@ -342,8 +274,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
-    "docs/scores.md": {"benchmarks": _benchmark_rows},
-    "docs/calibration.md": {"calibration": _calibration, "calibrated_decoders": _calibrated_decoders},
+    "docs/scores.md": {"benchmarks": readme_answers.benchmark_rows},
+    "docs/calibration.md": {
+        "calibration": readme_answers.calibration,
+        "calibrated_decoders": readme_answers.calibrated_decoders,
+    },
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
     "partitions/README.md": {"recipes": _recipes},

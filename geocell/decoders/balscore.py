@@ -72,8 +72,8 @@ def fit_shares(posterior: ArrayLike, truth: ArrayLike, centroids: ArrayLike) -> 
     """Return the shares W_r that the decoder reaches when it decodes with them: the fixed point of its own answers.
 
     From the shares of the decoder `centroid` on, locations are decoded and counted in turn, until the shares repeat;
-    of a cycle the round with the largest balscore is taken. Half a location is added as a hit and half a one as a
-    miss, so that no share is 0 and a radius that nobody hits has a finite weight.
+    of a cycle the round with the largest balscore is taken. No share is 0 (`reached_shares`), so that a radius that
+    nobody hits has a finite weight.
 
     Args:
         posterior: (P, C) calibrated probabilities of validation locations, P >= 1.
@@ -89,19 +89,20 @@ def fit_shares(posterior: ArrayLike, truth: ArrayLike, centroids: ArrayLike) -> 
     p, points, cells = np.asarray(posterior), as_latlon(truth, "truth"), as_latlon(centroids, "centroids")
     if len(points) == 0 or p.shape != (len(points), len(cells)):
         raise ValueError(f"shares need a posterior (P, C) of P >= 1 locations, got {p.shape} for {len(points)}.")
-    found = _shares(distance_km(cells[p.argmax(axis=1)], points))
+    found = reached_shares(distance_km(cells[p.argmax(axis=1)], points))
     rounds: list[tuple[float, ...]] = []
     for _ in range(_MAX_ROUNDS):
         rounds.append(tuple(found.values()))
         answers = BalScore(*found.values()).prepare(PartitionData(cells))(p)
-        found = _shares(distance_km(answers, points))
+        found = reached_shares(distance_km(answers, points))
         if tuple(found.values()) in rounds:
             break
     cycle = rounds[rounds.index(tuple(found.values())) :] if tuple(found.values()) in rounds else rounds
     return dict(zip(SHARE_RADII_KM, max(cycle, key=math.prod), strict=True))
 
 
-def _shares(km: Floats) -> dict[int, float]:
+def reached_shares(km: Floats) -> dict[int, float]:
+    """Return radius -> share of (P,) distances within it, with half a hit and half a miss more, so that none is 0."""
     return {radius: float(((km <= radius).sum() + 0.5) / (len(km) + 1)) for radius in SHARE_RADII_KM}
 
 

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.balscore import SHARE_RADII_KM
 from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
 from geocell.features.neighbours import most_probable, neighbour_masses
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_vectors
-
-RADII_KM = (25.0, 200.0, 750.0)
-"""The radii of balscore."""
 
 _CHUNK = 64  # locations whose candidates are compared at a time: 34 MB of distances between 256 candidates each
 
@@ -93,7 +91,7 @@ class KNN(Decoder):
         """Return which of (P, k) candidates has the largest expected gain, for their (P, k, 3) unit vectors."""
         dots = vectors @ vectors.transpose(0, 2, 1)  # exact to 1e-16, which is 0.1 m at 25 km
         worth = np.zeros(mass.shape)
-        for radius, reached in zip(RADII_KM, (self.within_25, self.within_200, self.within_750), strict=True):
+        for radius, reached in zip(SHARE_RADII_KM, (self.within_25, self.within_200, self.within_750), strict=True):
             near = (dots >= math.cos(radius / EARTH_RADIUS_KM)).astype(np.float64)
             worth += (near @ mass[:, :, None])[:, :, 0] / reached
         worth[~there] = -np.inf

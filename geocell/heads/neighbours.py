@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.decoders.balscore import reached_shares
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
 from geocell.geo.geodesy import Floats, distance_km
@@ -66,8 +67,8 @@ def fit_neighbours(
     def km(decoder: KNN) -> Floats:
         return distance_km(decoder.prepare(data)(posterior, LocationData(features=lambda: features)), val.latlon)
 
-    start = _shares(distance_km(head.partition.centroids[posterior.argmax(axis=1)], val.latlon))
-    tried = [KNN(n, t, s, k, *start) for n, t, s in product(n_cells, temperatures, shares)]
+    start = reached_shares(distance_km(head.partition.centroids[posterior.argmax(axis=1)], val.latlon))
+    tried = [KNN(n, t, s, k, *start.values()) for n, t, s in product(n_cells, temperatures, shares)]
     scores = [balscore_of(km(decoder)) for decoder in tried]
     rows = [
         {"n_cells": d.n_cells, "temperature": d.temperature, "share": d.share, "balscore": score}
@@ -75,12 +76,6 @@ def fit_neighbours(
     ]
     best = tried[int(np.argmax(scores))]
     for _ in range(_ROUNDS):
-        reached = _shares(km(best))
-        best = replace(best, within_25=reached[0], within_200=reached[1], within_750=reached[2])
+        reached = reached_shares(km(best))
+        best = replace(best, within_25=reached[25], within_200=reached[200], within_750=reached[750])
     return best, rows
-
-
-def _shares(km: Floats) -> tuple[float, float, float]:
-    """Return the shares within 25, 200 and 750 km, with half a hit and half a miss more, so that none is 0."""
-    low, mid, high = (float(((km <= radius).sum() + 0.5) / (len(km) + 1)) for radius in (25, 200, 750))
-    return low, mid, high
