@@ -14,9 +14,7 @@ from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
-from geocell.heads.ensemble import Ensemble, load_ensemble
-from geocell.heads.folder import ENSEMBLE_FILE
-from geocell.heads.head import Head, load_head
+from geocell.heads.loading import load_head_like
 from geocell.heads.protocol import HeadLike
 from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
@@ -64,10 +62,10 @@ class Geolocator:
         partitioner: str | None = None,
         names: Names | None = None,
     ) -> Geolocator:
-        """Load a head or an ensemble, and its encoder at the revision that the head records.
+        """Load a head or a combination of several, and its encoder at the revision that the head records.
 
         Args:
-            name: folder of the head or ensemble, or `user/repo@revision` on the Hub.
+            name: folder of the head, combination or ensemble, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
@@ -79,7 +77,7 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head_or_ensemble(name, partitioner)
+        head = load_head_like(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
@@ -223,12 +221,6 @@ class Geolocator:
         unknown = np.full((len(readable), 2), np.nan)
         locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
         return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
-
-
-def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble:
-    """Load an ensemble's folder, or a head by its folder or `user/repo@revision`; see `load_head`, `load_ensemble`."""
-    load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
-    return load(name, partitioner)
 
 
 def _require_readable(asked: Asked) -> None:
