@@ -75,8 +75,9 @@ def make_candidates(
     if rule == "centroids":
         found = _of_centroids(partitions)
         return Candidates(found.partition, found.cells, found.places, found.partition.nearest(latlon))
-    place = _groups(rounded_latlon(latlon))
-    distinct = means_of(latlon, place, int(place.max()) + 1)
+    rounded = rounded_latlon(latlon)
+    place = _groups(rounded)
+    distinct = np.unique(rounded, axis=0)
     if rule == "auto":
         rule = "places" if len(distinct) <= MOST_PLACES else "pieces"
     cells = cells_of(partitions, distinct)
@@ -122,6 +123,8 @@ def _of_centroids(partitions: Sequence[Partition]) -> Candidates:
 
 def _partition(latlon: Floats, group: Ints, rule: str, n: int) -> Partition:
     """Return groups of training locations as a partition that decodes."""
+    order = np.lexsort((latlon[:, 1], latlon[:, 0]))  # sums do not depend on the order of the rows
+    latlon, group = latlon[order], group[order]
     centroids = means_of(latlon, group, n)
     return Partition(
         CENTROIDS_KIND,
