@@ -1,9 +1,10 @@
 """What heads of several partitions, pooled on training places, are worth on real photographs.
 
 Folds are those of `protocol.py`, by location and by place. Of the four folds that are not asked, three train and one
-chooses: decoder, weights, rule, the vote of the nearest features, temperature and shares. The same is then fitted on all
-four, as `--refit` does, takes what was chosen, and is asked; nothing is chosen on the fold that is asked. Differences are
-paired with one head of 64 cells that answers by `centroid`, and with the nearest neighbour on centred features.
+chooses: decoder, weights, rule, the vote of the nearest features, temperature and shares. The same is then fitted on
+all four, as `--refit` does, takes what was chosen, and is asked; nothing is chosen on the fold that is asked.
+Differences are paired with one head of 64 cells that answers by `centroid`, and with the nearest neighbour on centred
+features.
 
 Run: python -m benchmarks.combination [--quick] [--json]
 """

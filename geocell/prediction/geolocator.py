@@ -15,7 +15,7 @@ from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
 from geocell.heads.loading import load_head_like
-from geocell.heads.protocol import HeadLike
+from geocell.heads.protocol import HeadLike, default_decoder
 from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
@@ -82,7 +82,7 @@ class Geolocator:
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid", on_error: OnError = "raise"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder | None = None, on_error: OnError = "raise"
     ) -> Prediction: ...
     @overload
     def locate(
@@ -91,7 +91,7 @@ class Geolocator:
         *,
         one_location: Literal[True],
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction: ...
     @overload
@@ -100,7 +100,7 @@ class Geolocator:
         images: Iterable[ImageLike | Iterable[ImageLike]],
         *,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Predictions: ...
     def locate(
@@ -109,7 +109,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
@@ -122,7 +122,8 @@ class Geolocator:
                 any other iterable does for a list.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: `raise` at an image that cannot be read; or `row`, which leaves it out of its location and says
                 so in `problem`. A location without any readable image has no answer then.
 
@@ -133,7 +134,7 @@ class Geolocator:
             ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
                 this head.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         one = one_location or is_image(images)
         asked = asked_images([images] if one else items_of(images))
         answers = self._answer(asked, top_k, prepared, on_error)
@@ -146,7 +147,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "row",
         truth: bool = True,
     ) -> Predictions:
@@ -161,7 +162,8 @@ class Geolocator:
             columns: columns of tables that are not spelled as usual.
             one_location: all images are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: see `locate`.
             truth: whether true positions are read.
 
@@ -169,7 +171,7 @@ class Geolocator:
             FileNotFoundError: for a table, shards or a folder that are not there.
             ValueError: for no image, a table that cannot be read, and what `locate` refuses.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         asked: Iterable[Asked] = asked_inputs(inputs, columns)
         if one_location:
             views = [view for one in asked for view in one.views]

@@ -103,7 +103,8 @@ def test_features_of_another_encoder_are_refused(make: Callable[[], HeadLike]) -
 def test_everything_above_takes_it(make: Callable[[], HeadLike]) -> None:
     like, locations = make(), world()
     scores = score(like, locations, "within:200", "test", "cpu", allow_training=True)
-    assert (scores.decoder, scores.n_trained_on, scores.head_sha256) == ("within:200", 3, like.sha256)
+    assert (scores.decoder, scores.head_sha256) == ("within:200", like.sha256)
+    assert scores.n_trained_on in {3, N - 3}
     answers = predict_locations(like, locations.take(np.arange(4)), decode="within:200", device="cpu")
     assert {answer.decoder for answer in answers} == {"within:200"}
     assert compare(like, like, locations, "mean").n_same == N
