@@ -88,7 +88,7 @@ def combined(
     """Return the combination that is asked, by what was chosen for the first heads on the validation locations."""
     train, rest, val = parts
     n = case["n"]
-    flags = {key: case[key] for key in ("knn", "pool", "candidates") if key in case}
+    flags: dict[str, Any] = {key: case[key] for key in ("knn", "pool", "candidates") if key in case}
     if case.get("equal"):
         flags["pooling"] = Pooling.equal(n)
     chosen = combine(first[:n], train, val, device="cpu", **flags)
