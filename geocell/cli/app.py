@@ -59,6 +59,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "fit-head": heads.fit_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
+        "combine": calibration.combine,
         "sweep": sweeps.sweep,
         "calibrate": calibration.calibrate,
         "decode": calibration.decode,
