@@ -185,13 +185,15 @@ def scores_by_distance(outcome: Outcomes, km: Floats) -> dict[str, dict[str, flo
         km: (P,) distances.
 
     Returns:
-        Name of the bin -> `n_locations`, `balscore`, `balscore_low` and `balscore_high` (95 % interval over the
-        locations), `within_25`, `within_200`, `within_750` and `median_km`; bins without locations are left out.
+        Name of the bin -> `n_locations`, `balscore`, `balscore_low` and `balscore_high` (95 % interval over their
+        clusters), `within_25`, `within_200`, `within_750` and `median_km`; bins without locations are left out.
     """
     bins = distance_bins(km)
     found = {}
     for number in np.unique(bins).tolist():
-        here = Outcomes(outcome.distances_km[bins == number])
+        there = bins == number
+        clusters = None if outcome.clusters is None else outcome.clusters.take(there)
+        here = Outcomes(outcome.distances_km[there], clusters=clusters)
         values = here.values()
         low, high = here.intervals()["balscore"]
         found[bin_names()[number]] = {

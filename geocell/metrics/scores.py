@@ -41,6 +41,8 @@ _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
     "quantiles_km": (dict, type(None)),
+    "clustered_by": (str, type(None)),
+    "n_clusters": (int, type(None)),
 }
 """Keys that the first files of format 1 lack."""
 
@@ -62,8 +64,8 @@ class Scores:
         mean_km: mean distance.
         within: radius in km -> share at most that far.
         balscore: see `geocell.metrics.outcomes.balscore`.
-        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over locations;
-            see `geocell.metrics.intervals`. One location has none of its mean.
+        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over clusters; see
+            `geocell.metrics.intervals`. One cluster has none of its mean.
         partition_sha256: which partition.
         head_sha256: which head; None for points that no head made.
         countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
@@ -75,6 +77,9 @@ class Scores:
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
+        clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
+            versions, whose intervals are over locations.
+        n_clusters: how many clusters the intervals are taken over; None likewise.
     """
 
     decoder: str
@@ -98,6 +103,8 @@ class Scores:
     geoscore_rounded: float | None = None
     n_missing: int | None = None
     quantiles_km: dict[float, float] | None = None
+    clustered_by: str | None = None
+    n_clusters: int | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
