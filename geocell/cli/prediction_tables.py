@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from geocell.cli.output import UsageError, emit
 from geocell.evaluation.benchmarks import Benchmark, Missing
+from geocell.metrics.clusters import PLACE
 
 if TYPE_CHECKING:
     from geocell.metrics.scores import Scores
@@ -36,6 +37,7 @@ def score_tables(
     tables: tuple[Path, Path],
     preset: Benchmark | None,
     missing: Missing,
+    cluster: str | None,
     out: Path | None,
     overwrite: bool,
     json: bool,
@@ -48,7 +50,7 @@ def score_tables(
     if out is not None:
         require_new(out, overwrite)
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, preset=preset, missing=missing)
+    scores = score_predictions(predictions, truth, preset=preset, missing=missing, cluster=cluster or PLACE)
     row = {"head": predictions.name, "partition": "–", **scores.to_dict()}
     try:
         emit(scores.to_dict(), f"{score_table([row])}\n{_points_text(scores)}", json)
@@ -58,14 +60,18 @@ def score_tables(
 
 
 def compare_tables(
-    tables: tuple[tuple[Path, Path], Path], preset: Benchmark | None, missing: Missing, json: bool
+    tables: tuple[tuple[Path, Path], Path],
+    preset: Benchmark | None,
+    missing: Missing,
+    cluster: str | None,
+    json: bool,
 ) -> None:
     """Compare two tables of predictions of the same truth, and print how far they are apart."""
     from geocell.evaluation.predictions import compare_predictions
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, preset=preset, missing=missing)
+    comparison = compare_predictions(*pair, truth, preset=preset, missing=missing, cluster=cluster or PLACE)
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import outcomes
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
@@ -162,7 +163,13 @@ def leaks(
     for name in others:
         part = members.select(locations, name)
         km = nearest_km(part.latlon, train.latlon)
-        scores = {} if head is None else scores_by_distance(outcomes(head, part, prepared or decode, name, device), km)
+        scores = (
+            {}
+            if head is None
+            else scores_by_distance(
+                outcomes(head, part, prepared or decode, name, device, cluster=clusters_of(part, None, members)), km
+            )
+        )
         found[name] = SplitLeaks(
             n_locations=len(part),
             n_shared_coordinates=int(at_training_coordinates(part.latlon, train.latlon).sum()),

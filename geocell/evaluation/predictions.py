@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.evaluation.benchmarks import BENCHMARK_ROWS, Benchmark, Missing
+from geocell.evaluation.clusters import clusters_at
 from geocell.evaluation.comparison import Comparison, comparison_of
 from geocell.files import DamagedFileError
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
+from geocell.metrics.clusters import PLACE, Clusters
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country
 from geocell.metrics.quantiles import distance_quantiles
@@ -33,7 +35,12 @@ Floats = NDArray[np.float64]
 
 
 def score_predictions(
-    predictions: Path | str, truth: Path | str, *, preset: Benchmark | None = None, missing: Missing = "error"
+    predictions: Path | str,
+    truth: Path | str,
+    *,
+    preset: Benchmark | None = None,
+    missing: Missing = "error",
+    cluster: str = PLACE,
 ) -> Scores:
     """Return the scores of a table of predictions.
 
@@ -43,20 +50,23 @@ def score_predictions(
         preset: benchmark that the truth is: the names of its columns and its number of rows.
         missing: what a location without a prediction is: `error`, `worst` (answered at the antipode of its truth), or
             `drop` (left out, which makes scores of two files incomparable).
+        cluster: which rows of the truth were drawn together, for the intervals: `place`, or a column of the truth;
+            see `geocell.evaluation.clusters.clusters_at`.
 
     Raises:
         FileNotFoundError: when a table is not there.
-        ValueError: for tables that do not fit together, duplicate ids, and coordinates that are missing, out of range
-            or exchanged.
+        ValueError: for tables that do not fit together, duplicate ids, coordinates that are missing, out of range or
+            exchanged, and an unknown column.
     """
     _require_choice(missing)
     points, rows = _read_truth(truth, preset)
+    clusters = _clusters(points, rows, cluster)
     distances = _distances(predictions, points, preset)
     there = np.isfinite(distances)
     kept = _kept([distances], [predictions], missing)
     n_missing = int((~there).sum())
     distances = np.where(there, distances, _FARTHEST_KM)[kept]
-    outcome = Outcomes(distances)
+    outcome = Outcomes(distances, clusters=clusters.take(kept))
     values = outcome.values()
     countries = by_country(distances, rows["country"].to_numpy()[kept] if "country" in rows else None)
     return Scores(
@@ -78,6 +88,8 @@ def score_predictions(
         geoscore_rounded=geoscore(distances, rounded=True),
         n_missing=n_missing,
         quantiles_km=distance_quantiles(distances),
+        clustered_by=clusters.by,
+        n_clusters=outcome.n_clusters,
     )
 
 
@@ -89,22 +101,30 @@ def compare_predictions(
     preset: Benchmark | None = None,
     missing: Missing = "error",
     seed: int = 0,
+    cluster: str = PLACE,
 ) -> Comparison:
     """Return the paired difference of two tables of predictions of the same locations.
 
     With `missing="drop"` a location that either table lacks is left out of both. See `score_predictions`.
     """
     _require_choice(missing)
-    points, _ = _read_truth(truth, preset)
+    points, rows = _read_truth(truth, preset)
+    clusters = _clusters(points, rows, cluster)
     both = [_distances(path, points, preset) for path in (predictions_a, predictions_b)]
     kept = _kept(both, [predictions_a, predictions_b], missing)
-    a, b = (Outcomes(np.where(np.isfinite(d), d, _FARTHEST_KM)[kept]) for d in both)
+    known = (np.where(np.isfinite(d), d, _FARTHEST_KM)[kept] for d in both)
+    a, b = (Outcomes(distances, clusters=clusters.take(kept)) for distances in known)
     return comparison_of(a, b, "predictions", preset or "", seed)
 
 
 def _require_choice(missing: str) -> None:
     if missing not in get_args(Missing):
         raise ValueError(f"missing must be one of {', '.join(get_args(Missing))}, got {missing!r}.")
+
+
+def _clusters(points: dict[str, tuple[float, float]], rows: pd.DataFrame, cluster: str) -> Clusters:
+    columns = {str(name): rows[name].to_numpy(object) for name in rows.columns}
+    return clusters_at(np.array(list(points.values())), columns, cluster)
 
 
 def _read_truth(path: Path | str, preset: Benchmark | None) -> tuple[dict[str, tuple[float, float]], pd.DataFrame]:

@@ -131,8 +131,8 @@ def _widening(sizes: Floats, effect: float) -> float:
     n = float(sizes.sum())
     if len(sizes) == n:
         return 1.0
-    few, many = t.ppf((1 + INTERVAL) / 2, [_degrees_of_freedom(sizes, effect), max(n - 1.0, 1.0)])
-    return float(max(few / many, 1.0))
+    few, many = (float(t.ppf((1 + INTERVAL) / 2, df)) for df in (_degrees_of_freedom(sizes, effect), n - 1))
+    return max(few / many, 1.0)
 
 
 def _spread(draws: Floats, factor: float) -> Floats:
@@ -194,11 +194,12 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     """
     from scipy.stats import t
 
-    mean, raised, freedom, drawn = float(np.mean(values)), 1.0, len(values) - 1.0, values
+    drawn, mean = np.asarray(values, dtype=np.float64), float(np.mean(values))
+    raised, freedom = 1.0, len(values) - 1.0
     if clusters is not None:
         sizes = np.bincount(clusters).astype(np.float64)
         totals = np.bincount(clusters, values - mean)
-        drawn = mean + totals * (len(sizes) / len(values))
+        drawn = np.asarray(mean + totals * (len(sizes) / len(values)))
         squares = totals**2
         if squares.any():
             share = len(sizes) / (len(sizes) - 1)
