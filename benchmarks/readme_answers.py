@@ -100,9 +100,9 @@ def intervals() -> str:
         lines.append(line)
     note = (
         f"Percent of {results[0]['simulations']} simulations. Of: mean number of locations. Equal: as many clusters of "
-        "one size would tell as much if all of a cluster were alike (Kish). Alike: share of the variance of log-distances "
-        "that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns after it are of "
-        "balscore by other methods; Δ: differences of two answers."
+        "one size would tell as much if all of a cluster were alike (Kish). Alike: share of the variance of "
+        "log-distances that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns "
+        "after it are of balscore by other methods; Δ: differences of two answers."
     )
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
