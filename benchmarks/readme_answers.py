@@ -90,8 +90,8 @@ def combination() -> str:
         lines.append([*line, _difference(found[case, "both", base])])
     note = (
         f"Balscore in percent, {results[0]['repeats']} repeats of five folds of 559 locations; in brackets 95 % "
-        "intervals over places and repeats.\nThree folds train and one chooses; then all four train, and the fifth is asked. One "
-        "head: 64 K-Means cells, answered by `centroid`."
+        "intervals over places and repeats.\nThree folds train and one chooses; then all four train, and the fifth is "
+        "asked. One head: 64 K-Means cells, answered by `centroid`."
     )
     return f"{markdown(header, lines)}\n\n{note}"
 
