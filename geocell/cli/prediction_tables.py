@@ -63,8 +63,8 @@ def score_tables(
     if out is not None:
         require_new(out, overwrite)
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, cluster=cluster or PLACE, **read).to_dict()
-    row = {"head": predictions.name, **scores, "n_cells": None}
+    scores = score_predictions(predictions, truth, **read, cluster=cluster or PLACE).to_dict()
+    row = {"head": predictions.name, "partition": "–", **scores, "n_cells": None}
     try:
         emit(scores, f"{score_table([row])}\n{details_text(scores)}", json)
     finally:
@@ -78,7 +78,7 @@ def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, cl
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, cluster=cluster or PLACE, **flags.checked())
+    comparison = compare_predictions(*pair, truth, **flags.checked(), cluster=cluster or PLACE)
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(

@@ -52,7 +52,7 @@ def score_predictions(
     Raises:
         FileNotFoundError: when a table is not there.
         ValueError: for tables that are too large or do not fit together, duplicate ids, coordinates that are missing,
-            out of range or exchanged, another truth than that of the preset or the hash, and an unknown column.
+            out of range or exchanged, an unknown column, and another truth than that of the preset or the hash.
     """
     _require_choice(missing)
     known = _read_truth(truth, preset, truth_sha256)
@@ -84,13 +84,13 @@ def score_predictions(
         geoscore_rounded=geoscore(scored, rounded=True),
         n_missing=int((~there).sum()),
         quantiles_km=distance_quantiles(scored),
+        clustered_by=clusters.by,
+        n_clusters=outcome.n_clusters,
         radii=_radii(answers, rows[there], distances[there], clusters.take(there)),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
         truth_file_sha256=known.file_sha256,
         truth_sha256=known.sha256,
-        clustered_by=clusters.by,
-        n_clusters=outcome.n_clusters,
     )
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from geocell.encoders.joined import AND
 from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
@@ -90,8 +91,8 @@ def head_card(  # noqa: PLR0913 - all that a card says
         calibration=_calibration(calibration),
         combined=combined,
         license=settings.license,
-        encoder_license=_encoder_license(encoder["name"]),
-        streetclip=encoder["name"] == "geolocal/StreetCLIP",
+        encoder_license=" ".join(_encoder_license(name) for name in encoder["name"].split(AND)),
+        streetclip="geolocal/StreetCLIP" in encoder["name"].split(AND),
     )
     metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
     return render_card(metadata, re.sub(r"\n{3,}", "\n\n", body), before.own)

@@ -40,10 +40,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
-    "clustered_by": (str, type(None)),
-    "n_clusters": (int, type(None)),
     **dict.fromkeys(("quantiles_km", "radii", "confidence"), (dict, type(None))),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
+    "clustered_by": (str, type(None)),
+    "n_clusters": (int, type(None)),
 }
 """Keys that the first files of format 1 lack."""
 
@@ -78,15 +78,15 @@ class Scores:
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
-        clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
-            versions, whose intervals are over locations.
-        n_clusters: how many clusters the intervals are taken over; None likewise.
         radii: percent -> `n_locations`, `coverage`, `interval` and `median_km` of the radius that a file of predictions
             gives to that percent, see `geocell.evaluation.reliability`; None without one.
         confidence: how right a file's probabilities of being within 200 km are, see there; None without them.
         predictions_sha256: hash of the bytes of a file of predictions; None for a head.
         truth_file_sha256: hash of the bytes of the file of its truth; None likewise.
         truth_sha256: hash of the true points, the same for every file of them; None likewise.
+        clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
+            versions, whose intervals are over locations.
+        n_clusters: how many clusters the intervals are taken over; None likewise.
     """
 
     decoder: str
@@ -110,13 +110,13 @@ class Scores:
     geoscore_rounded: float | None = None
     n_missing: int | None = None
     quantiles_km: dict[float, float] | None = None
-    clustered_by: str | None = None
-    n_clusters: int | None = None
     radii: dict[str, dict[str, Any]] | None = None
     confidence: dict[str, Any] | None = None
     predictions_sha256: str | None = None
     truth_file_sha256: str | None = None
     truth_sha256: str | None = None
+    clustered_by: str | None = None
+    n_clusters: int | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
