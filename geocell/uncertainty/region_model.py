@@ -1,0 +1,277 @@
+"""The region of a head: how unlike its training features a location is, and from where on that is said."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.encoders.info import EncoderInfo
+from geocell.features.locations import Locations, require_locations
+from geocell.files import FORMAT, canonical_json, missing, reading, require_types, write_bytes
+from geocell.uncertainty.moments import streamed_moments
+from geocell.uncertainty.out_of_region import Singles, angle_to_subspace, principal_components
+
+REGION_FILE = "region.safetensors"
+VARIANCE = 0.9
+"""Share of the variance of training features that the principal subspace holds; .7 to .95 tell regions apart alike."""
+
+FALSE_ALARMS = 0.05
+"""Share of locations of the region that may be flagged."""
+
+LEAST_TRAINING = 20
+"""Fewest training locations of a principal subspace."""
+
+_MOST_KNOWN = 4096  # scores that are kept, evenly spaced among the sorted ones of more validation locations
+_CHUNK = 2048  # locations whose features are in memory at once
+_MAX_TEXT = 1 << 16
+_ORTHONORMAL = 1e-3
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "format": int,
+    "encoder": dict,
+    "false_alarms": float,
+    "variance": float,
+    "n_train": int,
+    "n_val": int,
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegionModel:
+    """Which features are like those of the training locations.
+
+    The score of a location is the sine of the angle between its feature, the mean over its views less the mean of the
+    training features, and their principal subspace (`geocell.uncertainty.out_of_region.angle_to_subspace`). Scores of
+    validation locations say how often one of the region is as unlike. It holds no coordinates.
+
+    Attributes:
+        mean: (D,) float32 mean training feature.
+        components: (K, D) float32 orthonormal rows, K < D.
+        known: (n,) float32 scores of validation locations, ascending.
+        false_alarms: share of locations like those of the validation that is flagged, at most.
+        encoder: whose features they are.
+        variance: share of the variance that the components hold, as asked for.
+        n_train: number of training locations.
+        n_val: number of validation locations.
+    """
+
+    mean: Singles
+    components: Singles
+    known: Singles
+    false_alarms: float
+    encoder: EncoderInfo
+    variance: float
+    n_train: int
+    n_val: int
+
+    def __post_init__(self) -> None:
+        """Check that the parts belong together."""
+        dim = self.encoder.dim
+        k = len(self.components)
+        shapes = (self.mean.shape, self.components.shape, self.known.shape)
+        if shapes != ((dim,), (k, dim), (len(self.known),)) or not 0 < k < dim or len(self.known) == 0:
+            raise ValueError(
+                f"a region needs a mean ({dim},), components (K, {dim}) with 0 < K < {dim} and scores (n,), got "
+                f"{', '.join(map(str, shapes))}."
+            )
+        if not all(np.isfinite(part).all() for part in (self.mean, self.components, self.known)):
+            raise ValueError("a region needs finite numbers, got NaN or infinity.")
+        if np.abs(self.components @ self.components.T - np.eye(k)).max() > _ORTHONORMAL:
+            raise ValueError("the components of a region must be orthonormal.")
+        if (np.diff(self.known) < 0).any() or self.known[0] < 0 or self.known[-1] > 1:
+            raise ValueError("the scores of a region must rise and lie between 0 and 1.")
+        if not 0 < self.false_alarms < 1 or self._rank > len(self.known):
+            raise ValueError(_too_few(self.false_alarms, len(self.known)))
+        if not 0 < self.variance < 1 or self.n_train < 1 or self.n_val < len(self.known):
+            raise ValueError(
+                "a region needs a share of the variance between 0 and 1 and the numbers of its locations, got "
+                f"{self.variance:g}, {self.n_train} and {self.n_val}."
+            )
+
+    def __repr__(self) -> str:
+        """Return its size and its rate of false alarms."""
+        return (
+            f"<RegionModel: {len(self.components)} of {len(self.mean)} dimensions, {self.n_train:,} locations, "
+            f"{100 * self.false_alarms:g} % false alarms>"
+        )
+
+    @classmethod
+    def from_locations(
+        cls, train: Locations, val: Locations, *, false_alarms: float = FALSE_ALARMS, variance: float = VARIANCE
+    ) -> RegionModel:
+        """Return the region of training locations, with its threshold by validation locations.
+
+        Training features are read in pieces: memory is one (D, D) matrix and a piece, however many there are.
+
+        Args:
+            train: training locations of a head.
+            val: locations that it was not trained on, like those of its region that it will be asked about.
+            false_alarms: share of these that may be flagged, between 0 and 1.
+            variance: share of the variance of training features that the subspace holds.
+
+        Raises:
+            ValueError: for too few locations, features of different encoders, not finite or all alike, or shares that
+                are none.
+        """
+        require_locations(train, "the training locations of a region")
+        require_locations(val, "the validation locations of a region")
+        train.encoder.require_same(val.encoder, "the training locations", "the validation locations")
+        if len(train) < LEAST_TRAINING or train.dim < 2:
+            raise ValueError(
+                f"a region needs at least {LEAST_TRAINING} training locations with features of at least 2 dimensions, "
+                f"got {len(train)} with {train.dim}: name a split with more."
+            )
+        if not 0 < false_alarms < 1 or math.ceil((len(val) + 1) * (1 - false_alarms)) > len(val):
+            raise ValueError(_too_few(false_alarms, len(val)))
+        moments = streamed_moments(_features(train))
+        components, mean = principal_components(moments, variance), moments.mean.astype(np.float32)
+        scores = np.concatenate([angle_to_subspace(piece, mean, components) for piece in _features(val)])
+        if not np.isfinite(scores).all():
+            raise ValueError("a region needs finite features: leave out the locations whose features are NaN.")
+        known = np.sort(scores.astype(np.float32))
+        if len(known) > _MOST_KNOWN:
+            known = known[((np.arange(_MOST_KNOWN) + 0.5) * len(known) / _MOST_KNOWN).astype(np.int64)]
+        return cls(mean, components, known, false_alarms, train.encoder, variance, len(train), len(val))
+
+    @property
+    def _rank(self) -> int:
+        return math.ceil((len(self.known) + 1) * (1 - self.false_alarms))
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a location is flagged: the ⌈(n + 1)(1 − false_alarms)⌉-th of the validation scores.
+
+        So a new location like those of the validation is flagged with at most that probability (split-conformal;
+        Laxhammar and Falkman 2010, Bates et al. 2023, "Testing for outliers with conformal p-values").
+        """
+        return float(self.known[self._rank - 1])
+
+    def scores(self, features: ArrayLike) -> Singles:
+        """Return the (P,) float32 scores of features, 0 to 1: large where they are unlike the training features.
+
+        Args:
+            features: (P, D) means over the views of each location.
+
+        Raises:
+            ValueError: for features of another width or that are not finite.
+        """
+        asked = np.asarray(features)
+        if asked.ndim != 2 or asked.shape[1] != len(self.mean):
+            raise ValueError(f"a region needs features (P, {len(self.mean)}), got {asked.shape}.")
+        if not np.isfinite(asked).all():
+            raise ValueError("a region needs finite features, got NaN or infinity.")
+        return angle_to_subspace(asked, self.mean, self.components).astype(np.float32)
+
+    def flagged(self, scores: ArrayLike) -> NDArray[np.bool_]:
+        """Return which of (P,) scores are above the threshold."""
+        return np.asarray(np.asarray(scores, dtype=np.float32) > np.float32(self.threshold))
+
+    def share_as_unlike(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Return for (P,) scores how many of the region have at least that: a conformal p-value, above 0."""
+        lower = np.searchsorted(self.known, np.asarray(scores, dtype=np.float32), side="left")
+        return np.asarray((len(self.known) - lower + 1) / (len(self.known) + 1))
+
+    def score_locations(self, locations: Locations) -> Singles:
+        """Return the (P,) scores of locations, a piece of them at a time.
+
+        Raises:
+            ValueError: for features of another encoder, or that are not finite.
+        """
+        self.encoder.require_same(locations.encoder, "the region", "the locations")
+        pieces = [self.scores(piece) for piece in _features(locations)]
+        return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything that flags depend on."""
+        digest = hashlib.sha256(f"{self.false_alarms!r}".encode())
+        for part in (self.mean, self.components, self.known):
+            digest.update(f"{part.dtype} {part.shape}".encode())
+            digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
+
+    def save_into(self, folder: Path) -> None:
+        """Write `region.safetensors` into an existing folder."""
+        from safetensors.numpy import save
+
+        tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in ("mean", "components", "known")}
+        facts = {
+            "format": FORMAT,
+            "encoder": self.encoder.to_dict(),
+            "false_alarms": self.false_alarms,
+            "variance": self.variance,
+            "n_train": self.n_train,
+            "n_val": self.n_val,
+        }
+        write_bytes(folder / REGION_FILE, [save(tensors, {"region": canonical_json(facts)})])
+
+
+def read_region(folder: Path, encoder: EncoderInfo | None = None) -> RegionModel:
+    """Read `region.safetensors` strictly: names, types and shapes are checked before any tensor is read.
+
+    Args:
+        folder: of a head.
+        encoder: that of the head, which must be that of the region; not checked when omitted.
+
+    Raises:
+        FileNotFoundError: when there is none.
+        ValueError: when it is damaged, or of another encoder.
+    """
+    from safetensors import safe_open
+
+    path = folder / REGION_FILE
+    if not path.is_file():
+        raise missing(path, "the region of a head")
+    with reading(path, "the region of a head"), safe_open(path, framework="numpy") as file:
+        facts = _facts((file.metadata() or {}).get("region", ""), path)
+        own = EncoderInfo.from_dict(facts["encoder"], f"{path} encoder")
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        _require_layout({name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}, own.dim)
+    if encoder is not None:
+        encoder.require_same(own, "the head", "its region")
+    numbers = {name: facts[name] for name in ("false_alarms", "variance", "n_train", "n_val")}
+    with reading(path, "the region of a head"), safe_open(path, framework="numpy") as file:
+        return RegionModel(encoder=own, **numbers, **{name: file.get_tensor(name) for name in slices})
+
+
+def _facts(text: str, path: Path) -> dict[str, Any]:
+    """Return the numbers of a region and its encoder, of the text in its file."""
+    if len(text) > _MAX_TEXT:
+        raise ValueError(f"its description has {len(text):,} characters")
+    facts: dict[str, Any] = json.loads(text)
+    require_types(facts, _TYPES, str(path))
+    if facts["format"] != FORMAT:
+        raise ValueError(f"it is of format {facts['format']}, and this version reads format {FORMAT}")
+    return facts
+
+
+def _require_layout(shapes: dict[str, tuple[tuple[int, ...], str]], dim: int) -> None:
+    """Raise ValueError unless the tensors of a file are those of a region of D dimensions."""
+    k, n = ((*shapes.get(name, ((0,), ""))[0], 0)[0] for name in ("components", "known"))
+    expected = {"mean": ((dim,), "F32"), "components": ((k, dim), "F32"), "known": ((n,), "F32")}
+    if shapes != expected or not 0 < k < dim or not 0 < n <= _MOST_KNOWN:
+        raise ValueError(f"it holds {shapes}")
+
+
+def _features(locations: Locations) -> Iterator[Singles]:
+    """Yield the mean features of locations, a piece of them at a time."""
+    for start in range(0, len(locations), _CHUNK):
+        yield locations.take(np.arange(start, min(start + _CHUNK, len(locations)))).mean_features()
+
+
+def _too_few(false_alarms: float, n: int) -> str:
+    if not 0 < false_alarms < 1:
+        return f"false_alarms is a share between 0 and 1, got {false_alarms:g}: 0.05 flags one of twenty."
+    needed = math.ceil((1 - false_alarms) / false_alarms)
+    return (
+        f"a region with {100 * false_alarms:g} % false alarms needs at least {needed} validation locations, got {n}: "
+        "name a larger split, or allow more false alarms."
+    )
