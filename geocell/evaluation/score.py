@@ -115,7 +115,19 @@ def score(
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on)
+    return replace(
+        scores,
+        head_sha256=head.sha256,
+        countries=countries,
+        n_trained_on=n_trained_on,
+        outside_region=flagged_share(head, locations),
+    )
+
+
+def flagged_share(head: HeadLike, locations: Locations) -> float | None:
+    """Return the share of P >= 1 locations flagged as outside the region of a head; None where it did not learn it."""
+    region = head.region
+    return None if region is None else float(region.flagged(region.score_locations(locations)).mean())
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

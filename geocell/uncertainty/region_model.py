@@ -34,14 +34,8 @@ _MOST_KNOWN = 4096  # scores that are kept, evenly spaced among the sorted ones 
 _CHUNK = 2048  # locations whose features are in memory at once
 _MAX_TEXT = 1 << 16
 _ORTHONORMAL = 1e-3
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "format": int,
-    "encoder": dict,
-    "false_alarms": float,
-    "variance": float,
-    "n_train": int,
-    "n_val": int,
-}
+_FACTS: dict[str, type | tuple[type, ...]] = {"false_alarms": float, "variance": float, "n_train": int, "n_val": int}
+_TYPES: dict[str, type | tuple[type, ...]] = {"format": int, "encoder": dict, **_FACTS}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,8 +82,7 @@ class RegionModel:
             raise ValueError("the components of a region must be orthonormal.")
         if (np.diff(self.known) < 0).any() or self.known[0] < 0 or self.known[-1] > 1:
             raise ValueError("the scores of a region must rise and lie between 0 and 1.")
-        if not 0 < self.false_alarms < 1 or self._rank > len(self.known):
-            raise ValueError(_too_few(self.false_alarms, len(self.known)))
+        require_false_alarms(self.false_alarms, len(self.known))
         if not 0 < self.variance < 1 or self.n_train < 1 or self.n_val < len(self.known):
             raise ValueError(
                 "a region needs a share of the variance between 0 and 1 and the numbers of its locations, got "
@@ -129,8 +122,7 @@ class RegionModel:
                 f"a region needs at least {LEAST_TRAINING} training locations with features of at least 2 dimensions, "
                 f"got {len(train)} with {train.dim}: name a split with more."
             )
-        if not 0 < false_alarms < 1 or math.ceil((len(val) + 1) * (1 - false_alarms)) > len(val):
-            raise ValueError(_too_few(false_alarms, len(val)))
+        require_false_alarms(false_alarms, len(val))
         moments = streamed_moments(_features(train))
         components, mean = principal_components(moments, variance), moments.mean.astype(np.float32)
         scores = np.concatenate([angle_to_subspace(piece, mean, components) for piece in _features(val)])
@@ -142,8 +134,9 @@ class RegionModel:
         return cls(mean, components, known, false_alarms, train.encoder, variance, len(train), len(val))
 
     @property
-    def _rank(self) -> int:
-        return math.ceil((len(self.known) + 1) * (1 - self.false_alarms))
+    def facts(self) -> dict[str, float]:
+        """Its numbers: `false_alarms`, `variance`, `n_train`, `n_val`."""
+        return {name: getattr(self, name) for name in _FACTS}
 
     @property
     def threshold(self) -> float:
@@ -152,7 +145,7 @@ class RegionModel:
         So a new location like those of the validation is flagged with at most that probability (split-conformal;
         Laxhammar and Falkman 2010, Bates et al. 2023, "Testing for outliers with conformal p-values").
         """
-        return float(self.known[self._rank - 1])
+        return float(self.known[_rank(self.false_alarms, len(self.known)) - 1])
 
     def scores(self, features: ArrayLike) -> Singles:
         """Return the (P,) float32 scores of features, 0 to 1: large where they are unlike the training features.
@@ -203,14 +196,7 @@ class RegionModel:
         from safetensors.numpy import save
 
         tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in ("mean", "components", "known")}
-        facts = {
-            "format": FORMAT,
-            "encoder": self.encoder.to_dict(),
-            "false_alarms": self.false_alarms,
-            "variance": self.variance,
-            "n_train": self.n_train,
-            "n_val": self.n_val,
-        }
+        facts = {"format": FORMAT, "encoder": self.encoder.to_dict(), **self.facts}
         write_bytes(folder / REGION_FILE, [save(tensors, {"region": canonical_json(facts)})])
 
 
@@ -237,7 +223,7 @@ def read_region(folder: Path, encoder: EncoderInfo | None = None) -> RegionModel
         _require_layout({name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}, own.dim)
     if encoder is not None:
         encoder.require_same(own, "the head", "its region")
-    numbers = {name: facts[name] for name in ("false_alarms", "variance", "n_train", "n_val")}
+    numbers = {name: facts[name] for name in _FACTS}
     with reading(path, "the region of a head"), safe_open(path, framework="numpy") as file:
         return RegionModel(encoder=own, **numbers, **{name: file.get_tensor(name) for name in slices})
 
@@ -267,11 +253,18 @@ def _features(locations: Locations) -> Iterator[Singles]:
         yield locations.take(np.arange(start, min(start + _CHUNK, len(locations)))).mean_features()
 
 
-def _too_few(false_alarms: float, n: int) -> str:
+def require_false_alarms(false_alarms: float, n: int | None = None) -> None:
+    """Raise ValueError unless a share of false alarms is one, and can be told by n validation locations if given."""
     if not 0 < false_alarms < 1:
-        return f"false_alarms is a share between 0 and 1, got {false_alarms:g}: 0.05 flags one of twenty."
-    needed = math.ceil((1 - false_alarms) / false_alarms)
-    return (
-        f"a region with {100 * false_alarms:g} % false alarms needs at least {needed} validation locations, got {n}: "
-        "name a larger split, or allow more false alarms."
-    )
+        raise ValueError(f"false_alarms must be a share between 0 and 1, got {false_alarms:g}: 0.05 is one of twenty.")
+    if n is not None and _rank(false_alarms, n) > n:
+        needed = math.ceil(round(1 / false_alarms, 9)) - 1
+        raise ValueError(
+            f"a region with {100 * false_alarms:g} % false alarms needs at least {needed} validation locations, got "
+            f"{n}: name a larger split, or allow more false alarms."
+        )
+
+
+def _rank(false_alarms: float, n: int) -> int:
+    """Return which of n ascending scores is the threshold, from 1 on; n + 1 where none is."""
+    return max(1, math.ceil(round((n + 1) * (1 - false_alarms), 9)))  # 100 · 0.95 is 95, whatever the last digit says

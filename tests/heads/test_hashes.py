@@ -15,6 +15,7 @@ from geocell.heads.hashes import HASHED_FILES, check_hashes, why_not_hashed, wri
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.trained_on import TrainedOn, location_keys
+from geocell.uncertainty.region_model import RegionModel
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 
 
@@ -25,6 +26,7 @@ def saved(tmp_path: Path) -> Path:
         make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=TrainedOn(location_keys(world()))
     )
     head = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
+    head = replace(head, region=RegionModel.from_locations(world(), world(1)))
     learned = Calibration(2.0, {25: 0.1, 200: 0.4, 750: 0.7}, "mean", {50: 0.5, 90: 2.0})
     replace(head, history=({"epoch": 1, "train_loss": 2.5},), calibration=learned).save(tmp_path / "head")
     return tmp_path / "head"

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from geocell.evaluation.decoders import DecoderComparison
-from geocell.reports.calibrations import calibration_text, decoders_text
+from geocell.reports.calibrations import calibration_text, decoders_text, region_text
+from geocell.uncertainty.region_model import RegionModel
 from tests.heads.test_calibration import LEARNED
+from tests.heads.test_head import world
 
 ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
 
@@ -19,6 +21,15 @@ def test_a_calibration() -> None:
     lines = text.splitlines()
     assert [line.split()[-2:] for line in lines if "error" in line] == [["20", "5"]]
     assert calibration_text(LEARNED).count("\n") == 0
+
+
+def test_a_region() -> None:
+    region = RegionModel.from_locations(world(), world(1))
+    assert region_text(region) == (
+        f"outside the region: flagged above {region.threshold:.3f}, the sine of the angle to the "
+        f"{len(region.components)} principal components of 40 training locations; at most 5 % false alarms, by 40 "
+        "validation locations"
+    )
 
 
 def test_decoders() -> None:
