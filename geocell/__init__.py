@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from geocell.sweeps.plan import SweepConfig as SweepConfig
     from geocell.sweeps.run import sweep as sweep
     from geocell.training.fit import fit_head as fit_head
+    from geocell.uncertainty.region_model import RegionModel as RegionModel
     from geocell.views import ColumnNames as ColumnNames
     from geocell.views import ViewTable as ViewTable
     from geocell.views import read_views as read_views
@@ -115,6 +116,7 @@ _HOMES = {
     "splits.splits": ("Splits",),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),
+    "uncertainty.region_model": ("RegionModel",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

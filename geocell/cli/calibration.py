@@ -77,8 +77,8 @@ def calibrate(
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
-    found = _fit_region(loaded, locations, cache, splits, false_alarms) if not without_region else None
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms)
     if knn:
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)
