@@ -15,15 +15,16 @@ from geocell.cli.output import (
     counted_locations,
     emit,
     note,
-    open_head,
+    open_head_like,
     split_name,
     usage_errors,
 )
-from geocell.cli.prediction_tables import compare_tables, require_no_table_flags, require_tables, score_tables
+from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
+    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
@@ -40,6 +41,7 @@ def score(
     truth: Path | None = None,
     preset: Benchmark | None = None,
     missing: Missing = "error",
+    truth_sha256: str | None = None,
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -62,6 +64,7 @@ def score(
         truth: table of the true points of the same ids.
         preset: benchmark that the truth is, whose columns and number of rows are known.
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
+        truth_sha256: hash that the points of the truth must have, as printed with somebody else's scores.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -72,6 +75,7 @@ def score(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    reading = TableFlags(preset, missing, truth_sha256)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD": head,
@@ -81,9 +85,9 @@ def score(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), preset, missing, out, overwrite, json)
+        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, json)
         return
-    require_no_table_flags(preset, missing)
+    reading.require_none()
     if head is None or cache is None:
         raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
@@ -92,6 +96,7 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
@@ -102,7 +107,7 @@ def score(
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
@@ -121,17 +126,18 @@ def score(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
-        elif place.snapshot is None:
+        elif place.snapshot is None and not is_ensemble(place):
             _write_beside(loaded, place.folder, scores, locations.encoder)
 
 
-def _write_beside(head: Head, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.loading import with_encoder
 
     if pin_encoder(folder, encoder):
-        head = replace(head, encoder=encoder)
+        head = with_encoder(head, encoder)
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
@@ -160,6 +166,7 @@ def compare(
     truth: Path | None = None,
     preset: Benchmark | None = None,
     missing: Missing = "error",
+    truth_sha256: str | None = None,
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -177,6 +184,7 @@ def compare(
         truth: table of the true points of the same ids.
         preset: benchmark that the truth is, whose columns and number of rows are known.
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
+        truth_sha256: hash that the points of the truth must have, as printed with somebody else's scores.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -184,6 +192,7 @@ def compare(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    reading = TableFlags(preset, missing, truth_sha256)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD_A": head_a,
@@ -193,9 +202,9 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), preset, missing, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
         return
-    require_no_table_flags(preset, missing)
+    reading.require_none()
     if head_a is None or head_b is None or cache is None:
         raise UsageError(
             "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and lacks one: see --help."
@@ -209,7 +218,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -279,7 +288,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head(head, partitioner)[0]
+    loaded = None if head is None else open_head_like(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
+from geocell.heads.combination import Combination
 from geocell.reports.tables import percent, text_table
 from geocell.uncertainty.region_model import RegionModel
 
@@ -43,6 +44,29 @@ def region_text(region: RegionModel) -> str:
         f"{len(region.components):,} principal components of {region.n_train:,} training locations; at most "
         f"{100 * region.false_alarms:g} % false alarms, by {region.n_val:,} validation locations"
     )
+
+
+def combination_text(combination: Combination) -> str:
+    """Return of what a combination is made, and what was chosen and learned, for the terminal."""
+    pooling, record = combination.pooling, combination.record
+    weights = ", ".join(f"{weight:.2f}" for weight in pooling.weights)
+    lines = [
+        f"{len(combination.members)} heads on {len(combination.partition):,} candidates ({record['candidates']})",
+        f"  {pooling.rule} pool, weights {weights}",
+    ]
+    if pooling.vote is not None:
+        vote = pooling.vote
+        lines.append(
+            f"  the {vote.k} nearest training features vote, temperature {vote.temperature:g}, share of the pool "
+            f"{percent(vote.share)} %"
+        )
+    if combination.calibration is None:
+        lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
+    else:
+        where = f"{record['n_locations']:,} locations of the split {record['split']}"
+        lines.append(f"  chosen on {where}, answers by {combination.calibration.decoder}")
+        lines += [f"  {line}" for line in calibration_text(combination.calibration).splitlines()]
+    return "\n".join(lines)
 
 
 def decoders_text(comparison: DecoderComparison) -> str:
