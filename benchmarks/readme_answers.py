@@ -70,6 +70,9 @@ def calibrated_decoders() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+_BOTH = "angle and entropy"
+
+
 def outside_region() -> str:
     """Return how well each score tells other regions apart, and how often it is wrong at its threshold."""
     header = ["score", "folds by", "AUROC", "of one view", "false alarms", "elsewhere flagged"]
@@ -92,23 +95,21 @@ def outside_region() -> str:
     first = results[0]
     sentences = [
         f"{first['n_here']} European locations, {first['n_there']} elsewhere; {first['repeats']} repeats of five "
-        "folds: three train, one sets the threshold for 5 % false alarms,\none is asked. In brackets 95 % intervals over "
-        "places and repeats. Of one view: without panoramas, which are nearly all European."
+        "folds: three train, one sets the threshold for 5 % false alarms,\none is asked. In brackets 95 % intervals "
+        "over places and repeats. Of one view: without panoramas, which are nearly all European."
     ]
     for row in results:
-        if row["chosen"]:
+        if row["chosen"] and row["folds"] != "mixed":
             sentences.append(f"Chosen in folds by {row['folds']}: {row['chosen']}.")
     for row in results:
-        if row["score"] == "angle and entropy" and row["folds"] != "mixed":
+        if row["score"] == _BOTH and row["folds"] != "mixed":
             value, low, high = (
                 f"{float(row[f'less_angle{end}']):+.3f}".replace("-", "−") for end in ("", "_low", "_high")
             )
             sentences.append(f"AUROC of both less that of the angle, folds by {row['folds']}: {value} [{low}, {high}].")
-    mixed = next(
-        row for row in results if row["folds"] == "mixed" and row["score"].startswith("angle to the subspace, 90")
-    )
+    mixed = next(row for row in results if row["folds"] == "mixed" and row["score"] == _BOTH)
     sentences.append(
-        "At new places with a threshold by other photographs of the training places, the angle has "
+        "At new places with a threshold by other photographs of the training places, both have "
         f"{share(mixed, 'false_alarms', 0)} false alarms."
     )
     note = "\n".join(sentences)
@@ -135,8 +136,8 @@ def combination() -> str:
         lines.append([*line, _difference(found[case, "both", base])])
     note = (
         f"Balscore in percent, {results[0]['repeats']} repeats of five folds of 559 locations; in brackets 95 % "
-        "intervals over places and repeats.\nThree folds train and one chooses; then all four train, and the fifth is asked. One "
-        "head: 64 K-Means cells, answered by `centroid`."
+        "intervals over places and repeats.\nThree folds train and one chooses; then all four train, and the fifth is "
+        "asked. One head: 64 K-Means cells, answered by `centroid`."
     )
     return f"{markdown(header, lines)}\n\n{note}"
 

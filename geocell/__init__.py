@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
     from geocell.heads.pooling import Pooling as Pooling
+    from geocell.heads.region import fit_region as fit_region
     from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
@@ -97,6 +98,7 @@ _HOMES = {
     "geo.geodesy": ("distance_km",),
     "prediction.geolocator": ("Geolocator",),
     "heads.head": ("Head", "load_head"),
+    "heads.region": ("fit_region",),
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),

@@ -48,7 +48,7 @@ def calibrate(
     """Learn on validation locations how sure a head may be, and write calibration.json into its folder.
 
     Learned are the temperature of its probabilities, the shares that the decoder balscore needs, and radii that hold
-    50 and 90 % of the true positions; and, from the features of the split train, which locations are unlike those of
+    50 and 90 % of the true positions; and, by the features of the split train, which locations are unlike those of
     the head's region (region.safetensors). `score`, `predict` and `compare` use them, and decode with `--decode` of
     this command unless another decoder is typed. Scores that were written before are of another head afterwards: score
     it again.
@@ -104,7 +104,7 @@ def calibrate(
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
     found = None
     if isinstance(loaded, Head) and not without_region:
-        found = _fit_region(loaded, locations, cache, splits, false_alarms)
+        found = _fit_region(loaded, locations, cache, splits, false_alarms, device)
     if knn and isinstance(loaded, Head):
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)
@@ -119,14 +119,17 @@ def calibrate(
     emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
 
 
-def _fit_region(head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float) -> RegionModel | None:
+def _fit_region(
+    head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+) -> RegionModel | None:
     """Return the region of the training locations; None, and say why, where there are too few of them."""
     import numpy as np
 
     from geocell.features import FeatureCache
+    from geocell.heads.region import fit_region
     from geocell.heads.trained_on import count_trained_on
     from geocell.splits.splits import Splits
-    from geocell.uncertainty.region_model import LEAST_TRAINING, RegionModel
+    from geocell.uncertainty.region_model import LEAST_TRAINING
 
     wanted = set(Splits.load(splits).ids.get("train", ()))
     everywhere = FeatureCache.open(cache).locations(in_memory=False)
@@ -141,7 +144,7 @@ def _fit_region(head: Head, val: Locations, cache: Path, splits: Path, false_ala
     n_known = count_trained_on(head.trained_on, train)
     if n_known is not None and n_known < len(train):
         note(f"{len(train) - n_known:,} of the {len(train):,} locations of split train did not train the head")
-    return RegionModel.from_locations(train, val, false_alarms=false_alarms)
+    return fit_region(head, train, val, false_alarms=false_alarms, device=device)
 
 
 def combine(

@@ -11,6 +11,7 @@ import numpy as np
 
 from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations, require_locations
+from geocell.heads.region import flagged_share
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
@@ -120,14 +121,8 @@ def score(
         head_sha256=head.sha256,
         countries=countries,
         n_trained_on=n_trained_on,
-        outside_region=flagged_share(head, locations),
+        outside_region=flagged_share(head, locations, device),
     )
-
-
-def flagged_share(head: HeadLike, locations: Locations) -> float | None:
-    """Return the share of P >= 1 locations flagged as outside the region of a head; None where it did not learn it."""
-    region = head.region
-    return None if region is None else float(region.flagged(region.score_locations(locations)).mean())
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

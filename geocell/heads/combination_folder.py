@@ -72,6 +72,11 @@ class CombinationParts:
         """Which encoder's features it reads."""
         return self.members[0].encoder
 
+    @property
+    def region(self) -> None:
+        """None: see `Combination.region`."""
+        return
+
     @cached_property
     def sha256(self) -> str:
         """Hash of members, candidates, pooling and calibration, and of the index where it answers by one."""

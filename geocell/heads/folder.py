@@ -130,6 +130,11 @@ class Described(Protocol):
         ...
 
     @property
+    def region(self) -> RegionModel | None:
+        """What tells locations outside its region apart."""
+        ...
+
+    @property
     def sha256(self) -> str:
         """Hash of all that its answers depend on."""
         ...

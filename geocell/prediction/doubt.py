@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
+from geocell.heads.region import plain_entropy
 from geocell.partitioners.base import OUTSIDE, Partition
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ Only of a head that has not learned what tells locations outside its region apar
 
 
 class Unlike(NamedTuple):
-    """How unlike the training features those of one location are; None where the head does not know.
+    """How unlike the region of a head one location is; None where the head does not know.
 
     Attributes:
-        score: 0 to 1; see `geocell.uncertainty.region_model`.
+        score: 0 on average in the region; see `geocell.uncertainty.region_model`.
         flagged: whether it is above the threshold.
         reason: for people, "" when it is not flagged.
     """
@@ -35,16 +36,18 @@ class Unlike(NamedTuple):
     reason: str = ""
 
 
-def unlike_of(head: HeadLike, locations: Locations) -> list[Unlike]:
-    """Return how unlike the training features those of each location are: of its mean feature, whatever the fusion.
+def unlike_of(head: HeadLike, locations: Locations, posterior: NDArray[np.float32]) -> list[Unlike]:
+    """Return how unlike the region of a head each location is: by its mean feature, whatever the fusion.
 
-    Raises:
-        ValueError: for features of another encoder.
+    Args:
+        head: the head.
+        locations: P locations with features of its encoder.
+        posterior: (P, C) probabilities that it gives them.
     """
     region = head.region
     if region is None:
         return [Unlike()] * len(locations)
-    scores = region.score_locations(locations)
+    scores = region.scores(locations.mean_features(), plain_entropy(head, posterior))
     flags, shares = region.flagged(scores).tolist(), region.share_as_unlike(scores).tolist()
     rows = zip(scores.tolist(), flags, shares, strict=True)
     return [Unlike(score, flag, _reason(share, region.false_alarms) if flag else "") for score, flag, share in rows]
@@ -52,8 +55,8 @@ def unlike_of(head: HeadLike, locations: Locations) -> list[Unlike]:
 
 def _reason(share: float, false_alarms: float) -> str:
     return (
-        f"its features are unlike those of the training photographs ({100 * share:.2g} % of the photographs of that "
-        f"region are as unlike, and up to {100 * false_alarms:g} % of them are flagged)"
+        "its features and the spread of its probabilities are unlike those of photographs of the head's region "
+        f"({100 * share:.2g} % of these are as unlike, and {100 * false_alarms:g} % are flagged)"
     )
 
 
@@ -68,9 +71,9 @@ def doubt_of(radius_50_km: float, outside: bool, unlike: Unlike) -> str:
     """Return the reasons to doubt an answer, "" for none.
 
     Args:
-        radius_50_km: radius of half of the probability, which counts where nothing is known of the features.
+        radius_50_km: radius of half of the probability, which counts where nothing is known of the region.
         outside: whether the point lies in no cell.
-        unlike: how unlike the training features those of the location are.
+        unlike: how unlike the region the location is.
     """
     reasons = [unlike.reason] if unlike.reason else []
     if unlike.flagged is None and radius_50_km > DOUBT_KM:

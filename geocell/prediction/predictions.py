@@ -137,7 +137,7 @@ def predict_locations(
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = outside_cells(head.partition, points)
         confidence = mass_within(posterior, points, head.partition.centroids, CONFIDENCE_KM)
-        unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)))
+        unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)), posterior)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):

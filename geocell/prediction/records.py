@@ -71,10 +71,10 @@ class Prediction:
         truth: true latitude and longitude in degrees, None where they are unknown.
         confidence: probability of the cells whose centroid is within 200 km of the point; None without an answer.
         calibrated: whether the radii are those of a calibration, and probabilities are at its temperature.
-        outside_region: whether the features are so unlike the training features that the head says so; None where it
-            did not learn that, or there is no answer.
-        outside_score: how unlike they are, 0 to 1: the sine of the angle between the mean feature of the views and the
-            principal subspace of the training features; None likewise.
+        outside_region: whether it is so unlike the photographs of the head's region that the head says so; None where
+            it did not learn that, or there is no answer.
+        outside_score: how unlike it is, 0 on average in the region; see `geocell.uncertainty.region_model`; None
+            likewise.
         area: cells for a map; in no file but a map.
         thumbnails: small JPEG files of the first views, for a map; in no file but a map.
     """

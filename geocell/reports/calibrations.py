@@ -40,8 +40,8 @@ def calibration_text(calibration: Calibration) -> str:
 def region_text(region: RegionModel) -> str:
     """Return what tells locations outside the region of a head apart, for the terminal."""
     return (
-        f"outside the region: flagged above {region.threshold:.3f}, the sine of the angle to the "
-        f"{len(region.components):,} principal components of {region.n_train:,} training locations; at most "
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components):,} "
+        f"principal components of {region.n_train:,} training locations and the entropy; "
         f"{100 * region.false_alarms:g} % false alarms, by {region.n_val:,} validation locations"
     )
 

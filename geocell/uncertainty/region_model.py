@@ -1,4 +1,4 @@
-"""The region of a head: how unlike its training features a location is, and from where on that is said."""
+"""The region of a head: how unlike its photographs a location is, and from where on that is said."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from geocell.uncertainty.out_of_region import Singles, angle_to_subspace, princi
 
 REGION_FILE = "region.safetensors"
 VARIANCE = 0.9
-"""Share of the variance of training features that the principal subspace holds; .7 to .95 tell regions apart alike."""
+"""Share of the variance of training features that the principal subspace holds; 0.8 to 0.95 do alike."""
 
 FALSE_ALARMS = 0.05
 """Share of locations of the region that may be flagged."""
@@ -34,23 +34,28 @@ _MOST_KNOWN = 4096  # scores that are kept, evenly spaced among the sorted ones 
 _CHUNK = 2048  # locations whose features are in memory at once
 _MAX_TEXT = 1 << 16
 _ORTHONORMAL = 1e-3
+_ALIKE = 1e-6
+_TENSORS = ("mean", "components", "standard", "known")
 _FACTS: dict[str, type | tuple[type, ...]] = {"false_alarms": float, "variance": float, "n_train": int, "n_val": int}
 _TYPES: dict[str, type | tuple[type, ...]] = {"format": int, "encoder": dict, **_FACTS}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RegionModel:
-    """Which features are like those of the training locations.
+    """Which locations are like those of a head's region.
 
-    The score of a location is the sine of the angle between its feature, the mean over its views less the mean of the
-    training features, and their principal subspace (`geocell.uncertainty.out_of_region.angle_to_subspace`). Scores of
-    validation locations say how often one of the region is as unlike. It holds no coordinates.
+    The score of a location is the sum of two numbers, each less its mean and over its standard deviation on validation
+    locations: the sine of the angle between its feature, the mean over its views less the mean of the training
+    features, and their principal subspace; and the entropy of its posterior before any temperature. (ViM, Wang et al.
+    2022, joins a residual and logits, too.) Scores of validation locations say how often one of the region is as
+    unlike. It holds no coordinates. `geocell.heads.region` makes it for a head.
 
     Attributes:
         mean: (D,) float32 mean training feature.
         components: (K, D) float32 orthonormal rows, K < D.
+        standard: (2, 2) float32 mean and standard deviation of the angle, and those of the entropy.
         known: (n,) float32 scores of validation locations, ascending.
-        false_alarms: share of locations like those of the validation that is flagged, at most.
+        false_alarms: share of locations like those of the validation that is flagged.
         encoder: whose features they are.
         variance: share of the variance that the components hold, as asked for.
         n_train: number of training locations.
@@ -59,6 +64,7 @@ class RegionModel:
 
     mean: Singles
     components: Singles
+    standard: Singles
     known: Singles
     false_alarms: float
     encoder: EncoderInfo
@@ -70,18 +76,18 @@ class RegionModel:
         """Check that the parts belong together."""
         dim = self.encoder.dim
         k = len(self.components)
-        shapes = (self.mean.shape, self.components.shape, self.known.shape)
-        if shapes != ((dim,), (k, dim), (len(self.known),)) or not 0 < k < dim or len(self.known) == 0:
+        shapes = (self.mean.shape, self.components.shape, self.standard.shape, self.known.shape)
+        if shapes != ((dim,), (k, dim), (2, 2), (len(self.known),)) or not 0 < k < dim or len(self.known) == 0:
             raise ValueError(
-                f"a region needs a mean ({dim},), components (K, {dim}) with 0 < K < {dim} and scores (n,), got "
-                f"{', '.join(map(str, shapes))}."
+                f"a region needs a mean ({dim},), components (K, {dim}) with 0 < K < {dim}, (2, 2) means and "
+                f"deviations and scores (n,), got {', '.join(map(str, shapes))}."
             )
-        if not all(np.isfinite(part).all() for part in (self.mean, self.components, self.known)):
+        if not all(np.isfinite(part).all() for part in (self.mean, self.components, self.standard, self.known)):
             raise ValueError("a region needs finite numbers, got NaN or infinity.")
         if np.abs(self.components @ self.components.T - np.eye(k)).max() > _ORTHONORMAL:
             raise ValueError("the components of a region must be orthonormal.")
-        if (np.diff(self.known) < 0).any() or self.known[0] < 0 or self.known[-1] > 1:
-            raise ValueError("the scores of a region must rise and lie between 0 and 1.")
+        if (np.diff(self.known) < 0).any() or (self.standard[:, 1] < 0).any():
+            raise ValueError("the scores of a region must rise, and its deviations be from 0 on.")
         require_false_alarms(self.false_alarms, len(self.known))
         if not 0 < self.variance < 1 or self.n_train < 1 or self.n_val < len(self.known):
             raise ValueError(
@@ -98,7 +104,13 @@ class RegionModel:
 
     @classmethod
     def from_locations(
-        cls, train: Locations, val: Locations, *, false_alarms: float = FALSE_ALARMS, variance: float = VARIANCE
+        cls,
+        train: Locations,
+        val: Locations,
+        entropies: ArrayLike,
+        *,
+        false_alarms: float = FALSE_ALARMS,
+        variance: float = VARIANCE,
     ) -> RegionModel:
         """Return the region of training locations, with its threshold by validation locations.
 
@@ -107,6 +119,7 @@ class RegionModel:
         Args:
             train: training locations of a head.
             val: locations that it was not trained on, like those of its region that it will be asked about.
+            entropies: (n,) entropy in nats of the head's posterior of each of `val`, before any temperature.
             false_alarms: share of these that may be flagged, between 0 and 1.
             variance: share of the variance of training features that the subspace holds.
 
@@ -125,13 +138,17 @@ class RegionModel:
         require_false_alarms(false_alarms, len(val))
         moments = streamed_moments(_features(train))
         components, mean = principal_components(moments, variance), moments.mean.astype(np.float32)
-        scores = np.concatenate([angle_to_subspace(piece, mean, components) for piece in _features(val)])
-        if not np.isfinite(scores).all():
+        angles = np.concatenate([angle_to_subspace(piece, mean, components) for piece in _features(val)])
+        both = np.stack((angles, np.asarray(entropies, dtype=np.float64)))
+        if not np.isfinite(both).all():
             raise ValueError("a region needs finite features: leave out the locations whose features are NaN.")
-        known = np.sort(scores.astype(np.float32))
+        means, deviations = both.mean(axis=1), both.std(axis=1)
+        deviations[deviations < _ALIKE * np.abs(means)] = 0.0  # the last digits of numbers that are all alike
+        standard = np.stack((means, deviations), axis=1).astype(np.float32)
+        known = np.sort(_joined(both, standard))
         if len(known) > _MOST_KNOWN:
             known = known[((np.arange(_MOST_KNOWN) + 0.5) * len(known) / _MOST_KNOWN).astype(np.int64)]
-        return cls(mean, components, known, false_alarms, train.encoder, variance, len(train), len(val))
+        return cls(mean, components, standard, known, false_alarms, train.encoder, variance, len(train), len(val))
 
     @property
     def facts(self) -> dict[str, float]:
@@ -142,26 +159,31 @@ class RegionModel:
     def threshold(self) -> float:
         """Score above which a location is flagged: the ⌈(n + 1)(1 − false_alarms)⌉-th of the validation scores.
 
-        So a new location like those of the validation is flagged with at most that probability (split-conformal;
-        Laxhammar and Falkman 2010, Bates et al. 2023, "Testing for outliers with conformal p-values").
+        So a new location like those of the validation is flagged with about that probability (split-conformal; Bates
+        et al. 2023, "Testing for outliers with conformal p-values"): "at most" but for the two standard deviations,
+        which are of the same locations and raise it by some tenths of a percent where these are 20.
         """
         return float(self.known[_rank(self.false_alarms, len(self.known)) - 1])
 
-    def scores(self, features: ArrayLike) -> Singles:
-        """Return the (P,) float32 scores of features, 0 to 1: large where they are unlike the training features.
+    def scores(self, features: ArrayLike, entropies: ArrayLike) -> Singles:
+        """Return the (P,) float32 scores of locations: 0 on average in the region, large for those that are unlike it.
 
         Args:
             features: (P, D) means over the views of each location.
+            entropies: (P,) entropy in nats of the head's posterior, before any temperature.
 
         Raises:
             ValueError: for features of another width or that are not finite.
         """
-        asked = np.asarray(features)
-        if asked.ndim != 2 or asked.shape[1] != len(self.mean):
-            raise ValueError(f"a region needs features (P, {len(self.mean)}), got {asked.shape}.")
-        if not np.isfinite(asked).all():
+        asked, spread = np.asarray(features), np.asarray(entropies, dtype=np.float64)
+        if asked.ndim != 2 or asked.shape[1] != len(self.mean) or spread.shape != (len(asked),):
+            raise ValueError(
+                f"a region needs features (P, {len(self.mean)}) and entropies (P,), got {asked.shape} and "
+                f"{spread.shape}."
+            )
+        if not np.isfinite(asked).all() or not np.isfinite(spread).all():
             raise ValueError("a region needs finite features, got NaN or infinity.")
-        return angle_to_subspace(asked, self.mean, self.components).astype(np.float32)
+        return _joined(np.stack((angle_to_subspace(asked, self.mean, self.components), spread)), self.standard)
 
     def flagged(self, scores: ArrayLike) -> NDArray[np.bool_]:
         """Return which of (P,) scores are above the threshold."""
@@ -172,21 +194,11 @@ class RegionModel:
         lower = np.searchsorted(self.known, np.asarray(scores, dtype=np.float32), side="left")
         return np.asarray((len(self.known) - lower + 1) / (len(self.known) + 1))
 
-    def score_locations(self, locations: Locations) -> Singles:
-        """Return the (P,) scores of locations, a piece of them at a time.
-
-        Raises:
-            ValueError: for features of another encoder, or that are not finite.
-        """
-        self.encoder.require_same(locations.encoder, "the region", "the locations")
-        pieces = [self.scores(piece) for piece in _features(locations)]
-        return np.concatenate(pieces) if pieces else np.empty(0, np.float32)
-
     @cached_property
     def sha256(self) -> str:
         """Hash of everything that flags depend on."""
         digest = hashlib.sha256(f"{self.false_alarms!r}".encode())
-        for part in (self.mean, self.components, self.known):
+        for part in (self.mean, self.components, self.standard, self.known):
             digest.update(f"{part.dtype} {part.shape}".encode())
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
@@ -195,7 +207,7 @@ class RegionModel:
         """Write `region.safetensors` into an existing folder."""
         from safetensors.numpy import save
 
-        tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in ("mean", "components", "known")}
+        tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in _TENSORS}
         facts = {"format": FORMAT, "encoder": self.encoder.to_dict(), **self.facts}
         write_bytes(folder / REGION_FILE, [save(tensors, {"region": canonical_json(facts)})])
 
@@ -242,9 +254,16 @@ def _facts(text: str, path: Path) -> dict[str, Any]:
 def _require_layout(shapes: dict[str, tuple[tuple[int, ...], str]], dim: int) -> None:
     """Raise ValueError unless the tensors of a file are those of a region of D dimensions."""
     k, n = ((*shapes.get(name, ((0,), ""))[0], 0)[0] for name in ("components", "known"))
-    expected = {"mean": ((dim,), "F32"), "components": ((k, dim), "F32"), "known": ((n,), "F32")}
+    expected = {"mean": ((dim,), "F32"), "components": ((k, dim), "F32"), "standard": ((2, 2), "F32")}
+    expected["known"] = ((n,), "F32")
     if shapes != expected or not 0 < k < dim or not 0 < n <= _MOST_KNOWN:
         raise ValueError(f"it holds {shapes}")
+
+
+def _joined(both: NDArray[np.float64], standard: Singles) -> Singles:
+    """Return the (P,) sums of (2, P) numbers in their standard deviations; one that never differs counts nothing."""
+    means, deviations = standard[:, :1].astype(np.float64), standard[:, 1:].astype(np.float64)
+    return np.asarray(((both - means) / np.where(deviations > 0, deviations, np.inf)).sum(axis=0), dtype=np.float32)
 
 
 def _features(locations: Locations) -> Iterator[Singles]:

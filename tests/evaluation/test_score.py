@@ -11,10 +11,10 @@ from geocell.evaluation.score import score, scores_of
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
+from geocell.heads.region import fit_region
 from geocell.metrics.outcomes import outcomes_of, top_hits
 from geocell.metrics.scores import Scores
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
-from geocell.uncertainty.region_model import RegionModel
 from tests.outside import nothing_east_of
 from tests.worlds import make_locations
 
@@ -37,7 +37,7 @@ def test_the_share_that_is_flagged(world: tuple[np.ndarray, np.ndarray]) -> None
     head = head_on(KMeansPartitioner(k=8, seed=0).fit(latlon))
     locations = make_locations(latlon, features)
     train, val = locations.take(np.arange(50)), locations.take(np.arange(50, 80))
-    region = RegionModel.from_locations(train, val, false_alarms=0.2)
+    region = fit_region(head, train, val, false_alarms=0.2)
     flagged = score(replace(head, region=region), val).outside_region
     assert flagged == pytest.approx(5 / 30)  # above the 25th of 30
     assert score(head, val).outside_region is None

@@ -7,7 +7,7 @@ import pytest
 from geocell.features.neighbours import NeighbourIndex
 from geocell.heads.additions import write_calibration, write_neighbours, write_region
 from geocell.heads.head import load_head
-from geocell.uncertainty.region_model import RegionModel
+from geocell.heads.region import fit_region
 from tests.heads.test_calibration import LEARNED
 from tests.heads.test_head import make_head, world
 
@@ -38,7 +38,7 @@ def test_a_region_is_added_replaced_and_removed(tmp_path: Path) -> None:
     head = make_head()
     head.save(tmp_path / "head")
     for rate in (0.05, 0.2):
-        region = RegionModel.from_locations(world(), world(1), false_alarms=rate)
+        region = fit_region(make_head(), world(), world(1), false_alarms=rate)
         write_region(tmp_path / "head", region)
         found = load_head(tmp_path / "head")
         assert found.region is not None

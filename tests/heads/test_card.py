@@ -15,8 +15,8 @@ from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import card_of
 from geocell.heads.head import Head, load_head
+from geocell.heads.region import fit_region
 from geocell.partitioners import KMeansPartitioner
-from geocell.uncertainty.region_model import RegionModel
 from tests.heads.test_head import make_head, world
 from tests.local_hub import Hub
 
@@ -36,13 +36,11 @@ def on_streetclip(**training: Any) -> Head:
 
 def test_it_says_how_locations_outside_the_region_are_told() -> None:
     plain = make_head()
-    sure = replace(plain, region=RegionModel.from_locations(world(), world(1), false_alarms=0.1))
+    sure = replace(plain, region=fit_region(make_head(), world(), world(1), false_alarms=0.1))
     text, before = card_of(sure.parts, None), card_of(plain.parts, None)
-    assert (
-        "| outside the region | flagged (`outside_region`) where the features are unlike those of 40 training" in text
-    )
-    assert "false alarms at most 10 % of locations like its 40 validation locations |" in text
-    assert "flags up to 10 % inside it" in text
+    assert "| outside the region | flagged (`outside_region`) where the features, beside those of 40 training" in text
+    assert "false alarms 10 % of locations like its 40 validation locations |" in text
+    assert "flags 10 % inside it" in text
     assert "outside_region" not in before
     assert "where the probability is spread too far to be one" in before
 

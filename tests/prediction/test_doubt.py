@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from geocell.heads.ensemble import Ensemble
+from geocell.heads.region import fit_region, plain_entropy
 from geocell.prediction.doubt import Unlike, doubt_of, outside_cells, unlike_of
 from geocell.prediction.predictions import predict_locations
-from geocell.uncertainty.region_model import RegionModel
-from tests.heads.test_head import DIM, N, make_head, random_module, world
+from tests.heads.test_head import N, make_head, random_module, world
 from tests.prediction.test_predictions import PLACES, bare
-from tests.worlds import make_locations
 
-REGION = RegionModel.from_locations(world(), world(1))
+REGION = fit_region(make_head(), world(), world(1))
 
 
 def test_the_radius_counts_where_nothing_is_known_of_the_features() -> None:
@@ -30,7 +29,7 @@ def test_a_partition_that_only_decodes_has_no_outside() -> None:
 
 
 def test_a_head_without_a_region_says_nothing() -> None:
-    assert unlike_of(make_head(), world()) == [Unlike()] * N
+    assert unlike_of(make_head(), world(), np.ones((N, 1), np.float32)) == [Unlike()] * N
     answers = predict_locations(make_head(), world(), device="cpu")
     assert {(answer.outside_region, answer.outside_score) for answer in answers} == {(None, None)}
     assert {bool(answer.doubt) == (answer.radius_50_km > 500) for answer in answers} == {True}
@@ -41,17 +40,15 @@ def test_predictions_have_score_flag_and_reason_of_the_mean_feature(fusion: str)
     head = replace(make_head(fusion), region=REGION)  # type: ignore[arg-type]
     asked = world(2)
     answers = predict_locations(head, asked, device="cpu")
-    scores = REGION.scores(asked.mean_features())
-    assert [answer.outside_score for answer in answers] == pytest.approx(scores.tolist(), abs=1e-6)
+    scores = REGION.scores(asked.mean_features(), plain_entropy(head, head.posterior(asked, "cpu")))
+    assert [answer.outside_score for answer in answers] == pytest.approx(scores.tolist(), abs=1e-4)
     assert [answer.outside_region for answer in answers] == (scores > REGION.threshold).tolist()
-    far = np.zeros((1, DIM)) + REGION.mean
-    far[0] += 9 * np.linalg.svd(REGION.components)[2][-1]  # across the subspace
-    (answer,) = predict_locations(head, make_locations(np.zeros((1, 2)), far), device="cpu")
+    low = replace(REGION, known=REGION.known - 99)
+    (answer,) = predict_locations(replace(head, region=low), asked.take(np.arange(1)), device="cpu")
     assert answer.outside_region
-    assert answer.outside_score == pytest.approx(1.0, abs=1e-5)
     assert answer.doubt == (
-        "its features are unlike those of the training photographs (2.4 % of the photographs of that region are as "
-        "unlike, and up to 5 % of them are flagged)"
+        "its features and the spread of its probabilities are unlike those of photographs of the head's region (2.4 % "
+        "of these are as unlike, and 5 % are flagged)"
     )
     assert answer.to_dict()["outside_region"] is True
     quiet = [answer for answer in answers if not answer.outside_region]

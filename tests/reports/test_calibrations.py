@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from geocell.evaluation.decoders import DecoderComparison
+from geocell.heads.region import fit_region
 from geocell.reports.calibrations import calibration_text, decoders_text, region_text
-from geocell.uncertainty.region_model import RegionModel
 from tests.heads.test_calibration import LEARNED
-from tests.heads.test_head import world
+from tests.heads.test_head import make_head, world
 
 ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
 
@@ -24,11 +24,10 @@ def test_a_calibration() -> None:
 
 
 def test_a_region() -> None:
-    region = RegionModel.from_locations(world(), world(1))
+    region = fit_region(make_head(), world(), world(1))
     assert region_text(region) == (
-        f"outside the region: flagged above {region.threshold:.3f}, the sine of the angle to the "
-        f"{len(region.components)} principal components of 40 training locations; at most 5 % false alarms, by 40 "
-        "validation locations"
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components)} principal "
+        "components of 40 training locations and the entropy; 5 % false alarms, by 40 validation locations"
     )
 
 
