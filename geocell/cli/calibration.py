@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import (
+    Decode,
+    UsageError,
+    cache_locations,
+    emit,
+    note,
+    open_answerer,
+    open_head,
+    split_name,
+    usage_errors,
+)
 
 _NOT_FOR_CHOICES = ("test", "train")
 
@@ -50,6 +60,7 @@ def calibrate(
     from geocell.heads.neighbours import fit_neighbours
     from geocell.reports.calibrations import calibration_text
     from geocell.splits.splits import Splits
+    from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
@@ -57,6 +68,11 @@ def calibrate(
         _require_for_choices(split)
         if knn and decode != "centroid":
             raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
+    if is_zero_shot(head):
+        if knn:
+            raise UsageError("--knn needs training features, and zero-shot has none: leave it out.")
+        _calibrate_zero_shot(Path(head), cache, splits, split, decode, json)
+        return
     loaded, place = open_head(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
@@ -72,6 +88,21 @@ def calibrate(
         write_neighbours(place.folder, index)
     write_calibration(place.folder, calibration)
     emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
+
+
+def _calibrate_zero_shot(folder: Path, cache: Path, splits: Path, split: str, decode: str, json: bool) -> None:
+    """Calibrate a zero-shot classifier, whose country and city stay the same, in its folder."""
+    from geocell.evaluation.calibrate import calibrate as learn
+    from geocell.reports.calibrations import calibration_text
+    from geocell.splits.splits import Splits
+    from geocell.zeroshot.folder import load_zero_shot, write_zero_shot_calibration
+
+    loaded = load_zero_shot(folder)
+    locations = cache_locations(cache, splits, split)
+    loaded.encoder.require_same(locations.encoder, "the zero-shot classifier", "the locations")
+    calibration = learn(loaded, locations, decode, split, protocol=Splits.load(splits).protocol)
+    write_zero_shot_calibration(folder, calibration)
+    emit(calibration.to_dict(), f"{folder}: {calibration_text(calibration)}", json)
 
 
 def decode(
@@ -106,7 +137,7 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head(head, partitioner)
+    loaded, _ = open_answerer(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from geocell.images.downloads import DownloadConfig
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
+    from geocell.zeroshot.classifier import ZeroShot
 
 
 COUNTRY = "country"
@@ -179,6 +180,16 @@ def open_head_or_ensemble(name: str, partitioner: str | None = None) -> tuple[He
     if (Path(name) / ENSEMBLE_FILE).is_file():
         return load_ensemble(name, partitioner), None
     return open_head(name, partitioner)
+
+
+def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Ensemble | ZeroShot, HeadSource | None]:
+    """Return what answers like a head by its folder, a zero-shot classifier too, and its source; see `open_head`."""
+    from geocell.heads.source import HeadSource
+    from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
+
+    if is_zero_shot(name):
+        return load_zero_shot(name), HeadSource(Path(name))
+    return open_head_or_ensemble(name, partitioner)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

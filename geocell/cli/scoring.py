@@ -15,7 +15,7 @@ from geocell.cli.output import (
     counted_locations,
     emit,
     note,
-    open_head,
+    open_answerer,
     split_name,
     usage_errors,
 )
@@ -24,7 +24,6 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
-    from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
 
@@ -98,6 +97,7 @@ def score(
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
+    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -105,11 +105,12 @@ def score(
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
+    here = None if place is None or place.snapshot is not None else place.folder
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
-        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
+    if out is None and here is not None and name == "test" and not isinstance(loaded, ZeroShot):
+        read_card(here)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
@@ -124,15 +125,20 @@ def score(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
-        elif place.snapshot is None:
-            _write_beside(loaded, place.folder, scores, locations.encoder)
+        elif here is not None:
+            _write_beside(loaded, here, scores, locations.encoder)
 
 
-def _write_beside(head: Head, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: HeadLike, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.head import Head
+    from geocell.zeroshot.folder import write_zero_shot_scores
 
+    if not isinstance(head, Head):
+        write_zero_shot_scores(folder, scores.to_dict(), scores.split)
+        return
     if pin_encoder(folder, encoder):
         head = replace(head, encoder=encoder)
     if scores.split == "test":
@@ -215,7 +221,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    a, b = open_answerer(head_a, partitioner)[0], open_answerer(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -285,7 +291,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head(head, partitioner)[0]
+    loaded = None if head is None else open_answerer(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

@@ -27,6 +27,7 @@ from geocell.uncertainty.temperature import fit_temperature, scaled
 
 if TYPE_CHECKING:
     from geocell.heads.head import Head
+    from geocell.zeroshot.classifier import ZeroShot
 
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
@@ -35,7 +36,7 @@ Probabilities = NDArray[np.float32]
 
 
 def calibrate(
-    head: Head,
+    head: Head | ZeroShot,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
@@ -51,7 +52,8 @@ def calibrate(
     errors in `record` are of halves: each half is calibrated on the other one.
 
     Args:
-        head: the head; it is not changed (`dataclasses.replace(head, calibration=...)` applies the result).
+        head: the head, or a zero-shot classifier; it is not changed (`dataclasses.replace(head, calibration=...)`
+            applies the result).
         locations: P >= 20 locations that it was not trained on.
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.

@@ -23,6 +23,8 @@ from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inpu
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
 from geocell.prediction.records import Prediction, unanswered
 from geocell.views import ColumnNames
+from geocell.zeroshot.classifier import ZeroShot
+from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
 OnError: TypeAlias = Literal["raise", "row"]
 """What an image that cannot be read does: end the run, or become a row with its reason."""
@@ -225,8 +227,10 @@ class Geolocator:
         return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
 
 
-def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble:
-    """Load an ensemble's folder, or a head by its folder or `user/repo@revision`; see `load_head`, `load_ensemble`."""
+def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble | ZeroShot:
+    """Load whatever answers like a head by its folder, or a head by `user/repo@revision`; see `load_head`."""
+    if is_zero_shot(name):
+        return load_zero_shot(name)
     load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
     return load(name, partitioner)
 
