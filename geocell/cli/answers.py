@@ -43,7 +43,7 @@ def predict(
     installed. Exit status 1 when no location was answered.
 
     Args:
-        head: folder of a head, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
+        head: folder of a head, a combination, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
@@ -64,6 +64,7 @@ def predict(
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
@@ -87,7 +88,7 @@ def predict(
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
-    if place is not None and place.snapshot is None and not is_zero_shot(place.folder):
+    if place.snapshot is None and not is_ensemble(place) and not is_zero_shot(place.folder):
         try:
             if pin_encoder(place.folder, locator.encoder.info):
                 note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")

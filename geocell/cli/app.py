@@ -40,8 +40,14 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     "Data": {
         "encode": features.encode,
         "cache": (
-            "Import, inspect, verify and merge feature caches.",
-            {"info": caches.info, "verify": caches.verify, "merge": caches.merge, "import": caches.import_},
+            "Import, inspect, verify, merge and join feature caches.",
+            {
+                "info": caches.info,
+                "verify": caches.verify,
+                "merge": caches.merge,
+                "join": caches.join,
+                "import": caches.import_,
+            },
         ),
         "split": features.split,
         "leaks": scoring.leaks,
@@ -59,6 +65,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "fit-head": heads.fit_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
+        "combine": calibration.combine,
         "sweep": sweeps.sweep,
         "calibrate": calibration.calibrate,
         "decode": calibration.decode,

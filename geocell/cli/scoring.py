@@ -13,6 +13,7 @@ from geocell.cli.output import (
     UsageError,
     cache_locations,
     counted_locations,
+    drawn_clusters,
     emit,
     note,
     open_answerer,
@@ -24,8 +25,11 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
+    from geocell.heads.combination import Combination
+    from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
+    from geocell.zeroshot.classifier import ZeroShot
 
 Flat = Parameter(name="*")
 
@@ -44,6 +48,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -67,6 +72,9 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
@@ -83,7 +91,7 @@ def score(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, json)
+        score_tables(require_tables(predictions, truth, of_heads), reading, cluster, out, overwrite, json)
         return
     reading.require_none()
     if head is None or cache is None:
@@ -94,6 +102,7 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
@@ -106,17 +115,17 @@ def score(
     if out is not None:
         require_new(out, overwrite)
     loaded, place = open_answerer(head, partitioner)
-    here = None if place is None or place.snapshot is not None else place.folder
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and here is not None and name == "test" and not isinstance(loaded, ZeroShot):
-        read_card(here)  # a card that cannot be written anew is refused before anything is computed
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
+        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     _say_other_protocol(loaded, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    clusters = drawn_clusters(locations, cluster, splits)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, cluster=clusters)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
@@ -125,22 +134,24 @@ def score(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
-        elif here is not None:
-            _write_beside(loaded, here, scores, locations.encoder)
+        elif place.snapshot is None and not is_ensemble(place):
+            _write_beside(loaded, place.folder, scores, locations.encoder)
 
 
-def _write_beside(head: HeadLike, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
-    from geocell.heads.head import Head
+    from geocell.heads.loading import with_encoder
+    from geocell.zeroshot.classifier import ZeroShot
     from geocell.zeroshot.folder import write_zero_shot_scores
 
-    if not isinstance(head, Head):
+    if isinstance(head, ZeroShot):
         write_zero_shot_scores(folder, scores.to_dict(), scores.split)
         return
+
     if pin_encoder(folder, encoder):
-        head = replace(head, encoder=encoder)
+        head = with_encoder(head, encoder)
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
@@ -173,6 +184,7 @@ def compare(
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
+    cluster: str | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -191,6 +203,9 @@ def compare(
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -205,7 +220,7 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, cluster, json)
         return
     reading.require_none()
     if head_a is None or head_b is None or cache is None:
@@ -234,7 +249,8 @@ def compare(
         loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
-    comparison = compare_heads(a, b, locations, decoder, name)
+    clusters = drawn_clusters(locations, cluster, splits)
+    comparison = compare_heads(a, b, locations, decoder, name, cluster=clusters)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},

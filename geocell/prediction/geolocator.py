@@ -14,16 +14,13 @@ from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
-from geocell.heads.ensemble import Ensemble, load_ensemble
-from geocell.heads.folder import ENSEMBLE_FILE
-from geocell.heads.head import Head, load_head
-from geocell.heads.protocol import HeadLike
+from geocell.heads.loading import load_head_like
+from geocell.heads.protocol import HeadLike, default_decoder
 from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
 from geocell.prediction.records import Prediction, unanswered
 from geocell.views import ColumnNames
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
 OnError: TypeAlias = Literal["raise", "row"]
@@ -66,10 +63,10 @@ class Geolocator:
         partitioner: str | None = None,
         names: Names | None = None,
     ) -> Geolocator:
-        """Load a head or an ensemble, and its encoder at the revision that the head records.
+        """Load a head or a combination of several, and its encoder at the revision that the head records.
 
         Args:
-            name: folder of the head or ensemble, or `user/repo@revision` on the Hub.
+            name: folder of the head, combination, ensemble or zero-shot classifier, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
@@ -81,12 +78,12 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head_or_ensemble(name, partitioner)
+        head = load_zero_shot(name) if is_zero_shot(name) else load_head_like(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid", on_error: OnError = "raise"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder | None = None, on_error: OnError = "raise"
     ) -> Prediction: ...
     @overload
     def locate(
@@ -95,7 +92,7 @@ class Geolocator:
         *,
         one_location: Literal[True],
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction: ...
     @overload
@@ -104,7 +101,7 @@ class Geolocator:
         images: Iterable[ImageLike | Iterable[ImageLike]],
         *,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Predictions: ...
     def locate(
@@ -113,7 +110,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
@@ -126,7 +123,8 @@ class Geolocator:
                 any other iterable does for a list.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: `raise` at an image that cannot be read; or `row`, which leaves it out of its location and says
                 so in `problem`. A location without any readable image has no answer then.
 
@@ -137,7 +135,7 @@ class Geolocator:
             ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
                 this head.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         one = one_location or is_image(images)
         asked = asked_images([images] if one else items_of(images))
         answers = self._answer(asked, top_k, prepared, on_error)
@@ -150,7 +148,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "row",
         truth: bool = True,
     ) -> Predictions:
@@ -165,7 +163,8 @@ class Geolocator:
             columns: columns of tables that are not spelled as usual.
             one_location: all images are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: see `locate`.
             truth: whether true positions are read.
 
@@ -173,7 +172,7 @@ class Geolocator:
             FileNotFoundError: for a table, shards or a folder that are not there.
             ValueError: for no image, a table that cannot be read, and what `locate` refuses.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         asked: Iterable[Asked] = asked_inputs(inputs, columns)
         if one_location:
             views = [view for one in asked for view in one.views]
@@ -225,14 +224,6 @@ class Geolocator:
         unknown = np.full((len(readable), 2), np.nan)
         locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
         return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
-
-
-def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble | ZeroShot:
-    """Load whatever answers like a head by its folder, or a head by `user/repo@revision`; see `load_head`."""
-    if is_zero_shot(name):
-        return load_zero_shot(name)
-    load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
-    return load(name, partitioner)
 
 
 def _require_readable(asked: Asked) -> None:
