@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing
+from geocell.metrics.clusters import PLACE
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class TableFlags:
-    """Flags that say how tables of predictions and of the truth are read; see `score_predictions`."""
+    """Flags that say how tables of predictions and of the truth are read and scored; see `score_predictions`."""
 
     preset: Benchmark | None = None
     missing: Missing = "error"
     truth_sha256: str | None = None
+    cluster: str | None = None
 
     def require_none(self) -> None:
         """Refuse them where there are no tables."""
-        if self != TableFlags():
+        if replace(self, cluster=None) != TableFlags():
             raise UsageError(
                 "--preset, --missing and --truth-sha256 belong to --predictions, and there are none: add them."
             )
@@ -35,7 +37,7 @@ class TableFlags:
         with usage_errors():
             if self.truth_sha256 is not None:
                 require_sha256(self.truth_sha256)
-        return asdict(self)
+        return {**asdict(self), "cluster": self.cluster or PLACE}
 
 
 def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[str, object]) -> tuple[T, Path]:

@@ -13,6 +13,7 @@ from geocell.cli.output import (
     UsageError,
     cache_locations,
     counted_locations,
+    drawn_clusters,
     emit,
     note,
     open_head,
@@ -45,6 +46,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -68,13 +70,16 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    reading = TableFlags(preset, missing, truth_sha256)
+    reading = TableFlags(preset, missing, truth_sha256, cluster)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD": head,
@@ -115,7 +120,8 @@ def score(
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     _say_other_protocol(loaded, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    clusters = drawn_clusters(locations, cluster, splits)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, cluster=clusters)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
@@ -167,6 +173,7 @@ def compare(
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
+    cluster: str | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -185,11 +192,14 @@ def compare(
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    reading = TableFlags(preset, missing, truth_sha256)
+    reading = TableFlags(preset, missing, truth_sha256, cluster)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD_A": head_a,
@@ -228,7 +238,8 @@ def compare(
         loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
-    comparison = compare_heads(a, b, locations, decoder, name)
+    clusters = drawn_clusters(locations, cluster, splits)
+    comparison = compare_heads(a, b, locations, decoder, name, cluster=clusters)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},

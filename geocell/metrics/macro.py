@@ -70,9 +70,7 @@ class MacroShares:
         The variance is at least that of as many independent locations, with Jeffreys' half a hit and half a miss: of
         rare hits the deviations alone know too little. An end is 0 or 1 where the mean is.
         """
-        return [
-            self.interval(mean, deviations) for mean, deviations in zip(self.means, self.deviations.T, strict=True)
-        ]
+        return [self.interval(mean, deviations) for mean, deviations in zip(self.means, self.deviations.T, strict=True)]
 
     def interval(self, mean: float, deviations: Floats) -> Interval:
         """Return the interval of one of the means, or of a smooth function of them with values from 0 to 1.
