@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from benchmarks.common import read_results
 from geocell.evaluation.benchmarks import BENCHMARK_ROWS, BENCHMARK_TRUTHS
 from geocell.reports.tables import markdown
@@ -66,6 +68,32 @@ def calibrated_decoders() -> str:
         difference = f"{float(row['difference']):+.1f}".replace("-", "−")
         note += f"\nFolds by {row['folds']}: `{row['case']}` less {row['base']} {difference} [{low}, {high}]."
     return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+def _difference(row: Mapping[str, str]) -> str:
+    ends = [f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")]
+    return "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
+
+
+def combination() -> str:
+    """Return the balscore of heads of several partitions in both protocols, and its differences."""
+    results = read_results("combination")
+    base, nearest = "one head, centroid", "1-NN, centred"
+    found = {(row["case"], row["folds"], row["base"]): row for row in results}
+    header = ["answer", "by location", "− one head", "− 1-NN", "by place", "− one head", "− 1-NN", "mean − one head"]
+    lines = []
+    for case in dict.fromkeys(row["case"] for row in results):
+        line = [case]
+        for protocol in ("location", "place"):
+            line.append(f"{float(found[case, protocol, base]['balscore']):.1f}")
+            line += [_difference(found[case, protocol, other]) for other in (base, nearest)]
+        lines.append([*line, _difference(found[case, "both", base])])
+    note = (
+        f"Balscore in percent, {results[0]['repeats']} repeats of five folds of 559 locations; in brackets 95 % "
+        "intervals over places and repeats.\nThree folds train and one chooses; then all four train, and the fifth is "
+        "asked. One head: 64 K-Means cells, answered by `centroid`."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
 
 
 def decoders() -> str:

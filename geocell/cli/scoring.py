@@ -16,7 +16,7 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
-    open_head,
+    open_head_like,
     split_name,
     usage_errors,
 )
@@ -25,6 +25,7 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
+    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
@@ -100,6 +101,7 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
@@ -110,7 +112,7 @@ def score(
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
@@ -130,17 +132,18 @@ def score(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
-        elif place.snapshot is None:
+        elif place.snapshot is None and not is_ensemble(place):
             _write_beside(loaded, place.folder, scores, locations.encoder)
 
 
-def _write_beside(head: Head, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.loading import with_encoder
 
     if pin_encoder(folder, encoder):
-        head = replace(head, encoder=encoder)
+        head = with_encoder(head, encoder)
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
@@ -225,7 +228,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -296,7 +299,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head(head, partitioner)[0]
+    loaded = None if head is None else open_head_like(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
+from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
 from geocell.reports.tables import percent, text_table
 
@@ -33,6 +34,29 @@ def calibration_text(calibration: Calibration) -> str:
     if coverage:
         held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
         lines.append(f"radii of the decoder {calibration.decoder} hold the truth of {held}")
+    return "\n".join(lines)
+
+
+def combination_text(combination: Combination) -> str:
+    """Return of what a combination is made, and what was chosen and learned, for the terminal."""
+    pooling, record = combination.pooling, combination.record
+    weights = ", ".join(f"{weight:.2f}" for weight in pooling.weights)
+    lines = [
+        f"{len(combination.members)} heads on {len(combination.partition):,} candidates ({record['candidates']})",
+        f"  {pooling.rule} pool, weights {weights}",
+    ]
+    if pooling.vote is not None:
+        vote = pooling.vote
+        lines.append(
+            f"  the {vote.k} nearest training features vote, temperature {vote.temperature:g}, share of the pool "
+            f"{percent(vote.share)} %"
+        )
+    if combination.calibration is None:
+        lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
+    else:
+        where = f"{record['n_locations']:,} locations of the split {record['split']}"
+        lines.append(f"  chosen on {where}, answers by {combination.calibration.decoder}")
+        lines += [f"  {line}" for line in calibration_text(combination.calibration).splitlines()]
     return "\n".join(lines)
 
 
