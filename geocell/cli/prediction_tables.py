@@ -51,11 +51,13 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
     return predictions, truth
 
 
-def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, json: bool) -> None:
+def score_tables(
+    tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, by_country: bool, json: bool
+) -> None:
     """Score a table of predictions against a table of the truth, and print the scores or write them to `out`."""
     from geocell.evaluation.predictions import score_predictions
     from geocell.files import require_new, write_json
-    from geocell.reports.score_details import details_text
+    from geocell.reports.score_details import countries_text, details_text
     from geocell.reports.text import score_table
 
     read = flags.checked()
@@ -65,7 +67,8 @@ def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None,
     scores = score_predictions(predictions, truth, **read).to_dict()
     row = {"head": predictions.name, **scores, "n_cells": None}
     try:
-        emit(scores, f"{score_table([row])}\n{details_text(scores)}", json)
+        parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]
+        emit(scores, "\n".join(parts), json)
     finally:
         if out is not None:
             write_json(out, scores)

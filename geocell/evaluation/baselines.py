@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geocell.evaluation.comparison import Comparison, comparison_of
-from geocell.evaluation.score import outcomes
+from geocell.evaluation.score import outcomes, scores_of_head
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
 from geocell.geo.geodesy import Floats
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import RADII_KM, Outcomes, outcomes_of
+from geocell.metrics.scores import Scores
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
@@ -50,7 +52,7 @@ class Baseline:
         value: dict[str, Any] = {
             "n_locations": self.n_locations,
             **({} if self.n_train is None else {"n_train": self.n_train}),
-            **{name: self.values[name] for name in ("balscore", "median_km", "mean_km")},
+            **{name: self.values[name] for name in ("balscore", "median_km", "mean_km", "geoscore")},
             "within": {str(radius): self.values[f"within_{radius}"] for radius in RADII_KM},
             "intervals": {name: list(ends) for name, ends in self.intervals.items()},
         }
@@ -89,7 +91,7 @@ def baselines(
     *,
     split: str = "",
     device: str = "auto",
-    outcome: Outcomes | None = None,
+    cluster: str | Clusters | None = None,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on the locations that a head is scored on, and how far the head is ahead of each.
 
@@ -103,7 +105,7 @@ def baselines(
         decode: decoder of the head.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
-        outcome: what the head reaches there, when it is known already.
+        cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
 
     Returns:
         Name -> baseline.
@@ -112,27 +114,70 @@ def baselines(
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
     prepared = head.prepare(decode)
-    reached = outcomes(head, locations, prepared, split, device) if outcome is None else outcome
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
+    return baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split)
+
+
+def score_beside_baselines(
+    head: HeadLike,
+    locations: Locations,
+    train: Locations | None = None,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
+    majority: bool = True,
+) -> tuple[Scores, dict[str, Baseline]]:
+    """Return the scores of a head with its baselines in them, and these; see `baselines` and `score`.
+
+    Training locations of the head are not warned of. Without `majority` and `train` there are no baselines.
+    """
+    prepared = head.prepare(decode)
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
+    found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, majority=majority)
+    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split)
+    told = {name: baseline.to_dict() for name, baseline in found.items()}
+    return replace(scores, baselines=told or None), found
+
+
+def baselines_of(
+    partition: Partition,
+    locations: Locations,
+    train: Locations | None,
+    outcome: Outcomes | None = None,
+    decoder: str = "",
+    split: str = "",
+    *,
+    majority: bool = True,
+) -> dict[str, Baseline]:
+    """Return what baselines reach on locations; see `baselines`.
+
+    Args:
+        partition: whose fullest cell is answered, where it knows its counts.
+        locations: P >= 1 locations.
+        train: training locations; without them there is no nearest neighbour.
+        outcome: what a head reaches on the locations, which is compared with; none when omitted.
+        decoder: its decoder, for the record.
+        split: name of the split, for the record.
+        majority: whether the majority cell is one of them.
+    """
     points: dict[str, tuple[Floats, int | None]] = {}
-    if head.partition.counts.any():
-        points[MAJORITY] = majority_points(head.partition, len(locations)), None
+    if majority and partition.counts.any():
+        points[MAJORITY] = majority_points(partition, len(locations)), None
     if train is not None and len(train):
         points[NEAREST] = nearest_points(train, locations), len(train)
-    return {
-        name: _baseline(name, answers, n_train, locations, reached, prepared.decoder.spec, split)
-        for name, (answers, n_train) in points.items()
-    }
-
-
-def _baseline(
-    name: str, points: Floats, n_train: int | None, locations: Locations, head: Outcomes, decoder: str, split: str
-) -> Baseline:
-    found = outcomes_of(points, locations.latlon)
-    return Baseline(
-        name=name,
-        n_locations=len(locations),
-        n_train=n_train,
-        values=found.values(),
-        intervals=found.intervals(),
-        comparison=comparison_of(Outcomes(head.distances_km), found, decoder, split),
-    )
+    found = {}
+    for name, (answers, n_train) in points.items():
+        reached = outcomes_of(answers, locations.latlon, clusters=None if outcome is None else outcome.clusters)
+        found[name] = Baseline(
+            name=name,
+            n_locations=len(locations),
+            n_train=n_train,
+            values=reached.values(),
+            intervals=reached.intervals(),
+            comparison=None
+            if outcome is None
+            else comparison_of(Outcomes(outcome.distances_km, clusters=outcome.clusters), reached, decoder, split),
+        )
+    return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.evaluation.clusters import clusters_of
+from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
 from geocell.files import FORMAT
 from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
@@ -116,7 +117,7 @@ def compare(
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
-        a, b = (Outcomes(one.distances_km, clusters=clusters) for one in (a, b))
+        a, b = (_without_cells(one) for one in (a, b))
     return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
 
 
@@ -143,6 +144,12 @@ def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed:
         clustered_by=LOCATION if a.clusters is None else a.clusters.by,
         n_clusters=a.n_clusters,
     )
+
+
+def _without_cells(outcome: Outcomes) -> Outcomes:
+    """Return an outcome without hits of cells and their groups, which are other things on other cells."""
+    further = {ACCURACY: outcome.further[ACCURACY]} if ACCURACY in outcome.further else {}
+    return Outcomes(outcome.distances_km, clusters=outcome.clusters, further=further)
 
 
 def _only(outcome: Outcomes, names: list[str]) -> Outcomes:

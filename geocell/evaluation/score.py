@@ -147,12 +147,25 @@ def score(
     """
     prepared = head.prepare(decode)
     outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
-    n_trained_on = count_trained_on(head.trained_on, locations)
-    if not allow_training and (sentence := trained_on_sentence(n_trained_on, len(locations))):
+    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split)
+    if not allow_training and (sentence := trained_on_sentence(scores.n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
-    scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
+    return scores
+
+
+def scores_of_head(head: HeadLike, locations: Locations, outcome: Outcomes, decoder: str, split: str = "") -> Scores:
+    """Return the scores of the outcomes of a head, with those of countries and what is known about its training.
+
+    Args:
+        head: the head.
+        locations: P locations.
+        outcome: what it reaches there.
+        decoder: name of the decoder that made the points.
+        split: name of the split.
+    """
+    scores = scores_of(outcome, head.partition, decoder, split)
     scores = with_countries(scores, outcome, locations.latlon, locations.columns.get(COUNTRY))
-    return replace(scores, head_sha256=head.sha256, n_trained_on=n_trained_on)
+    return replace(scores, head_sha256=head.sha256, n_trained_on=count_trained_on(head.trained_on, locations))
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from geocell.reports.tables import percent
+from geocell.metrics.scores import score_unit
+from geocell.reports.tables import ABSENT, percent, text_table
 
 
 def details_text(scores: Mapping[str, Any]) -> str:
@@ -16,6 +17,30 @@ def details_text(scores: Mapping[str, Any]) -> str:
     """
     lines = (_points, _quantiles, _countries, _levels, _radii, _confidence, _missing, _files)
     return "\n".join(text for line in lines if (text := line(scores)))
+
+
+def countries_text(scores: Mapping[str, Any]) -> str:
+    """Return a table of the scores in every country, those with most locations first, "" where none is known.
+
+    Args:
+        scores: `Scores.to_dict()`.
+    """
+    countries = scores.get("countries") or {}
+    names = list(dict.fromkeys(name for there in countries.values() for name in there))
+    lines = [
+        [country, *(_cell(name, there.get(name)) for name in names)]
+        for country, there in sorted(countries.items(), key=lambda item: (-item[1]["n_locations"], item[0]))
+    ]
+    header = ["country", *(name.removeprefix("n_").replace("within_", "≤").replace("_", " ") for name in names)]
+    return text_table(header, lines, left=1) if lines else ""
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ABSENT
+    if name == "n_locations":
+        return f"{value:,}"
+    return percent(value) if score_unit(name) == "%" else f"{value:,.1f}"
 
 
 def _points(scores: Mapping[str, Any]) -> str:
