@@ -168,10 +168,27 @@ class Scores:
             known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
             if known.get("quantiles_km") is not None:
                 known["quantiles_km"] = {float(share): float(km) for share, km in value["quantiles_km"].items()}
+            _require_further(value, where)
             columns: Mapping[str, float] = next(iter(value["countries"].values()), {})
             for country in value["countries"].values():
                 require_types(country, dict.fromkeys(columns, _MAYBE), where)
         return cls(**known)
+
+
+def _require_further(value: Mapping[str, Any], where: str) -> None:
+    """Refuse levels, means over countries and baselines in which something else stands than their numbers."""
+    if value.get("macro") is not None:
+        require_types(value["macro"], dict.fromkeys({"n_countries", *value["macro"]}, float), f"{where} macro")
+    for name, level in (value.get("levels") or {}).items():
+        require_types(level, {"n_groups": int, "accuracy": float}, f"{where} levels {name}")
+    for name, found in (value.get("baselines") or {}).items():
+        of = f"{where} baselines {name}"
+        numbers = dict.fromkeys(("balscore", "median_km", "mean_km", "geoscore"), float)
+        require_types(found, {**numbers, "n_locations": int, "within": dict, "intervals": dict}, of)
+        require_types(found["within"], dict.fromkeys({*map(str, RADII_KM), *found["within"]}, float), f"{of} within")
+        require_types(found["intervals"], dict.fromkeys({"balscore", *found["intervals"]}, list), f"{of} intervals")
+        for low, high in found["intervals"].values():
+            require_types({"low": low, "high": high}, {"low": float, "high": float}, f"{of} intervals")
 
 
 def flat_scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
