@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from geocell.encoding import import_features as import_features
     from geocell.evaluation.audit import Audit as Audit
     from geocell.evaluation.audit import audit as audit
+    from geocell.evaluation.baselines import Baseline as Baseline
+    from geocell.evaluation.baselines import baselines as baselines
     from geocell.evaluation.calibrate import calibrate as calibrate
     from geocell.evaluation.combine import combine as combine
     from geocell.evaluation.comparison import Comparison as Comparison
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
+    "evaluation.baselines": ("Baseline", "baselines"),
     "evaluation.calibrate": ("calibrate",),
     "evaluation.combine": ("combine",),
     "evaluation.comparison": ("Comparison", "compare"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BASELINE = "centroid"
 CANDIDATES = ("centroid", "mean", "medoid", "geoscore", "balscore", "within:25", "within:200", "within:750", "offset")
-METRICS = ("balscore", "within_25", "within_200", "within_750", "median_km", "mean_km")
+METRICS = ("balscore", "within_25", "within_200", "within_750", "geoscore", "median_km", "mean_km")
 
 
 @dataclass(frozen=True)
