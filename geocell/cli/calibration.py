@@ -14,8 +14,8 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
+    open_answerer,
     open_head,
-    open_head_like,
     split_name,
     usage_errors,
 )
@@ -81,6 +81,8 @@ def calibrate(
     from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import require_false_alarms
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
@@ -89,7 +91,7 @@ def calibrate(
         require_false_alarms(false_alarms)
         if knn and decode != "centroid":
             raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     if is_ensemble(place):
@@ -97,6 +99,8 @@ def calibrate(
             f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
             "with `geocell combine`, and calibrate that."
         )
+    if knn and isinstance(loaded, ZeroShot):
+        raise UsageError("--knn needs training features, and zero-shot has none: leave it out.")
     if knn and isinstance(loaded, Combination):
         raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
     locations = cache_locations(cache, splits, split)
@@ -112,7 +116,8 @@ def calibrate(
         decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
         calibration = learn(near, locations, decoder, split, device, protocol=protocol)
         write_neighbours(place.folder, index)
-    write_calibration(place.folder, calibration)
+    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+    write(place.folder, calibration)
     if isinstance(loaded, Head) and (found is not None or without_region):
         write_region(place.folder, found)
     facts = None if found is None else {**found.facts, "threshold": found.threshold}
@@ -268,7 +273,7 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head_like(head, partitioner)
+    loaded, _ = open_answerer(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
