@@ -25,7 +25,7 @@ from geocell.splits.splits import UNKNOWN_PROTOCOL
 
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
-    from geocell.heads.head import Head
+    from geocell.heads.protocol import HeadLike
     from geocell.uncertainty.region_model import RegionModel
 
 _NOT_FOR_CHOICES = ("test", "train")
@@ -107,9 +107,7 @@ def calibrate(
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    found = None
-    if isinstance(loaded, Head) and not without_region:
-        found = _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
     if knn and isinstance(loaded, Head):
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)
@@ -126,17 +124,23 @@ def calibrate(
 
 
 def _fit_region(
-    head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+    head: HeadLike, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
 ) -> RegionModel | None:
-    """Return the region of the training locations; None, and say why, where there are too few of them."""
+    """Return the region of a head's training locations; None, and say why, where there are too few of them.
+
+    What is no single head has none.
+    """
     import numpy as np
 
     from geocell.features import FeatureCache
+    from geocell.heads.head import Head
     from geocell.heads.region import fit_region
     from geocell.heads.trained_on import count_trained_on
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import LEAST_TRAINING
 
+    if not isinstance(head, Head):
+        return None
     wanted = set(Splits.load(splits).ids.get("train", ()))
     everywhere = FeatureCache.open(cache).locations(in_memory=False)
     train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
