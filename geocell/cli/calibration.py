@@ -19,6 +19,7 @@ def calibrate(
     split: str = "val",
     decode: Decode = "centroid",
     knn: bool = False,
+    places: bool = False,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
@@ -38,6 +39,9 @@ def calibrate(
         decode: the decoder that radii are learned for, and that answers by default afterwards.
         knn: answer by the nearest training features inside the most probable cells: their index goes into the head's
             folder, and the parameters are chosen on the validation locations. It needs the split train.
+        places: write the training places of the split train into the head's folder, which decoders such as
+            `balscore:places=8` answer with. Without `--decode` that decoder answers, in as many cells as is best on
+            the validation locations.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -46,8 +50,10 @@ def calibrate(
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.neighbours import NeighbourIndex
-    from geocell.heads.additions import write_calibration, write_neighbours
+    from geocell.features.training_places import TrainingPlaces
+    from geocell.heads.additions import write_calibration, write_neighbours, write_places
     from geocell.heads.neighbours import fit_neighbours
+    from geocell.heads.places import fit_places
     from geocell.reports.calibrations import calibration_text
     from geocell.splits.splits import Splits
 
@@ -57,13 +63,24 @@ def calibrate(
         _require_for_choices(split)
         if knn and decode != "centroid":
             raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
+        if knn and places:
+            raise ValueError("--knn has training places in its index already, got --places too: leave one of them out.")
     loaded, place = open_head(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
+    found = None
+    if places:
+        found = TrainingPlaces.from_locations(loaded, cache_locations(cache, splits, "train"))
+        loaded = replace(loaded, places=found)
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
+    if found is not None and decode == "centroid":
+        over_places, _ = fit_places(replace(loaded, calibration=calibration), found, locations, device=device)
+        calibration = learn(loaded, locations, over_places, split, device, protocol=protocol)
+    if found is not None:
+        write_places(place.folder, found)
     if knn:
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)

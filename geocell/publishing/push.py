@@ -14,6 +14,7 @@ from typing import Any
 from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE
+from geocell.features.training_places import PLACES_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
@@ -55,7 +56,7 @@ class Publication:
     address: str = ""
 
 
-def push_head(
+def push_head(  # noqa: PLR0913 - keywords with defaults
     path: str | Path,
     repo: str,
     *,
@@ -64,6 +65,7 @@ def push_head(
     dry_run: bool = False,
     overwrite: bool = False,
     with_neighbours: bool = False,
+    with_places: bool = False,
     settings: CardSettings = CardSettings(),
 ) -> Publication:
     """Publish the folder of a head as a repository on the Hub, in one commit.
@@ -81,6 +83,7 @@ def push_head(
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         with_neighbours: publish the index of training features too, which discloses the coordinates of the training
             locations; else it stays here.
+        with_places: publish the training places too, which are these coordinates; else they stay here.
         settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
 
     Raises:
@@ -101,12 +104,14 @@ def push_head(
             f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
             "or leave it out."
         )
-    if not with_neighbours:
-        _require_answers_without_index(head)
+    stays = frozenset(
+        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
+    )
+    _require_answers_without(stays, head)
     with TemporaryDirectory() as scratch:
-        add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
-        if not with_neighbours:
-            add.pop(NEIGHBOURS_FILE, None)
+        add: dict[str, Path | bytes] = {
+            p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name) and p.name not in stays
+        }
         add[CONFIG_FILE] = _public_config(folder)
         add[HASHES_FILE] = json_text(hashes_of(add)).encode()
         left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in add))
@@ -215,19 +220,27 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     return found
 
 
-def _require_answers_without_index(head: Head) -> None:
-    """Refuse a head that decodes by the index of training features, which would stay here.
+def _require_answers_without(stays: frozenset[str], head: Head) -> None:
+    """Refuse a head that decodes by training features or places, where the file that has them would stay here.
 
     Raises:
         ValueError: when it does.
     """
     decoder = "" if head.calibration is None else head.calibration.decoder
-    if decoder and "neighbours" in parse_decoder(decoder).needed:
-        raise ValueError(
-            f"the head is calibrated to decode by {decoder.partition(':')[0]}, which needs its index of training "
-            "features: pass --with-neighbours, which publishes the coordinates of the training locations, or calibrate "
-            "it with another decoder."
-        )
+    needed = parse_decoder(decoder).needed if decoder else frozenset()
+    if "neighbours" in needed and NEIGHBOURS_FILE in stays:
+        raise ValueError(_needs(decoder, "index of training features", "--with-neighbours"))
+    if "places" in needed and head.places is not None and PLACES_FILE in stays:
+        raise ValueError(_needs(decoder, "training places", "--with-places"))
+    if "places" in needed and head.places is None and NEIGHBOURS_FILE in stays:
+        raise ValueError(_needs(decoder, "training places, those of its index of features", "--with-neighbours"))
+
+
+def _needs(decoder: str, what: str, flag: str) -> str:
+    return (
+        f"the head is calibrated to decode by {decoder.partition(':')[0]}, which needs its {what}: pass {flag}, which "
+        "publishes the coordinates of the training locations, or calibrate it with another decoder."
+    )
 
 
 def _card_there(name: HubName, card: Path | None, overwrite: bool) -> CardText:
