@@ -1,8 +1,8 @@
 """What training places are worth as candidates of decoders, on real photographs, beside centroids of the same head.
 
 Folds are those of `protocol.py`, by location and by place: three folds train, one calibrates, one is asked. How many
-cells and which shares `balscore` over places has is chosen on the calibration fold; it is 8 cells elsewhere. Every decoder is
-paired with `centroid`.
+cells and which shares `balscore` over places has is chosen on the calibration fold; the others have 8 cells. Every
+decoder is paired with `centroid`.
 
 Run: python -m benchmarks.place_decoders [--quick] [--json]
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geocell.cli.output import (
     Decode,
@@ -22,6 +23,12 @@ from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
 
+if TYPE_CHECKING:
+    from geocell.decoders.table import AnyDecoder
+    from geocell.features.locations import Locations
+    from geocell.heads.head import Head
+    from geocell.uncertainty.region_model import RegionModel
+
 _NOT_FOR_CHOICES = ("test", "train")
 
 
@@ -35,6 +42,8 @@ def calibrate(
     decode: Decode = "centroid",
     knn: bool = False,
     places: bool = False,
+    without_region: bool = False,
+    false_alarms: float = 0.05,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
@@ -42,9 +51,10 @@ def calibrate(
     """Learn on validation locations how sure a head may be, and write calibration.json into its folder.
 
     Learned are the temperature of its probabilities, the shares that the decoder balscore needs, and radii that hold
-    50 and 90 % of the true positions. `score`, `predict` and `compare` use them, and decode with `--decode` of this
-    command unless another decoder is typed. Scores that were written before are of another head afterwards: score it
-    again.
+    50 and 90 % of the true positions; and, by the features of the split train, which locations are unlike those of
+    the head's region (region.safetensors). `score`, `predict` and `compare` use them, and decode with `--decode` of
+    this command unless another decoder is typed. Scores that were written before are of another head afterwards: score
+    it again.
 
     Args:
         head: folder of the head, or of a combination of several.
@@ -57,6 +67,9 @@ def calibrate(
         places: write the training places of the split train into the head's folder, which decoders such as
             `balscore:places=8` answer with. Without `--decode` that decoder answers, in as many cells as is best on
             the validation locations.
+        without_region: do not learn from the split train which locations are outside the head's region; its folder
+            has no region.safetensors afterwards.
+        false_alarms: share of locations like the validation locations that may be flagged as outside the region.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -64,21 +77,20 @@ def calibrate(
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
-    from geocell.features.neighbours import NeighbourIndex
     from geocell.features.training_places import TrainingPlaces
-    from geocell.heads.additions import write_calibration, write_neighbours, write_places
+    from geocell.heads.additions import write_calibration, write_region
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.loading import is_ensemble
-    from geocell.heads.neighbours import fit_neighbours
-    from geocell.heads.places import fit_places
-    from geocell.reports.calibrations import calibration_text
+    from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import require_false_alarms
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
+        require_false_alarms(false_alarms)
         _require_one_decoder(decode, knn, places)
     loaded, place = open_head_like(head, partitioner)
     if place.snapshot is not None:
@@ -93,24 +105,72 @@ def calibrate(
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
-    found = None
-    if places and isinstance(loaded, Head):
-        found = TrainingPlaces.from_locations(loaded, cache_locations(cache, splits, "train"))
-        loaded = replace(loaded, places=found)
+    train = cache_locations(cache, splits, "train") if knn or places else None
+    if places and isinstance(loaded, Head) and train is not None:
+        loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    if found is not None and isinstance(loaded, Head) and decode == "centroid":
-        over_places, _ = fit_places(replace(loaded, calibration=calibration), found, locations, device=device)
-        calibration = learn(loaded, locations, over_places, split, device, protocol=protocol)
-    if found is not None:
-        write_places(place.folder, found)
-    if knn and isinstance(loaded, Head):
-        index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
-        near = replace(loaded, neighbours=index)
-        decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
-        calibration = learn(near, locations, decoder, split, device, protocol=protocol)
-        write_neighbours(place.folder, index)
+    found = None
+    if isinstance(loaded, Head) and not without_region:
+        found = _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    if isinstance(loaded, Head) and train is not None:
+        known = replace(loaded, calibration=calibration)
+        loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
+        calibration = learn(loaded, locations, below, split, device, protocol=protocol)
     write_calibration(place.folder, calibration)
-    emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
+    if isinstance(loaded, Head) and (found is not None or without_region):
+        write_region(place.folder, found)
+    facts = None if found is None else {**found.facts, "threshold": found.threshold}
+    text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
+    emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
+
+
+def _below_the_cell(
+    head: Head, folder: Path, train: Locations | None, val: Locations, decode: str, device: str
+) -> tuple[Head, AnyDecoder]:
+    """Write the places of a head, or the index of training locations, and return the decoder that answers by them."""
+    from geocell.features.neighbours import NeighbourIndex
+    from geocell.heads.additions import write_neighbours, write_places
+    from geocell.heads.neighbours import fit_neighbours
+    from geocell.heads.places import fit_places
+
+    if train is not None:
+        index = NeighbourIndex.from_locations(head, train)
+        near = replace(head, neighbours=index)
+        knn, _ = fit_neighbours(near, index, val, device=device)
+        write_neighbours(folder, index)
+        return near, knn
+    if head.places is None:
+        raise TypeError("answers below the cell need training locations or places.")
+    write_places(folder, head.places)
+    return head, fit_places(head, head.places, val, device=device)[0] if decode == "centroid" else decode
+
+
+def _fit_region(
+    head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+) -> RegionModel | None:
+    """Return the region of the training locations; None, and say why, where there are too few of them."""
+    import numpy as np
+
+    from geocell.features import FeatureCache
+    from geocell.heads.region import fit_region
+    from geocell.heads.trained_on import count_trained_on
+    from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import LEAST_TRAINING
+
+    wanted = set(Splits.load(splits).ids.get("train", ()))
+    everywhere = FeatureCache.open(cache).locations(in_memory=False)
+    train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
+    if len(train) < LEAST_TRAINING:
+        happens = "is not learned" if head.region is None else "stays as it was"
+        note(
+            f"{cache} has {len(train)} of the locations of split train, and the region of a head needs "
+            f"{LEAST_TRAINING}: it {happens}"
+        )
+        return None
+    n_known = count_trained_on(head.trained_on, train)
+    if n_known is not None and n_known < len(train):
+        note(f"{len(train) - n_known:,} of the {len(train):,} locations of split train did not train the head")
+    return fit_region(head, train, val, false_alarms=false_alarms, device=device)
 
 
 def combine(

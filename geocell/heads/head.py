@@ -33,6 +33,7 @@ from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 from geocell.partitioners.kinds import Kind
+from geocell.uncertainty.region_model import RegionModel
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -52,6 +53,7 @@ class Head:
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
             Its temperature is part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
+        region: what tells locations outside its region apart (`geocell.RegionModel`), None where that was not learned.
         places: training places, candidates of decoders such as `balscore:places=8`, None where there are none.
     """
 
@@ -64,6 +66,7 @@ class Head:
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
+    region: RegionModel | None = None
     places: TrainingPlaces | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +87,8 @@ class Head:
         for added in (self.neighbours, self.places):
             if added is not None:
                 added.require_for(self)
+        if self.region is not None:
+            self.encoder.require_same(self.region.encoder, "the head", "its region")
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -109,12 +114,13 @@ class Head:
             self.trained_on,
             self.calibration,
             self.neighbours,
+            self.region,
             self.places,
         )
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration; scores record it to detect scores of another head."""
+        """Hash of weights, cells, fusion, calibration and region; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property
@@ -213,5 +219,6 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
         parts.trained_on,
         parts.calibration,
         parts.neighbours,
+        parts.region,
         parts.places,
     )
