@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
     from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
+    from geocell.features.training_places import TrainingPlaces as TrainingPlaces
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.calibration import Calibration as Calibration
     from geocell.heads.combination import Combination as Combination
@@ -119,6 +120,7 @@ _HOMES = {
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),
+    "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
