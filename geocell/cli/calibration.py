@@ -10,6 +10,7 @@ from geocell.cli.output import (
     Decode,
     UsageError,
     cache_locations,
+    drawn_clusters,
     emit,
     note,
     open_head,
@@ -189,6 +190,7 @@ def decode(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
+    cluster: str | None = None,
     device: str = "auto",
     allow_training: bool = False,
     partitioner: str | None = None,
@@ -201,6 +203,9 @@ def decode(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is decoded.
         split: which split of it; val when left out, since a decoder is a choice.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column, of sequences or users say; when left out, what the splits kept
+            together, else place.
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: compare even if some of the locations are training locations of the head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
@@ -219,9 +224,10 @@ def decode(
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
+    clusters = drawn_clusters(locations, cluster, splits)
     if name == "test":
         note("a decoder that is chosen on the split test makes its scores there optimistic: choose on val.")
-    comparison = compare_decoders(loaded, locations, split=name, device=device)
+    comparison = compare_decoders(loaded, locations, split=name, device=device, cluster=clusters)
     emit(comparison.to_dict(), decoders_text(comparison), json)
 
 

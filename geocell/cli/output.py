@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
+    from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
 
@@ -218,6 +219,15 @@ def counted_locations(
         return locations, None
     chosen = split_locations(locations, loaded, split, cache)
     return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
+
+
+def drawn_clusters(locations: Locations, cluster: str | None, splits: Path | None) -> Clusters:
+    """Return what was drawn together: by `--cluster`, or what the splits kept together, or places."""
+    from geocell.evaluation.clusters import clusters_of
+    from geocell.splits.splits import Splits
+
+    with usage_errors():
+        return clusters_of(locations, cluster, None if splits is None else Splits.load(splits))
 
 
 def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:

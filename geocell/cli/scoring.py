@@ -13,6 +13,7 @@ from geocell.cli.output import (
     UsageError,
     cache_locations,
     counted_locations,
+    drawn_clusters,
     emit,
     note,
     open_head_like,
@@ -46,6 +47,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -69,6 +71,9 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
@@ -85,7 +90,7 @@ def score(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, json)
+        score_tables(require_tables(predictions, truth, of_heads), reading, cluster, out, overwrite, json)
         return
     reading.require_none()
     if head is None or cache is None:
@@ -117,7 +122,8 @@ def score(
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     _say_other_protocol(loaded, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    clusters = drawn_clusters(locations, cluster, splits)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, cluster=clusters)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
@@ -170,6 +176,7 @@ def compare(
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
+    cluster: str | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -188,6 +195,9 @@ def compare(
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -202,7 +212,7 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, cluster, json)
         return
     reading.require_none()
     if head_a is None or head_b is None or cache is None:
@@ -231,7 +241,8 @@ def compare(
         loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
-    comparison = compare_heads(a, b, locations, decoder, name)
+    clusters = drawn_clusters(locations, cluster, splits)
+    comparison = compare_heads(a, b, locations, decoder, name, cluster=clusters)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},

@@ -17,6 +17,7 @@ from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
+from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
 
 if TYPE_CHECKING:
@@ -122,11 +123,12 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
         for name, value in flat_scores(scores).items()
     ]
+    drawn = text(clusters_text(scores.get("clustered_by"), scores.get("n_clusters")))
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
         "where": f"{scores['n_locations']:,} locations of {split}, decoder {code(scores['decoder'])}; intervals are "
-        "over locations.",
+        f"over {drawn}.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
         "shared": shared_coordinates_text(scores),

@@ -77,7 +77,7 @@ def decoders_text(comparison: DecoderComparison) -> str:
     header = ["decoder", *(metric.replace("within_", "≤").replace("_", " ") for metric in METRICS), "− centroid"]
     note = (
         f"{comparison.n_locations:,} locations · shares and balscore in % · − centroid: of balscore, with the 95 % "
-        "interval of the paired difference"
+        f"interval of the paired difference over {comparison.drawn_text}"
     )
     left_out = [f"left out: {why}" for why in comparison.left_out.values()]
     return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])
