@@ -201,14 +201,15 @@ def combine(
     --splits weights are equal, and nothing is calibrated.
 
     Args:
-        heads: two or more heads of one encoder, folders or user/repo@revision on the Hub.
+        heads: two or more heads, folders or user/repo@revision on the Hub.
         out: folder of the combination, with copies of the heads in it.
-        cache: feature cache; its split train has the training places, and features for --knn.
+        cache: feature cache; its split train has the training places, and features for --knn. For heads of different
+            encoders it is one that `geocell cache join` made.
         splits: splits.json.
         split: which split of it weights are chosen on; val when left out.
         pool: linear or log(-linear); chosen on the validation locations when left out, linear without these.
         candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
-            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 10,000 places.
+            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 5,000 places.
         knn: let the nearest training features vote; their index goes into the folder.
         decode: the decoder that is calibrated for, and answers by default afterwards.
         device: where the heads compute: auto, cpu, cuda or mps.
