@@ -54,7 +54,7 @@ class ZeroShotScores:
         n_candidate_country: how many of these lie in a country of the candidates.
         accuracies: `continent`, `country`, `city` (country and city are right: joint), and `city_given_country` (of
             those whose country is right) -> share; None where there is no location to count.
-        intervals: the same -> 95 % interval.
+        intervals: the same -> 95 % interval over places.
         truth: what says which country and city a location is in.
     """
 
@@ -176,7 +176,7 @@ def _same_city(candidates: Candidates, found: NDArray[np.int64], true: NDArray[n
 
 
 def _shares(hits: NDArray[np.bool_], clusters: Clusters) -> dict[str, Any]:
-    """Return shares and intervals of the (P, 3) hits of continent, country, and country with city."""
+    """Return shares, and intervals over clusters, of the (P, 3) hits of continent, country, and country with city."""
     names = ("continent", "country", "city", "city_given_country")
     if not len(hits):
         return {"accuracies": dict.fromkeys(names), "intervals": {}}
