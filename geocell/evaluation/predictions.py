@@ -215,6 +215,8 @@ def _read_frame(path: Path, names: ColumnNames) -> pd.DataFrame:
         if suffix in {".jsonl", ".ndjson"}:
             return read_json_lines(path)
         if suffix == ".parquet":
+            import pyarrow  # noqa: F401 - so that the message names it where it is not installed
+
             return pd.read_parquet(path)
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise DamagedFileError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error

@@ -2,8 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +11,6 @@ import pytest
 
 import geocell as gc
 from geocell.cli.app import main
-
-BLOCKED = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "transformers", "safetensors"}:
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Blocked())
-from geocell.cli.app import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def slow_km(a: tuple[float, float], b: tuple[float, float]) -> float:
@@ -126,12 +113,3 @@ def test_predictions_compared_with_themselves_are_equal(
     assert (same.n_same, same.differences["balscore"]) == (60, 0.0)
     best = gc.compare_predictions(t, p, t)
     assert best.differences["mean_km"] == pytest.approx(-gc.score_predictions(p, t).mean_km)
-
-
-def test_neither_command_needs_torch(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
-    p, t = map(str, tables[:2])
-    for arguments in (["score", "--predictions", p], ["compare", "--predictions", p, p]):
-        command = [sys.executable, "-c", BLOCKED, *arguments, "--truth", t, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["n_locations"] == 60
