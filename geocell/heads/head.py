@@ -49,7 +49,7 @@ class Head:
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
-            Its temperature is part of every posterior.
+            Its temperature and its bias are part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
     """
 
@@ -80,6 +80,8 @@ class Head:
             )
         if self.neighbours is not None:
             self.neighbours.require_for(self)
+        if self.calibration is not None:
+            self.calibration.require_for(len(self.partition))
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -146,14 +148,15 @@ class Head:
         """
         prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        learned = self.calibration
+        scale = (1.0, None) if learned is None else (learned.temperature, learned.bias)
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             inputs = Inputs.from_locations(part, self.config.fusion, where)
-            yield rows, *answer(module, inputs, self.partition, prepared, temperature)
+            yield rows, *answer(module, inputs, self.partition, prepared, *scale)
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK

@@ -19,15 +19,13 @@ from geocell.prediction.files import save_predictions
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 from geocell.uncertainty.conformal import conformal_radius_km
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
+from geocell.uncertainty.selective import RISK_KM
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
 DOUBT_KM = 500.0
 """An answer is doubted when half of the probability takes a larger radius than this: that of a large country."""
-
-CONFIDENCE_KM = 200.0
-"""An answer within this distance of the truth is taken for a right one by its confidence: the region."""
 
 Names = Callable[[Floats], Sequence[str]]
 """What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
@@ -138,7 +136,7 @@ def predict_locations(
     for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = _outside(head.partition, points)
-        confidence = mass_within(posterior, points, head.partition.centroids, CONFIDENCE_KM)
+        confidence = mass_within(posterior, points, head.partition.centroids, RISK_KM)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):

@@ -18,7 +18,7 @@ EARTH_KM2 = float(4 * np.pi * EARTH_RADIUS_KM**2)
 RECALLS = (0.5, 0.9)
 """Shares of locations for which the area is told that holds them."""
 
-RECALL_AREAS_KM2 = tuple(float(f"{a:.0e}") for a in np.outer(10.0 ** np.arange(2, 8), (1, 2, 5)).ravel()) + (1e8,)
+RECALL_AREAS_KM2 = (*(float(step * 10**power) for power in range(2, 8) for step in (1, 2, 5)), 1e8)
 """Where the curve of recall against area is told: 100 km² to 100 million."""
 
 

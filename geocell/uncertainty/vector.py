@@ -120,13 +120,14 @@ def fit_scale(
             total = 0.0
             for i in range(int(fold.max()) + 1):
                 kept, out = fold != i, fold == i
-                scale = _fit(p[kept], truth[kept], width)
+                scale = fit_of_width(p[kept], truth[kept], width)
                 own = scale(p[out])[np.arange(int(out.sum())), truth[out]]
                 total -= float(np.log(np.maximum(own, _TINY), dtype=np.float64).sum())
             losses[width] = total / len(p)
     best = min(losses, key=lambda width: losses[width]) if losses else tried[0]
-    return _fit(p, truth, best), losses
+    return fit_of_width(p, truth, best), losses
 
 
-def _fit(posterior: NDArray[np.floating], cells: NDArray[np.integer], width: float) -> Scale:
+def fit_of_width(posterior: ArrayLike, cells: ArrayLike, width: float) -> Scale:
+    """Return the scale whose biases have that width: `fit_vector`, or temperature scaling for a width of 0."""
     return fit_vector(posterior, cells, width) if width > 0 else Scale(fit_temperature(posterior, cells))

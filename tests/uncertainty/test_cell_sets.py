@@ -108,7 +108,7 @@ def test_mapie_makes_the_same_sets(method: Method, nominal: float) -> None:
     drawing = {} if method == "lac" else {"conformity_score_params": {"include_last_label": "randomized"}}
     _, sets = theirs.predict_set(posterior[200:], **drawing)
     # MAPIE takes a share u away from the sum with the cell, where here a share u of the cell is added
-    u_known, u_asked = (1.0 - np.random.RandomState(0).uniform(size=n) for n in (200, 400))  # noqa: NPY002
+    u_known, u_asked = (1.0 - np.random.RandomState(0).uniform(size=n) for n in (200, 400))
     q = conformal_quantile(set_scores(posterior[:200], cells[:200], method, np.ones(8), u_known), nominal)
     own = np.zeros((400, 8), dtype=bool)
     for i, (row, u) in enumerate(zip(posterior[200:], u_asked, strict=True)):
