@@ -44,6 +44,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    abstain_below: float | None = None,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -66,6 +67,8 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        abstain_below: say how answers fare of which at least this probability lies within 200 km; the threshold of the
+            calibration when left out. All other scores are of all locations.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
@@ -79,6 +82,7 @@ def score(
             "--splits": splits,
             "--split": split,
             "--decode": decode,
+            "--abstain-below": abstain_below,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
         score_tables(require_tables(predictions, truth, of_heads), preset, missing, out, overwrite, json)
@@ -94,11 +98,14 @@ def score(
     from geocell.heads.folder import read_card
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
+    from geocell.metrics.trust import trust_sentences
     from geocell.reports.text import score_table
+    from geocell.uncertainty.selective import require_threshold
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
+        require_threshold(abstain_below)
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
@@ -112,12 +119,13 @@ def score(
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     _say_other_protocol(loaded, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, abstain_below=abstain_below)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
         remark = shared_coordinates_text(scores.to_dict())
-        emit({**scores.to_dict(), **({"remark": remark} if remark else {})}, score_table([row]), json)
+        said = "\n".join([score_table([row]), *trust_sentences(scores.trust)])
+        emit({**scores.to_dict(), **({"remark": remark} if remark else {})}, said, json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())

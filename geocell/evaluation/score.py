@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.trust import TrustRecorder
 from geocell.features.locations import Locations, require_locations
+from geocell.geo.geodesy import Floats
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
@@ -23,7 +26,13 @@ if TYPE_CHECKING:
 
 
 def outcomes(
-    head: HeadLike, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
+    head: HeadLike,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    watch: Callable[[slice, NDArray[np.float32], Floats], None] | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
@@ -33,6 +42,7 @@ def outcomes(
         decode: the decoder: a name such as `within:200`, or an object.
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+        watch: is given the rows, the posterior and the points of every piece.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
@@ -46,6 +56,8 @@ def outcomes(
     hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
     for rows, posterior, answers in head.answer_chunks(locations, prepared, device):
         points[rows] = answers
+        if watch is not None:
+            watch(rows, posterior, answers)
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
     if cells is None:
@@ -91,6 +103,7 @@ def score(
     device: str = "auto",
     *,
     allow_training: bool = False,
+    abstain_below: float | None = None,
 ) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
 
@@ -104,18 +117,23 @@ def score(
         split: name of the split that the locations are, for the record.
         device: where the head computes; see `outcomes`.
         allow_training: whether locations that the head was trained on are meant.
+        abstain_below: the confidence below which answers are withheld, of `Scores.trust`; that of the calibration when
+            left out. All other scores are of all locations.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
     prepared = head.prepare(decode)
-    outcome = outcomes(head, locations, prepared, split, device)
+    require_locations(locations, "what a head is scored on")
+    recorder = TrustRecorder(head, locations, prepared)
+    outcome = outcomes(head, locations, prepared, split, device, watch=recorder)
     n_trained_on = count_trained_on(head.trained_on, locations)
     if not allow_training and (sentence := trained_on_sentence(n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on)
+    trust = recorder.to_dict(outcome.distances_km, locations.columns.get("country"), abstain_below)
+    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on, trust=trust)
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

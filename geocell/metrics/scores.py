@@ -40,7 +40,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
-    "quantiles_km": (dict, type(None)),
+    **dict.fromkeys(("quantiles_km", "trust"), (dict, type(None))),
 }
 """Keys that the first files of format 1 lack."""
 
@@ -75,6 +75,8 @@ class Scores:
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
+        trust: risk of the answers that are kept, coverage of radii and sets, areas; see `geocell.evaluation.trust`.
+            None likewise, and for points that no head made.
     """
 
     decoder: str
@@ -98,6 +100,7 @@ class Scores:
     geoscore_rounded: float | None = None
     n_missing: int | None = None
     quantiles_km: dict[float, float] | None = None
+    trust: dict[str, Any] | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

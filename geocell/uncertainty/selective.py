@@ -104,8 +104,7 @@ def find_threshold(confidence: ArrayLike, wrong: ArrayLike, max_error: float, de
     """
     from scipy.stats import beta, binom
 
-    if not 0 < max_error < 1:
-        raise ValueError(f"the wanted error must be between 0 and 1, got {max_error:g}: 0.2 is one answer in five.")
+    require_error(max_error)
     c, w = np.asarray(confidence, dtype=np.float64), np.asarray(wrong, dtype=np.int64)
     order = np.argsort(-c, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(c[order]) != 0, True))  # the last answer of each confidence
@@ -134,3 +133,23 @@ def find_threshold(confidence: ArrayLike, wrong: ArrayLike, max_error: float, de
 def abstains(confidence: ArrayLike, below: float) -> NDArray[np.bool_]:
     """Return which answers are withheld: those with less confidence than the threshold."""
     return np.asarray(np.asarray(confidence, dtype=np.float64) < below)
+
+
+def require_threshold(below: float | None) -> None:
+    """Refuse a threshold that no confidence can be compared with.
+
+    Raises:
+        ValueError: when it is not from 0 to 1.
+    """
+    if below is not None and not 0 <= below <= 1:
+        raise ValueError(f"a confidence is from 0 to 1, got a threshold of {below:g}: 0.5 is one answer in two.")
+
+
+def require_error(max_error: float | None) -> None:
+    """Refuse a wanted error that is none.
+
+    Raises:
+        ValueError: when it is not between 0 and 1.
+    """
+    if max_error is not None and not 0 < max_error < 1:
+        raise ValueError(f"the wanted error must be between 0 and 1, got {max_error:g}: 0.2 is one answer in five.")
