@@ -38,9 +38,9 @@ def _areas(trust: object) -> str:
     half, most = (_number(trust, "area_km2", share) for share in ("0.5", "0.9"))
     if half is None:
         return ""
-    rest = "not within the cells" if most is None else f"within {_km2(most)} km²"
-    estimated = " (areas are estimates)" if _number(trust, "areas_estimated") else ""
-    return f"the true cell is found within {_km2(half)} km² for 50 % of the locations, {rest} for 90 %{estimated}"
+    rest = "not within the cells" if most is None else f"within {rounded_km2(most)} km²"
+    said = f"the true cell is found within {rounded_km2(half)} km² for 50 % of the locations, {rest} for 90 %"
+    return f"{said} (areas are estimates)" if _number(trust, "areas_estimated") else said
 
 
 def _coverage(trust: object) -> str:
@@ -94,5 +94,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _km2(area: float) -> str:
+def rounded_km2(area: float) -> str:
+    """Return an area in km² with three digits."""
     return f"{float(f'{area:.3g}'):,.0f}"
