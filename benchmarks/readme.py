@@ -278,6 +278,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
+        "sets": readme_answers.sets,
+        "risk": readme_answers.risk,
+        "scalings": readme_answers.scalings,
     },
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},

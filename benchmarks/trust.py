@@ -1,9 +1,9 @@
 """How far the answers of a calibrated head can be trusted on real photographs: sets, risk against coverage, scaling.
 
-Folds are those of `protocol.py`, by location and by place: three folds train, one calibrates, one is asked; all that is
-asked is pooled. Sets are those that a prediction has, and `exact` is their coverage where an empty set stays empty. AURC
-and AUGRC are of answers of the decoder `centroid` that are wrong by more than 200 km. A threshold is learned for the
-wanted error on the calibration fold, where one is found.
+Folds are those of `protocol.py`, by location and by place: three folds train, one calibrates, one is asked; all that
+is asked is pooled. Sets are those that a prediction has, and `exact` is their coverage where an empty set stays empty.
+AURC and AUGRC are of answers of the decoder `centroid` that are wrong by more than 200 km. A threshold is learned for
+the wanted error on the calibration fold, where one is found.
 
 Run: python -m benchmarks.trust [--quick] [--json]
 """
