@@ -11,7 +11,7 @@ from geocell.cli.output import (
     Decode,
     emit,
     note,
-    open_head_or_ensemble,
+    open_head_like,
     usage_errors,
 )
 from geocell.prediction.sets import SetMethod
@@ -50,7 +50,7 @@ def predict(
     installed. Exit status 1 when no location was answered.
 
     Args:
-        head: folder of a head or an ensemble, or user/repo@revision on the Hub.
+        head: folder of a head, a combination or an ensemble, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
@@ -75,6 +75,7 @@ def predict(
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
@@ -94,14 +95,14 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_or_ensemble(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
     SetMaker.of(loaded, sets)  # refused before the encoder is loaded
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names, sets, abstain_below)
-    if place is not None and place.snapshot is None:
+    if place.snapshot is None and not is_ensemble(place):
         _pin(head, place.folder, locator.encoder.info)
     answers = locator.locate_inputs(
         images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth

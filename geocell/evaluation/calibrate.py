@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geocell.decoders.balscore import fit_shares
+from geocell.decoders.balscore import SHARE_RADII_KM, fit_shares
 from geocell.decoders.table import AnyDecoder, as_decoder
-from geocell.evaluation.held_out import Validation, half_radii_km, held_out, true_cells
+from geocell.evaluation.held_out import FitScale, Probabilities, Validation, half_radii_km, held_out, true_cells
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
+from geocell.heads.combination import Combination
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.metrics.places import place_clusters
@@ -22,9 +24,10 @@ from geocell.splits.splits import UNKNOWN_PROTOCOL
 from geocell.uncertainty.areas import cell_areas
 from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
 from geocell.uncertainty.conformal import conformal_factor, conformal_quantile
+from geocell.uncertainty.nearness import Nearness
 from geocell.uncertainty.radii import mass_within
 from geocell.uncertainty.selective import RISK_KM, find_threshold
-from geocell.uncertainty.vector import Scaling, fit_scale
+from geocell.uncertainty.vector import Scale, Scaling, choose_width, fit_of_width
 
 if TYPE_CHECKING:
     from geocell.heads.head import Head
@@ -34,7 +37,7 @@ LEAST = 20
 
 
 def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
-    head: Head,
+    head: Head | Combination,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
@@ -54,7 +57,8 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     the other one.
 
     Args:
-        head: the head; it is not changed (`dataclasses.replace(head, calibration=...)` applies the result).
+        head: the head, or a combination of several; it is not changed (`dataclasses.replace(head, calibration=...)`
+            applies the result).
         locations: P >= 20 locations that it was not trained on.
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.
@@ -87,7 +91,8 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
             f"a calibration needs at least {LEAST} locations in cells of the head, got {int(inside.sum())} of "
             f"{len(locations)}: the head is of another region."
         )
-    scale, losses = fit_scale(posterior[inside], cells[inside], place_clusters(locations.latlon[inside]), scaling)
+    fit, losses = _scale_of(head, posterior, cells, locations.latlon, scaling)
+    scale = fit(posterior, inside)
     sure = scale(posterior)
     shares = fit_shares(sure, locations.latlon, head.partition.centroids)
     bias = None if scale.bias is None else tuple(np.round(scale.bias, 6).tolist())
@@ -116,7 +121,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         "within": {str(radius): share for radius, share in within_shares(away).items()},
         **({"scaling_nll": {f"{width:g}": nll for width, nll in losses.items()}} if losses else {}),
         **({"abstention": threshold.to_dict()} if threshold else {}),
-        **held_out(Validation(posterior, cells, away, points, locations.latlon, uniform), head.partition, scale.width),
+        **held_out(Validation(posterior, cells, away, points, locations.latlon, uniform), head.partition, fit),
     }
     return replace(
         learned,
@@ -125,6 +130,30 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         set_thresholds={method: _thresholds(values) for method, values in scores.items()},
         abstain_below=None if threshold is None else threshold.below,
     )
+
+
+def _scale_of(
+    head: Head | Combination,
+    posterior: Probabilities,
+    cells: NDArray[np.int64],
+    latlon: Floats,
+    scaling: Scaling,
+) -> tuple[FitScale, dict[float, float]]:
+    """Return the fit of a scale to some of the rows, and the likelihoods it was chosen by.
+
+    By the true cell, or of candidates by what is near: these have a temperature alone.
+    """
+    if head.partition.can_assign or not isinstance(head, Combination):
+        inside = cells != OUTSIDE
+        width, losses = choose_width(posterior[inside], cells[inside], place_clusters(latlon[inside]), scaling)
+        return lambda p, rows: fit_of_width(p[rows], cells[rows], width), losses
+    if scaling != "temperature":
+        raise ValueError(
+            f"scaling {scaling} learns a bias for every cell, and the candidates of a combination are points: use "
+            "temperature."
+        )
+    near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
+    return lambda p, rows: Scale(near.take(rows).fit_temperature(p[rows])), {}
 
 
 def _thresholds(scores: Floats) -> dict[int, float]:

@@ -20,10 +20,11 @@ from geocell.uncertainty.conformal import conformal_factor, conformal_quantile, 
 from geocell.uncertainty.errors import calibration_errors, reliability
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
 from geocell.uncertainty.selective import RISK_KM, augrc, aurc, risk_coverage
-from geocell.uncertainty.vector import fit_of_width
+from geocell.uncertainty.vector import Scale
 
 Probabilities = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+FitScale = Callable[[Probabilities, Bools], Scale]
 
 _CURVE_POINTS = 100
 
@@ -70,13 +71,13 @@ def half_radii_km(partition: Partition, posterior: Probabilities, points: Floats
     )
 
 
-def held_out(validation: Validation, partition: Partition, width: float = 0.0) -> dict[str, Any]:
+def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dict[str, Any]:
     """Return the errors before and after, coverages and curves: of each half, calibrated on the other.
 
     Args:
         validation: P locations and their answers.
         partition: the C cells.
-        width: of the biases of vector scaling, 0 for temperature scaling; see `fit_of_width`.
+        fit: what learns the scale of a posterior on some of its rows.
 
     Returns:
         `before` and `after` (errors and `reliability`), `coverage` of the radii, `set_coverage` by method, and `risk`
@@ -92,7 +93,7 @@ def held_out(validation: Validation, partition: Partition, width: float = 0.0) -
     sets_held: dict[Method, dict[int, list[Bools]]] = {method: {} for method in METHODS}
     for fold in (half, ~half):
         known = ~fold & inside
-        sure = fit_of_width(v.posterior[known], v.cells[known], width)(v.posterior)
+        sure = fit(v.posterior, known)(v.posterior)
         after[fold] = sure[fold]
         radii = half_radii_km(partition, sure, v.points)
         for coverage, q in _learned(lambda c: conformal_factor(v.away_km[~fold], radii[~fold], c)):  # noqa: B023

@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.trust import TrustRecorder
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.geodesy import Floats
 from geocell.heads.trained_on import count_trained_on
+from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
 from geocell.metrics.quantiles import distance_quantiles
@@ -32,6 +34,7 @@ def outcomes(
     split: str = "",
     device: str = "auto",
     *,
+    cluster: str | Clusters | None = None,
     watch: Callable[[slice, NDArray[np.float32], Floats], None] | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
@@ -42,14 +45,16 @@ def outcomes(
         decode: the decoder: a name such as `within:200`, or an object.
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+        cluster: which locations were drawn together; see `clusters_of`.
         watch: is given the rows, the posterior and the points of every piece.
 
     Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
+        ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
         TypeError: for something else than locations.
     """
     require_locations(locations, "what a head is scored on")
     prepared = head.prepare(decode)
+    clusters = clusters_of(locations, cluster)
     partition = head.partition
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
     points = np.empty((len(locations), 2))
@@ -61,8 +66,8 @@ def outcomes(
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
     if cells is None:
-        return outcomes_of(points, locations.latlon, split=split)
-    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
+        return outcomes_of(points, locations.latlon, split=split, clusters=clusters)
+    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split, clusters)
 
 
 def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
@@ -92,6 +97,8 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
         geoscore=geoscore(outcome.distances_km),
         geoscore_rounded=geoscore(outcome.distances_km, rounded=True),
         quantiles_km=distance_quantiles(outcome.distances_km),
+        clustered_by=LOCATION if outcome.clusters is None else outcome.clusters.by,
+        n_clusters=outcome.n_clusters,
     )
 
 
@@ -103,6 +110,7 @@ def score(
     device: str = "auto",
     *,
     allow_training: bool = False,
+    cluster: str | Clusters | None = None,
     abstain_below: float | None = None,
 ) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
@@ -117,22 +125,23 @@ def score(
         split: name of the split that the locations are, for the record.
         device: where the head computes; see `outcomes`.
         allow_training: whether locations that the head was trained on are meant.
+        cluster: what was drawn together, for the intervals; see `clusters_of`.
         abstain_below: the confidence below which answers are withheld, of `Scores.trust`; that of the calibration when
             left out. All other scores are of all locations.
 
     Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
+        ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
     prepared = head.prepare(decode)
     require_locations(locations, "what a head is scored on")
     recorder = TrustRecorder(head, locations, prepared)
-    outcome = outcomes(head, locations, prepared, split, device, watch=recorder)
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=recorder)
     n_trained_on = count_trained_on(head.trained_on, locations)
     if not allow_training and (sentence := trained_on_sentence(n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    trust = recorder.to_dict(outcome.distances_km, locations.columns.get("country"), abstain_below)
+    trust = recorder.to_dict(outcome, locations.columns.get("country"), abstain_below)
     return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on, trust=trust)
 
 

@@ -55,15 +55,16 @@ class TrustRecorder:
             scores[rows] = set_scores(posterior, cells, method, areas, self._uniform[rows])
 
     def to_dict(
-        self, distances_km: Floats, countries: ArrayLike | None = None, abstain_below: float | None = None
+        self, outcome: Outcomes, countries: ArrayLike | None = None, abstain_below: float | None = None
     ) -> dict[str, Any]:
         """Return the measurements as JSON, for `Scores.trust`.
 
         Args:
-            distances_km: (P,) from the answers to the truth, P >= 1.
+            outcome: what became of the P locations, P >= 1.
             countries: (P,) names, None when they are not known.
             abstain_below: the confidence below which answers are withheld; that of the calibration when left out.
         """
+        distances_km = outcome.distances_km
         wrong = distances_km > RISK_KM
         held, curve = recall_against_area(self._searched)
         risk, by_largest = (risk_record(values, wrong) for values in (self._confidence, self._largest))
@@ -87,7 +88,7 @@ class TrustRecorder:
                 name: {"n_locations": int(members.sum()), **_coverage(hits, members)}
                 for name, members in groups.items()
             },
-            "abstention": None if abstain_below is None else self._abstention(distances_km, abstain_below),
+            "abstention": None if abstain_below is None else self._abstention(outcome, abstain_below),
         }
 
     def _hits(self, distances_km: Floats) -> dict[str, dict[int, Bools]]:
@@ -101,13 +102,14 @@ class TrustRecorder:
                 hits[method] = {c: scores <= known.set_thresholds[method][c] for c in COVERAGES}
         return hits
 
-    def _abstention(self, distances_km: Floats, below: float) -> dict[str, Any]:
+    def _abstention(self, outcome: Outcomes, below: float) -> dict[str, Any]:
         kept = ~abstains(self._confidence, below)
         value: dict[str, Any] = {"below": below, "n_kept": int(kept.sum()), "coverage": float(kept.mean())}
         if not kept.any():
             return value
-        outcome = Outcomes(distances_km[kept])
-        scores, intervals = outcome.values(), outcome.intervals()
+        together = None if outcome.clusters is None else outcome.clusters.take(kept)
+        others = Outcomes(outcome.distances_km[kept], clusters=together)
+        scores, intervals = others.values(), others.intervals()
         low, high = intervals["within_200"]
         return {
             **value,

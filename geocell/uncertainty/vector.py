@@ -85,14 +85,14 @@ def fit_vector(posterior: ArrayLike, cells: ArrayLike, width: float) -> Scale:
     return Scale(float(np.clip(1.0 / found[0], *RANGE)), np.asarray(found[1:] - found[1:].mean()), width)
 
 
-def fit_scale(
+def choose_width(
     posterior: ArrayLike,
     cells: ArrayLike,
     groups: ArrayLike,
     scaling: Scaling = "temperature",
     widths: Sequence[float] = WIDTHS,
-) -> tuple[Scale, dict[float, float]]:
-    """Return the scale of a posterior, chosen by the likelihood of locations left out where there is a choice.
+) -> tuple[float, dict[float, float]]:
+    """Return the width of the biases, chosen by the likelihood of locations left out where there is a choice.
 
     Args:
         posterior: (P, C) probabilities of locations that the head was not trained on, P >= 1.
@@ -102,8 +102,8 @@ def fit_scale(
         widths: to choose from.
 
     Returns:
-        The scale, and width -> mean negative log-likelihood of the locations left out, 0 being temperature scaling;
-        empty where there was nothing to choose, or only one group.
+        The width, 0 for temperature scaling; and width -> mean negative log-likelihood of the locations left out, empty
+        where there was nothing to choose, or only one group.
 
     Raises:
         ValueError: when there is no location, or a cell is none of the C.
@@ -113,19 +113,31 @@ def fit_scale(
     _, which = np.unique(np.asarray(groups), return_inverse=True)
     tried = {"temperature": (0.0,), "vector": tuple(widths), "auto": (0.0, *widths)}[scaling]
     n_groups = int(which.max()) + 1
+    if len(tried) == 1 or n_groups == 1:
+        return tried[0], {}
+    fold = (np.random.default_rng(0).permutation(n_groups) % min(N_FOLDS, n_groups))[which]
     losses: dict[float, float] = {}
-    if len(tried) > 1 and n_groups > 1:
-        fold = (np.random.default_rng(0).permutation(n_groups) % min(N_FOLDS, n_groups))[which]
-        for width in tried:
-            total = 0.0
-            for i in range(int(fold.max()) + 1):
-                kept, out = fold != i, fold == i
-                scale = fit_of_width(p[kept], truth[kept], width)
-                own = scale(p[out])[np.arange(int(out.sum())), truth[out]]
-                total -= float(np.log(np.maximum(own, _TINY), dtype=np.float64).sum())
-            losses[width] = total / len(p)
-    best = min(losses, key=lambda width: losses[width]) if losses else tried[0]
-    return fit_of_width(p, truth, best), losses
+    for width in tried:
+        total = 0.0
+        for i in range(int(fold.max()) + 1):
+            kept, out = fold != i, fold == i
+            scale = fit_of_width(p[kept], truth[kept], width)
+            own = scale(p[out])[np.arange(int(out.sum())), truth[out]]
+            total -= float(np.log(np.maximum(own, _TINY), dtype=np.float64).sum())
+        losses[width] = total / len(p)
+    return min(losses, key=lambda width: losses[width]), losses
+
+
+def fit_scale(
+    posterior: ArrayLike,
+    cells: ArrayLike,
+    groups: ArrayLike,
+    scaling: Scaling = "temperature",
+    widths: Sequence[float] = WIDTHS,
+) -> tuple[Scale, dict[float, float]]:
+    """Return the scale of a posterior whose width `choose_width` finds, and the losses it is found by."""
+    width, losses = choose_width(posterior, cells, groups, scaling, widths)
+    return fit_of_width(posterior, cells, width), losses
 
 
 def fit_of_width(posterior: ArrayLike, cells: ArrayLike, width: float) -> Scale:
