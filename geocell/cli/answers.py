@@ -11,7 +11,7 @@ from geocell.cli.output import (
     Decode,
     emit,
     note,
-    open_head_like,
+    open_answerer,
     usage_errors,
 )
 from geocell.prediction.sets import SetMethod
@@ -50,7 +50,7 @@ def predict(
     installed. Exit status 1 when no location was answered.
 
     Args:
-        head: folder of a head, a combination or an ensemble, or user/repo@revision on the Hub.
+        head: folder of a head, a combination, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
@@ -84,6 +84,7 @@ def predict(
     from geocell.prediction.sets import SetMaker
     from geocell.reports.text import predictions_text
     from geocell.uncertainty.selective import require_threshold
+    from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -95,14 +96,14 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
     SetMaker.of(loaded, sets)  # refused before the encoder is loaded
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names, sets, abstain_below)
-    if place.snapshot is None and not is_ensemble(place):
+    if place.snapshot is None and not is_ensemble(place) and not is_zero_shot(place.folder):
         _pin(head, place.folder, locator.encoder.info)
     answers = locator.locate_inputs(
         images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth

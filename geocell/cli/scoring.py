@@ -16,7 +16,7 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
-    open_head_like,
+    open_answerer,
     split_name,
     usage_errors,
 )
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
+    from geocell.zeroshot.classifier import ZeroShot
 
 Flat = Parameter(name="*")
 
@@ -111,6 +112,7 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.metrics.trust import trust_sentences
     from geocell.reports.text import score_table
     from geocell.uncertainty.selective import require_threshold
+    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -119,10 +121,10 @@ def score(  # noqa: PLR0915 - one step after the other
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
@@ -152,11 +154,17 @@ def score(  # noqa: PLR0915 - one step after the other
             _write_beside(loaded, place.folder, scores, locations.encoder)
 
 
-def _write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_scores
+
+    if isinstance(head, ZeroShot):
+        write_zero_shot_scores(folder, scores.to_dict(), scores.split)
+        return
 
     if pin_encoder(folder, encoder):
         head = with_encoder(head, encoder)
@@ -244,7 +252,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
+    a, b = open_answerer(head_a, partitioner)[0], open_answerer(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -315,7 +323,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head_like(head, partitioner)[0]
+    loaded = None if head is None else open_answerer(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

@@ -16,6 +16,7 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
 from geocell.heads.combination import Combination
+from geocell.heads.head import Head
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.metrics.places import place_clusters
@@ -30,14 +31,14 @@ from geocell.uncertainty.selective import RISK_KM, find_threshold
 from geocell.uncertainty.vector import Scale, Scaling, choose_width, fit_of_width
 
 if TYPE_CHECKING:
-    from geocell.heads.head import Head
+    from geocell.zeroshot.classifier import ZeroShot
 
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
 
 
 def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
-    head: Head | Combination,
+    head: Head | Combination | ZeroShot,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
@@ -57,8 +58,8 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     the other one.
 
     Args:
-        head: the head, or a combination of several; it is not changed (`dataclasses.replace(head, calibration=...)`
-            applies the result).
+        head: the head, a combination of several, or a zero-shot classifier; it is not changed
+            (`dataclasses.replace(head, calibration=...)` applies the result).
         locations: P >= 20 locations that it was not trained on.
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.
@@ -133,7 +134,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
 
 
 def _scale_of(
-    head: Head | Combination,
+    head: Head | Combination | ZeroShot,
     posterior: Probabilities,
     cells: NDArray[np.int64],
     latlon: Floats,
@@ -143,15 +144,16 @@ def _scale_of(
 
     By the true cell, or of candidates by what is near: these have a temperature alone.
     """
-    if head.partition.can_assign or not isinstance(head, Combination):
+    of_cells = isinstance(head, Head) or (isinstance(head, Combination) and head.partition.can_assign)
+    if scaling != "temperature" and not of_cells:
+        raise ValueError(
+            f"scaling {scaling} learns a bias for every cell of a head, and this one answers with places: use "
+            "temperature."
+        )
+    if of_cells or head.partition.can_assign:
         inside = cells != OUTSIDE
         width, losses = choose_width(posterior[inside], cells[inside], place_clusters(latlon[inside]), scaling)
         return lambda p, rows: fit_of_width(p[rows], cells[rows], width), losses
-    if scaling != "temperature":
-        raise ValueError(
-            f"scaling {scaling} learns a bias for every cell, and the candidates of a combination are points: use "
-            "temperature."
-        )
     near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
     return lambda p, rows: Scale(near.take(rows).fit_temperature(p[rows])), {}
 

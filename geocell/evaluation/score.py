@@ -15,6 +15,7 @@ from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.trust import TrustRecorder
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.geodesy import Floats
+from geocell.heads.region import flagged_share
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
@@ -142,7 +143,14 @@ def score(
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
     trust = recorder.to_dict(outcome, locations.columns.get("country"), abstain_below)
-    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on, trust=trust)
+    return replace(
+        scores,
+        head_sha256=head.sha256,
+        countries=countries,
+        n_trained_on=n_trained_on,
+        outside_region=flagged_share(head, locations, device),
+        trust=trust,
+    )
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

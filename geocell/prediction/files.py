@@ -19,7 +19,8 @@ SUFFIXES = (".csv", ".geojson", ".html")
 
 _COLUMNS = (
     "location", "lat", "lon", "place", "decoder", "radius_50_km", "radius_90_km", "confidence", "calibrated",
-    "abstained", "sets", "area_50_km2", "area_90_km2", "doubt", "problem", "truth_lat", "truth_lon", "distance_km",
+    "abstained", "sets", "area_50_km2", "area_90_km2", "outside_region", "outside_score", "doubt", "problem",
+    "truth_lat", "truth_lon", "distance_km",
 )  # fmt: skip
 
 

@@ -77,6 +77,10 @@ class Prediction:
         area_90_km2: the same for 90 %.
         abstained: whether the answer is withheld, because its confidence is below the threshold.
         set_cells: cells of the sets of 50 and 90 %, where their polygons were asked for; in GeoJSON alone.
+        outside_region: whether it is so unlike the photographs of the head's region that the head says so; None where
+            it did not learn that, or there is no answer.
+        outside_score: how unlike it is, 0 on average in the region; see `geocell.uncertainty.region_model`; None
+            likewise.
         area: cells for a map; in no file but a map.
         thumbnails: small JPEG files of the first views, for a map; in no file but a map.
     """
@@ -99,6 +103,8 @@ class Prediction:
     area_90_km2: float | None = None
     abstained: bool = False
     set_cells: tuple[NDArray[np.int64], NDArray[np.int64]] | None = field(default=None, repr=False, compare=False)
+    outside_region: bool | None = None
+    outside_score: float | None = None
     area: Area | None = field(default=None, repr=False, compare=False)
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
@@ -132,6 +138,8 @@ class Prediction:
             "sets": self.sets,
             "area_50_km2": self.area_50_km2,
             "area_90_km2": self.area_90_km2,
+            "outside_region": self.outside_region,
+            "outside_score": self.outside_score,
             "doubt": self.doubt,
             "problem": self.problem,
             "truth": truth,

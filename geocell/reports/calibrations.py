@@ -11,6 +11,7 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.trust import METHOD_WORDS
 from geocell.reports.tables import percent, text_table
+from geocell.uncertainty.region_model import RegionModel
 
 _ERRORS = (
     ("ece", "expected calibration error in %", 100),
@@ -64,6 +65,15 @@ def _abstention(found: Mapping[str, Any]) -> str:
         f"abstaining below a confidence of {percent(found['below'])} % answers {percent(found['coverage'])} % of the "
         f"locations, of which {percent(found['error'])} % are wrong by more than 200 km, and with "
         f"{percent(1 - found['delta'])} % certainty at most {percent(found['bound'])} %"
+    )
+
+
+def region_text(region: RegionModel) -> str:
+    """Return what tells locations outside the region of a head apart, for the terminal."""
+    return (
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components):,} "
+        f"principal components of {region.n_train:,} training locations and the entropy; "
+        f"{100 * region.false_alarms:g} % false alarms, by {region.n_val:,} validation locations"
     )
 
 
