@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features",),
     ("decoders", "encoding", "plots", "splits", "uncertainty"),
     ("heads",),
-    ("training",),
+    ("pretraining", "training"),
     ("evaluation",),
     ("prediction",),
     ("reports",),

@@ -49,14 +49,14 @@ class CaptionSet:
         needed = ["image", "caption", "fields", *FIELDS]
         if missing := [name for name in needed if name not in table.columns]:
             raise ValueError(
-                f"captions must have the columns {', '.join(needed)}, got none for {', '.join(missing)}: make them with "
-                "`geocell captions`."
+                f"captions must have the columns {', '.join(needed)}, got none for {', '.join(missing)}: make them "
+                "with `geocell captions`."
             )
         if table.empty:
             raise ValueError("captions must have at least one row, got none.")
         references = table["image"].astype(str).to_numpy()
         starts = np.flatnonzero(np.concatenate(([True], references[1:] != references[:-1])))
-        codes = [_codes(table[field].astype(str).to_numpy()[starts]) for field in FIELDS]
+        codes = [_codes(table[field].astype(str).to_numpy(dtype=object)[starts]) for field in FIELDS]
         named = [table["fields"].astype(str).str.split(",").map(lambda names, f=field: f in names) for field in FIELDS]
         return cls(
             references=tuple(references[starts].tolist()),
@@ -93,7 +93,7 @@ class CaptionSet:
         return order, drawn
 
 
-def _codes(names: NDArray[np.str_]) -> NDArray[np.int64]:
+def _codes(names: NDArray[np.object_]) -> NDArray[np.int64]:
     """Return a number for every name, -1 for none."""
     _, codes = np.unique(names, return_inverse=True)
     return np.where(names == "", -1, codes)

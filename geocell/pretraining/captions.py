@@ -97,7 +97,10 @@ def read_places(frame: pd.DataFrame, source: str = "the table") -> pd.DataFrame:
 
 def _texts(values: Iterable[Any]) -> list[str]:
     """Return names without blanks around; "" for missing values."""
-    return ["" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip() for value in values]
+    return [
+        "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
+        for value in values
+    ]
 
 
 def _looked_up(frame: pd.DataFrame, source: str, *, needed: bool) -> Mapping[str, list[str]]:

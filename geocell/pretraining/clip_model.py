@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from geocell.encoders.processors import load_processor
-from geocell.encoders.tower import load_errors, model_commit, model_config, model_origin, weights_hash
+from geocell.encoders.tower import commit_of, load_errors, model_config, model_origin, weights_hash
 
 if TYPE_CHECKING:
     from geocell.encoders.processors import Processor
-
-MAX_SCALE = float(np.log(100.0))
-"""Largest `logit_scale`, as in CLIP: exp of it is 100."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +25,7 @@ class ClipModel:
         model: `transformers.CLIPModel`.
         tokenizer: of its captions.
         processor: of its images.
+        image_settings: the same as an object of transformers, to be saved.
         name: Hub id, or name of the folder.
         revision: commit, or hash of the weights.
     """
@@ -37,6 +33,7 @@ class ClipModel:
     model: Any
     tokenizer: Any
     processor: Processor
+    image_settings: Any
     name: str
     revision: str
 
@@ -52,7 +49,7 @@ class ClipModel:
 
         where = model_origin(name)
         with load_errors(name):
-            commit = model_commit(name, revision)
+            commit = None if Path(where).is_dir() else commit_of(where, revision)
             config = model_config(where, commit)
             if config.model_type != "clip":
                 raise ValueError(
@@ -70,8 +67,34 @@ class ClipModel:
             auto: Any = transformers.AutoTokenizer
             tokenizer = auto.from_pretrained(where, revision=commit, trust_remote_code=False)
             processor = load_processor(config, where, commit, backend)
-        made = cls(model, tokenizer, processor, Path(where).name if commit is None else where, commit or "")
-        if commit is None:
-            object.__setattr__(made, "revision", weights_hash(Path(where)))
+            images: Any = transformers.AutoImageProcessor
+            settings = images.from_pretrained(where, revision=commit, backend="pil", trust_remote_code=False)
+        known = (Path(where).resolve().name, weights_hash(Path(where))) if commit is None else (where, commit)
+        made = cls(model, tokenizer, processor, settings, *known)
         made.require_captions_differ()
         return made
+
+    def tokenize(self, captions: Sequence[str]) -> dict[str, Tensor]:
+        """Return what the text tower takes of captions; what is longer than it reads is cut off."""
+        most = int(self.model.config.text_config.max_position_embeddings)
+        tokens = self.tokenizer(list(captions), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+    def save(self, folder: Path) -> None:
+        """Write weights, tokenizer and image processor into a folder, as transformers reads them."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.image_settings.save_pretrained(folder)
+
+    def require_captions_differ(self) -> None:
+        """Refuse a text tower that gives every caption the same embedding.
+
+        CLIP reads the embedding of a caption at its end token; where the configuration names a token that the tokenizer
+        never makes, it reads the same place of every caption, without an error.
+        """
+        with torch.no_grad():
+            pooled = self.model.text_model(**self.tokenize(["a photo of a street in Paris", "two"])).pooler_output
+        if torch.allclose(pooled[0], pooled[1]):
+            raise ValueError(
+                f"{self.name} gives different captions the same embedding: its eos_token_id is none of its tokenizer's."
+            )

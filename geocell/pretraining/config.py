@@ -14,7 +14,7 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """How a model of images and texts is trained on captions; the defaults are those of StreetCLIP where it states them.
+    """How a model of images and texts is trained on captions; the defaults are StreetCLIP's where they are published.
 
     Attributes:
         epochs: how often every image is seen.

@@ -31,7 +31,9 @@ def true_captions(fields: Tensor, named: Tensor) -> Tensor:
     return true.fill_diagonal_(True)
 
 
-def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, true: Tensor, positives: Positives = "true") -> Tensor:
+def contrastive_loss(
+    images: Tensor, texts: Tensor, scale: Tensor, true: Tensor, positives: Positives = "true"
+) -> Tensor:
     """Return the symmetric contrastive loss of B images and their captions.
 
     ``z = s · I Tᵀ`` and ``L = ½ (CE(z, q) + CE(zᵀ, r))``, where a row of q spreads one over the captions that are true

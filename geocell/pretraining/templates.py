@@ -11,7 +11,7 @@ FIELDS = ("city", "region", "country", "continent")
 """What a caption may name, from the smallest to the largest."""
 
 STREETCLIP_CAPTION = "A Street View photo[ close to the town of {city}][ in the region of {region}][ in {country}]."
-"""The pretraining caption of StreetCLIP (Haas et al. 2023); where all fields are known it is theirs, letter by letter."""
+"""The pretraining caption of StreetCLIP (Haas et al. 2023), word for word where all fields are known."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch import Tensor
 
 from geocell.compute.distributed import n_processes, rank, summed
@@ -19,8 +17,6 @@ from geocell.pretraining.accumulation import accumulate
 from geocell.pretraining.losses import contrastive_loss, true_captions
 
 if TYPE_CHECKING:
-    from geocell.encoding.decode_pool import DecodePool
-    from geocell.pretraining.caption_set import CaptionSet
     from geocell.pretraining.clip_model import ClipModel
     from geocell.pretraining.config import PretrainConfig
 
@@ -72,8 +68,7 @@ class Trainer:
         with self.autocast():
             images = self.model.visual_projection(self.model.vision_model(pixel_values=piece.pixels).pooler_output)
             texts = self.model.text_projection(self.model.text_model(**piece.tokens).pooler_output)
-        normalize = torch.nn.functional.normalize
-        return normalize(images.float(), dim=-1), normalize(texts.float(), dim=-1)
+        return _unit(images), _unit(texts)
 
     def step(self, pieces: Sequence[Piece], fields: Tensor, named: Tensor, lr: float) -> float:
         """Change the weights by the gradient of one contrastive batch, and return its loss.
@@ -93,7 +88,8 @@ class Trainer:
             return contrastive_loss(images, texts, self.model.logit_scale.exp(), true, self._config.positives)
 
         self._optimizer.zero_grad(set_to_none=True)
-        value = float(accumulate(pieces, self.embed, loss, gathered if n_processes() > 1 else None))
+        nothing = self.model.logit_scale.detach().new_empty((0, self.model.config.projection_dim))
+        value = float(accumulate(pieces, self.embed, loss, gathered if n_processes() > 1 else None, nothing))
         if not math.isfinite(value):
             raise ValueError(f"the loss is {value}: lower --lr, or train with --precision float32.")
         self._share_gradients()
@@ -136,11 +132,19 @@ class Trainer:
             for name, parameter in self.trained.items():
                 parameter.copy_(state[f"weight.{name}"])
                 moments = {key: state[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-                moments = {key: value.clone() if key == "step" else value.to(parameter) for key, value in moments.items()}
+                moments = {
+                    key: value.clone() if key == "step" else value.to(parameter) for key, value in moments.items()
+                }
                 self._optimizer.state[parameter] = moments
         torch.set_rng_state(state["random"])
         if self._device.type == "cuda" and "random.cuda" in state:
             torch.cuda.set_rng_state(state["random.cuda"], self._device)
+
+
+def _unit(embeddings: Tensor) -> Tensor:
+    """Return embeddings of length 1, at least in float32."""
+    at_least = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+    return torch.nn.functional.normalize(at_least, dim=-1)
 
 
 def gathered(rows: Tensor) -> tuple[Tensor, slice]:
@@ -153,4 +157,6 @@ def gathered(rows: Tensor) -> tuple[Tensor, slice]:
     pieces = [torch.empty_like(padded) for _ in counts]
     dist.all_gather(pieces, padded)
     start = sum(counts[: rank()])
-    return torch.cat([piece[:count] for piece, count in zip(pieces, counts, strict=True)]), slice(start, start + len(rows))
+    return torch.cat([piece[:count] for piece, count in zip(pieces, counts, strict=True)]), slice(
+        start, start + len(rows)
+    )
