@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from benchmarks.common import read_results
-from geocell.evaluation.benchmarks import BENCHMARK_ROWS
+from geocell.evaluation.benchmarks import BENCHMARK_ROWS, BENCHMARK_TRUTHS
 from geocell.reports.tables import markdown
 
 
 def benchmark_rows() -> str:
-    """Return the rows of the truth of every benchmark."""
-    lines = [[f"`{name}`", "not checked" if rows is None else f"{rows:,}"] for name, rows in BENCHMARK_ROWS.items()]
-    return markdown(["`--preset`", "rows of the truth"], lines)
+    """Return the rows of the truth of every benchmark, and the hash of its points."""
+    lines = []
+    for name, rows in BENCHMARK_ROWS.items():
+        found = BENCHMARK_TRUTHS[name]
+        lines.append(
+            [
+                f"`{name}`",
+                "not checked" if rows is None else f"{rows:,}",
+                "not checked" if found is None else f"`{found[:12]}…`",
+            ]
+        )
+    return markdown(["`--preset`", "rows of the truth", "hash of its points"], lines)
 
 
 def calibration() -> str:

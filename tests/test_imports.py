@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("compute", "geo", "hub"),
     ("images", "metrics"),
     ("encoders", "partitioners", "views"),
-    ("features",),
+    ("features", "imagetext"),
     ("decoders", "encoding", "plots", "splits", "uncertainty"),
     ("heads",),
     ("pretraining", "training"),

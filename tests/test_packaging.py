@@ -42,7 +42,7 @@ def lowest(requirement: Requirement) -> Version:
 
 
 def test_the_lowest_versions_are_those_that_are_tested() -> None:
-    tested = requirements("gazetteer", "lite0", "timm", "torchvision", "maps", "remote", "quickstart", "test")
+    tested = requirements("gazetteer", "lite0", "towers", "timm", "torchvision", "maps", "remote", "quickstart", "test")
     assert {canonicalize_name(r.name): lowest(r) for r in tested} == pins("constraints-min.txt")
 
 

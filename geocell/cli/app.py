@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -197,8 +198,27 @@ def _complain(error: BaseException, verbose: bool, status: int) -> int:
 
         print(printable("".join(traceback.format_exception(error)), lines=True), file=sys.stderr, end="")
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, ModuleNotFoundError):
+        text = _lacks_package(error) or text
     note(f"geocell: {' '.join(text.split()) or type(error).__name__}")
     return status
+
+
+def _lacks_package(error: ModuleNotFoundError) -> str | None:
+    """Return what to do where a package that every full installation has is lacking, None where it is another one."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    module = (error.name or "").split(".")[0]
+    package = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}.get(module, module)
+    try:
+        needed = [text for text in requires("geocell-heads") or () if "extra ==" not in text]
+    except PackageNotFoundError:  # a checkout that was never installed
+        needed = []
+    if package not in {re.split(r"[^\w-]", text, maxsplit=1)[0] for text in needed}:
+        return None
+    return (
+        f"this command needs {package}, which is not installed: run `pip install geocell-heads`, with its dependencies."
+    )
 
 
 def _quiet_third_parties() -> None:

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
-from geocell.cli.output import UsageError, emit
+from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
-if TYPE_CHECKING:
-    from geocell.metrics.scores import Scores
-
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TableFlags:
+    """Flags that say how tables of predictions and of the truth are read; see `score_predictions`."""
+
+    preset: Benchmark | None = None
+    missing: Missing = "error"
+    truth_sha256: str | None = None
+
+    def require_none(self) -> None:
+        """Refuse them where there are no tables."""
+        if self != TableFlags():
+            raise UsageError(
+                "--preset, --missing and --truth-sha256 belong to --predictions, and there are none: add them."
+            )
+
+    def checked(self) -> dict[str, Any]:
+        """Return them as arguments; refuse values that cannot be."""
+        from geocell.evaluation.predictions import require_sha256
+
+        with usage_errors():
+            if self.truth_sha256 is not None:
+                require_sha256(self.truth_sha256)
+        return asdict(self)
 
 
 def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[str, object]) -> tuple[T, Path]:
@@ -26,59 +49,37 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
     return predictions, truth
 
 
-def require_no_table_flags(preset: Benchmark | None, missing: Missing) -> None:
-    """Refuse flags that say how tables are read where there are none."""
-    if preset is not None or missing != "error":
-        raise UsageError("--preset and --missing belong to --predictions, and there are none: add them.")
-
-
-def score_tables(
-    tables: tuple[Path, Path],
-    preset: Benchmark | None,
-    missing: Missing,
-    out: Path | None,
-    overwrite: bool,
-    json: bool,
-) -> None:
+def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, json: bool) -> None:
     """Score a table of predictions against a table of the truth, and print the scores or write them to `out`."""
     from geocell.evaluation.predictions import score_predictions
     from geocell.files import require_new, write_json
+    from geocell.reports.score_details import details_text
     from geocell.reports.text import score_table
 
+    read = flags.checked()
     if out is not None:
         require_new(out, overwrite)
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, preset=preset, missing=missing)
-    row = {"head": predictions.name, "partition": "–", **scores.to_dict()}
+    scores = score_predictions(predictions, truth, **read).to_dict()
+    row = {"head": predictions.name, **scores, "n_cells": None}
     try:
-        emit(scores.to_dict(), f"{score_table([row])}\n{_points_text(scores)}", json)
+        emit(scores, f"{score_table([row])}\n{details_text(scores)}", json)
     finally:
         if out is not None:
-            write_json(out, scores.to_dict())
+            write_json(out, scores)
 
 
-def compare_tables(
-    tables: tuple[tuple[Path, Path], Path], preset: Benchmark | None, missing: Missing, json: bool
-) -> None:
+def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, json: bool) -> None:
     """Compare two tables of predictions of the same truth, and print how far they are apart."""
     from geocell.evaluation.predictions import compare_predictions
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, preset=preset, missing=missing)
+    comparison = compare_predictions(*pair, truth, **flags.checked())
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(
         {"predictions_a": a, "predictions_b": b, **comparison.to_dict(), **said},
         comparison_text(comparison, a, b),
         json,
-    )
-
-
-def _points_text(scores: Scores) -> str:
-    """Return GeoScore, quantiles and the number of missing rows as a line."""
-    quantiles = ", ".join(f"{km:,.1f} km {100 * share:.0f} %" for share, km in (scores.quantiles_km or {}).items())
-    return (
-        f"GeoScore {scores.geoscore:,.1f} ({scores.geoscore_rounded:,.1f} with points rounded) · within {quantiles} · "
-        f"{scores.n_missing:,} locations without a prediction"
     )

@@ -19,7 +19,7 @@ from geocell.cli.output import (
     split_name,
     usage_errors,
 )
-from geocell.cli.prediction_tables import compare_tables, require_no_table_flags, require_tables, score_tables
+from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def score(
     truth: Path | None = None,
     preset: Benchmark | None = None,
     missing: Missing = "error",
+    truth_sha256: str | None = None,
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -62,6 +63,7 @@ def score(
         truth: table of the true points of the same ids.
         preset: benchmark that the truth is, whose columns and number of rows are known.
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
+        truth_sha256: hash that the points of the truth must have, as printed with somebody else's scores.
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -72,6 +74,7 @@ def score(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    reading = TableFlags(preset, missing, truth_sha256)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD": head,
@@ -81,9 +84,9 @@ def score(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), preset, missing, out, overwrite, json)
+        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, json)
         return
-    require_no_table_flags(preset, missing)
+    reading.require_none()
     if head is None or cache is None:
         raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
@@ -160,6 +163,7 @@ def compare(
     truth: Path | None = None,
     preset: Benchmark | None = None,
     missing: Missing = "error",
+    truth_sha256: str | None = None,
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
@@ -177,6 +181,7 @@ def compare(
         truth: table of the true points of the same ids.
         preset: benchmark that the truth is, whose columns and number of rows are known.
         missing: what a location without a prediction is: an error, answered as far away as can be, or left out.
+        truth_sha256: hash that the points of the truth must have, as printed with somebody else's scores.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
@@ -184,6 +189,7 @@ def compare(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
+    reading = TableFlags(preset, missing, truth_sha256)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD_A": head_a,
@@ -193,9 +199,9 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), preset, missing, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
         return
-    require_no_table_flags(preset, missing)
+    reading.require_none()
     if head_a is None or head_b is None or cache is None:
         raise UsageError(
             "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and lacks one: see --help."

@@ -47,12 +47,12 @@ class TowerEncoder(TorchEncoder):
     ) -> None:
         """Load weights and processor; see `load_encoder`."""
         check_pooling(pooling)
-        where = _origin(name)
+        where = origin_of(name)
         chosen = choose_device(device)
         arithmetic = choose_dtype(dtype, chosen)
-        with _load_errors(name):
-            commit = None if _is_folder(name) else commit_of(where, revision)
-            config = _config(where, commit)
+        with load_errors(name):
+            commit = None if is_folder(name) else commit_of(where, revision)
+            config = model_config(where, commit)
             model, self._missing = _tower(config, where, commit, arithmetic, pooling == "projection")
             processor = load_processor(config, where, commit, backend)
         self._prefix = prefix_tokens(model)
@@ -109,20 +109,21 @@ def describe_tower(
         backend: what resizes.
     """
     check_pooling(pooling)
-    where = _origin(name)
-    with _load_errors(name):
-        commit = None if _is_folder(name) else commit_of(where, revision)
-        processor = load_processor(_config(where, commit), where, commit, backend)
+    where = origin_of(name)
+    with load_errors(name):
+        commit = None if is_folder(name) else commit_of(where, revision)
+        processor = load_processor(model_config(where, commit), where, commit, backend)
     return _info(name, commit, pooling or DEFAULTS[0], processor.transform(_grey()), processor)
 
 
-def _is_folder(name: str) -> bool:
+def is_folder(name: str) -> bool:
+    """Return whether the name of an encoder is a folder on this machine."""
     return Path(name).expanduser().is_dir()
 
 
-def _origin(name: str) -> str:
+def origin_of(name: str) -> str:
     """Return the folder or Hub id that a name means."""
-    where = str(Path(name).expanduser()) if _is_folder(name) else hub_id(name)
+    where = str(Path(name).expanduser()) if is_folder(name) else hub_id(name)
     if where is None:
         raise FileNotFoundError(f"expected a Hub id (user/model) or a folder, got {name!r}, which is neither.")
     return where
@@ -131,13 +132,13 @@ def _origin(name: str) -> str:
 def _info(name: str, commit: str | None, pooling: str, image: NDArray[Any], processor: Processor) -> EncoderInfo:
     path, local = Path(name).expanduser(), commit is None
     return EncoderInfo(
-        name=path.resolve().name if local else _origin(name),
-        revision=_weights_hash(path) if local else str(commit),
+        name=path.resolve().name if local else origin_of(name),
+        revision=weights_hash(path) if local else str(commit),
         pooling=pooling,
         dim=0,
         image_size=int(image.shape[1]),
         processor=processor.identity,
-        source=str(path.resolve()) if local else _origin(name),
+        source=str(path.resolve()) if local else origin_of(name),
     )
 
 
@@ -161,7 +162,7 @@ def hub_id(name: str) -> str | None:
 
 
 @contextmanager
-def _load_errors(name: str) -> Iterator[None]:
+def load_errors(name: str) -> Iterator[None]:
     """Turn the errors of loading a checkpoint into one sentence with a next step."""
     from huggingface_hub.errors import GatedRepoError
 
@@ -194,7 +195,7 @@ def commit_of(repo: str, revision: str | None) -> str:
     return Path(hf_hub_download(repo, "config.json", revision=revision)).parent.name
 
 
-def _config(where: str, revision: str | None) -> Any:  # noqa: ANN401 - a class of transformers
+def model_config(where: str, revision: str | None) -> Any:  # noqa: ANN401 - a class of transformers
     """Return the configuration of a checkpoint that has a vision tower."""
     import transformers
 
@@ -245,7 +246,7 @@ def _grey() -> Image.Image:
     return Image.new("RGB", (64, 64), (127, 127, 127))
 
 
-def _weights_hash(folder: Path) -> str:
+def weights_hash(folder: Path) -> str:
     """Return `sha256:` of the weight files of a local model: its identity, independent of the folder's path."""
     files = sorted(p for p in folder.iterdir() if p.suffix in {".safetensors", ".bin"})
     if not files:

@@ -19,3 +19,15 @@ BENCHMARK_ROWS: Mapping[str, int | None] = MappingProxyType(
     }
 )
 """Preset -> rows of its truth, None where they are not checked."""
+
+BENCHMARK_TRUTHS: Mapping[str, str | None] = MappingProxyType(
+    {
+        "im2gps": "7b6c2a5ba793a41482a363a40641e58aadf1e08f09395251e1cf769be6768bf7",
+        "im2gps3k": "5668fbfd4fda4870b8e7b2b041d2d3ffde3529a296e361c2399b8abc6b8d7930",
+        **dict.fromkeys(("yfcc4k", "yfcc26k", "osv5m")),
+    }
+)
+"""Preset -> hash of its points (`geocell.evaluation.point_tables.points_sha256`), None where they are not checked.
+
+Those of the tables named above, from meta/ of the repository's commit 6562eb9.
+"""

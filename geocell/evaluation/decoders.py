@@ -10,6 +10,7 @@ import numpy as np
 
 from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
+from geocell.decoders.together import prepared_together
 from geocell.evaluation.comparison import paired_intervals
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.protocol import default_decoder
@@ -99,6 +100,8 @@ def compare_decoders(
 ) -> DecoderComparison:
     """Return the scores of a head by several decoders, each paired with `centroid` on the same locations.
 
+    The head answers once, in pieces, and every decoder decodes each piece.
+
     Which decoder is best is a choice, like that of an epoch: make it on validation locations, and report others.
 
     Args:
@@ -123,9 +126,9 @@ def compare_decoders(
             left_out[str(decoder)] = str(error)
             continue
         ready[prepared.decoder.spec] = prepared
+    answers = _answers(head, locations, list(ready.values()), device)
     outcomes = {
-        name: Outcomes(distance_km(_points(head, locations, prepared, device), locations.latlon))
-        for name, prepared in ready.items()
+        name: Outcomes(distance_km(points, locations.latlon)) for name, points in zip(ready, answers, strict=True)
     }
     base = outcomes[BASELINE]
     return DecoderComparison(
@@ -138,5 +141,9 @@ def compare_decoders(
     )
 
 
-def _points(head: HeadLike, locations: Locations, decoder: PreparedDecoder, device: str) -> Floats:
-    return np.concatenate([points for _, _, points in head.answer_chunks(locations, decoder, device)])
+def _answers(head: HeadLike, locations: Locations, decoders: list[PreparedDecoder], device: str) -> list[Floats]:
+    """Return the (P, 2) points of every decoder, from posteriors that are computed once, in pieces."""
+    taken: list[Sequence[Floats]] = []
+    for _ in head.answer_chunks(locations, prepared_together(decoders, taken), device):
+        pass
+    return [np.concatenate(pieces) for pieces in zip(*taken, strict=True)]

@@ -76,11 +76,12 @@ def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]
 @cache
 def _outline_tree() -> tuple[shapely.STRtree, NDArray[np.str_]]:
     """Return the outlines of countries that have a code as a tree, and their codes."""
-    import shapely
+    import shapely.geometry
 
-    frame = country_outlines()
-    frame = frame[frame["iso_a2"] != ""]
-    return shapely.STRtree(frame.geometry.to_numpy()), frame["iso_a2"].to_numpy(object).astype(str)
+    # Not by `country_outlines`: scores of prediction files know countries where geopandas is not installed.
+    known = [feature for feature in _collection()["features"] if feature["properties"]["iso_a2"]]
+    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in known]
+    return shapely.STRtree(shapes), np.array([feature["properties"]["iso_a2"] for feature in known])
 
 
 @cache

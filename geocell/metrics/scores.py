@@ -40,7 +40,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
-    "quantiles_km": (dict, type(None)),
+    **dict.fromkeys(("quantiles_km", "radii", "confidence"), (dict, type(None))),
+    **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
 }
 """Keys that the first files of format 1 lack."""
 
@@ -75,6 +76,12 @@ class Scores:
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
+        radii: percent -> `n_locations`, `coverage`, `interval` and `median_km` of the radius that a file of predictions
+            gives to that percent, see `geocell.evaluation.reliability`; None without one.
+        confidence: how right a file's probabilities of being within 200 km are, see there; None without them.
+        predictions_sha256: hash of the bytes of a file of predictions; None for a head.
+        truth_file_sha256: hash of the bytes of the file of its truth; None likewise.
+        truth_sha256: hash of the true points, the same for every file of them; None likewise.
     """
 
     decoder: str
@@ -98,6 +105,11 @@ class Scores:
     geoscore_rounded: float | None = None
     n_missing: int | None = None
     quantiles_km: dict[float, float] | None = None
+    radii: dict[str, dict[str, Any]] | None = None
+    confidence: dict[str, Any] | None = None
+    predictions_sha256: str | None = None
+    truth_file_sha256: str | None = None
+    truth_sha256: str | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

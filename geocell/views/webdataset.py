@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from tqdm import tqdm
-
 from geocell.files import DamagedFileError, reading
 from geocell.images.parquet_rows import open_remote
 from geocell.images.references import MEMBER, is_url, join
@@ -87,6 +85,7 @@ def shard_samples(root: str, names: Sequence[str], suffixes: frozenset[str], sou
         ValueError: when a shard is no plain tar file, or none has an image.
     """
     import pandas as pd
+    from tqdm import tqdm
 
     shards = tqdm(names, desc="index", unit="shard", disable=None)
     samples = [sample for name in shards for sample in _samples(root, name, suffixes)]

@@ -32,9 +32,8 @@ def brute_force(
     cells=st.integers(1, 30),
     radius=st.sampled_from([1.0, 25.0, 200.0, 750.0, 2500.0, 15_000.0]),
     spread=st.sampled_from([0.02, 0.3, 3.0]),
-    dense=st.booleans(),
 )
-def test_equals_brute_force_exactly(seed: int, cells: int, radius: float, spread: float, dense: bool) -> None:
+def test_equals_brute_force_exactly(seed: int, cells: int, radius: float, spread: float) -> None:
     rng = np.random.default_rng(seed)
     centroids = np.stack((rng.uniform(35, 36 + spread * 50, cells), rng.uniform(-5, 5 + spread * 100, cells)), axis=1)
     centroids = np.clip(centroids, -90, 90)
@@ -43,10 +42,21 @@ def test_equals_brute_force_exactly(seed: int, cells: int, radius: float, spread
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_CHUNK", 4)
         patch.setattr(module, "_BLOCK", 7)
-        patch.setattr(module, "_DENSE", 0.0 if dense else 2.0)
         assert np.array_equal(
             decode(f"within:{radius:g}", posterior, centroids), brute_force(posterior, centroids, radius)
         )
+
+
+@pytest.mark.parametrize("radius", [0.01, 25.0, 750.0, 20_000.0])
+def test_running_sums_of_the_changes_are_the_neighbours(radius: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    rng = np.random.default_rng(0)
+    centroids = np.stack((rng.uniform(-90, 90, 200), rng.uniform(-180, 180, 200)), axis=1)
+    centroids[1::2] = centroids[::2]  # pairs that coincide
+    order, changes = module.neighbourhood_changes(centroids, radius)
+    assert np.array_equal(np.sort(order), np.arange(200))
+    near = distance_km(centroids[order][:, None], centroids[None]) <= radius
+    assert np.array_equal(np.cumsum(changes.toarray(), axis=0), near)
 
 
 def test_prefers_a_group_of_neighbours_to_a_lone_cell() -> None:

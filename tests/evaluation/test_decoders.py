@@ -1,14 +1,18 @@
 """All decoders of a head on the same locations."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from geocell.decoders.table import AnyDecoder
 from geocell.evaluation.comparison import paired_intervals
 from geocell.evaluation.decoders import compare_decoders
 from geocell.evaluation.score import outcomes
+from geocell.features.locations import Locations
+from geocell.heads.head import Head
 from geocell.metrics.outcomes import Outcomes
 from tests.evaluation.test_calibrate import drawn_world, gentle_head
 from tests.heads.test_calibration import LEARNED
@@ -47,6 +51,23 @@ def test_it_says_which_to_use_and_when_it_cannot_tell() -> None:
     few = compare_decoders(gentle_head(), drawn_world(gentle_head(), 6, 1), ("within:1",), device="cpu")
     assert few.best("balscore") == "centroid"  # the same answers
     assert "balscore: no decoder is better than centroid here." in few.sentences()
+
+
+def test_the_head_answers_once_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    head = replace(gentle_head(), calibration=LEARNED)
+    locations = drawn_world(head, 50, 0)
+    whole = compare_decoders(head, locations, device="cpu")
+    sizes: list[int] = []
+
+    def pieces(self: Head, asked: Locations, decode: AnyDecoder, device: str) -> Iterator[object]:
+        for piece in answer_chunks(self, asked, decode, device, chunk=20):
+            sizes.append(len(piece[1]))
+            yield piece
+
+    answer_chunks = Head.answer_chunks
+    monkeypatch.setattr(Head, "answer_chunks", pieces)
+    assert compare_decoders(head, locations, device="cpu") == whole
+    assert sizes == [20, 20, 10]
 
 
 def test_no_location() -> None:

@@ -1,9 +1,8 @@
 """Scores of tables of predictions against a slow computation, and what is refused."""
 
+import hashlib
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,17 +12,6 @@ import pytest
 
 import geocell as gc
 from geocell.cli.app import main
-
-BLOCKED = """
-import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "transformers", "safetensors"}:
-            raise ImportError(f"{name} is blocked")
-sys.meta_path.insert(0, Blocked())
-from geocell.cli.app import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def slow_km(a: tuple[float, float], b: tuple[float, float]) -> float:
@@ -128,10 +116,85 @@ def test_predictions_compared_with_themselves_are_equal(
     assert best.differences["mean_km"] == pytest.approx(-gc.score_predictions(p, t).mean_km)
 
 
-def test_neither_command_needs_torch(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
-    p, t = map(str, tables[:2])
-    for arguments in (["score", "--predictions", p], ["compare", "--predictions", p, p]):
-        command = [sys.executable, "-c", BLOCKED, *arguments, "--truth", t, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["n_locations"] == 60
+def test_what_answers_say_of_themselves(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
+    p, t, answers, truth = tables
+    rng = np.random.default_rng(3)
+    radii, sure = rng.uniform(20, 300, 60), rng.uniform(0, 1, 60)
+    radii[:4], sure[7] = np.nan, np.nan
+    answers.assign(radius_90_km=radii, Probability=sure).sample(frac=1, random_state=2).to_csv(p, index=False)
+    points = zip(answers[["lat", "lon"]].to_numpy(), truth[["lat", "lon"]].to_numpy(), strict=True)
+    distances = [slow_km(tuple(a), tuple(b)) for a, b in points]
+    scores = gc.score_predictions(p, t)
+    assert scores.radii is not None
+    assert list(scores.radii) == ["90"]
+    found = scores.radii["90"]
+    assert (found["n_locations"], found["median_km"]) == (56, pytest.approx(sum(sorted(radii[4:])[27:29]) / 2))
+    assert found["coverage"] == sum(d <= r for d, r in zip(distances[4:], radii[4:], strict=True)) / 56
+    low, high = found["interval"]
+    assert low < found["coverage"] < high
+    said = [(c, d <= 200) for c, d in zip(sure, distances, strict=True) if not math.isnan(c)]
+    assert scores.confidence is not None
+    assert scores.confidence["brier"] == pytest.approx(sum((c - h) ** 2 for c, h in said) / 59)
+    assert scores.confidence["share"] == pytest.approx(sum(h for _, h in said) / 59)
+    assert gc.Scores.from_dict(json.loads(json.dumps(scores.to_dict()))) == scores
+    plain = gc.score_predictions(t, t)
+    assert (plain.radii, plain.confidence) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"radius_50_km": -1.0}, "radius_50_km must be numbers of at least 0, got -1.0 for the id '000'"),
+        ({"radius_90_km": math.inf}, "radius_90_km must be numbers of at least 0, got inf"),
+        ({"confidence": 73.0}, "confidence must be numbers from 0 to 1, got 73.0"),
+        ({"probability": "high"}, "probability must be numbers from 0 to 1, got high"),
+    ],
+)
+def test_radii_and_probabilities_that_cannot_be(
+    tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame], columns: dict[str, object], message: str
+) -> None:
+    p, t, answers, _ = tables
+    answers.assign(**columns).to_csv(p, index=False)
+    with pytest.raises(ValueError, match=message):
+        gc.score_predictions(p, t)
+
+
+def test_two_people_see_whether_they_have_the_same_truth(
+    tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
+    p, t, _, truth = tables
+    scores = gc.score_predictions(p, t)
+    rows = [[i, round(lat * 1e6), round(lon * 1e6)] for i, lat, lon in sorted(truth.itertuples(index=False))]
+    assert scores.truth_sha256 == hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+    assert scores.predictions_sha256 == hashlib.sha256(p.read_bytes()).hexdigest()
+    assert scores.truth_file_sha256 == hashlib.sha256(t.read_bytes()).hexdigest()
+    other = t.with_suffix(".parquet")
+    truth.sample(frac=1, random_state=5).round(11).to_parquet(other)
+    assert gc.score_predictions(p, other, truth_sha256=scores.truth_sha256[:12]).truth_sha256 == scores.truth_sha256
+    moved = truth.assign(lat=[truth.lat[0] + 2e-6, *truth.lat[1:]])
+    moved.to_csv(t, index=False)
+    with pytest.raises(ValueError, match=rf"must have the hash {scores.truth_sha256[:12]}…, got [0-9a-f]{{12}}…: pass"):
+        gc.score_predictions(p, t, truth_sha256=scores.truth_sha256)
+    flags = ["--predictions", str(p), "--truth", str(t), "--truth-sha256"]
+    assert main(["score", *flags, scores.truth_sha256]) == 1
+    assert main(["score", *flags, "xyz"]) == 2
+    assert main(["compare", "--predictions", str(p), str(p), *flags[2:], scores.truth_sha256]) == 1
+    assert main(["score", "head", "--cache", "c", "--truth-sha256", scores.truth_sha256]) == 2
+    assert "must be 64 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_the_points_of_a_benchmark_are_pinned(
+    tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    p, t, _, truth = tables
+    truth.rename(columns={"id": "IMG_ID", "lat": "LAT", "lon": "LON"}).to_csv(t, index=False)
+    monkeypatch.setattr("geocell.evaluation.predictions.BENCHMARK_ROWS", {"im2gps3k": 60})
+    with pytest.raises(ValueError, match="the points of im2gps3k have the hash 5668fbfd4fda…, got"):
+        gc.score_predictions(p, t, preset="im2gps3k")
+
+
+def test_answers_may_stand_beside_their_truth(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
+    p, t, answers, truth = tables
+    alone = gc.score_predictions(p, t)
+    truth.assign(predicted_lat=answers.lat, predicted_long=answers.lon).to_csv(p, index=False)
+    assert gc.score_predictions(p, t).mean_km == pytest.approx(alone.mean_km)

@@ -1,0 +1,267 @@
+"""Tables of id, latitude and longitude that anybody wrote: bounded reading, strict ids and coordinates, hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.evaluation.benchmarks import Benchmark
+from geocell.files import DamagedFileError, canonical_json
+from geocell.views.columns import ALIASES, ColumnNames
+from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
+from geocell.views.presets import find_preset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+MAX_BYTES = 256 << 20
+MAX_ROWS = 5_000_000
+"""What a table may hold: it is read into memory as a whole, which takes some ten times its bytes."""
+
+_ID_NAMES = ("id", "img_id", *ALIASES["image"], *ALIASES["location"])
+_ANSWERS = {
+    "lat": ("predicted_lat", "pred_lat", "predicted_latitude", "pred_latitude"),
+    "lon": ("predicted_lon", "pred_lon", "predicted_lng", "pred_lng", "predicted_long", "predicted_longitude",
+            "pred_longitude"),
+}  # fmt: skip
+"""How columns of answers are called where the truth may stand beside them."""
+
+_PIECE = 1 << 20
+_SEVERAL = 10
+"""Rows from which on distances say whether latitude and longitude are exchanged."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointTable:
+    """P points by their ids.
+
+    Attributes:
+        path: the file, for messages.
+        ids: (P,) ids, all different.
+        latlon: (P, 2) degrees.
+        frame: the rows, in the same order.
+        file_sha256: hash of the bytes of the file.
+    """
+
+    path: Path | str
+    ids: tuple[str, ...]
+    latlon: Floats
+    frame: pd.DataFrame
+    file_sha256: str
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.ids)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of ids and coordinates, see `points_sha256`."""
+        return points_sha256(self.ids, self.latlon)
+
+    def numbers(self, names: tuple[str, ...], least: float, most: float) -> Floats | None:
+        """Return (P,) numbers of the first of some columns that is there, NaN where a row has none; None without one.
+
+        Raises:
+            ValueError: for text, or numbers that are not from `least` to `most`.
+        """
+        there = _spellings(self.frame)
+        column = next((there[name] for name in names if name in there), None)
+        if column is None:
+            return None
+        values = _numbers(self.frame[column])
+        given = self.frame[column].notna().to_numpy() & (self.frame[column].astype(str) != "").to_numpy()
+        wrong = given & ~(np.isfinite(values) & (values >= least) & (values <= most))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            limits = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"
+            raise ValueError(
+                f"{self.path}: {column} must be numbers {limits}, got {self.frame[column].iloc[row]} for the id "
+                f"{self.ids[row]!r}: mend it, or leave it empty."
+            )
+        return values
+
+    def rows_of(self, truth: PointTable) -> NDArray[np.int64]:
+        """Return (P',) the row here of every id of the truth, -1 where there is none.
+
+        Raises:
+            ValueError: for ids that are not in the truth.
+        """
+        known = set(truth.ids)
+        unknown = [identity for identity in self.ids if identity not in known]
+        if unknown:
+            raise ValueError(
+                f"{self.path}: {len(unknown):,} of {len(self):,} ids are not in the truth, {unknown[0]!r} first: "
+                "pass the truth of these predictions."
+            )
+        rows = {identity: row for row, identity in enumerate(self.ids)}
+        return np.array([rows.get(identity, -1) for identity in truth.ids], dtype=np.int64)
+
+    def require_not_exchanged(self, rows: NDArray[np.int64], truth: PointTable) -> None:
+        """Raise ValueError where the points are much nearer to the truth with latitude and longitude exchanged."""
+        from geocell.geo.geodesy import distance_km
+
+        there = rows >= 0
+        points, true_points = self.latlon[rows[there]], truth.latlon[there]
+        if len(points) < _SEVERAL or (np.abs(points[:, 1]) > 90).any():
+            return
+        median, turned = (float(np.median(distance_km(p, true_points))) for p in (points, points[:, ::-1]))
+        if turned < median / 10:
+            raise ValueError(
+                f"{self.path}: latitude and longitude seem exchanged (median {median:,.0f} km, {turned:,.0f} km "
+                "the other way round): rename the columns."
+            )
+
+
+def points_sha256(ids: tuple[str, ...] | list[str], latlon: Floats) -> str:
+    """Return the hash of points that is the same for every file of them, whatever its format and order.
+
+    It is the SHA-256 of the JSON array of ``["id",lat,lon]`` in the order of the ids, without blanks, in UTF-8, where
+    lat and lon are whole millionths of a degree and the longitude 180 is -180.
+
+    Args:
+        ids: (P,) ids.
+        latlon: (P, 2) degrees.
+    """
+    whole = np.rint(np.asarray(latlon, dtype=np.float64) * 1e6).astype(np.int64)
+    whole[whole[:, 1] == 180_000_000, 1] = -180_000_000
+    rows = sorted([identity, lat, lon] for identity, (lat, lon) in zip(ids, whole.tolist(), strict=True))
+    return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
+
+
+def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: bool = False) -> PointTable:
+    """Read a table of points.
+
+    Args:
+        path: CSV, TSV, JSON lines or Parquet with id, lat and lon.
+        preset: benchmark whose names of columns and spelling of ids the table has.
+        answers: whether it has predictions: columns such as `predicted_lat` are then taken before `lat`.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: for a table that is too large, damaged or empty, lacks a column, has an id twice, or coordinates
+            that are missing, out of range or exchanged.
+    """
+    rule = find_preset(preset)
+    names = rule.columns if rule else ColumnNames()
+    frame, digest = _read_frame(Path(path), names)
+    id_column = _column(frame, (names.image_column, *_ID_NAMES), "id", path)
+    lat_column, lon_column = (
+        _column(frame, (*(_ANSWERS[role] if answers else ()), names.name_of(role), *ALIASES[role]), role, path)
+        for role in ("lat", "lon")
+    )
+    if not len(frame):
+        raise ValueError(f"{path} must have rows, got none: pass another table.")
+    ids = frame[id_column].astype(object).where(frame[id_column].notna(), "").astype(str).tolist()
+    if "" in ids:
+        raise ValueError(f"{path}: row {ids.index('') + 1} has no id: fill in {id_column}.")
+    if rule is not None and rule.key is not None:
+        ids = [rule.key(identity) for identity in ids]
+    latlon = np.stack([_numbers(frame[name]) for name in (lat_column, lon_column)], axis=1)
+    if not np.isfinite(latlon).all():
+        row = int(np.flatnonzero(~np.isfinite(latlon).all(axis=1))[0])
+        raise ValueError(f"{path}: the id {ids[row]!r} has no numbers as coordinates: fill them in, or drop the row.")
+    largest = np.abs(latlon).max(axis=0)
+    if rule is not None and rule.may_be_swapped and largest[0] > 90 >= largest[1]:
+        warnings.warn(
+            f"{path}: the headings of latitude and longitude are exchanged: read the other way.", stacklevel=4
+        )
+        latlon = latlon[:, ::-1]
+    elif largest[0] > 90:
+        hint = "latitude and longitude are exchanged" if largest[1] <= 90 else "degrees are expected"
+        raise ValueError(f"{path}: latitudes must lie within ±90, got {largest[0]:g}: {hint}, mend {lat_column}.")
+    if np.abs(latlon[:, 1]).max() > 180:
+        raise ValueError(f"{path}: longitudes must lie within ±180, got {largest[1]:g}: mend {lon_column}.")
+    if len(set(ids)) < len(ids):
+        seen: set[str] = set()
+        repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        raise ValueError(f"{path}: the id {repeated!r} is there more than once: keep one row of each id.")
+    return PointTable(path, tuple(ids), latlon, frame, digest)
+
+
+def _read_frame(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, str]:
+    """Return the rows of a table and the hash of its file; sizes are checked before anything is parsed."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} must be a table (.csv, .tsv, .jsonl, .parquet), and there is no such file.")
+    suffix = path.suffix.lower()
+    if not is_delimited(path.name) and suffix not in {".jsonl", ".ndjson", ".parquet"}:
+        raise ValueError(f"{path} must be a table (.csv, .tsv, .jsonl, .parquet), got {suffix!r}: convert it.")
+    _require_size(path, path.stat().st_size, MAX_BYTES, "bytes")
+    digest, lines = _hash_and_lines(path)
+    if suffix != ".parquet":
+        _require_size(path, lines, MAX_ROWS + 1, "lines")
+    try:
+        if is_delimited(path.name):
+            with path.open(encoding="utf-8-sig", errors="replace") as file:
+                header = file.readline(1 << 20).replace(";", ",").replace("\t", ",").split(",")
+            known = [n.strip().strip('"') for n in header if n.strip().strip('"').lower() in {"id", "img_id"}]
+            # Ids stay text: 007 is not 7.
+            columns = names if names.image_column else ColumnNames(image_column=next(iter(known), None))
+            return read_delimited(path, columns), digest
+        if suffix == ".parquet":
+            return _read_parquet(path), digest
+        return read_json_lines(path), digest
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        if isinstance(error, _TooLargeError):
+            raise
+        raise DamagedFileError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    """Read the flat columns of a Parquet file whose footer says that they fit."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        _require_size(path, file.metadata.num_rows, MAX_ROWS, "rows")
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        size = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
+        _require_size(path, size, MAX_BYTES, "bytes of columns")
+        frame: pd.DataFrame = file.read().to_pandas()
+    return frame
+
+
+class _TooLargeError(ValueError):
+    """A table that is larger than what is read."""
+
+
+def _require_size(path: Path, found: int, most: int, what: str) -> None:
+    if found > most:
+        raise _TooLargeError(f"{path} must have at most {most:,} {what}, got {found:,}: leave out what is not scored.")
+
+
+def _hash_and_lines(path: Path) -> tuple[str, int]:
+    """Return the hash of a file and how many lines it has at most, in pieces."""
+    digest, feeds, returns = hashlib.sha256(), 0, 0
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+            feeds, returns = feeds + piece.count(b"\n"), returns + piece.count(b"\r")
+    return digest.hexdigest(), max(feeds, returns)
+
+
+def _spellings(frame: pd.DataFrame) -> dict[str, str]:
+    """Return lower-case name -> column; of equal ones the first."""
+    return {str(name).strip().lower(): str(name) for name in reversed(list(frame.columns))}
+
+
+def _column(frame: pd.DataFrame, names: tuple[str | None, ...], role: str, path: Path | str) -> str:
+    """Return the column of a role, by the first of its names that is there, in any case."""
+    there = _spellings(frame)
+    for name in names:
+        if name is not None and name.lower() in there:
+            return there[name.lower()]
+    raise ValueError(f"{path} must have a column {role}, got {', '.join(map(str, frame.columns))}: rename one.")
+
+
+def _numbers(values: pd.Series) -> Floats:
+    import pandas as pd
+
+    return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)

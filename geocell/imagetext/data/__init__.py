@@ -1,0 +1,1 @@
+"""The matrix that joins EfficientNet-Lite0 and MiniLM, and the script that makes it."""
