@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.geo.country_names import CONTINENTS, country_names
 from geocell.geo.gazetteer import Gazetteer
 from geocell.pretraining.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
 from geocell.views.columns import ColumnNames, find_columns
@@ -22,12 +23,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "continent": ("continent",),
 }
 """Usual spellings of the columns of the fields, in any case."""
-
-CONTINENTS = {
-    "AF": "Africa", "AN": "Antarctica", "AS": "Asia", "EU": "Europe", "NA": "North America", "OC": "Oceania",
-    "SA": "South America",
-}  # fmt: skip
-"""GeoNames' codes of continents."""
 
 
 def make_captions(
@@ -125,13 +120,6 @@ def _looked_up(frame: pd.DataFrame, source: str, *, needed: bool) -> Mapping[str
 
 
 def _written_out(countries: list[str]) -> list[str]:
-    """Return country names; where all are alpha-2 codes that the outlines know, their names."""
-    from geocell.geo.countries import country_outlines
-
-    if not any(countries) or any(len(name) not in {0, 2} or not name.isupper() for name in countries if name):
-        return countries
-    outlines = country_outlines()
-    names = dict(zip(outlines["iso_a2"], outlines["name"], strict=True))
-    if Gazetteer.installed():
-        names |= {town.country: town.country_name for town in Gazetteer.load().towns}
-    return [names.get(code, code) if code else "" for code in countries]
+    """Return country names; where all are alpha-2 codes, their names."""
+    names = country_names()
+    return [names.get(code, "") for code in countries] if set(countries) <= {"", *names} else countries

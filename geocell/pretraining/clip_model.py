@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from geocell.encoders.processors import load_processor
-from geocell.encoders.tower import commit_of, load_errors, model_config, model_origin, weights_hash
+from geocell.encoders.tower import commit_of, is_folder, load_errors, origin_of, weights_hash
+from geocell.imagetext.checkpoints import load_tokenizer, whole_model
+from geocell.imagetext.protocol import CAPTIONS, require_distinct
+from geocell.imagetext.tokens import batches, tokenized
 
 if TYPE_CHECKING:
     from geocell.encoders.processors import Processor
@@ -38,63 +41,49 @@ class ClipModel:
     revision: str
 
     @classmethod
-    def load(cls, name: str, revision: str | None = None, backend: str = "pil") -> ClipModel:
+    def load(cls, name: str, revision: str | None = None) -> ClipModel:
         """Load a checkpoint with both towers, from a folder or the Hub, in float32.
 
         Raises:
-            ValueError: when it is no CLIP, or lacks weights.
+            ValueError: when it is no CLIP, lacks weights, or gives all captions the same embedding.
             OSError: when it cannot be loaded.
         """
         import transformers
 
-        where = model_origin(name)
+        where = origin_of(name)
         with load_errors(name):
-            commit = None if Path(where).is_dir() else commit_of(where, revision)
-            config = model_config(where, commit)
-            if config.model_type != "clip":
-                raise ValueError(
-                    f"{name} must be a CLIP with a tower for images and one for texts, got model type "
-                    f"{config.model_type!r}: choose openai/clip-vit-large-patch14-336, say."
-                )
-            loader: Any = transformers.CLIPModel
-            model, report = loader.from_pretrained(
-                where, revision=commit, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
-            )
-            if report["missing_keys"]:
-                raise ValueError(
-                    f"{name} must hold all weights of a CLIP, got none for {sorted(report['missing_keys'])[0]}."
-                )
-            auto: Any = transformers.AutoTokenizer
-            tokenizer = auto.from_pretrained(where, revision=commit, trust_remote_code=False)
-            processor = load_processor(config, where, commit, backend)
+            commit = None if is_folder(name) else commit_of(where, revision)
+            model = whole_model(where, commit, name, vision=True)
+            if model.config.model_type != "clip":
+                raise ValueError(f"{name} must be a CLIP to be trained, got model type {model.config.model_type!r}.")
+            tokenizer = load_tokenizer(where, commit)
+            processor = load_processor(model.config, where, commit, "pil")
             images: Any = transformers.AutoImageProcessor
             settings = images.from_pretrained(where, revision=commit, backend="pil", trust_remote_code=False)
         known = (Path(where).resolve().name, weights_hash(Path(where))) if commit is None else (where, commit)
         made = cls(model, tokenizer, processor, settings, *known)
-        made.require_captions_differ()
+        with torch.no_grad():
+            pooled = model.text_model(**made.tokenize(CAPTIONS)).pooler_output
+        require_distinct(pooled.numpy(), name)
         return made
 
     def tokenize(self, captions: Sequence[str]) -> dict[str, Tensor]:
-        """Return what the text tower takes of captions; what is longer than it reads is cut off."""
+        """Return what the text tower takes of captions.
+
+        Raises:
+            ValueError: for a caption with more tokens than it reads.
+        """
         most = int(self.model.config.text_config.max_position_embeddings)
-        tokens = self.tokenizer(list(captions), padding=True, truncation=True, max_length=most, return_tensors="pt")
+        tokens = tokenized(self.tokenizer, captions, most)
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
+
+    def require_captions_fit(self, captions: Iterable[str]) -> None:
+        """Refuse a caption with more tokens than the text tower reads, before anything is trained."""
+        for batch in batches(list(dict.fromkeys(captions))):
+            self.tokenize(batch)
 
     def save(self, folder: Path) -> None:
         """Write weights, tokenizer and image processor into a folder, as transformers reads them."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.image_settings.save_pretrained(folder)
-
-    def require_captions_differ(self) -> None:
-        """Refuse a text tower that gives every caption the same embedding.
-
-        CLIP reads the embedding of a caption at its end token; where the configuration names a token that the tokenizer
-        never makes, it reads the same place of every caption, without an error.
-        """
-        with torch.no_grad():
-            pooled = self.model.text_model(**self.tokenize(["a photo of a street in Paris", "two"])).pooler_output
-        if torch.allclose(pooled[0], pooled[1]):
-            raise ValueError(
-                f"{self.name} gives different captions the same embedding: its eos_token_id is none of its tokenizer's."
-            )

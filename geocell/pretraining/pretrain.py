@@ -70,6 +70,7 @@ def pretrain(
         ValueError: when no image can be read, the loss is not finite, or `state` is of another training.
         KeyboardInterrupt: when it is interrupted; the state is written before.
     """
+    clip.require_captions_fit(train.captions)
     with processes(config.device) as device:
         run = _Run(clip, train, config, device, validate, log)
         if state is not None and state.exists():

