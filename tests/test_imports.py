@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("features", "imagetext"),
     ("decoders", "encoding", "plots", "splits", "uncertainty"),
     ("heads",),
-    ("pretraining", "training"),
+    ("pretraining", "training", "zeroshot"),
     ("evaluation",),
     ("prediction",),
     ("reports",),

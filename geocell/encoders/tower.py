@@ -47,7 +47,7 @@ class TowerEncoder(TorchEncoder):
     ) -> None:
         """Load weights and processor; see `load_encoder`."""
         check_pooling(pooling)
-        where = origin_of(name)
+        where = model_origin(name)
         chosen = choose_device(device)
         arithmetic = choose_dtype(dtype, chosen)
         with load_errors(name):
@@ -109,7 +109,7 @@ def describe_tower(
         backend: what resizes.
     """
     check_pooling(pooling)
-    where = origin_of(name)
+    where = model_origin(name)
     with load_errors(name):
         commit = None if is_folder(name) else commit_of(where, revision)
         processor = load_processor(model_config(where, commit), where, commit, backend)
@@ -121,7 +121,7 @@ def is_folder(name: str) -> bool:
     return Path(name).expanduser().is_dir()
 
 
-def origin_of(name: str) -> str:
+def model_origin(name: str) -> str:
     """Return the folder or Hub id that a name means."""
     where = str(Path(name).expanduser()) if is_folder(name) else hub_id(name)
     if where is None:
@@ -132,13 +132,13 @@ def origin_of(name: str) -> str:
 def _info(name: str, commit: str | None, pooling: str, image: NDArray[Any], processor: Processor) -> EncoderInfo:
     path, local = Path(name).expanduser(), commit is None
     return EncoderInfo(
-        name=path.resolve().name if local else origin_of(name),
+        name=path.resolve().name if local else model_origin(name),
         revision=weights_hash(path) if local else str(commit),
         pooling=pooling,
         dim=0,
         image_size=int(image.shape[1]),
         processor=processor.identity,
-        source=str(path.resolve()) if local else origin_of(name),
+        source=str(path.resolve()) if local else model_origin(name),
     )
 
 

@@ -11,6 +11,7 @@ from geocell.files.documents import canonical_json as canonical_json
 from geocell.files.documents import json_text as json_text
 from geocell.files.documents import missing as missing
 from geocell.files.documents import read_json as read_json
+from geocell.files.documents import read_json_value as read_json_value
 from geocell.files.documents import read_recipe_tables as read_recipe_tables
 from geocell.files.documents import reading as reading
 from geocell.files.documents import require_types as require_types

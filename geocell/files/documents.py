@@ -71,6 +71,29 @@ def read_json(path: Path, what: str, *, versioned: bool = True, max_bytes: int =
         FileNotFoundError: when the file is missing.
         DamagedFileError: when it is not a JSON object, too large, too deep, or of another major format.
     """
+    value = read_json_value(path, what, max_bytes=max_bytes)
+    if not isinstance(value, dict):
+        raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
+    if versioned and value.get("format") != FORMAT:
+        raise DamagedFileError(
+            f"{path} is {what} of format {value.get('format')!r}, and this geocell reads format {FORMAT}: "
+            "use the geocell version that wrote it, or write it again."
+        )
+    return value
+
+
+def read_json_value(path: Path, what: str, *, max_bytes: int = MAX_JSON_BYTES) -> Any:  # noqa: ANN401 - any JSON
+    """Read a JSON value of bounded size and depth, whatever it is: a file of somebody else's.
+
+    Args:
+        path: the file.
+        what: what it is, for error messages.
+        max_bytes: a larger file is refused before it is read.
+
+    Raises:
+        FileNotFoundError: when the file is missing.
+        DamagedFileError: when it is not JSON, too large or too deep.
+    """
     if not path.is_file():
         raise missing(path, what)
     try:
@@ -82,13 +105,6 @@ def read_json(path: Path, what: str, *, versioned: bool = True, max_bytes: int =
         raise _too_deep(path) from error
     except ValueError as error:
         raise DamagedFileError(f"{path} must be JSON, got a syntax error ({error}): {_AGAIN}") from error
-    if not isinstance(value, dict):
-        raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
-    if versioned and value.get("format") != FORMAT:
-        raise DamagedFileError(
-            f"{path} is {what} of format {value.get('format')!r}, and this geocell reads format {FORMAT}: "
-            "use the geocell version that wrote it, or write it again."
-        )
     return value
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geocell.compute.devices import choose_device
 from geocell.encoders.augmented import split_pooling
 from geocell.encoders.info import NOT_PINNED, EncoderInfo
-from geocell.encoders.tower import commit_of, describe_tower, is_folder, load_errors, model_config, origin_of
+from geocell.encoders.tower import commit_of, describe_tower, is_folder, load_errors, model_config, model_origin
 from geocell.encoders.tower import weights_hash as hash_of_weights
 from geocell.imagetext.projection import Float32, Projection, unit_rows
 from geocell.imagetext.protocol import CAPTIONS, require_distinct, require_texts
@@ -55,7 +55,7 @@ class CheckpointModel:
             OSError: when the weights can't be loaded.
         """
         self.name, self.device = name, choose_device(device)
-        where = origin_of(name)
+        where = model_origin(name)
         os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # a request to the Hub that nobody asked for
         with load_errors(name):
             commit = None if is_folder(name) else commit_of(where, revision)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geocell.pretraining.templates import FIELDS
+from geocell.imagetext.templates import FIELDS
 
 if TYPE_CHECKING:
     import pandas as pd

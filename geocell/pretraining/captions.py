@@ -10,7 +10,7 @@ import numpy as np
 
 from geocell.geo.country_names import CONTINENTS, country_names
 from geocell.geo.gazetteer import Gazetteer
-from geocell.pretraining.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
+from geocell.imagetext.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
 from geocell.views.columns import ColumnNames, find_columns
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.pretraining.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
+from geocell.imagetext.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
 
 ZURICH = {"city": "Zürich", "region": "Zürich", "country": "Switzerland", "continent": "Europe"}
 TURIN = {"city": "Turin", "region": "Piedmont", "country": "Italy", "continent": "Europe"}
