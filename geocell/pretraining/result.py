@@ -86,9 +86,8 @@ def save_trained(
         clip.save(made)
         write_json(made / RECORD_FILE, record)
         columns = list(progress.history[-1])
-        write_text(
-            made / HISTORY_FILE, csv_text(columns, [[row[name] for name in columns] for row in progress.history])
-        )
+        rows = [[row[name] for name in columns] for row in progress.history]
+        write_text(made / HISTORY_FILE, csv_text(columns, rows))
         if progress.problems:
             write_text(made / PROBLEMS_FILE, csv_text(["image", "problem"], sorted(progress.problems.items())))
         write_text(made / "README.md", model_card(record))
@@ -97,10 +96,9 @@ def save_trained(
 def model_card(record: Mapping[str, Any]) -> str:
     """Return the card of a trained model, for the Hub."""
     start, last, settings = record["start"], record["history"][-1], record["settings"]
-    scores = [
-        f"| {name.removeprefix('val_')} | {100 * value:.1f} % |" for name, value in last.items() if name[:4] == "val_"
-    ]
-    table = ["", "| after the last epoch, on validation images | |", "|---|---:|", *scores] if scores else []
+    scores = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
+    rows = [f"| {name} | {100 * value:.1f} % |" for name, value in scores.items()]
+    table = ["", "| after the last epoch, on validation images | |", "|---|---:|", *rows] if rows else []
     name = printable(str(start["name"])).replace("`", "")
     base = [f"base_model: {name}"] if "/" in name else []
     return "\n".join(
@@ -114,11 +112,11 @@ def model_card(record: Mapping[str, Any]) -> str:
             "",
             f"Trained by geocell {record['geocell']} from `{name}` at `{start['revision']}` on "
             f"{record['n_images']:,} images with {record['n_captions']:,} captions: {settings['epochs']} epochs of "
-            f"contrastive batches of {settings['batch'] * settings['accumulate']:,} at a learning rate of {settings['lr']:g}.",
+            f"contrastive batches of {settings['batch'] * settings['accumulate']:,}, learning rate {settings['lr']:g}.",
             *table,
             "",
-            "`geocell encode … --encoder FOLDER`, `geocell zero-shot` and transformers load it. The licence of the model "
-            "it was trained from holds for it too.",
+            "`geocell encode … --encoder FOLDER`, `geocell zero-shot` and transformers load it. The licence of the "
+            "model it was trained from holds for it too.",
             "",
         ]
     )
