@@ -71,7 +71,7 @@ def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append(texts)
     note = (
         f"The oracle on {int(rows[0]['n_locations']):,} street-view locations in Europe, a random fifth; the "
-        "partitions saw the others.\nShares in percent; in brackets the 95 % interval of the balscore over locations.\n"
+        "partitions saw the others.\nShares in percent; in brackets the 95 % interval of the balscore over places.\n"
         "Fewest, median and most: training locations in a cell."
     )
     return f"{markdown([*header, 'balscore', 'fallback', 'outside'], lines)}\n\n{note}"
@@ -274,11 +274,12 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
-    "docs/scores.md": {"benchmarks": readme_answers.benchmark_rows},
+    "docs/scores.md": {"benchmarks": readme_answers.benchmark_rows, "intervals": readme_answers.intervals},
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
     },
+    "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
     "partitions/README.md": {"recipes": _recipes},

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.audit import Audit as Audit
     from geocell.evaluation.audit import audit as audit
     from geocell.evaluation.calibrate import calibrate as calibrate
+    from geocell.evaluation.combine import combine as combine
     from geocell.evaluation.comparison import Comparison as Comparison
     from geocell.evaluation.comparison import compare as compare
     from geocell.evaluation.decoders import DecoderComparison as DecoderComparison
@@ -37,12 +38,15 @@ if TYPE_CHECKING:
     from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.calibration import Calibration as Calibration
+    from geocell.heads.combination import Combination as Combination
+    from geocell.heads.combination import load_combination as load_combination
     from geocell.heads.ensemble import Ensemble as Ensemble
     from geocell.heads.ensemble import average_heads as average_heads
     from geocell.heads.ensemble import load_ensemble as load_ensemble
     from geocell.heads.fit_config import FitConfig as FitConfig
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
+    from geocell.heads.pooling import Pooling as Pooling
     from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
@@ -77,6 +81,7 @@ _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
     "evaluation.calibrate": ("calibrate",),
+    "evaluation.combine": ("combine",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.decoders": ("DecoderComparison", "compare_decoders"),
     "heads.calibration": ("Calibration",),
@@ -84,6 +89,8 @@ _HOMES = {
     "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
+    "heads.combination": ("Combination", "load_combination"),
+    "heads.pooling": ("Pooling",),
     "heads.ensemble": ("Ensemble", "average_heads", "load_ensemble"),
     "training.fit": ("fit_head",),
     "geo.geodesy": ("distance_km",),

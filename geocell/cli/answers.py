@@ -11,7 +11,7 @@ from geocell.cli.output import (
     Decode,
     emit,
     note,
-    open_head_or_ensemble,
+    open_head_like,
     usage_errors,
 )
 from geocell.views import ColumnNames
@@ -43,7 +43,7 @@ def predict(
     installed. Exit status 1 when no location was answered.
 
     Args:
-        head: folder of a head or an ensemble, or user/repo@revision on the Hub.
+        head: folder of a head, a combination or an ensemble, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
@@ -64,6 +64,7 @@ def predict(
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
@@ -80,13 +81,13 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_or_ensemble(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
-    if place is not None and place.snapshot is None:
+    if place.snapshot is None and not is_ensemble(place):
         try:
             if pin_encoder(place.folder, locator.encoder.info):
                 note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")

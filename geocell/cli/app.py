@@ -19,6 +19,7 @@ from cyclopts.config import Dict
 
 from geocell._version import __version__
 from geocell.cli import answers, caches, calibration, features, heads, partitions, publish, scoring, start, sweeps
+from geocell.cli import zero_shot as zero_shots
 from geocell.cli.output import UsageError, note
 from geocell.files import printable
 from geocell.partitioners import read_partition_recipe
@@ -58,13 +59,18 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "fit-head": heads.fit_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
+        "combine": calibration.combine,
         "sweep": sweeps.sweep,
         "calibrate": calibration.calibrate,
         "decode": calibration.decode,
         "score": scoring.score,
         "compare": scoring.compare,
     },
-    "Answers": {"predict": answers.predict},
+    "Answers": {
+        "predict": answers.predict,
+        "zero-shot": zero_shots.zero_shot,
+        "classify": zero_shots.classify,
+    },
     "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""

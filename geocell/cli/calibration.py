@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from geocell.cli.output import Decode, cache_locations, emit, note, open_head, split_name, usage_errors
+from geocell.cli.output import (
+    Decode,
+    UsageError,
+    cache_locations,
+    drawn_clusters,
+    emit,
+    note,
+    open_head,
+    open_head_like,
+    split_name,
+    usage_errors,
+)
+from geocell.heads.candidates import CandidateRule
+from geocell.heads.pooling import Rule
+from geocell.splits.splits import UNKNOWN_PROTOCOL
 
 _NOT_FOR_CHOICES = ("test", "train")
 
@@ -31,7 +46,7 @@ def calibrate(
     again.
 
     Args:
-        head: folder of the head.
+        head: folder of the head, or of a combination of several.
         cache: feature cache.
         splits: splits.json.
         split: which split of it; not one that is reported.
@@ -47,6 +62,9 @@ def calibrate(
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.neighbours import NeighbourIndex
     from geocell.heads.additions import write_calibration, write_neighbours
+    from geocell.heads.combination import Combination
+    from geocell.heads.head import Head
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.neighbours import fit_neighbours
     from geocell.reports.calibrations import calibration_text
     from geocell.splits.splits import Splits
@@ -57,14 +75,21 @@ def calibrate(
         _require_for_choices(split)
         if knn and decode != "centroid":
             raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
+    if is_ensemble(place):
+        raise ValueError(
+            f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
+            "with `geocell combine`, and calibrate that."
+        )
+    if knn and isinstance(loaded, Combination):
+        raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    if knn:
+    if knn and isinstance(loaded, Head):
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)
         decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
@@ -74,6 +99,90 @@ def calibrate(
     emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
 
 
+def combine(
+    *heads: str,
+    out: Path,
+    cache: Path | None = None,
+    splits: Path | None = None,
+    split: str | None = None,
+    pool: Rule | None = None,
+    candidates: CandidateRule = "auto",
+    knn: bool = False,
+    decode: Decode = "balscore",
+    device: str = "auto",
+    overwrite: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Combine heads of several partitions or seeds into one that is scored, predicted with and pushed like a head.
+
+    Their probabilities are pooled on candidate points that all share. Weights, the rule and the vote of the nearest
+    training features are chosen on validation locations, and the combination is calibrated there. Without --cache and
+    --splits weights are equal, and nothing is calibrated.
+
+    Args:
+        heads: two or more heads of one encoder, folders or user/repo@revision on the Hub.
+        out: folder of the combination, with copies of the heads in it.
+        cache: feature cache; its split train has the training places, and features for --knn.
+        splits: splits.json.
+        split: which split of it weights are chosen on; val when left out.
+        pool: linear or log(-linear); chosen on the validation locations when left out, linear without these.
+        candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
+            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 10,000 places.
+        knn: let the nearest training features vote; their index goes into the folder.
+        decode: the decoder that is calibrated for, and answers by default afterwards.
+        device: where the heads compute: auto, cpu, cuda or mps.
+        overwrite: replace an existing combination.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import parse_decoder
+    from geocell.evaluation.combine import combine as join
+    from geocell.files import require_new
+    from geocell.heads.combination_file import COMBINATION_MARKS, COMBINATION_PARTS
+    from geocell.reports.calibrations import combination_text
+    from geocell.splits.splits import Splits
+
+    with usage_errors():
+        parse_decoder(decode)  # a file names it, so it is one of the package
+        choose_device(device)
+        _require_several(heads, out)
+        if (cache is None) != (splits is None):
+            raise ValueError("--cache and --splits go together: pass both, or neither for equal weights.")
+        if splits is None and (split is not None or knn):
+            raise ValueError(f"{'--knn' if knn else '--split'} needs --cache and --splits, and they are not there.")
+        _require_for_choices(split or "val")
+    require_new(out, overwrite, COMBINATION_MARKS, COMBINATION_PARTS)
+    members = [open_head(name, partitioner)[0] for name in heads]
+    train = val = None
+    protocol, name = UNKNOWN_PROTOCOL, split or "val"
+    if cache is not None and splits is not None:
+        loaded = Splits.load(splits)
+        protocol = loaded.protocol
+        train = cache_locations(cache, splits, "train")
+        if split is not None or loaded.ids.get(name):
+            val = cache_locations(cache, splits, name)
+        else:
+            note(f"{splits} has no validation locations: weights are equal, and nothing is calibrated")
+    made = join(
+        members,
+        train,
+        val,
+        pool=pool,
+        candidates=candidates,
+        knn=knn,
+        decode=decode,
+        split=name,
+        protocol=protocol,
+        device=device,
+    )
+    made.save(out, overwrite=overwrite)
+    result = {"out": str(out), "heads": list(heads), **made.parts.combination_json()}
+    known = None if made.calibration is None else made.calibration.to_dict()
+    emit({**result, "calibration": known}, f"{out}: {combination_text(made)}", json)
+
+
 def decode(
     head: str,
     /,
@@ -81,6 +190,7 @@ def decode(
     cache: Path,
     splits: Path | None = None,
     split: str | None = None,
+    cluster: str | None = None,
     device: str = "auto",
     allow_training: bool = False,
     partitioner: str | None = None,
@@ -93,6 +203,9 @@ def decode(
         cache: feature cache.
         splits: splits.json; without it every location of the cache is decoded.
         split: which split of it; val when left out, since a decoder is a choice.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column, of sequences or users say; when left out, what the splits kept
+            together, else place.
         device: where the head computes: auto, cpu, cuda or mps.
         allow_training: compare even if some of the locations are training locations of the head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
@@ -106,17 +219,30 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head(head, partitioner)
+    loaded, _ = open_head_like(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
+    clusters = drawn_clusters(locations, cluster, splits)
     if name == "test":
         note("a decoder that is chosen on the split test makes its scores there optimistic: choose on val.")
-    comparison = compare_decoders(loaded, locations, split=name, device=device)
+    comparison = compare_decoders(loaded, locations, split=name, device=device, cluster=clusters)
     emit(comparison.to_dict(), decoders_text(comparison), json)
 
 
 def _require_for_choices(split: str) -> None:
     if split in _NOT_FOR_CHOICES:
         raise ValueError(f"a calibration is learned on validation locations, got the split {split}: pass --split val.")
+
+
+def _require_several(heads: Sequence[str], out: Path) -> None:
+    """Refuse fewer than two heads, one that is named twice, and an output that is one of them."""
+    if len(heads) < 2:
+        raise ValueError(f"expected two heads or more, got {len(heads)}: name all that are combined.")
+    names = [str(Path(name).resolve()) if Path(name).exists() else name for name in heads]
+    twice = [name for name, given in zip(heads, names, strict=True) if names.count(given) > 1]
+    if twice:
+        raise ValueError(f"every head counts once, and {twice[0]} is named twice: leave one out.")
+    if str(out.resolve()) in names:
+        raise ValueError(f"--out must be another folder than the heads, got {out}: name a new one.")

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
-    from geocell.heads.ensemble import Ensemble
+    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
     from geocell.images.downloads import DownloadConfig
+    from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
 
@@ -171,14 +172,19 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     return head, source
 
 
-def open_head_or_ensemble(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource] | tuple[Ensemble, None]:
-    """Return an ensemble by its folder, or a head and its source; see `open_head`."""
-    from geocell.heads.ensemble import load_ensemble
-    from geocell.heads.folder import ENSEMBLE_FILE
+def open_head_like(name: str, partitioner: str | None = None) -> tuple[Head | Combination, HeadSource]:
+    """Return a head, or a combination or ensemble of several, and its source; see `open_head`."""
+    from geocell.heads.hashes import why_not_hashed
+    from geocell.heads.loading import is_ensemble, load_head_like
+    from geocell.heads.source import find_head
 
-    if (Path(name) / ENSEMBLE_FILE).is_file():
-        return load_ensemble(name, partitioner), None
-    return open_head(name, partitioner)
+    source = find_head(name)
+    if source.remark:
+        note(source.remark)
+    head = load_head_like(source, partitioner)
+    if not is_ensemble(source) and (remark := why_not_hashed(source.folder)):
+        note(remark)
+    return head, source
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
@@ -213,6 +219,15 @@ def counted_locations(
         return locations, None
     chosen = split_locations(locations, loaded, split, cache)
     return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
+
+
+def drawn_clusters(locations: Locations, cluster: str | None, splits: Path | None) -> Clusters:
+    """Return what was drawn together: by `--cluster`, or what the splits kept together, or places."""
+    from geocell.evaluation.clusters import clusters_of
+    from geocell.splits.splits import Splits
+
+    with usage_errors():
+        return clusters_of(locations, cluster, None if splits is None else Splits.load(splits))
 
 
 def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:

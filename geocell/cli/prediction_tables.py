@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing
+from geocell.metrics.clusters import PLACE
 
 T = TypeVar("T")
 
@@ -49,7 +50,9 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
     return predictions, truth
 
 
-def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, json: bool) -> None:
+def score_tables(
+    tables: tuple[Path, Path], flags: TableFlags, cluster: str | None, out: Path | None, overwrite: bool, json: bool
+) -> None:
     """Score a table of predictions against a table of the truth, and print the scores or write them to `out`."""
     from geocell.evaluation.predictions import score_predictions
     from geocell.files import require_new, write_json
@@ -60,8 +63,8 @@ def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None,
     if out is not None:
         require_new(out, overwrite)
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, **read).to_dict()
-    row = {"head": predictions.name, **scores, "n_cells": None}
+    scores = score_predictions(predictions, truth, **read, cluster=cluster or PLACE).to_dict()
+    row = {"head": predictions.name, "partition": "–", **scores, "n_cells": None}
     try:
         emit(scores, f"{score_table([row])}\n{details_text(scores)}", json)
     finally:
@@ -69,13 +72,13 @@ def score_tables(tables: tuple[Path, Path], flags: TableFlags, out: Path | None,
             write_json(out, scores)
 
 
-def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, json: bool) -> None:
+def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, cluster: str | None, json: bool) -> None:
     """Compare two tables of predictions of the same truth, and print how far they are apart."""
     from geocell.evaluation.predictions import compare_predictions
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, **flags.checked())
+    comparison = compare_predictions(*pair, truth, **flags.checked(), cluster=cluster or PLACE)
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(

@@ -13,9 +13,10 @@ from geocell.cli.output import (
     UsageError,
     cache_locations,
     counted_locations,
+    drawn_clusters,
     emit,
     note,
-    open_head,
+    open_head_like,
     split_name,
     usage_errors,
 )
@@ -24,6 +25,7 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
+    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
@@ -45,6 +47,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    cluster: str | None = None,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -68,6 +71,9 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
@@ -84,7 +90,7 @@ def score(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, json)
+        score_tables(require_tables(predictions, truth, of_heads), reading, cluster, out, overwrite, json)
         return
     reading.require_none()
     if head is None or cache is None:
@@ -95,6 +101,7 @@ def score(
     from geocell.evaluation.score import score as score_locations
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
+    from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.reports.text import score_table
@@ -105,7 +112,7 @@ def score(
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head(head, partitioner)
+    loaded, place = open_head_like(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and place.snapshot is None and name == "test":
@@ -115,7 +122,8 @@ def score(
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     _say_other_protocol(loaded, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True)
+    clusters = drawn_clusters(locations, cluster, splits)
+    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, cluster=clusters)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
     try:
@@ -124,17 +132,18 @@ def score(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, scores.to_dict())
-        elif place.snapshot is None:
+        elif place.snapshot is None and not is_ensemble(place):
             _write_beside(loaded, place.folder, scores, locations.encoder)
 
 
-def _write_beside(head: Head, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def _write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
+    from geocell.heads.loading import with_encoder
 
     if pin_encoder(folder, encoder):
-        head = replace(head, encoder=encoder)
+        head = with_encoder(head, encoder)
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
@@ -167,6 +176,7 @@ def compare(
     splits: Path | None = None,
     split: str | None = None,
     decode: Decode | None = None,
+    cluster: str | None = None,
     allow_training: bool = False,
     partitioner: str | None = None,
     json: bool = False,
@@ -185,6 +195,9 @@ def compare(
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
+            together, else place.
         allow_training: compare even if some of the locations are training locations of a head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -199,7 +212,7 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, cluster, json)
         return
     reading.require_none()
     if head_a is None or head_b is None or cache is None:
@@ -215,7 +228,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head(head_a, partitioner)[0], open_head(head_b, partitioner)[0]
+    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -228,7 +241,8 @@ def compare(
         loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
-    comparison = compare_heads(a, b, locations, decoder, name)
+    clusters = drawn_clusters(locations, cluster, splits)
+    comparison = compare_heads(a, b, locations, decoder, name, cluster=clusters)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},
@@ -285,7 +299,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head(head, partitioner)[0]
+    loaded = None if head is None else open_head_like(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from geocell.evaluation.ceiling import Ceiling
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
+from geocell.metrics.clusters import Clusters, clusters_text
 from geocell.metrics.groups import named_groups
 from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.cell_polygons import class_areas_km2
@@ -65,6 +66,7 @@ class Audit:
         n_parameters: of a head on it: C D + C of the Linear, 2 D of the LayerNorm.
         countries: country -> what the oracle reaches there; empty when countries are not known.
         partition_sha256: which partition.
+        clustered_by: what the locations of a cluster share, over which intervals are taken.
     """
 
     kind: str
@@ -90,6 +92,7 @@ class Audit:
     n_parameters: int
     countries: dict[str, Ceiling]
     partition_sha256: str
+    clustered_by: str
 
     @property
     def n_locations(self) -> int:
@@ -118,7 +121,7 @@ class Audit:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % interval over locations of each of them."""
+        """The 95 % interval of each of them, over clusters of locations."""
         return self.ceiling.intervals
 
     @property
@@ -143,7 +146,8 @@ class Audit:
             f"{self.kind}: {counted(self.n_cells, 'cell')} with {self.count_min} to "
             f"{counted(self.count_max, 'training location')}, median {self.count_median:g}; {self.n_single} with one",
             f"oracle on {counted(self.n_locations, 'location')}: balscore {100 * self.balscore:.1f}, "
-            f"95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+            f"95 % interval over {clusters_text(self.clustered_by, self.ceiling.n_clusters)} {100 * low:.1f} to "
+            f"{100 * high:.1f}, "
             f"median {self.median_km:.1f} km, mean {self.mean_km:.1f} km",
             f"within  {within}",
             f"by fallback {self.fallback:.1%}, outside {self.outside:.1%}",
@@ -176,6 +180,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
     cells = assignment.cells.copy()
     cells[outside] = partition.nearest(places[outside])
     distances = distance_km(places, partition.centroids[cells])
+    clusters = Clusters.of_places(places)
     counts = partition.counts
     weights = class_weights(counts)[counts > 0] if counts.any() else np.zeros(1)
     areas = class_areas_km2(partition)
@@ -183,7 +188,7 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
     return Audit(
         kind=partition.kind,
         n_cells=len(partition),
-        ceiling=Ceiling.from_distances(distances),
+        ceiling=Ceiling.from_distances(distances, clusters),
         seen=partition.fitted_on.get("sha256") == places_sha256(places),
         fallback=float(assignment.fallback.mean()),
         outside=float(outside.mean()),
@@ -202,8 +207,9 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
         area_km2_max=float(areas.max()),
         dim=dim,
         n_parameters=len(partition) * (dim + 1) + 2 * dim,
-        countries={} if countries is None else _by_country(distances, countries),
+        countries={} if countries is None else _by_country(distances, countries, clusters),
         partition_sha256=partition.sha256,
+        clustered_by=clusters.by,
     )
 
 
@@ -219,10 +225,12 @@ def gini(counts: ArrayLike) -> float:
     return float((2 * np.arange(1, len(n) + 1) - len(n) - 1) @ n / (len(n) * n.sum()))
 
 
-def _by_country(distances: Floats, countries: ArrayLike) -> dict[str, Ceiling]:
+def _by_country(distances: Floats, countries: ArrayLike, clusters: Clusters) -> dict[str, Ceiling]:
     if np.size(countries) != len(distances):
         raise ValueError(f"countries must name one for each of {len(distances)} locations, got {np.size(countries)}.")
-    return {name: Ceiling.from_distances(distances[there]) for name, there in named_groups(countries)}
+    return {
+        name: Ceiling.from_distances(distances[there], clusters.take(there)) for name, there in named_groups(countries)
+    }
 
 
 def _advice(audit: Audit) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.balscore import fit_shares
+from geocell.decoders.balscore import SHARE_RADII_KM, fit_shares
 from geocell.decoders.table import AnyDecoder, as_decoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
+from geocell.heads.combination import Combination
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.metrics.places import place_clusters
@@ -22,6 +23,7 @@ from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.splits.splits import UNKNOWN_PROTOCOL
 from geocell.uncertainty.conformal import conformal_factor, conformal_radius_km
 from geocell.uncertainty.errors import calibration_errors
+from geocell.uncertainty.nearness import Nearness
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from geocell.uncertainty.temperature import fit_temperature, scaled
 
@@ -32,10 +34,11 @@ LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
 
 Probabilities = NDArray[np.float32]
+FitTemperature = Callable[[Probabilities, NDArray[np.bool_]], float]
 
 
 def calibrate(
-    head: Head,
+    head: Head | Combination,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
@@ -51,7 +54,8 @@ def calibrate(
     errors in `record` are of halves: each half is calibrated on the other one.
 
     Args:
-        head: the head; it is not changed (`dataclasses.replace(head, calibration=...)` applies the result).
+        head: the head, or a combination of several; it is not changed (`dataclasses.replace(head, calibration=...)`
+            applies the result).
         locations: P >= 20 locations that it was not trained on.
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.
@@ -81,7 +85,8 @@ def calibrate(
             f"a calibration needs at least {LEAST} locations in cells of the head, got {int(inside.sum())} of "
             f"{len(locations)}: the head is of another region."
         )
-    temperature = fit_temperature(posterior[inside], cells[inside])
+    fit = _temperature_of(head, cells, locations.latlon)
+    temperature = fit(posterior, inside)
     sure = scaled(posterior, temperature)
     shares = fit_shares(sure, locations.latlon, head.partition.centroids)
     learned = Calibration(temperature, shares, decoder.spec, dict.fromkeys(COVERAGES, 1.0))
@@ -101,9 +106,17 @@ def calibrate(
         "date": datetime.now(UTC).date().isoformat(),
         "balscore": balscore_of(away),
         "within": {str(radius): share for radius, share in within_shares(away).items()},
-        **_halves(posterior, cells, away, head.partition, points, locations.latlon, inside),
+        **_halves(posterior, cells, away, head.partition, points, locations.latlon, inside, fit),
     }
     return Calibration(temperature, shares, decoder.spec, factors, record)
+
+
+def _temperature_of(head: Head | Combination, cells: NDArray[np.int64], latlon: Floats) -> FitTemperature:
+    """Return the fit of a temperature to some of the rows: by the true cell, or of candidates by what is near."""
+    if head.partition.can_assign or not isinstance(head, Combination):
+        return lambda posterior, rows: fit_temperature(posterior[rows], cells[rows])
+    near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
+    return lambda posterior, rows: near.take(rows).fit_temperature(posterior[rows])
 
 
 def true_cells(partition: Partition, latlon: Floats) -> NDArray[np.int64]:
@@ -130,6 +143,7 @@ def _halves(
     points: Floats,
     latlon: Floats,
     inside: NDArray[np.bool_],
+    fit: FitTemperature,
 ) -> Mapping[str, Any]:
     """Return the errors before and after, and the coverage of the radii: of each half, calibrated on the other.
 
@@ -142,7 +156,7 @@ def _halves(
     held: dict[int, list[NDArray[np.bool_]]] = {coverage: [] for coverage in COVERAGES}
     for fold in (half, ~half):
         known = ~fold & inside
-        temperature = fit_temperature(posterior[known], cells[known])
+        temperature = fit(posterior, known)
         after[fold] = scaled(posterior[fold], temperature)
         radii = half_radii_km(partition, scaled(posterior, temperature), points)
         for coverage in COVERAGES:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from geocell.geo.geodesy import Floats
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.outcomes import RADII_KM, Outcomes
 
 
@@ -19,8 +20,9 @@ class Ceiling:
         balscore: of the oracle.
         median_km: median distance from the oracle's answer.
         mean_km: mean distance.
-        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over locations, those of a score;
-            see `geocell.metrics.intervals`. One location has none of its mean.
+        intervals: `balscore`, `within_25` …, `median_km`, `mean_km` -> 95 % interval over clusters, those of a score;
+            see `geocell.metrics.intervals`. One cluster has none of its mean.
+        n_clusters: how many clusters of locations the intervals are taken over.
     """
 
     n_locations: int
@@ -29,15 +31,16 @@ class Ceiling:
     median_km: float
     mean_km: float
     intervals: dict[str, tuple[float, float]]
+    n_clusters: int
 
     @classmethod
-    def from_distances(cls, distances: Floats) -> Ceiling:
-        """Return the ceiling for (P,) distances in km, P >= 1."""
-        outcomes = Outcomes(distances)
+    def from_distances(cls, distances: Floats, clusters: Clusters | None = None) -> Ceiling:
+        """Return the ceiling for (P,) distances in km, P >= 1, of locations that are drawn by clusters."""
+        outcomes = Outcomes(distances, clusters=clusters)
         values = outcomes.values()
         within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
         rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
-        return cls(len(distances), within, **rest, intervals=outcomes.intervals())
+        return cls(len(distances), within, **rest, intervals=outcomes.intervals(), n_clusters=outcomes.n_clusters)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""

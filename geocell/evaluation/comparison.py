@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import outcomes
 from geocell.files import FORMAT
+from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
 from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import Outcomes
 
@@ -31,8 +33,10 @@ class Comparison:
         b: score -> value of the second head. `top1` and `top5` are there when both heads have the same cells, since
             hits among other cells are another thing.
         differences: score -> `a` minus `b`.
-        intervals: score -> 95 % interval of the difference, from locations drawn for both heads together.
+        intervals: score -> 95 % interval of the difference, from clusters drawn for both heads together.
         n_same: locations for which both heads answer at the same distance from the truth.
+        clustered_by: what the locations of a cluster share; see `geocell.metrics.clusters`.
+        n_clusters: how many clusters the intervals are taken over.
     """
 
     decoder: str
@@ -43,6 +47,13 @@ class Comparison:
     differences: Mapping[str, float]
     intervals: Mapping[str, Interval]
     n_same: int
+    clustered_by: str | None = None
+    n_clusters: int | None = None
+
+    @property
+    def drawn_text(self) -> str:
+        """Over what the intervals are taken, in words."""
+        return clusters_text(self.clustered_by, self.n_clusters)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -79,6 +90,8 @@ def compare(
     decode: AnyDecoder = "centroid",
     split: str = "",
     seed: int = 0,
+    *,
+    cluster: str | Clusters | None = None,
 ) -> Comparison:
     """Return the paired difference of two heads' scores on the same locations.
 
@@ -93,15 +106,17 @@ def compare(
         decode: name of the decoder, for both.
         split: name of the split that the locations are, for the record.
         seed: of the resampling.
+        cluster: what was drawn together; see `geocell.evaluation.clusters.clusters_of`.
 
     Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
+        ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
     prepared = [head.prepare(decode) for head in (head_a, head_b)]  # both before anything is computed
+    clusters = clusters_of(locations, cluster)
     pairs = zip((head_a, head_b), prepared, strict=True)
-    a, b = (outcomes(head, locations, ready, split) for head, ready in pairs)
+    a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
-        a, b = Outcomes(a.distances_km), Outcomes(b.distances_km)
+        a, b = (Outcomes(one.distances_km, clusters=clusters) for one in (a, b))
     return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
 
 
@@ -125,6 +140,8 @@ def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed:
         differences={name: values_a[name] - values_b[name] for name in values_a},
         intervals=paired_intervals(a, b, seed),
         n_same=int((a.distances_km == b.distances_km).sum()),
+        clustered_by=LOCATION if a.clusters is None else a.clusters.by,
+        n_clusters=a.n_clusters,
     )
 
 
@@ -137,12 +154,12 @@ def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Inter
     """Return the 95 % interval of every score of `a` minus that of `b`, which are of the same locations.
 
     Args:
-        a: outcomes of the first head.
+        a: outcomes of the first head, whose clusters are drawn.
         b: outcomes of the second, with the same scores.
         seed: of the resampling.
     """
     hits = np.stack([*a.hits().values(), *b.hits().values()], axis=1)
-    shares = share_draws(hits, seed, paired=True)
+    shares = share_draws(hits, seed, clusters=a.drawn, paired=True)
     half = hits.shape[1] // 2
     draws_a, draws_b = a.draws(shares[:, :half]), b.draws(shares[:, half:])
     values_a, values_b = a.values(), b.values()
@@ -150,6 +167,6 @@ def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Inter
         name: _widened(percentile_interval(draws_a[name] - draws_b[name]), values_a[name] - values_b[name])
         for name in draws_a
     }
-    if len(a.distances_km) > 1:
-        intervals["mean_km"] = mean_interval(a.distances_km - b.distances_km, paired=True)
+    if a.n_clusters > 1:
+        intervals["mean_km"] = mean_interval(a.distances_km - b.distances_km, clusters=a.drawn, paired=True)
     return intervals

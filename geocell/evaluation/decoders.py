@@ -11,9 +11,11 @@ import numpy as np
 from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.decoders.together import prepared_together
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.comparison import paired_intervals
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.protocol import default_decoder
+from geocell.metrics.clusters import Clusters, clusters_text
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import Outcomes
 
@@ -37,6 +39,8 @@ class DecoderComparison:
         intervals: decoder -> score name -> 95 % interval of its difference to `centroid`.
         left_out: decoder -> why the head cannot use it.
         calibrated: whether the posterior is.
+        clustered_by: what the locations of a cluster share; see `geocell.metrics.clusters`.
+        n_clusters: how many clusters the intervals are taken over.
     """
 
     split: str
@@ -45,6 +49,13 @@ class DecoderComparison:
     intervals: Mapping[str, Mapping[str, Interval]]
     left_out: Mapping[str, str]
     calibrated: bool
+    clustered_by: str | None = None
+    n_clusters: int | None = None
+
+    @property
+    def drawn_text(self) -> str:
+        """Over what the intervals are taken, in words."""
+        return clusters_text(self.clustered_by, self.n_clusters)
 
     def best(self, metric: str) -> str:
         """Return the decoder with the best value of a score; `centroid` among equals, then the first."""
@@ -81,6 +92,8 @@ class DecoderComparison:
             "split": self.split,
             "n_locations": self.n_locations,
             "calibrated": self.calibrated,
+            "clustered_by": self.clustered_by,
+            "n_clusters": self.n_clusters,
             "decoders": {name: dict(values) for name, values in self.values.items()},
             "intervals": {
                 name: {metric: list(ends) for metric, ends in found.items()} for name, found in self.intervals.items()
@@ -97,6 +110,8 @@ def compare_decoders(
     decoders: Sequence[AnyDecoder] = CANDIDATES,
     split: str = "",
     device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
 ) -> DecoderComparison:
     """Return the scores of a head by several decoders, each paired with `centroid` on the same locations.
 
@@ -111,12 +126,14 @@ def compare_decoders(
             always among them.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
+        cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
 
     Raises:
         ValueError: when there is no location, or features are of another encoder.
     """
     if len(locations) == 0:
         raise ValueError("decoders are compared on at least one location, got none.")
+    clusters = clusters_of(locations, cluster)
     ready: dict[str, PreparedDecoder] = {}
     left_out: dict[str, str] = {}
     for decoder in (BASELINE, *decoders, default_decoder(head)):
@@ -128,7 +145,8 @@ def compare_decoders(
         ready[prepared.decoder.spec] = prepared
     answers = _answers(head, locations, list(ready.values()), device)
     outcomes = {
-        name: Outcomes(distance_km(points, locations.latlon)) for name, points in zip(ready, answers, strict=True)
+        name: Outcomes(distance_km(points, locations.latlon), clusters=clusters)
+        for name, points in zip(ready, answers, strict=True)
     }
     base = outcomes[BASELINE]
     return DecoderComparison(
@@ -138,6 +156,8 @@ def compare_decoders(
         intervals={name: paired_intervals(outcome, base) for name, outcome in outcomes.items() if name != BASELINE},
         left_out=left_out,
         calibrated=head.calibration is not None,
+        clustered_by=clusters.by,
+        n_clusters=len(clusters),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import outcomes
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
@@ -162,7 +163,13 @@ def leaks(
     for name in others:
         part = members.select(locations, name)
         km = nearest_km(part.latlon, train.latlon)
-        scores = {} if head is None else scores_by_distance(outcomes(head, part, prepared or decode, name, device), km)
+        scores = (
+            {}
+            if head is None
+            else scores_by_distance(
+                outcomes(head, part, prepared or decode, name, device, cluster=clusters_of(part, None, members)), km
+            )
+        )
         found[name] = SplitLeaks(
             n_locations=len(part),
             n_shared_coordinates=int(at_training_coordinates(part.latlon, train.latlon).sum()),
@@ -185,13 +192,15 @@ def scores_by_distance(outcome: Outcomes, km: Floats) -> dict[str, dict[str, flo
         km: (P,) distances.
 
     Returns:
-        Name of the bin -> `n_locations`, `balscore`, `balscore_low` and `balscore_high` (95 % interval over the
-        locations), `within_25`, `within_200`, `within_750` and `median_km`; bins without locations are left out.
+        Name of the bin -> `n_locations`, `balscore`, `balscore_low` and `balscore_high` (95 % interval over their
+        clusters), `within_25`, `within_200`, `within_750` and `median_km`; bins without locations are left out.
     """
     bins = distance_bins(km)
     found = {}
     for number in np.unique(bins).tolist():
-        here = Outcomes(outcome.distances_km[bins == number])
+        there = bins == number
+        clusters = None if outcome.clusters is None else outcome.clusters.take(there)
+        here = Outcomes(outcome.distances_km[there], clusters=clusters)
         values = here.values()
         low, high = here.intervals()["balscore"]
         found[bin_names()[number]] = {

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.evaluation.benchmarks import BENCHMARK_ROWS, BENCHMARK_TRUTHS, Benchmark, Missing
+from geocell.evaluation.clusters import clusters_at
 from geocell.evaluation.comparison import Comparison, comparison_of
 from geocell.evaluation.point_tables import PointTable, read_points
 from geocell.evaluation.reliability import RADIUS_SHARES, confidence_errors, radius_coverage
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
+from geocell.metrics.clusters import PLACE, Clusters
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country
 from geocell.metrics.quantiles import distance_quantiles
@@ -31,6 +33,7 @@ def score_predictions(
     preset: Benchmark | None = None,
     missing: Missing = "error",
     truth_sha256: str | None = None,
+    cluster: str = PLACE,
 ) -> Scores:
     """Return the scores of a table of predictions.
 
@@ -43,19 +46,22 @@ def score_predictions(
         missing: what a location without a prediction is: `error`, `worst` (answered at the antipode of its truth), or
             `drop` (left out, which makes scores of two files incomparable).
         truth_sha256: the hash that the points of the truth must have, `Scores.truth_sha256` of somebody else.
+        cluster: which rows of the truth were drawn together, for the intervals: `place`, or a column of the truth;
+            see `geocell.evaluation.clusters.clusters_at`.
 
     Raises:
         FileNotFoundError: when a table is not there.
         ValueError: for tables that are too large or do not fit together, duplicate ids, coordinates that are missing,
-            out of range or exchanged, and another truth than that of the preset or the hash.
+            out of range or exchanged, an unknown column, and another truth than that of the preset or the hash.
     """
     _require_choice(missing)
     known = _read_truth(truth, preset, truth_sha256)
+    clusters = _clusters(known, cluster)
     answers, rows, distances = _answers(predictions, known, preset)
     there = rows >= 0
     kept = _kept([distances], [predictions], missing)
     scored = np.where(there, distances, _FARTHEST_KM)[kept]
-    outcome = Outcomes(scored)
+    outcome = Outcomes(scored, clusters=clusters.take(kept))
     values = outcome.values()
     frame = known.frame
     countries = by_country(scored, frame["country"].to_numpy()[kept] if "country" in frame else None)
@@ -78,6 +84,8 @@ def score_predictions(
         geoscore_rounded=geoscore(scored, rounded=True),
         n_missing=int((~there).sum()),
         quantiles_km=distance_quantiles(scored),
+        clustered_by=clusters.by,
+        n_clusters=outcome.n_clusters,
         radii=_radii(answers, rows[there], distances[there]),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
@@ -95,6 +103,7 @@ def compare_predictions(
     missing: Missing = "error",
     truth_sha256: str | None = None,
     seed: int = 0,
+    cluster: str = PLACE,
 ) -> Comparison:
     """Return the paired difference of two tables of predictions of the same locations.
 
@@ -102,9 +111,11 @@ def compare_predictions(
     """
     _require_choice(missing)
     known = _read_truth(truth, preset, truth_sha256)
+    clusters = _clusters(known, cluster)
     both = [_answers(path, known, preset)[2] for path in (predictions_a, predictions_b)]
     kept = _kept(both, [predictions_a, predictions_b], missing)
-    a, b = (Outcomes(np.where(np.isfinite(d), d, _FARTHEST_KM)[kept]) for d in both)
+    scored = (np.where(np.isfinite(d), d, _FARTHEST_KM)[kept] for d in both)
+    a, b = (Outcomes(distances, clusters=clusters.take(kept)) for distances in scored)
     return comparison_of(a, b, "predictions", preset or "", seed)
 
 
@@ -123,6 +134,11 @@ def require_sha256(text: str) -> str:
 def _require_choice(missing: str) -> None:
     if missing not in get_args(Missing):
         raise ValueError(f"missing must be one of {', '.join(get_args(Missing))}, got {missing!r}.")
+
+
+def _clusters(truth: PointTable, cluster: str) -> Clusters:
+    columns = {str(name): truth.frame[name].to_numpy(object) for name in truth.frame.columns}
+    return clusters_at(truth.latlon, columns, cluster)
 
 
 def _read_truth(path: Path | str, preset: Benchmark | None, sha256: str | None) -> PointTable:

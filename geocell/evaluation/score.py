@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.clusters import clusters_of
 from geocell.features.locations import Locations, require_locations
 from geocell.heads.trained_on import count_trained_on
+from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
 from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country, outcomes_of, top_hits
 from geocell.metrics.quantiles import distance_quantiles
@@ -23,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def outcomes(
-    head: HeadLike, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
+    head: HeadLike,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
@@ -33,13 +41,15 @@ def outcomes(
         decode: the decoder: a name such as `within:200`, or an object.
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
+        cluster: which locations were drawn together; see `clusters_of`.
 
     Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
+        ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
         TypeError: for something else than locations.
     """
     require_locations(locations, "what a head is scored on")
     prepared = head.prepare(decode)
+    clusters = clusters_of(locations, cluster)
     partition = head.partition
     cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
     points = np.empty((len(locations), 2))
@@ -49,8 +59,8 @@ def outcomes(
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
     if cells is None:
-        return outcomes_of(points, locations.latlon, split=split)
-    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split)
+        return outcomes_of(points, locations.latlon, split=split, clusters=clusters)
+    return outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split, clusters)
 
 
 def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str = "") -> Scores:
@@ -80,6 +90,8 @@ def scores_of(outcome: Outcomes, partition: Partition, decoder: str, split: str 
         geoscore=geoscore(outcome.distances_km),
         geoscore_rounded=geoscore(outcome.distances_km, rounded=True),
         quantiles_km=distance_quantiles(outcome.distances_km),
+        clustered_by=LOCATION if outcome.clusters is None else outcome.clusters.by,
+        n_clusters=outcome.n_clusters,
     )
 
 
@@ -91,6 +103,7 @@ def score(
     device: str = "auto",
     *,
     allow_training: bool = False,
+    cluster: str | Clusters | None = None,
 ) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
 
@@ -104,12 +117,13 @@ def score(
         split: name of the split that the locations are, for the record.
         device: where the head computes; see `outcomes`.
         allow_training: whether locations that the head was trained on are meant.
+        cluster: what was drawn together, for the intervals; see `clusters_of`.
 
     Raises:
-        ValueError: for an unknown decoder, no location, or features of another encoder.
+        ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
     prepared = head.prepare(decode)
-    outcome = outcomes(head, locations, prepared, split, device)
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
     n_trained_on = count_trained_on(head.trained_on, locations)
     if not allow_training and (sentence := trained_on_sentence(n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)

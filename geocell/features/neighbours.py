@@ -117,13 +117,20 @@ class NeighbourIndex:
         inside = np.flatnonzero(cells != OUTSIDE)
         if len(inside) == 0:
             raise ValueError("an index needs training locations in the cells of the head, and there is none.")
-        features = train.take(inside).mean_features()
+        return cls.of_cells(train.take(inside), cells[inside], head.encoder, head.partition.sha256, dims)
+
+    @classmethod
+    def of_cells(
+        cls, train: Locations, cells: Ints, encoder: EncoderInfo, partition_sha256: str, dims: int | None = None
+    ) -> NeighbourIndex:
+        """Return the index of N >= 1 training locations whose (N,) cells are known; see `from_locations`."""
+        features = train.mean_features()
         if not np.isfinite(features).all():
             raise ValueError("an index needs finite features: leave out the locations whose features are NaN.")
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         components = None if dims is None else _components(features - mean, dims)
         unit = _unit(features, mean, components).astype(np.float16)
-        return cls(unit, train.latlon[inside], cells[inside], mean, components, head.encoder, head.partition.sha256)
+        return cls(unit, train.latlon, cells, mean, components, encoder, partition_sha256)
 
     @cached_property
     def sha256(self) -> str:

@@ -11,15 +11,16 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex
 from geocell.files import write_json
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration
+from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
-from geocell.heads.hashes import HASHES_FILE, read_hashes, replaced_hash
+from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
 
 
 def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
     """Record which encoder a head is used with, where its folder knows it by name alone; see `NOT_PINNED`.
 
     Args:
-        folder: of the head.
+        folder: of the head, or of a combination, each of whose members records it.
         encoder: the encoder that was loaded, or that made the features.
 
     Returns:
@@ -28,6 +29,10 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
     Raises:
         ValueError: when the head has another encoder.
     """
+    if (folder / COMBINATION_FILE).is_file():
+        n_members = len(read_combination_file(folder)["members"])
+        pinned = [pin_encoder(folder / str(number), encoder) for number in range(n_members)]
+        return any(pinned)
     config = read_config(folder)
     recorded = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     if recorded.is_pinned or not encoder.is_pinned:
@@ -39,7 +44,7 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Write a calibration into the folder of a head; its other files keep the hashes that they were written with."""
+    """Write a calibration into the folder of a head or a combination; other files keep their hashes."""
     with _hashed_anew(folder, CALIBRATION_FILE):
         write_json(folder / CALIBRATION_FILE, calibration.to_dict())
 

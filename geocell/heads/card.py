@@ -16,6 +16,7 @@ from geocell.files import counted
 from geocell.heads.card_metadata import CardSettings, metadata_yaml, settings_of
 from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
+from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ def head_card(  # noqa: PLR0913 - all that a card says
     before = before or CardText()
     settings = (settings or CardSettings()).with_defaults(settings_of(before.metadata)).with_defaults(first)
     n_cells = f"{config['n_cells']:,}"
+    combined = _combined(config.get("combined"))
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
+    if combined is not None:
+        title = f"Geocell heads: {len(combined['members'])} on {encoder['name']}, combined on {n_cells} candidates"
     body = _template().render(
         title=title,
         n_cells=n_cells,
@@ -84,6 +88,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture=picture,
         trained_on=trained_on,
         calibration=_calibration(calibration),
+        combined=combined,
         license=settings.license,
         encoder_license=_encoder_license(encoder["name"]),
         streetclip=encoder["name"] == "geolocal/StreetCLIP",
@@ -117,11 +122,12 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
         for name, value in flat_scores(scores).items()
     ]
+    drawn = text(clusters_text(scores.get("clustered_by"), scores.get("n_clusters")))
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
         "where": f"{scores['n_locations']:,} locations of {split}, decoder {code(scores['decoder'])}; intervals are "
-        "over locations.",
+        f"over {drawn}.",
         "balscore": BALSCORE_TEXT,
         "trained_on": scores.get("n_trained_on"),
         "shared": shared_coordinates_text(scores),
@@ -174,6 +180,22 @@ def _calibration(calibration: Mapping[str, Any] | None) -> str:
         if len(ece) == 2:
             errors = f", calibration error {100 * ece[0]:.1f} % before and {100 * ece[1]:.1f} % after"
     return f"temperature {calibration['temperature']:.2f}{where}{errors}; decoder {calibration['decoder']}"
+
+
+def _combined(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return what the template shows of a combination of heads; None for one head."""
+    if value is None:
+        return None
+    rule = "linear" if value["pool"] == "linear" else "log-linear"
+    how = f"{rule}, weights {', '.join(f'{weight:.2f}' for weight in value['weights'])}"
+    if value["knn"] is not None:
+        how += f"; the {value['knn']['k']} nearest training features vote"
+    n = value.get("n_locations")
+    chosen = "Their weights are equal."
+    if isinstance(n, int):
+        split = f" of the split {value['split']}" if value.get("split") else ""
+        chosen = f"Rule and weights were chosen on {n:,} locations{split}."
+    return {"members": value["members"], "how": how, "chosen": chosen}
 
 
 def _toml(settings: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
@@ -29,6 +29,7 @@ from geocell.heads.config_file import (
 )
 from geocell.heads.fit_config import FitConfig, fit_config_from_dict, stored_settings
 from geocell.heads.hashes import (
+    COMBINATION_FILE,
     HASHES_FILE,
     OFFSETS_FILE,
     WEIGHTS_FILE,
@@ -104,6 +105,34 @@ class HeadParts:
         return config_json(self.encoder, self.partition, self.config, self.training)
 
 
+class Described(Protocol):
+    """What scores and a model card are written for: the parts of a head, or of a combination of heads."""
+
+    @property
+    def partition(self) -> Partition:
+        """The cells."""
+        ...
+
+    @property
+    def trained_on(self) -> TrainedOn | None:
+        """Hashes of the training locations."""
+        ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What was learned after the fit."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that its answers depend on."""
+        ...
+
+    def config_json(self) -> dict[str, Any]:
+        """Return what its card says of it."""
+        ...
+
+
 def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, overwrite: bool = False) -> None:
     """Write a head as one folder, atomically: it appears complete or not at all.
 
@@ -134,7 +163,7 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
         if parts.neighbours is not None:
             parts.neighbours.save_into(folder)
         write_hashes(folder)
-        _write_scores_and_card(parts, folder, scores)
+        write_scores_and_card(parts, folder, scores)
 
 
 def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
@@ -147,10 +176,10 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     """
     if read_config(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
-    _write_scores_and_card(parts, folder, scores)
+    write_scores_and_card(parts, folder, scores)
 
 
-def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) -> None:
+def require_scores_of(parts: Described, scores: Mapping[str, Any], what: str) -> None:
     """Raise ValueError unless scores, in their JSON form, are those of the head; `what` names them in the message."""
     if scores.get("partition_sha256") != parts.partition.sha256:
         raise ValueError(f"{what} must be of its partition, got those of another: score it again.")
@@ -158,7 +187,12 @@ def require_scores_of(parts: HeadParts, scores: Mapping[str, Any], what: str) ->
         raise ValueError(f"{what} must be its own, got those of another head on the same cells: score it again.")
 
 
-def _write_scores_and_card(parts: HeadParts, folder: Path, scores: Scores | None) -> None:
+def write_scores_and_card(parts: Described, folder: Path, scores: Scores | None) -> None:
+    """Write scores, if there are any, and the model card into the folder of a head or a combination.
+
+    Raises:
+        ValueError: when the scores are of another one, or a person wrote into a generated part of the card.
+    """
     numbers = None if scores is None else scores.to_dict()
     if numbers is not None:
         require_scores_of(parts, numbers, "scores beside a head")
@@ -168,7 +202,7 @@ def _write_scores_and_card(parts: HeadParts, folder: Path, scores: Scores | None
     write_text(folder / CARD_FILE, card)
 
 
-def _card_like(parts: HeadParts, folder: Path, scores: Mapping[str, Any] | None) -> str:
+def _card_like(parts: Described, folder: Path, scores: Mapping[str, Any] | None) -> str:
     """Return the card for a folder, with what a person wrote and set in the card that is there."""
     picture = PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
     return card_of(parts, scores, picture=picture, before=read_card(folder))
@@ -199,7 +233,7 @@ def parse_card_file(path: Path, where: str) -> CardText:
     return parse_card(content, where)
 
 
-def card_of(parts: HeadParts, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
+def card_of(parts: Described, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
     """Return the model card of a head; see `geocell.heads.card.head_card` for the keywords."""
     cells = parts.partition
     partition = {
@@ -229,6 +263,11 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
         raise ValueError(
             f"expected one head, got the ensemble {folder}: name one of its heads, {folder / '0'} say, or make them "
             "one with `geocell average`; `geocell.load_ensemble` reads it whole."
+        )
+    if (folder / COMBINATION_FILE).is_file():
+        raise ValueError(
+            f"expected one head, got the combination {folder}: name one of its members, {folder / '0'} say; "
+            "`geocell.load_combination` reads it whole."
         )
     check_hashes(folder)
     config = read_config(folder)

@@ -23,10 +23,12 @@ from geocell.partitioners.polygon_rule import SHAPES_FILE
 HASHES_FILE = "hashes.json"
 WEIGHTS_FILE = "model.safetensors"
 OFFSETS_FILE = "offsets.safetensors"
+COMBINATION_FILE = "combination.json"
+POOL_FILE = "pool.safetensors"
 
 HASHED_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, TRAINED_ON_FILE, HISTORY_FILE,
-    CALIBRATION_FILE, NEIGHBOURS_FILE,
+    CALIBRATION_FILE, NEIGHBOURS_FILE, COMBINATION_FILE, POOL_FILE,
 )  # fmt: skip
 """What is hashed where it is there. Scores and the card are not: they are written again later."""
 

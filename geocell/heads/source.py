@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from geocell.files import printable, read_json
+from geocell.heads.combination_file import combination_files
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import HEAD_FILES
+from geocell.heads.hashes import COMBINATION_FILE
 from geocell.hub.client import Snapshot, download, pickles
 from geocell.hub.names import HubName
 
@@ -64,9 +66,11 @@ def fetch_head(name: HubName) -> HeadSource:
 
 
 def _download_head(name: HubName) -> Snapshot:
-    """Fetch the files of a head, the weights only when it is one: they may be somebody's large model."""
-    first = download(name, [CONFIG_FILE])
-    config = first.folder / CONFIG_FILE
+    """Fetch the files of a head or a combination, the weights only when it is one: they may be a large model's."""
+    first = download(name, [CONFIG_FILE, COMBINATION_FILE])
+    config, combination = first.folder / CONFIG_FILE, first.folder / COMBINATION_FILE
+    if combination.is_file():
+        return replace(download(HubName(name.repo, first.commit), combination_files(first.folder)), name=name)
     if not config.is_file() or read_json(config, "a head", versioned=False).get("library") != "geocell":
         raise FileNotFoundError(
             f"{name} on the Hub is not a head of geocell: `geocell import` reads published checkpoints (best.pt)."

@@ -78,6 +78,12 @@ class CaptionTemplate:
                 )
         return parts
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields that it may name, in the order of `FIELDS`."""
+        named = {field for phrase in self._phrases for field in phrase.fields}
+        return tuple(field for field in FIELDS if field in named)
+
     def caption(self, place: Mapping[str, str]) -> Caption | None:
         """Return the caption of a place, None when a field outside brackets is missing or nothing remains to say.
 

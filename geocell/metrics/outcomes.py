@@ -1,4 +1,4 @@
-"""Scores of predicted points: distances, shares within radii, balscore, and their intervals over locations."""
+"""Scores of predicted points: distances, shares within radii, balscore, and their intervals over clusters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.groups import named_groups
 from geocell.metrics.intervals import (
     Interval,
@@ -63,12 +64,24 @@ class Outcomes:
         first: (P,) whether the true cell is the most probable one; None when the partition cannot assign.
         five: (P,) whether it is among the five most probable ones; None likewise.
         n_outside: how many lie in no cell, None likewise.
+        clusters: which of the locations were drawn together; every one on its own when omitted.
     """
 
     distances_km: Floats
     first: Bools | None = None
     five: Bools | None = None
     n_outside: int | None = None
+    clusters: Clusters | None = None
+
+    @property
+    def drawn(self) -> NDArray[np.int64] | None:
+        """(P,) numbers of the clusters that intervals are taken over, None where every location is one."""
+        return None if self.clusters is None else self.clusters.drawn
+
+    @property
+    def n_clusters(self) -> int:
+        """How many clusters intervals are taken over."""
+        return len(self.distances_km if self.clusters is None else self.clusters)
 
     def hits(self) -> dict[str, Bools]:
         """Return for every share, and for the median, which of the (P,) locations count."""
@@ -93,12 +106,13 @@ class Outcomes:
         return {"balscore": np.cbrt(product), **by_name, "median_km": median}
 
     def intervals(self, seed: int = 0) -> dict[str, Interval]:
-        """Return the 95 % interval of every score; the mean has one from two locations on."""
-        values, draws = self.values(), self.draws(share_draws(np.stack(list(self.hits().values()), axis=1), seed))
+        """Return the 95 % interval of every score; the mean has one from two clusters on."""
+        hits = np.stack(list(self.hits().values()), axis=1)
+        values, draws = self.values(), self.draws(share_draws(hits, seed, clusters=self.drawn))
         intervals = {name: share_interval(draw, values[name]) for name, draw in draws.items() if name != "median_km"}
         intervals["median_km"] = percentile_interval(draws["median_km"])
-        if len(self.distances_km) > 1:
-            low, high = mean_interval(self.distances_km)
+        if self.n_clusters > 1:
+            low, high = mean_interval(self.distances_km, clusters=self.drawn)
             intervals["mean_km"] = max(0.0, low), min(_FARTHEST_KM, high)  # a few far ones reach beyond what there is
         return intervals
 
@@ -125,6 +139,7 @@ def outcomes_of(
     hits: tuple[Bools, Bools] | None = None,
     n_outside: int | None = None,
     split: str = "",
+    clusters: Clusters | None = None,
 ) -> Outcomes:
     """Return the outcomes of predicted points.
 
@@ -134,6 +149,7 @@ def outcomes_of(
         hits: what `top_hits` returns, None when the partition cannot assign.
         n_outside: locations outside the partition, None when it cannot assign.
         split: name of the split, for the message.
+        clusters: which of the P locations were drawn together; those of one place when omitted.
 
     Raises:
         ValueError: when there is no location, or the shapes differ, or coordinates are invalid.
@@ -144,7 +160,8 @@ def outcomes_of(
     if points.shape != true_points.shape:
         raise ValueError(f"scores need one prediction per location, got {len(points)} for {len(true_points)}.")
     first, five = hits or (None, None)
-    return Outcomes(distance_km(points, true_points), first, five, n_outside)
+    together = Clusters.of_places(true_points) if clusters is None else clusters
+    return Outcomes(distance_km(points, true_points), first, five, n_outside, together)
 
 
 def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict[str, float]]:

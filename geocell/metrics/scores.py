@@ -42,6 +42,8 @@ _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
     **dict.fromkeys(("quantiles_km", "radii", "confidence"), (dict, type(None))),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
+    "clustered_by": (str, type(None)),
+    "n_clusters": (int, type(None)),
 }
 """Keys that the first files of format 1 lack."""
 
@@ -63,8 +65,8 @@ class Scores:
         mean_km: mean distance.
         within: radius in km -> share at most that far.
         balscore: see `geocell.metrics.outcomes.balscore`.
-        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over locations;
-            see `geocell.metrics.intervals`. One location has none of its mean.
+        intervals: `balscore`, `within_25` …, `top1`, `top5`, `median_km`, `mean_km` -> 95 % interval over clusters; see
+            `geocell.metrics.intervals`. One cluster has none of its mean.
         partition_sha256: which partition.
         head_sha256: which head; None for points that no head made.
         countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
@@ -82,6 +84,9 @@ class Scores:
         predictions_sha256: hash of the bytes of a file of predictions; None for a head.
         truth_file_sha256: hash of the bytes of the file of its truth; None likewise.
         truth_sha256: hash of the true points, the same for every file of them; None likewise.
+        clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
+            versions, whose intervals are over locations.
+        n_clusters: how many clusters the intervals are taken over; None likewise.
     """
 
     decoder: str
@@ -110,6 +115,8 @@ class Scores:
     predictions_sha256: str | None = None
     truth_file_sha256: str | None = None
     truth_sha256: str | None = None
+    clustered_by: str | None = None
+    n_clusters: int | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

@@ -16,7 +16,7 @@ def draw_sweep(
 ) -> Path:
     """Draw the balscore of the rows of a sweep, best above.
 
-    A dot is the mean over seeds, the line through it the interval over locations, a small circle one seed, and a
+    A dot is the mean over seeds, the line through it its 95 % interval, a small circle one seed, and a
     diamond the published number. Rows without a finished fit are left out.
 
     Args:
@@ -47,7 +47,7 @@ def draw_sweep(
         seeds = [(100 * fit["balscore"], places[fit["head"]]) for fit in results]
         xs, ys = zip(*seeds, strict=True)
         axes.scatter(xs, ys, s=14, facecolors="none", edgecolors=_OURS, linewidths=0.7, label="seed")
-        axes.scatter(means, range(len(lines)), s=26, color=_OURS, zorder=3, label="mean, interval over locations")
+        axes.scatter(means, range(len(lines)), s=26, color=_OURS, zorder=3, label="mean, 95 % interval")
         known = [
             (100 * line["published_balscore"], places[line["head"]]) for line in lines if line["published_balscore"]
         ]

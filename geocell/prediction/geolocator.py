@@ -14,10 +14,8 @@ from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.encoders import Encoder, encoder_for
 from geocell.features.locations import Locations
-from geocell.heads.ensemble import Ensemble, load_ensemble
-from geocell.heads.folder import ENSEMBLE_FILE
-from geocell.heads.head import Head, load_head
-from geocell.heads.protocol import HeadLike
+from geocell.heads.loading import load_head_like
+from geocell.heads.protocol import HeadLike, default_decoder
 from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
@@ -64,10 +62,10 @@ class Geolocator:
         partitioner: str | None = None,
         names: Names | None = None,
     ) -> Geolocator:
-        """Load a head or an ensemble, and its encoder at the revision that the head records.
+        """Load a head or a combination of several, and its encoder at the revision that the head records.
 
         Args:
-            name: folder of the head or ensemble, or `user/repo@revision` on the Hub.
+            name: folder of the head, combination or ensemble, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
@@ -79,12 +77,12 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head_or_ensemble(name, partitioner)
+        head = load_head_like(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
     def locate(  # type: ignore[overload-overlap]  # a path is text, and text is a sequence of texts
-        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder = "centroid", on_error: OnError = "raise"
+        self, images: ImageLike, *, top_k: int = 5, decode: AnyDecoder | None = None, on_error: OnError = "raise"
     ) -> Prediction: ...
     @overload
     def locate(
@@ -93,7 +91,7 @@ class Geolocator:
         *,
         one_location: Literal[True],
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction: ...
     @overload
@@ -102,7 +100,7 @@ class Geolocator:
         images: Iterable[ImageLike | Iterable[ImageLike]],
         *,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Predictions: ...
     def locate(
@@ -111,7 +109,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "raise",
     ) -> Prediction | Predictions:
         """Answer where images were taken.
@@ -124,7 +122,8 @@ class Geolocator:
                 any other iterable does for a list.
             one_location: the images of the list are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: `raise` at an image that cannot be read; or `row`, which leaves it out of its location and says
                 so in `problem`. A location without any readable image has no answer then.
 
@@ -135,7 +134,7 @@ class Geolocator:
             ValueError: for no image, one that cannot be read, a bad `top_k`, or a decoder that is unknown or not for
                 this head.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         one = one_location or is_image(images)
         asked = asked_images([images] if one else items_of(images))
         answers = self._answer(asked, top_k, prepared, on_error)
@@ -148,7 +147,7 @@ class Geolocator:
         *,
         one_location: bool = False,
         top_k: int = 5,
-        decode: AnyDecoder = "centroid",
+        decode: AnyDecoder | None = None,
         on_error: OnError = "row",
         truth: bool = True,
     ) -> Predictions:
@@ -163,7 +162,8 @@ class Geolocator:
             columns: columns of tables that are not spelled as usual.
             one_location: all images are views of one location.
             top_k: K, how many cells to name.
-            decode: the decoder: a name such as `within:200`, or an object.
+            decode: the decoder: a name such as `within:200`, or an object; that of the head's calibration when omitted,
+                `centroid` without one.
             on_error: see `locate`.
             truth: whether true positions are read.
 
@@ -171,7 +171,7 @@ class Geolocator:
             FileNotFoundError: for a table, shards or a folder that are not there.
             ValueError: for no image, a table that cannot be read, and what `locate` refuses.
         """
-        prepared = prepare_answer(top_k, decode, self.head)
+        prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
         asked: Iterable[Asked] = asked_inputs(inputs, columns)
         if one_location:
             views = [view for one in asked for view in one.views]
@@ -223,12 +223,6 @@ class Geolocator:
         unknown = np.full((len(readable), 2), np.nan)
         locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
         return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
-
-
-def load_head_or_ensemble(name: str | Path, partitioner: str | None = None) -> Head | Ensemble:
-    """Load an ensemble's folder, or a head by its folder or `user/repo@revision`; see `load_head`, `load_ensemble`."""
-    load = load_ensemble if (Path(name) / ENSEMBLE_FILE).is_file() else load_head
-    return load(name, partitioner)
 
 
 def _require_readable(asked: Asked) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -17,6 +17,8 @@ from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
+from geocell.heads.combination import Combination
+from geocell.heads.combination_file import COMBINATION_MARKS, COMBINATION_PARTS, files_in, is_of_combination
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import (
     HEAD_FILES,
@@ -28,8 +30,9 @@ from geocell.heads.folder import (
     read_card,
     require_scores_of,
 )
-from geocell.heads.hashes import HASHES_FILE, hashes_of
-from geocell.heads.head import Head, load_head
+from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, hashes_of
+from geocell.heads.head import Head
+from geocell.heads.loading import is_ensemble, load_head_like
 from geocell.heads.source import HeadSource, fetch_head
 from geocell.hub.client import CARD_FILE, commit, open_repository
 from geocell.hub.names import HubName
@@ -66,21 +69,21 @@ def push_head(
     with_neighbours: bool = False,
     settings: CardSettings = CardSettings(),
 ) -> Publication:
-    """Publish the folder of a head as a repository on the Hub, in one commit.
+    """Publish the folder of a head, or of a combination of several, as a repository on the Hub, in one commit.
 
-    The folder is checked first as `load_head` checks it, and its scores must be its own. Files of a head that the
+    The folder is checked first as loading checks it, and its scores must be its own. Files of a head that the
     repository has from before and this one has not are deleted there; other files are left alone. The picture of the
     cells is drawn when matplotlib is installed.
 
     Args:
-        path: folder of the head.
+        path: folder of the head or the combination.
         repo: `user/repo`, or `user/repo@branch`; repository and branch are made if need be.
         private: make a new repository private, and refuse a public one.
         pr: open a pull request instead of a commit.
         dry_run: check and write nothing: without the network.
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
-        with_neighbours: publish the index of training features too, which discloses the coordinates of the training
-            locations; else it stays here.
+        with_neighbours: publish the index of training features too, and candidates that are training places, which
+            disclose the coordinates of the training locations; else the index stays here.
         settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
 
     Raises:
@@ -93,7 +96,12 @@ def push_head(
     folder, name = Path(path), HubName.parse(repo)
     if not folder.is_dir():
         raise FileNotFoundError(f"a push needs the folder of a head, and there is none at {folder}.")
-    head = load_head(folder)
+    if is_ensemble(HeadSource(folder)):
+        raise ValueError(
+            f"{folder} is an ensemble of an earlier version: make it a combination with `geocell combine {folder}/0 "
+            f"{folder}/1 --out …`, and push that."
+        )
+    head = load_head_like(folder)
     _require_known_encoder(head.encoder)
     scores = _read_scores(folder, head)
     if settings.benchmark and scores is None:
@@ -104,12 +112,14 @@ def push_head(
     if not with_neighbours:
         _require_answers_without_index(head)
     with TemporaryDirectory() as scratch:
-        add: dict[str, Path | bytes] = {p.name: p for p in sorted(folder.iterdir()) if _belongs(p.name)}
+        add: dict[str, Path | bytes] = dict(files_in(folder))
         if not with_neighbours:
             add.pop(NEIGHBOURS_FILE, None)
-        add[CONFIG_FILE] = _public_config(folder)
-        add[HASHES_FILE] = json_text(hashes_of(add)).encode()
-        left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in add))
+        for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
+            add[name_of_config] = _public_config(folder / name_of_config)
+        _hash_again(add)
+        sent = {PurePosixPath(name).parts[0] for name in add}
+        left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in sent))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
             add[PICTURE_FILE] = picture
         local = read_card(folder)
@@ -139,7 +149,7 @@ def push_head(
 
 
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
-    """Fetch a head from the Hub, check it as `load_head` does, and put it into a folder.
+    """Fetch a head or a combination from the Hub, check it as loading does, and put it into a folder.
 
     A local folder of the same name is ignored.
 
@@ -159,16 +169,20 @@ def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = Fal
         ValueError: when it is damaged, or written by another major version.
     """
     name = HubName.parse(repo)
+    marks: tuple[str, ...] = HEAD_MARKS
+    parts: tuple[str, ...] = HEAD_FILES
+    if out is not None and (Path(out) / COMBINATION_FILE).is_file():
+        marks, parts = COMBINATION_MARKS, COMBINATION_PARTS
     if out is not None:
-        require_new(Path(out), overwrite, HEAD_MARKS, HEAD_FILES)
+        require_new(Path(out), overwrite, marks, parts)
     source = fetch_head(name)
-    load_head(source)
+    load_head_like(source)
     if out is None:
         return source
-    with new_folder(Path(out), overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
-        for file in sorted(source.folder.iterdir()):
-            if _belongs(file.name):
-                shutil.copyfile(file, folder / file.name)
+    with new_folder(Path(out), overwrite=overwrite, marks=marks, parts=parts) as folder:
+        for file, origin in files_in(source.folder).items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(origin, folder / file)
     return replace(source, folder=Path(out))
 
 
@@ -193,19 +207,27 @@ def _require_known_encoder(encoder: EncoderInfo) -> None:
 
 
 def _belongs(file: str) -> bool:
-    return any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
+    """Return whether a file of a repository is of a head or a combination, and goes when another one comes."""
+    return is_of_combination(file) or any(fnmatchcase(file, pattern) for pattern in HEAD_FILES)
 
 
-def _public_config(folder: Path) -> bytes:
-    """Return `config.json` without the path at which this machine has the encoder."""
-    config = read_json(folder / CONFIG_FILE, "a head")
+def _hash_again(files: dict[str, Path | bytes]) -> None:
+    """Put `hashes.json` of the files as they are sent beside them, in the folder of each member too."""
+    for folder in {PurePosixPath(name).parent for name in files}:
+        own = {PurePosixPath(name).name: file for name, file in files.items() if PurePosixPath(name).parent == folder}
+        files[(folder / HASHES_FILE).as_posix()] = json_text(hashes_of(own)).encode()
+
+
+def _public_config(path: Path) -> bytes:
+    """Return a `config.json` without the path at which this machine has the encoder."""
+    config = read_json(path, "a head")
     encoder = config["encoder"]
     if encoder["revision"].startswith("sha256:") or Path(encoder["source"]).is_absolute():
         encoder["source"] = ""
     return json_text(config).encode()
 
 
-def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
+def _read_scores(folder: Path, head: Head | Combination) -> dict[str, Any] | None:
     """Return the content of `scores.json`, if all scores in the folder are of this head."""
     found = None
     for path in sorted(folder.glob("scores*.json")):
@@ -215,12 +237,22 @@ def _read_scores(folder: Path, head: Head) -> dict[str, Any] | None:
     return found
 
 
-def _require_answers_without_index(head: Head) -> None:
-    """Refuse a head that decodes by the index of training features, which would stay here.
+def _require_answers_without_index(head: Head | Combination) -> None:
+    """Refuse a head that answers by the index of training features, which would stay here, or by training places.
 
     Raises:
         ValueError: when it does.
     """
+    if isinstance(head, Combination) and head.pooling.vote is not None:
+        raise ValueError(
+            "the nearest training features vote in this combination: pass --with-neighbours, which publishes the "
+            "coordinates of the training locations, or combine the heads without --knn."
+        )
+    if isinstance(head, Combination) and head.partition.parameters.get("candidates") == "places":
+        raise ValueError(
+            "the candidates of this combination are the training places: pass --with-neighbours, which publishes their "
+            "coordinates, or combine the heads with --candidates centroids."
+        )
     decoder = "" if head.calibration is None else head.calibration.decoder
     if decoder and "neighbours" in parse_decoder(decoder).needed:
         raise ValueError(
@@ -262,7 +294,7 @@ def _joined(name: HubName, local: CardText, remote: CardText, overwrite: bool) -
     return CardText({**remote.metadata, **local.metadata, "tags": tags}, own)
 
 
-def _draw_cells(head: Head, out: Path) -> Path | None:
+def _draw_cells(head: Head | Combination, out: Path) -> Path | None:
     """Draw the cells, or only their centroids; None without matplotlib."""
     if find_spec("matplotlib") is None:
         return None

@@ -36,6 +36,7 @@ def baseline_rows(partition: Partition, train: Locations, test: Locations) -> li
 
 
 def _row(name: str, points: Floats, test: Locations) -> dict[str, Any]:
+    from geocell.metrics.clusters import PLACE
     from geocell.metrics.outcomes import outcomes_of, within_shares
 
     found = outcomes_of(points, test.latlon)
@@ -47,6 +48,8 @@ def _row(name: str, points: Floats, test: Locations) -> dict[str, Any]:
         **{key: values[key] for key in ("balscore", "median_km", "mean_km")},
         "within": {str(radius): share for radius, share in within_shares(found.distances_km).items()},
         "intervals": {key: list(interval) for key, interval in found.intervals().items()},
+        "clustered_by": PLACE,
+        "n_clusters": found.n_clusters,
     }
 
 

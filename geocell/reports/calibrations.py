@@ -5,6 +5,7 @@ from __future__ import annotations
 from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
+from geocell.heads.combination import Combination
 from geocell.reports.tables import percent, text_table
 
 _ERRORS = (
@@ -35,6 +36,29 @@ def calibration_text(calibration: Calibration) -> str:
     return "\n".join(lines)
 
 
+def combination_text(combination: Combination) -> str:
+    """Return of what a combination is made, and what was chosen and learned, for the terminal."""
+    pooling, record = combination.pooling, combination.record
+    weights = ", ".join(f"{weight:.2f}" for weight in pooling.weights)
+    lines = [
+        f"{len(combination.members)} heads on {len(combination.partition):,} candidates ({record['candidates']})",
+        f"  {pooling.rule} pool, weights {weights}",
+    ]
+    if pooling.vote is not None:
+        vote = pooling.vote
+        lines.append(
+            f"  the {vote.k} nearest training features vote, temperature {vote.temperature:g}, share of the pool "
+            f"{percent(vote.share)} %"
+        )
+    if combination.calibration is None:
+        lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
+    else:
+        where = f"{record['n_locations']:,} locations of the split {record['split']}"
+        lines.append(f"  chosen on {where}, answers by {combination.calibration.decoder}")
+        lines += [f"  {line}" for line in calibration_text(combination.calibration).splitlines()]
+    return "\n".join(lines)
+
+
 def decoders_text(comparison: DecoderComparison) -> str:
     """Return one line per decoder with the differences to `centroid`, and what to use, for the terminal."""
     rows = []
@@ -53,7 +77,7 @@ def decoders_text(comparison: DecoderComparison) -> str:
     header = ["decoder", *(metric.replace("within_", "≤").replace("_", " ") for metric in METRICS), "− centroid"]
     note = (
         f"{comparison.n_locations:,} locations · shares and balscore in % · − centroid: of balscore, with the 95 % "
-        "interval of the paired difference"
+        f"interval of the paired difference over {comparison.drawn_text}"
     )
     left_out = [f"left out: {why}" for why in comparison.left_out.values()]
     return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])

@@ -21,6 +21,6 @@ def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
     table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
     note = (
         f"A {a} · B {b} · decoder {comparison.decoder} · shares and balscore in % · low, high: 95 % interval of A − B, "
-        "locations drawn for both together"
+        f"{comparison.drawn_text} drawn for both together"
     )
     return f"{table}\n{note}\n\n{comparison.sentence(a, b)}"

@@ -27,7 +27,7 @@ def sweep_text(summary: Sequence[Values], note: str, failed: Mapping[str, str]) 
     header += ["± seeds"] if several else []
     header += [f"published {name}".replace("top1", "top-1") for name in published]
     table = text_table(header, [_cells(line, published, several) for line in summary], left=2)
-    remarks = f"{note} · top-1 and balscore in % · 95 %: interval over locations"
+    remarks = f"{note} · top-1 and balscore in % · 95 %: interval over places, or what the splits kept together"
     remarks += " · ± seeds: half the 95 % interval of the mean over seeds" if several else ""
     remarks += " · published: by their authors, on their own locations" if published else ""
     reasons = [f"{name} was not fitted: {reason}" for name, reason in failed.items()]

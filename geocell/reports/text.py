@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from geocell.geo.geodesy import distance_km
+from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import shared_coordinates_text
 from geocell.reports.tables import (
     ABSENT,
@@ -126,7 +127,10 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
         top = "top-k, " if any(column.key.startswith("top") for column in chosen) else ""
         notes.append(f"{top}≤km (locations within that distance) and balscore in %")
     if any("[" in text for text in texts.get("balscore", ())):
-        notes.append("[95 % interval]")
+        drawn = {(row.get("clustered_by"), row.get("n_clusters")) for row in rows}
+        by, n = drawn.pop() if len(drawn) == 1 else (None, None)
+        over = f" over {clusters_text(by, n)}" if isinstance(by, str) and isinstance(n, int) else ""
+        notes.append(f"[95 % interval{over}]")
     cells = [[texts[column.key][i] for column in chosen] for i in range(len(rows))]
     return Table(chosen, cells, " · ".join(notes))
 

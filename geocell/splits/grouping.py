@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,16 @@ def protocol_of(by: str, stratify: str | None, buffer_km: float) -> str:
     if buffer_km > 0:
         parts.append(f"buffer {buffer_km:g} km")
     return ", ".join(parts)
+
+
+def drawn_by(protocol: str) -> str | None:
+    """Return what `by` a record of `protocol_of` was drawn, None where it is in other words.
+
+    >>> drawn_by("by column user, stratified by country"), drawn_by("by location, buffer 50 km"), drawn_by("unknown")
+    ('user', 'location', None)
+    """
+    found = re.fullmatch(r"by (?:column )?(.+?)(?:, stratified by .+?)?(?:, buffer [0-9.e+]+ km)?", protocol)
+    return None if found is None else found[1]
 
 
 def groups_of(codes: Ints, latlon: Floats, columns: Columns, by: str, buffer_km: float) -> Ints:

@@ -114,7 +114,7 @@ class SweepResult:
     def summary(self) -> list[dict[str, Any]]:
         """Return one mapping per row: means over seeds, their 95 % intervals, and the published numbers.
 
-        `balscore_low` and `_high` are the ends of the interval over locations, averaged over seeds; `…_seeds_low` and
+        `balscore_low` and `_high` are the ends of the interval of a score, averaged over seeds; `…_seeds_low` and
         `_high` those of the mean over seeds, None for one seed. Shares are fractions, the published ones too.
         """
         lines = []

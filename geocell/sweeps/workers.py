@@ -15,11 +15,13 @@ from pathlib import Path
 import torch
 
 from geocell.compute.parent_process import end_with_parent, interrupts_blocked
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.features.locations import Locations
 from geocell.files import canonical_json
 from geocell.heads.head import load_head
+from geocell.metrics.clusters import Clusters
 from geocell.partitioners.base import Partition
 from geocell.splits.leaks import count_at_training_coordinates, shared_coordinates_remark
 from geocell.splits.splits import Splits
@@ -66,6 +68,7 @@ class Data:
         test: the locations that are scored.
         cache_sha256: hash of the features of the whole cache.
         test_name: name of the split that is scored.
+        clusters: which of the scored locations were drawn together; places when omitted.
     """
 
     train: Locations
@@ -73,6 +76,7 @@ class Data:
     test: Locations
     cache_sha256: str
     test_name: str = "test"
+    clusters: Clusters | None = None
 
     @classmethod
     def from_cache(cls, setup: Setup) -> Data:
@@ -82,7 +86,8 @@ class Data:
         splits = Splits.load(setup.splits)
         val = splits.select(locations, "val") if splits.ids.get("val") else None
         test = splits.select(locations, setup.config.split)
-        return cls(splits.select(locations, "train"), val, test, cache.features_sha256, setup.config.split)
+        clusters, train = clusters_of(test, None, splits), splits.select(locations, "train")
+        return cls(train, val, test, cache.features_sha256, setup.config.split, clusters)
 
     @property
     def parts(self) -> list[Locations]:
@@ -124,7 +129,7 @@ def make_head(fit: Fit, setup: Setup, data: Data) -> None:
         raise KeyboardInterrupt
     shared = 0 if data.val is None else count_at_training_coordinates(data.val.latlon, data.train.latlon)
     head = replace(head, training={**head.training, "n_val_at_training_coordinates": shared})
-    scores = score(head, data.test, setup.config.decode, setup.config.split)
+    scores = score(head, data.test, setup.config.decode, setup.config.split, cluster=data.clusters)
     shared = count_at_training_coordinates(data.test.latlon, data.train.latlon)
     scores = replace(scores, n_at_training_coordinates=shared)
     # A folder that appeared meanwhile holds the same head, written by a worker of a killed run.

@@ -46,7 +46,7 @@ def read_candidates(path: str | Path) -> Candidates:
     """
     path = Path(path)
     if path.suffix.lower() == ".json":
-        records: list[Mapping[str, Any]] = list(
+        records: Sequence[Mapping[str, Any]] = list(
             _records(read_json_value(path, "candidates", max_bytes=_MAX_BYTES), path)
         )
     elif path.suffix.lower() in {".csv", ".tsv"}:

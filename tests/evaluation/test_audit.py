@@ -75,11 +75,15 @@ def test_text_and_json() -> None:
     assert str(result).startswith("kdtree: 2 cells with 1 to 2 training locations, median 1.5; 1 with one\n")
     assert "1 km 33.3%  25 km 33.3%  200 km 100.0%" in str(result)
     low, high = result.intervals["balscore"]
-    assert f"balscore {100 * result.balscore:.1f}, 95 % interval {100 * low:.1f} to {100 * high:.1f}, " in str(result)
+    assert (
+        f"balscore {100 * result.balscore:.1f}, 95 % interval over 3 places {100 * low:.1f} to {100 * high:.1f}, "
+        in str(result)
+    )
     value = json.loads(json.dumps(result.to_dict()))
     assert value["within"]["200"] == 1.0
     assert value["intervals"]["balscore"] == [low, high]
     assert value["n_single"] == 1
+    assert (value["clustered_by"], value["n_clusters"]) == ("place", 3)
 
 
 def test_how_cells_are_filled() -> None:

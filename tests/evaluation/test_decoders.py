@@ -28,7 +28,7 @@ def test_values_and_intervals_are_those_of_scores() -> None:
     base = outcomes(head, locations, "centroid", "val", "cpu")
     medoid = outcomes(head, locations, "medoid", "val", "cpu")
     assert found.values["medoid"]["balscore"] == medoid.values()["balscore"]
-    plain = [Outcomes(o.distances_km) for o in (medoid, base)]
+    plain = [Outcomes(o.distances_km, clusters=o.clusters) for o in (medoid, base)]
     assert found.intervals["medoid"]["within_25"] == paired_intervals(*plain)["within_25"]
     assert list(found.left_out) == ["offset"]
     assert found.values["medoid"]["mean_km"] <= found.values["centroid"]["mean_km"]

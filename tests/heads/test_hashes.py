@@ -17,6 +17,8 @@ from geocell.heads.module import GeoHead
 from geocell.heads.trained_on import TrainedOn, location_keys
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 
+ELSEWHERE = {"cells.geojson", "combination.json", "pool.safetensors"}  # of regions, and of combinations
+
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
@@ -40,12 +42,12 @@ def test_every_file_that_answers_depend_on_is_hashed(saved: Path) -> None:
     hashes = json.loads((saved / "hashes.json").read_text())
     there = {path.name for path in saved.iterdir()}
     assert set(hashes["sha256"]) == there - {"README.md", "hashes.json"}
-    assert set(HASHED_FILES) - there == {"cells.geojson"}
+    assert set(HASHED_FILES) - there == ELSEWHERE
     assert why_not_hashed(saved) == ""
     load_head(saved)
 
 
-@pytest.mark.parametrize("name", sorted(set(HASHED_FILES) - {"cells.geojson"}))
+@pytest.mark.parametrize("name", sorted(set(HASHED_FILES) - ELSEWHERE))
 def test_one_flipped_bit_is_refused(saved: Path, name: str) -> None:
     flip(saved / name)
     with pytest.raises(ValueError, match=rf"{name} must have the sha256 .*copy the whole folder again"):

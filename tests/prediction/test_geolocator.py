@@ -19,15 +19,17 @@ from PIL import ExifTags, Image
 
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
+from geocell.evaluation.combine import combine
 from geocell.features import FeatureCache
 from geocell.geo.geodesy import distance_km
+from geocell.heads.calibration import Calibration
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
 from geocell.prediction.geolocator import Geolocator
 from geocell.prediction.predictions import predict_locations
-from geocell.publishing.push import push_head
+from geocell.publishing.push import pull_head, push_head
 from geocell.training.fit import fit_head
 from geocell.views import read_views
 from tests.local_hub import Hub
@@ -311,6 +313,40 @@ def test_another_encoder_is_refused(road: Path, locator: Geolocator, tmp_path: P
         Geolocator.load(road / "head", encoder=str(other), device="cpu")
     with pytest.raises(ValueError, match="the head and the encoder must share one encoder"):
         Geolocator(locator.head, load_encoder(str(other), device="cpu"))
+
+
+@pytest.mark.loopback
+def test_a_combination_is_pushed_pulled_and_asked(hub: Hub, road: Path, tmp_path: Path) -> None:
+    locations = FeatureCache.open(road / "cache").locations()
+    cells = KMeansPartitioner(k=6, seed=1).fit(locations.latlon)
+    other = fit_head(locations, None, cells, FitConfig(epochs=3, device="cpu"))
+    learned = Calibration(1.5, {25: 0.2, 200: 0.5, 750: 0.9}, "balscore", {50: 0.5, 90: 2.0})
+    made = replace(combine([load_head(road / "head"), other], locations, knn=True), calibration=learned)
+    made.save(tmp_path / "both")
+    with pytest.raises(ValueError, match="vote in this combination: pass --with-neighbours"):
+        push_head(tmp_path / "both", "me/both")
+    push_head(tmp_path / "both", "me/both", with_neighbours=True)
+    assert {"combination.json", "neighbours.safetensors", "0/model.safetensors", "1/hashes.json"} <= set(
+        hub.files("me/both")
+    )
+    assert b"clip/" not in b"".join(hub.files("me/both").values())  # no path of this machine
+    pull_head("me/both", tmp_path / "copy")
+    asked = [views(road, i) for i in range(12)]
+    answers = {
+        name: Geolocator.load(name, encoder=str(road / "clip"), device="cpu").locate(asked, top_k=12)
+        for name in ("me/both@main", str(tmp_path / "copy"), str(tmp_path / "both"))
+    }
+    points = np.concatenate([points for _, _, points in made.answer_chunks(locations, "balscore", "cpu")])
+    posterior = made.posterior(locations, "cpu")
+    for found in answers.values():
+        assert {answer.decoder for answer in found} == {"balscore"}
+        assert all(answer.calibrated for answer in found)
+        assert np.array([(answer.lat, answer.lon) for answer in found]) == pytest.approx(points, abs=1e-6)
+        rows = [[cell.probability for cell in sorted(answer.cells, key=lambda cell: cell.cell)] for answer in found]
+        assert np.array(rows) == pytest.approx(posterior, abs=1e-6)
+    load_head(road / "head").save(tmp_path / "one")
+    push_head(tmp_path / "one", "me/both")  # a head in its place leaves no member behind
+    assert set(hub.files("me/both")) == {path.name for path in (tmp_path / "one").iterdir()} | {"partition.png"}
 
 
 @pytest.mark.slow

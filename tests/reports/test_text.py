@@ -133,6 +133,7 @@ def test_real_scores_fit() -> None:
     assert " ".join(lines[2]) == "perfect 4 0.0 0.0 100.0 100.0 100.0 100.0 100.0 100.0 [54.1, 100.0]"
     keys = {column.key for column in COLUMNS}
     in_json_alone = {"geoscore", "geoscore_rounded", "quantiles_km", "n_trained_on", "countries", "head_sha256"}
+    in_json_alone |= {"clustered_by", "n_clusters"}
     parts = {"format", "within", "intervals", "partition_sha256"}
     assert set(scores.to_dict()) - in_json_alone - parts <= keys
 
@@ -172,7 +173,7 @@ def test_audits_side_by_side() -> None:
     low, high = rows[0]["intervals"]["balscore"]
     assert lines[2][-3:] == [percent(rows[0]["balscore"]), f"[{percent(low)},", f"{percent(high)}]"]
     assert "4 locations · ≤km" in ceilings
-    assert "balscore in % · [95 % interval]" in ceilings
+    assert "balscore in % · [95 % interval over 4 places]" in ceilings
     assert "top-k" not in ceilings
     assert advice.splitlines() == [f"{name}: {text}" for name in ("a", "b") for text in rows[0]["advice"]]
     with pytest.raises(ValueError, match="at least one row"):

@@ -1,0 +1,191 @@
+"""What heads of several partitions, pooled on training places, are worth on real photographs.
+
+Folds are those of `protocol.py`, by location and by place. Of the four folds that are not asked, three train and one
+chooses: decoder, weights, rule, the vote of the nearest features, temperature and shares. The same is then fitted on
+all four, as `--refit` does, takes what was chosen, and is asked; nothing is chosen on the fold that is asked.
+Differences are paired with one head of 64 cells that answers by `centroid`, and with the nearest neighbour on centred
+features.
+
+Run: python -m benchmarks.combination [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.protocol import Floats, Ints, Protocol, folds, row_of
+from benchmarks.real_features import N_FOLDS, real_locations
+from geocell.evaluation.calibrate import calibrate
+from geocell.evaluation.combine import combine
+from geocell.features.locations import Locations
+from geocell.features.neighbours import NeighbourIndex
+from geocell.geo.geodesy import distance_km
+from geocell.heads.combination import Combination
+from geocell.heads.fit_config import FitConfig
+from geocell.heads.head import Head
+from geocell.heads.neighbours import fit_neighbours
+from geocell.heads.pooling import Pooling
+from geocell.metrics.outcomes import balscore_of
+from geocell.partitioners import KMeansPartitioner
+from geocell.training.fit import fit_head
+
+REPEATS = 3
+SIZES = (48, 64, 96, 128, 48, 64, 96, 128)
+ONE = 1  # of them: the head that stands alone
+DECODERS = ("centroid", "medoid", "geoscore", "balscore", "within:200")
+BASE, NEAREST = "one head, centroid", "1-NN, centred"
+CASES: dict[str, dict[str, Any]] = {
+    "two partitions": {"n": 2},
+    "four partitions": {"n": 4},
+    "eight partitions": {"n": 8},
+    "eight partitions, equal weights": {"n": 8, "equal": True},
+    "two partitions, kNN": {"n": 2, "knn": True},
+    "four partitions, kNN": {"n": 4, "knn": True},
+    "eight partitions, kNN": {"n": 8, "knn": True},
+    "eight partitions, linear, kNN": {"n": 8, "knn": True, "pool": "linear"},
+    "eight partitions, pieces, kNN": {"n": 8, "knn": True, "candidates": "pieces"},
+}
+
+
+def heads_on(locations: Locations, index: Ints, repeat: int, n: int) -> list[Head]:
+    """Return heads of the first n partitions, cut and fitted on some of the locations."""
+    known = locations.take(index)
+    found = []
+    for number, k in enumerate(SIZES[:n]):
+        seed = 100 * repeat + number
+        partition = KMeansPartitioner(k=k, seed=seed).fit(known.latlon)
+        found.append(fit_head(known, None, partition, FitConfig(seed=seed, device="cpu")))
+    return found
+
+
+def points_of(head: Head | Combination, asked: Locations, decode: str) -> Floats:
+    """Return the (P, 2) answers."""
+    return np.concatenate([points for _, _, points in head.answer_chunks(asked, decode, "cpu")])
+
+
+def best_decoder(first: Head, again: Head, train: Locations, rest: Locations, val: Locations) -> tuple[Head, str]:
+    """Return the head that is asked, with the decoder that is best for the first one on the validation locations."""
+    sure = replace(first, calibration=calibrate(first, val, device="cpu"))
+    near = replace(sure, neighbours=NeighbourIndex.from_locations(first, train))
+    index = near.neighbours
+    if index is None:
+        raise ValueError("a head needs its index here.")
+    knn, _ = fit_neighbours(near, index, val, device="cpu")
+    specs = (*DECODERS, knn.spec)
+    scores = [balscore_of(distance_km(points_of(near, val, spec), val.latlon)) for spec in specs]
+    asked = replace(again, calibration=sure.calibration, neighbours=NeighbourIndex.from_locations(again, rest))
+    return asked, specs[int(np.argmax(scores))]
+
+
+def combined(
+    first: Sequence[Head], again: Sequence[Head], parts: tuple[Locations, Locations, Locations], case: dict[str, Any]
+) -> Combination:
+    """Return the combination that is asked, by what was chosen for the first heads on the validation locations."""
+    train, rest, val = parts
+    n = case["n"]
+    flags: dict[str, Any] = {key: case[key] for key in ("knn", "pool", "candidates") if key in case}
+    if case.get("equal"):
+        flags["pooling"] = Pooling.equal(n)
+    chosen = combine(first[:n], train, val, device="cpu", **flags)
+    candidates = case.get("candidates", "auto")
+    made = combine(again[:n], rest, pooling=chosen.pooling, candidates=candidates, device="cpu")
+    return replace(made, calibration=chosen.calibration)
+
+
+def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]]:
+    """Return (R, P) distances of every case, and what was chosen."""
+    locations = protocol.locations
+    names = (NEAREST, BASE, "one head, best decoder", *CASES)
+    distances = {name: np.empty((protocol.repeats, len(locations))) for name in names}
+    chosen: dict[str, list[str]] = {name: [] for name in names}
+    most = max(case["n"] for case in CASES.values())
+    for repeat in range(protocol.repeats):
+        dealt = folds(locations, repeat, protocol.by_place)
+        for i, test in enumerate(dealt):
+            v = (i + 1) % N_FOLDS
+            known = np.concatenate([part for j, part in enumerate(dealt) if j not in (i, v)])
+            both = np.concatenate((known, dealt[v]))
+            train, rest, val, asked = (locations.take(index) for index in (known, both, dealt[v], test))
+            first, again = (heads_on(locations, index, repeat, most) for index in (known, both))
+            distances[BASE][repeat, test] = distance_km(points_of(again[ONE], asked, "centroid"), asked.latlon)
+            one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
+            points = {"one head, best decoder": points_of(one, asked, spec)}
+            chosen["one head, best decoder"].append(spec.partition(":")[0])
+            nearest = NeighbourIndex.from_locations(again[ONE], rest)
+            points[NEAREST] = nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]]
+            for name, case in CASES.items():
+                made = combined(first, again, (train, rest, val), case)
+                points[name] = points_of(made, asked, "balscore")
+                vote = made.pooling.vote
+                chosen[name].append(made.pooling.rule + ("" if vote is None else f" + vote {vote.temperature:g}"))
+            for name, found in points.items():
+                distances[name][repeat, test] = distance_km(found, asked.latlon)
+    return distances, chosen
+
+
+def main() -> None:
+    """Measure and report."""
+    import torch
+
+    torch.set_num_threads(1)  # products this small are slower on two threads than on one
+    flags = parse_flags("what heads of several partitions are worth, pooled on training places")
+    locations = real_locations(shared_data())
+    rows: list[dict[str, Any]] = []
+    found: dict[bool, dict[str, Floats]] = {}
+    protocols = {by_place: Protocol(locations, by_place, 1 if flags.quick else REPEATS) for by_place in (False, True)}
+    for by_place, protocol in protocols.items():
+        distances, chosen = measure(protocol)
+        found[by_place] = distances
+        for name, own in distances.items():
+            counts = {what: chosen[name].count(what) for what in dict.fromkeys(chosen[name])}
+            text = ", ".join(f"{what} ({count})" for what, count in counts.items())
+            for base in (BASE, NEAREST):
+                row = row_of(name, "combination", base, protocol, own, distances[base])
+                rows.append({**row, "chosen": text, **conditions("torch")})
+    rows += [
+        {**mean_row(name, base, protocols, found), "chosen": "", **conditions("torch")}
+        for name in found[False]
+        for base in (BASE, NEAREST)
+    ]
+    summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}
+    finish("combination", rows, summary, flags)
+
+
+def mean_row(
+    name: str, base: str, protocols: dict[bool, Protocol], found: dict[bool, dict[str, Floats]]
+) -> dict[str, Any]:
+    """Return a line of the mean over both protocols, whose places and repeats are drawn together."""
+    from benchmarks.protocol import RADII_KM, mean_of_drawn_repeats
+    from geocell.metrics.intervals import percentile_interval
+
+    scores, drawn, shares = [], [], []
+    for by_place, protocol in protocols.items():
+        own, other, weights = found[by_place][name], found[by_place][base], protocol.draws()
+        scores.append((protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]))
+        drawn.append(protocol.balscores(own, weights) - protocol.balscores(other, weights))
+        shares.append([(own <= radius).mean() for radius in RADII_KM])
+    low, high = percentile_interval(mean_of_drawn_repeats(np.mean(drawn, axis=0)))
+    values = {
+        "balscore": np.mean([own.mean() for own, _ in scores]),
+        "difference": np.mean([(own - other).mean() for own, other in scores]),
+        "difference_low": low,
+        "difference_high": high,
+        **{f"within_{radius}": share for radius, share in zip(RADII_KM, np.mean(shares, axis=0), strict=True)},
+    }
+    return {
+        "folds": "both",
+        "group": "combination",
+        "case": name,
+        "base": base,
+        "repeats": protocols[False].repeats,
+        **{key: round(100 * float(value), 2) for key, value in values.items()},
+    }
+
+
+if __name__ == "__main__":
+    main()

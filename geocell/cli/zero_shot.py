@@ -1,0 +1,239 @@
+"""Commands that ask a model of images and texts: where images are without any training, and what labels fit them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, split_name, usage_errors
+from geocell.evaluation.published import PublishedBenchmark
+from geocell.zeroshot.settings import ZeroShotSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from geocell.encoders.info import EncoderInfo
+    from geocell.imagetext import ImageTextModel
+    from geocell.zeroshot.candidates import Candidates
+
+Flat = Parameter(name="*")
+Texts = Annotated[tuple[str, ...], Parameter(consume_multiple=True)]
+
+
+def zero_shot(
+    *,
+    out: Path | None = None,
+    cache: Path | None = None,
+    splits: Path | None = None,
+    split: str | None = None,
+    encoder: str | None = None,
+    revision: str | None = None,
+    candidates: Path | None = None,
+    countries: str = "",
+    per_country: int = 30,
+    per_region: int | None = None,
+    apart_km: float = 15.0,
+    settings: Annotated[ZeroShotSettings, Flat] = ZeroShotSettings(),
+    at_once: bool = False,
+    decode: Decode = "centroid",
+    benchmark: PublishedBenchmark | None = None,
+    text_cache: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Locate images without training, by the texts of candidate cities: the country first, then the city in it.
+
+    The defaults are StreetCLIP's published protocol. With --cache the locations of a cache are scored: country and city
+    accuracy, and all distances, from features that are there already. With --out the classifier becomes a folder that
+    score, compare, decode, calibrate and predict take like a head's.
+
+    Args:
+        out: folder to write the classifier to.
+        cache: feature cache of a CLIP or SigLIP encoder, or of efficientnet-lite0 (extra towers).
+        splits: splits.json; without it every location of the cache is scored.
+        split: which split of it; test when left out.
+        encoder: Hub id or folder of the model, or efficientnet-lite0; that of the cache when left out, else StreetCLIP.
+        revision: branch, tag or commit of the model on the Hub, without a cache, which records its own.
+        candidates: .csv, .tsv or .json file of cities; the largest of every country in the gazetteer when left out.
+        countries: English names or codes, separated by commas, of the countries of the gazetteer that are candidates.
+        per_country: how many cities of a country of the gazetteer.
+        per_region: how many cities of a state or province of the gazetteer instead.
+        apart_km: cities of the gazetteer this near to a larger one are left out, as its districts.
+        settings: how candidates are asked for.
+        at_once: ask for all cities at once, without the country first.
+        decode: the decoder of the distances.
+        benchmark: show what was published on im2gps or im2gps3k too.
+        text_cache: folder of embeddings of texts; below the user's cache folder when left out.
+        device: where texts are embedded: auto, cpu, cuda or mps.
+        overwrite: replace an existing folder.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.decoders.table import as_decoder
+    from geocell.evaluation.published import published_scores
+    from geocell.evaluation.zero_shot import score_zero_shot
+    from geocell.files import counted, require_new
+    from geocell.imagetext.text_cache import text_cache_folder
+    from geocell.reports.zero_shot import published_text, zero_shot_text
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import MARKS, PARTS, save_zero_shot
+
+    with usage_errors():
+        if out is None and cache is None:
+            raise ValueError("zero-shot needs --cache to score, --out to write, or both, and has neither.")
+        if cache is not None and revision is not None:
+            raise ValueError(f"a cache records the revision of its encoder, got --revision {revision}: leave it out.")
+        if candidates is not None and (countries or per_region is not None):
+            raise ValueError(
+                "--countries and --per-region are of the gazetteer: leave out one of them and --candidates."
+            )
+        decoder = as_decoder(decode)
+        choose_device(device)
+        if at_once:
+            settings = replace(settings, country_templates=(), region_templates=())
+    name = split_name(splits, split, "test")
+    if cache is None and (splits is not None):
+        raise UsageError("--splits names locations of a cache: pass --cache too.")
+    if out is not None:
+        require_new(out, overwrite, MARKS, PARTS)
+    places = _candidates(candidates, countries, per_country, per_region, apart_km)
+    locations = None if cache is None else cache_locations(cache, splits, name)
+    note(f"loading the texts' model, {counted(len(places), 'candidate')} in {len(places.countries):,} countries")
+    model = _model(None if locations is None else locations.encoder, encoder, revision, device)
+    made = ZeroShot.from_model(model, places, settings, text_cache or text_cache_folder())
+    made.prepare(decoder)
+    if out is not None:
+        save_zero_shot(made, out, overwrite)
+    value: dict[str, object] = {
+        "model": made.text_identity, "settings": settings.to_dict(), "n_candidates": len(places),
+        "n_countries": len(places.countries), "out": None if out is None else str(out),
+    }  # fmt: skip
+    text = [f"{made.encoder.name} over {len(places):,} cities of {len(places.countries):,} countries"]
+    if locations is not None:
+        scores = score_zero_shot(made, locations, decoder, name, device).to_dict()
+        value["scores"] = scores
+        text += ["", zero_shot_text(made.encoder.name, scores)]
+    if benchmark is not None:
+        rows = published_scores(benchmark)
+        value["published"] = [
+            {"model": row.model, "source": row.source, "within": {str(r): s for r, s in row.within.items()}}
+            for row in rows
+        ]
+        text += ["", published_text(rows)]
+    if out is not None:
+        text += ["", f"{out}: score, compare, decode, calibrate and predict take it like a head"]
+    emit(value, "\n".join(text), json)
+
+
+def _candidates(
+    path: Path | None, countries: str, per_country: int, per_region: int | None, apart_km: float
+) -> Candidates:
+    from geocell.zeroshot.candidate_files import read_candidates
+    from geocell.zeroshot.candidates import gazetteer_candidates
+
+    if path is not None:
+        return read_candidates(path)
+    names = [name.strip() for name in countries.split(",") if name.strip()] or None
+    with usage_errors():
+        return gazetteer_candidates(per_country, countries=names, per_region=per_region, apart_km=apart_km)
+
+
+def _model(info: EncoderInfo | None, encoder: str | None, revision: str | None, device: str) -> ImageTextModel:
+    from geocell.encoders import STREETCLIP
+    from geocell.imagetext import image_text_for, load_image_text
+
+    if info is not None:
+        return image_text_for(info, device, encoder)
+    return load_image_text(encoder or STREETCLIP, revision, device)
+
+
+def classify(
+    *images: str,
+    labels: str = "",
+    labels_file: Path | None = None,
+    template: Texts = ("{label}",),
+    encoder: str | None = None,
+    cache: Path | None = None,
+    splits: Path | None = None,
+    split: str | None = None,
+    top_k: int = 5,
+    out: Path | None = None,
+    text_cache: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Say how probable each of some labels is for images: countries, climates, anything that a text can say.
+
+    An image that cannot be read is a row with its reason. Exit status 1 when no image could be read.
+
+    Args:
+        images: images, folders of images, tables, WebDataset shards, or URLs of them.
+        labels: two labels or more, separated by commas.
+        labels_file: text file with a label per line instead, for labels that have commas.
+        template: texts that say {label}; embeddings of several are averaged.
+        encoder: Hub id or folder of a CLIP or SigLIP model, or efficientnet-lite0; StreetCLIP when left out, or the
+            encoder of the cache.
+        cache: feature cache whose locations are classified instead of images.
+        splits: splits.json of that cache; without it every location.
+        split: which split of it; test when left out.
+        top_k: how many labels of each image are printed.
+        out: .csv table to write, with the probability of every label.
+        text_cache: folder of embeddings of texts; below the user's cache folder when left out.
+        device: where the model computes: auto, cpu, cuda or mps.
+        overwrite: replace an existing file.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.encoders import STREETCLIP
+    from geocell.files import require_new
+    from geocell.imagetext.text_cache import text_cache_folder
+    from geocell.prediction.classify import classify_inputs, classify_locations, require_labels
+    from geocell.reports.zero_shot import classification_text
+
+    with usage_errors():
+        names = _labels(labels, labels_file)
+        require_labels(names, template)
+        choose_device(device)
+        if (cache is None) == (not images):
+            raise ValueError("classify needs images or --cache, one of them: see --help.")
+        if top_k < 1:
+            raise ValueError(f"--top-k must be at least 1, got {top_k}.")
+        if out is not None and out.suffix.lower() != ".csv":
+            raise ValueError(f"--out must be a .csv file, got {out}.")
+    if cache is None and splits is not None:
+        raise UsageError("--splits names locations of a cache: pass --cache instead of images.")
+    if out is not None:
+        require_new(out, overwrite)
+    texts = text_cache or text_cache_folder()
+    if cache is not None:
+        locations = cache_locations(cache, splits, split_name(splits, split, "test"))
+        found = classify_locations(_model(locations.encoder, encoder, None, device), locations, names, template, texts)
+    else:
+        note(f"loading {encoder or STREETCLIP}")
+        found = classify_inputs(
+            images, names, templates=template, model=encoder or STREETCLIP, device=device, cache=texts
+        )
+    try:
+        emit(found.to_dict(), classification_text(found, top_k), json)
+    finally:  # a full disk must not lose what is printed, and a closed pipe not what is saved
+        if out is not None:
+            note(f"wrote {found.save(out)}")
+    if not any(item.probabilities for item in found.items):
+        raise ValueError(f"at least one image must be readable, got none of {len(found.items)}: see the reasons above.")
+
+
+def _labels(text: str, path: Path | None) -> Sequence[str]:
+    if (path is None) == (not text.strip()):
+        raise ValueError("classify needs --labels or --labels-file, one of them.")
+    if path is None:
+        return [label.strip() for label in text.split(",") if label.strip()]
+    if not path.is_file():
+        raise FileNotFoundError(f"--labels-file must be a file with a label per line, and there is none at {path}.")
+    if path.stat().st_size > 1 << 20:
+        raise ValueError(f"--labels-file must have at most 1,048,576 bytes, got {path.stat().st_size:,}: {path}.")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

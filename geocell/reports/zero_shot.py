@@ -1,0 +1,70 @@
+"""What zero-shot reaches, as text, beside what others published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from geocell.evaluation.published import PublishedScore
+from geocell.metrics.outcomes import RADII_KM
+from geocell.prediction.classify import Classification
+from geocell.reports.tables import ABSENT, percent, text_table
+from geocell.reports.text import score_table
+
+_NAMES = {
+    "continent": "continent",
+    "country": "country",
+    "city": "city, country right too",
+    "city_given_country": "city, given the right country",
+}
+
+
+def zero_shot_text(name: str, value: Mapping[str, Any]) -> str:
+    """Return country and city accuracy, then the table of distances.
+
+    Args:
+        name: what to call the classifier.
+        value: `ZeroShotScores.to_dict()`.
+    """
+    own = value["zero_shot"]
+    rows = []
+    for key, label in _NAMES.items():
+        share, ends = own["accuracies"][key], own["intervals"].get(key)
+        if share is None:
+            rows.append([label, ABSENT, ""])
+        else:
+            rows.append([label, percent(share), f"[{percent(ends[0])}, {percent(ends[1])}]"])
+    parts = [text_table(["right", "%", "95 % interval"], rows, 1)]
+    known, total = own["n_known"], value["n_locations"]
+    remark = f"of {known:,} locations; {own['truth']}"
+    if known < total:
+        remark += f"; {total - known:,} more have no known country"
+    if own["n_candidate_country"] < known:
+        remark += f"; {known - own['n_candidate_country']:,} lie in countries without a candidate, and count as misses"
+    return "\n".join([*parts, remark, "", score_table([{"head": name, "partition": "candidates", **value}])])
+
+
+def published_text(rows: Sequence[PublishedScore]) -> str:
+    """Return a table of published shares, in percent."""
+    header = ["published, not measured here", *(f"≤{radius}" for radius in RADII_KM), "source"]
+    lines = [
+        [
+            row.model,
+            *(percent(row.within[radius]) if radius in row.within else ABSENT for radius in RADII_KM),
+            row.source,
+        ]
+        for row in rows
+    ]
+    return text_table(header, lines, [True, *(False for _ in RADII_KM), True])
+
+
+def classification_text(found: Classification, top_k: int = 5) -> str:
+    """Return the most probable labels of every image."""
+    rows = []
+    for item in found.items:
+        if item.problem:
+            rows.append([item.image, ABSENT, item.problem])
+        for rank, (label, probability) in enumerate(item.best(found.labels, top_k)):
+            rows.append(["" if rank else item.image, percent(probability), label])
+    text = text_table(["image", "%", "label"], rows, [True, False, True])
+    return f"{text}\n\nevery label on its own: they do not add up to 100 %" if found.independent else text
