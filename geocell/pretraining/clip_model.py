@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from geocell.encoders.processors import load_processor
-from geocell.encoders.tower import commit_of, is_folder, load_errors, origin_of, weights_hash
+from geocell.encoders.tower import commit_of, is_folder, load_errors, model_origin, weights_hash
 from geocell.imagetext.checkpoints import load_tokenizer, whole_model
 from geocell.imagetext.protocol import CAPTIONS, require_distinct
 from geocell.imagetext.tokens import batches, tokenized
@@ -50,7 +50,7 @@ class ClipModel:
         """
         import transformers
 
-        where = origin_of(name)
+        where = model_origin(name)
         with load_errors(name):
             commit = None if is_folder(name) else commit_of(where, revision)
             model = whole_model(where, commit, name, vision=True)
