@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geocell.encoders.processors import load_processor
@@ -63,8 +64,7 @@ class ClipModel:
         known = (Path(where).resolve().name, weights_hash(Path(where))) if commit is None else (where, commit)
         made = cls(model, tokenizer, processor, settings, *known)
         with torch.no_grad():
-            pooled = model.text_model(**made.tokenize(CAPTIONS)).pooler_output
-        require_distinct(pooled.numpy(), name)
+            require_distinct(made.embed_captions(made.tokenize(CAPTIONS)).numpy(), name)
         return made
 
     def tokenize(self, captions: Sequence[str]) -> dict[str, Tensor]:
@@ -77,6 +77,21 @@ class ClipModel:
         tokens = tokenized(self.tokenizer, captions, most)
         return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
+    def normalised(self, pixels: NDArray[Any]) -> Tensor:
+        """Return the (b, 3, H, W) input of the vision tower, of (b, H, W, 3) bytes, on the model's device."""
+        rules, device = self.processor.normalisation, self.model.device
+        mean, std = (torch.tensor(values, device=device).view(-1, 1, 1) for values in (rules.mean, rules.std))
+        moved = torch.from_numpy(pixels.copy()).to(device).permute(0, 3, 1, 2)
+        return (moved.to(torch.float32) * rules.scale - mean) / std
+
+    def embed_images(self, pixels: Tensor) -> Tensor:
+        """Return the (b, d) embeddings of length 1 of (b, 3, H, W) normalised images."""
+        return _unit(self.model.visual_projection(self.model.vision_model(pixel_values=pixels).pooler_output))
+
+    def embed_captions(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """Return the (b, d) embeddings of length 1 of the tokens of captions."""
+        return _unit(self.model.text_projection(self.model.text_model(**tokens).pooler_output))
+
     def require_captions_fit(self, captions: Iterable[str]) -> None:
         """Refuse a caption with more tokens than the text tower reads, before anything is trained."""
         for batch in batches(list(dict.fromkeys(captions))):
@@ -87,3 +102,9 @@ class ClipModel:
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.image_settings.save_pretrained(folder)
+
+
+def _unit(embeddings: Tensor) -> Tensor:
+    """Return embeddings of length 1, at least in float32."""
+    at_least = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+    return torch.nn.functional.normalize(at_least, dim=-1)

@@ -188,14 +188,8 @@ class _Run:
 
     def _piece(self, pixels: NDArray[Any], drawn: NDArray[np.int64]) -> Piece:
         """Return images and the captions drawn for them, on the device."""
-        rules = self._clip.processor.normalisation
-        mean, std = (torch.tensor(values, device=self._device).view(-1, 1, 1) for values in (rules.mean, rules.std))
-        moved = torch.from_numpy(pixels.copy()).to(self._device).permute(0, 3, 1, 2)
         tokens = self._clip.tokenize([self._train.captions[caption] for caption in drawn[:, 1].tolist()])
-        return Piece(
-            (moved.to(torch.float32) * rules.scale - mean) / std,
-            {name: value.to(self._device) for name, value in tokens.items()},
-        )
+        return Piece(self._clip.normalised(pixels), {name: value.to(self._device) for name, value in tokens.items()})
 
     def _everyone(self, rows: list[NDArray[np.int64]]) -> NDArray[np.int64]:
         """Return the (B, 2) images and captions of a step, those of other processes included."""
@@ -215,7 +209,7 @@ class _Run:
         scores: Mapping[str, float] = {}
         if self._validate is not None:
             self._trainer.model.eval()
-            with torch.no_grad():
+            with torch.no_grad(), self._trainer.autocast():
                 scores = self._validate(self._clip)
             self._trainer.model.train()
         row = {

@@ -85,11 +85,10 @@ def save_trained(
     with new_folder(folder, overwrite=overwrite, marks=MODEL_MARKS, parts=MODEL_FILES) as made:
         clip.save(made)
         write_json(made / RECORD_FILE, record)
-        columns = list(progress.history[-1])
-        rows = [[row[name] for name in columns] for row in progress.history]
-        write_text(made / HISTORY_FILE, csv_text(columns, rows))
+        write_text(made / HISTORY_FILE, csv_text(progress.history))
         if progress.problems:
-            write_text(made / PROBLEMS_FILE, csv_text(["image", "problem"], sorted(progress.problems.items())))
+            rows = [{"image": image, "problem": problem} for image, problem in sorted(progress.problems.items())]
+            write_text(made / PROBLEMS_FILE, csv_text(rows))
         write_text(made / "README.md", model_card(record))
 
 

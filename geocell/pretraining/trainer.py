@@ -50,6 +50,8 @@ class Trainer:
         """
         self._clip, self._config, self._device = clip, config, device
         self.model: Any = clip.model.to(device).train()
+        if config.gradient_checkpointing:
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
         self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         matrices = [p for p in self.trained.values() if p.ndim > 1]
         rest = [p for p in self.trained.values() if p.ndim <= 1]
@@ -66,9 +68,7 @@ class Trainer:
     def embed(self, piece: Piece) -> tuple[Tensor, Tensor]:
         """Return the (b, d) embeddings of the images of a piece and those of its captions, each of length 1."""
         with self.autocast():
-            images = self.model.visual_projection(self.model.vision_model(pixel_values=piece.pixels).pooler_output)
-            texts = self.model.text_projection(self.model.text_model(**piece.tokens).pooler_output)
-        return _unit(images), _unit(texts)
+            return self._clip.embed_images(piece.pixels), self._clip.embed_captions(piece.tokens)
 
     def step(self, pieces: Sequence[Piece], fields: Tensor, named: Tensor, lr: float) -> float:
         """Change the weights by the gradient of one contrastive batch, and return its loss.
@@ -139,12 +139,6 @@ class Trainer:
         torch.set_rng_state(state["random"])
         if self._device.type == "cuda" and "random.cuda" in state:
             torch.cuda.set_rng_state(state["random.cuda"], self._device)
-
-
-def _unit(embeddings: Tensor) -> Tensor:
-    """Return embeddings of length 1, at least in float32."""
-    at_least = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-    return torch.nn.functional.normalize(at_least, dim=-1)
 
 
 def gathered(rows: Tensor) -> tuple[Tensor, slice]:
