@@ -211,28 +211,33 @@ def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
 def plot_history(
     head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
 ) -> None:
-    """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
+    """Draw how a fit, or a pretraining, went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
-        head: folder of the head, or user/repo@revision on the Hub.
+        head: folder of the head, user/repo@revision on the Hub, or folder that pretrain wrote.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    from geocell.plots.history_chart import draw_history
+    from geocell.plots.history_chart import FIT_PANELS, PRETRAINING_PANELS, draw_history
     from geocell.plots.style import require_picture_name
+    from geocell.pretraining.result import read_history
 
     with usage_errors():
         require_picture_name(out)
-    loaded, _ = open_head(head, partitioner)
-    best = int(loaded.training.get("best_epoch", 0))
-    draw_history(out, loaded.history, best, title or Path(head).name)
-    emit(
-        {"out": str(out), "epochs": len(loaded.history), "best_epoch": best},
-        f"{out}: {len(loaded.history)} epochs",
-        json,
-    )
+    pretrained = read_history(Path(head))
+    if pretrained is not None:
+        history, best, panels = pretrained, len(pretrained), PRETRAINING_PANELS
+    else:
+        loaded, _ = open_head(head, partitioner)
+        history, best, panels = (
+            [dict(row) for row in loaded.history],
+            int(loaded.training.get("best_epoch", 0)),
+            FIT_PANELS,
+        )
+    draw_history(out, history, best, title or Path(head).name, panels)
+    emit({"out": str(out), "epochs": len(history), "best_epoch": best}, f"{out}: {len(history)} epochs", json)
 
 
 def average(

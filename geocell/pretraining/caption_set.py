@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocell.imagetext.templates import FIELDS
+from geocell.pretraining.captions import texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,16 +55,22 @@ class CaptionSet:
             )
         if table.empty:
             raise ValueError("captions must have at least one row, got none.")
-        references = table["image"].astype(str).to_numpy()
+        captions = texts(table["caption"])
+        if "" in captions:
+            raise ValueError(
+                f"every caption must have a word, got an empty one in row {captions.index('') + 1}: remove it, or make "
+                "them with `geocell captions`."
+            )
+        references = np.array(texts(table["image"]), dtype=object)
         starts = np.flatnonzero(np.concatenate(([True], references[1:] != references[:-1])))
-        codes = [_codes(table[field].astype(str).to_numpy(dtype=object)[starts]) for field in FIELDS]
-        named = [table["fields"].astype(str).str.split(",").map(lambda names, f=field: f in names) for field in FIELDS]
+        codes = [_codes(np.array(texts(table[field]), dtype=object)[starts]) for field in FIELDS]
+        says = [set(names.split(",")) for names in texts(table["fields"])]
         return cls(
             references=tuple(references[starts].tolist()),
-            captions=tuple(table["caption"].astype(str).tolist()),
+            captions=tuple(captions),
             first=np.append(starts, len(table)),
             fields=torch.from_numpy(np.stack(codes, axis=1)),
-            named=torch.from_numpy(np.stack([column.to_numpy(dtype=bool) for column in named], axis=1)),
+            named=torch.tensor([[field in names for field in FIELDS] for names in says]),
             images=images,
         )
 
@@ -75,8 +82,8 @@ class CaptionSet:
     def sha256(self) -> str:
         """Hash of images and captions, by which an interrupted training knows them."""
         digest = hashlib.sha256(self.first.tobytes())
-        for texts in (self.references, self.captions):
-            digest.update("\x1f".join(texts).encode("utf-8", "surrogateescape") + b"\x1e")
+        for names in (self.references, self.captions):
+            digest.update("\x1f".join(names).encode("utf-8", "surrogateescape") + b"\x1e")
         return digest.hexdigest()
 
     def epoch(self, seed: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

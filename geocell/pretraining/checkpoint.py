@@ -24,6 +24,7 @@ class Progress:
         images: of this epoch that were trained on.
         problems: reference -> why an image could not be read.
         history: one row per epoch, column name -> number.
+        saved: scores of the weights that are saved, where they are not those of the last epoch.
     """
 
     epoch: int = 1
@@ -32,6 +33,7 @@ class Progress:
     images: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    saved: dict[str, float] = field(default_factory=dict)
 
     def next_epoch(self) -> None:
         """Begin the next epoch."""

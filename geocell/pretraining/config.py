@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from geocell.compute.seeds import MAX_SEED
-from geocell.pretraining.losses import Positives
 
+Positives = Literal["true", "own"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 

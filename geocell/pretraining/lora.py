@@ -7,6 +7,20 @@ from typing import Any
 ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
+def require_peft() -> None:
+    """Refuse LoRA where peft is not installed, before anything is loaded.
+
+    Raises:
+        ModuleNotFoundError: when it is not.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("peft") is None:
+        raise ModuleNotFoundError(
+            'LoRA needs the package peft, which is not installed: pip install "geocell-heads[lora]".'
+        )
+
+
 def with_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - classes of transformers and peft
     """Freeze a CLIP but for its projections and its scale, and add LoRA to its attention, in place.
 
@@ -20,12 +34,9 @@ def with_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - classes of transf
     Raises:
         ModuleNotFoundError: when peft is not installed.
     """
-    try:
-        from peft import LoraConfig, get_peft_model
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'LoRA needs the package peft, which is not installed: pip install "geocell-heads[lora]".'
-        ) from error
+    require_peft()
+    from peft import LoraConfig, get_peft_model
+
     config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=list(ATTENTION))
     wrapped = get_peft_model(model, config)
     for name, parameter in model.named_parameters():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-Positives = Literal["true", "own"]
+from geocell.pretraining.config import Positives
 
 
 def true_captions(fields: Tensor, named: Tensor) -> Tensor:

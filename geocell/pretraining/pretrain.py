@@ -20,8 +20,11 @@ from tqdm import tqdm
 from geocell.compute.distributed import agreed, n_processes, processes, rank
 from geocell.encoding.decode_pool import Batch, DecodePool, default_workers
 from geocell.images.loading import Loader
+from geocell.pretraining.accumulation import RandomState
 from geocell.pretraining.checkpoint import Progress, read_state, write_state
 from geocell.pretraining.config import PretrainConfig, learning_rate
+from geocell.pretraining.interpolation import interpolated
+from geocell.pretraining.lora import merge_lora, with_lora
 from geocell.pretraining.trainer import Piece, Trainer, gathered
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def pretrain(
     image_timeout: float = 60.0,
     log: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Progress:
-    """Train a model in place on images and their captions.
+    """Train a model in place on images and their captions; with `interpolate` it ends between start and trained.
 
     Under `torchrun` the processes share every contrastive batch, whose size stays the same.
 
@@ -69,8 +72,14 @@ def pretrain(
     Raises:
         ValueError: when no image can be read, the loss is not finite, or `state` is of another training.
         KeyboardInterrupt: when it is interrupted; the state is written before.
+        ModuleNotFoundError: when LoRA is asked for and peft is not installed.
     """
     clip.require_captions_fit(train.captions)
+    torch.manual_seed(config.seed)
+    start = None
+    if config.interpolate < 1:
+        start = {name: value.detach().cpu().clone() for name, value in clip.model.state_dict().items()}
+    wrapped = with_lora(clip.model, config.lora) if config.lora else None
     with processes(config.device) as device:
         run = _Run(clip, train, config, device, validate, log)
         if state is not None and state.exists():
@@ -79,6 +88,12 @@ def pretrain(
         count = default_workers(len(train), train.images) if workers is None else workers
         with DecodePool(loader, workers=count, batch_size=config.batch, image_timeout=image_timeout) as pool:
             run(pool, state)
+        if wrapped is not None:
+            merge_lora(wrapped)
+        if start is not None:
+            end = {name: value.detach().cpu() for name, value in clip.model.state_dict().items()}
+            clip.model.load_state_dict(interpolated(start, end, config.interpolate))
+            run.progress.saved = dict(agreed(run.validated()))
         return run.progress
 
 
@@ -92,7 +107,6 @@ class _Run:
         validate: Validate | None,
         log: Callable[[Mapping[str, float]], None] | None,
     ) -> None:
-        torch.manual_seed(config.seed)
         self._clip, self._train, self._config, self._device = clip, train, config, device
         self._validate, self._log = validate, log
         self.progress = Progress()
@@ -206,24 +220,30 @@ class _Run:
             raise ValueError(
                 f"no image of epoch {progress.epoch} could be trained on (the first: {reference}: {reason})."
             )
-        scores: Mapping[str, float] = {}
-        if self._validate is not None:
-            self._trainer.model.eval()
-            with torch.no_grad(), self._trainer.autocast():
-                scores = self._validate(self._clip)
-            self._trainer.model.train()
         row = {
             "epoch": progress.epoch,
             "lr": lr,
             "images": progress.images,
             "train_loss": progress.loss / progress.images,
         }
-        row |= {"scale": float(self._trainer.model.logit_scale.detach().exp())}
-        row = agreed({**row, **{f"val_{name}": value for name, value in scores.items()}})
+        row["scale"] = float(self._trainer.model.logit_scale.detach().exp())
+        row = agreed({**row, **{f"val_{name}": value for name, value in self.validated().items()}})
         progress.history.append(row)
         if self._log is not None and rank() == 0:
             self._log(row)
         progress.next_epoch()
+
+    def validated(self) -> Mapping[str, float]:
+        """Return the scores of the model as it is, {} without validation."""
+        if self._validate is None:
+            return {}
+        state = RandomState()
+        self._clip.model.eval()
+        with torch.no_grad(), self._trainer.autocast():
+            scores = self._validate(self._clip)
+        self._clip.model.train()
+        state.restore()
+        return scores
 
 
 @contextmanager

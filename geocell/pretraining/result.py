@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from geocell._version import __version__
-from geocell.files import FORMAT, csv_text, new_folder, printable, write_json, write_text
+from geocell.files import FORMAT, csv_text, new_folder, printable, read_json, require_types, write_json, write_text
 
 if TYPE_CHECKING:
     from geocell.pretraining.caption_set import CaptionSet
@@ -27,33 +24,15 @@ MODEL_FILES = (
 )  # fmt: skip
 
 
-def interpolated(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
-    """Return weights on the way from those of the start to those of the end (WiSE-FT, Wortsman et al. 2022).
-
-    Args:
-        start: name -> weights before the training.
-        end: name -> weights after it.
-        share: of the end; 1 is the end, 0 the start.
-
-    Raises:
-        ValueError: when they are not of the same model.
-    """
-    if start.keys() != end.keys():
-        raise ValueError("weights to interpolate must be of one model, got other names of weights.")
-    return {
-        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
-        for name, value in end.items()
-    }
-
-
 def save_trained(
     folder: Path,
     clip: ClipModel,
     train: CaptionSet,
     config: PretrainConfig,
     progress: Progress,
-    templates: tuple[str, ...] = (),
     *,
+    templates: tuple[str, ...] = (),
+    held_out: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> None:
     """Write a trained model with its record, whole or not at all.
@@ -65,6 +44,7 @@ def save_trained(
         config: how.
         progress: what was done.
         templates: of the captions, for the record.
+        held_out: countries that were kept out of the training, for the record.
         overwrite: whether to replace such a folder.
 
     Raises:
@@ -81,6 +61,8 @@ def save_trained(
         "templates": list(templates),
         "n_problems": len(progress.problems),
         "history": progress.history,
+        "saved": progress.saved,
+        "held_out": list(held_out),
     }
     with new_folder(folder, overwrite=overwrite, marks=MODEL_MARKS, parts=MODEL_FILES) as made:
         clip.save(made)
@@ -95,9 +77,20 @@ def save_trained(
 def model_card(record: Mapping[str, Any]) -> str:
     """Return the card of a trained model, for the Hub."""
     start, last, settings = record["start"], record["history"][-1], record["settings"]
-    scores = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
-    rows = [f"| {name} | {100 * value:.1f} % |" for name, value in scores.items()]
-    table = ["", "| after the last epoch, on validation images | |", "|---|---:|", *rows] if rows else []
+    after = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
+    rows = [
+        f"| {name.replace('_', ', ')} | {100 * value:.1f} % |" for name, value in (record["saved"] or after).items()
+    ]
+    table = ["", "| zero-shot, on validation images | |", "|---|---:|", *rows] if rows else []
+    notes = []
+    if settings["lora"]:
+        notes.append(f"The attention was trained by LoRA of rank {settings['lora']}.")
+    if (share := settings["interpolate"]) < 1:
+        notes.append(
+            f"The weights are {share:g} of the way from those of `{start['name']}` to those trained (WiSE-FT)."
+        )
+    if record["held_out"]:
+        notes.append(f"No image of {', '.join(record['held_out'])} was trained on.")
     name = printable(str(start["name"])).replace("`", "")
     base = [f"base_model: {name}"] if "/" in name else []
     return "\n".join(
@@ -112,6 +105,7 @@ def model_card(record: Mapping[str, Any]) -> str:
             f"Trained by geocell {record['geocell']} from `{name}` at `{start['revision']}` on "
             f"{record['n_images']:,} images with {record['n_captions']:,} captions: {settings['epochs']} epochs of "
             f"contrastive batches of {settings['batch'] * settings['accumulate']:,}, learning rate {settings['lr']:g}.",
+            *(["", " ".join(notes)] if notes else []),
             *table,
             "",
             "`geocell encode … --encoder FOLDER`, `geocell zero-shot` and transformers load it. The licence of the "
@@ -119,3 +113,19 @@ def model_card(record: Mapping[str, Any]) -> str:
             "",
         ]
     )
+
+
+def read_history(folder: Path) -> list[dict[str, float]] | None:
+    """Return the history of a trained model, a row per epoch; None where the folder is none.
+
+    Raises:
+        ValueError: when its record is damaged.
+    """
+    path = folder / RECORD_FILE
+    if not path.is_file():
+        return None
+    record = read_json(path, "the record of a training")
+    require_types(record, {"history": list}, str(path))
+    for row in record["history"]:
+        require_types(row, {"epoch": int, "train_loss": float, "lr": float}, str(path))
+    return list(record["history"])

@@ -51,7 +51,7 @@ class Trainer:
         self._clip, self._config, self._device = clip, config, device
         self.model: Any = clip.model.to(device).train()
         if config.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            _recompute_activations(self.model)
         self.trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         matrices = [p for p in self.trained.values() if p.ndim > 1]
         rest = [p for p in self.trained.values() if p.ndim <= 1]
@@ -139,6 +139,13 @@ class Trainer:
         torch.set_rng_state(state["random"])
         if self._device.type == "cuda" and "random.cuda" in state:
             torch.cuda.set_rng_state(state["random.cuda"], self._device)
+
+
+def _recompute_activations(model: Any) -> None:  # noqa: ANN401 - a class of transformers
+    """Switch gradient checkpointing on, by the name that this transformers has for it."""
+    name = "activation_checkpointing_enable"
+    enable = getattr(model, name if hasattr(model, name) else "gradient_checkpointing_enable")
+    enable({"use_reentrant": False})
 
 
 def gathered(rows: Tensor) -> tuple[Tensor, slice]:

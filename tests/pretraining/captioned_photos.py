@@ -46,6 +46,6 @@ def make_world(folder: Path, n: int = 18) -> World:
             "country": [("Italy", "Mali", "Peru")[number % 3] for number in range(n)],
         }
     )
-    table = make_captions(frame, ["A photo[ close to {city}] in {country}.", "A photo in {country}."])
+    table = make_captions(frame, ["A photo[ close to {city}] in {country}.", "A photo in {country}."]).table
     make_image_text(folder / "clip")
     return World(folder, table)

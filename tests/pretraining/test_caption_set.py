@@ -12,7 +12,7 @@ TEMPLATES = ["In {country}[, in {city}].", "In {country}."]
 
 
 def captions() -> CaptionSet:
-    return CaptionSet.from_table(make_captions(FRAME, TEMPLATES), FileImages())
+    return CaptionSet.from_table(make_captions(FRAME, TEMPLATES).table, FileImages())
 
 
 def test_captions_belong_to_images() -> None:
@@ -40,7 +40,7 @@ def test_an_epoch_draws_one_caption_of_every_image() -> None:
 
 
 def test_the_hash_is_of_images_and_captions() -> None:
-    other = CaptionSet.from_table(make_captions(FRAME.assign(image=["a", "b", "d"]), TEMPLATES), FileImages())
+    other = CaptionSet.from_table(make_captions(FRAME.assign(image=["a", "b", "d"]), TEMPLATES).table, FileImages())
     assert captions().sha256 == captions().sha256 != other.sha256
 
 
@@ -48,4 +48,4 @@ def test_tables_that_hold_no_captions() -> None:
     with pytest.raises(ValueError, match=r"got none for caption, fields, region, continent: make them with"):
         CaptionSet.from_table(FRAME, FileImages())
     with pytest.raises(ValueError, match="at least one row"):
-        CaptionSet.from_table(make_captions(FRAME).iloc[:0], FileImages())
+        CaptionSet.from_table(make_captions(FRAME).table.iloc[:0], FileImages())

@@ -17,7 +17,7 @@ def test_captions_of_columns() -> None:
             "camera": ["x", "y", "z"],
         }
     )
-    table = make_captions(frame)
+    table = make_captions(frame).table
     assert table["image"].tolist() == ["a.jpg", "b.jpg"]
     assert table["caption"].tolist() == [
         "A Street View photo close to the town of Turin in the region of Piedmont in Italy.",
@@ -33,7 +33,7 @@ def test_captions_of_columns() -> None:
 
 def test_several_templates_give_several_captions() -> None:
     frame = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "city": ["Rome", ""], "country": ["Italy", "Mali"]})
-    table = make_captions(frame, ["In {country}[, in {city}].", "A photo in {country}.", "In {country}."])
+    table = make_captions(frame, ["In {country}[, in {city}].", "A photo in {country}.", "In {country}."]).table
     assert table[["image", "caption"]].to_numpy().tolist() == [
         ["a.jpg", "In Italy, in Rome."],
         ["a.jpg", "A photo in Italy."],
@@ -72,7 +72,7 @@ def test_names_are_left_as_they_are() -> None:
 def test_tables_without_places() -> None:
     with pytest.raises(ValueError, match=r"pics.csv must have columns of places .* or of coordinates .* got image, x"):
         make_captions(pd.DataFrame({"image": ["a"], "x": [1]}), source="pics.csv")
-    with pytest.raises(ValueError, match="got no row that does"):
+    with pytest.raises(ValueError, match="got no row with an image that does"):
         make_captions(pd.DataFrame({"image": ["a"], "country": ["Italy"]}), ["In {city}."])
     with pytest.raises(ValueError, match="at least one template"):
         make_captions(pd.DataFrame({"image": ["a"], "country": ["Italy"]}), [])
