@@ -15,6 +15,7 @@ from geocell.cli.output import (
     UsageError,
     emit,
     open_head,
+    require_state,
     split_locations,
     usage_errors,
 )
@@ -121,7 +122,7 @@ def _fit(
     from geocell.training.fit import fit_head as fit
 
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
-    _require_state(checkpoint, resume, overwrite)
+    require_state(checkpoint, "fit", resume, overwrite)
     overwrite = overwrite or resume  # an interrupted fit has saved its head
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     members = Splits.load(splits)
@@ -195,17 +196,6 @@ def _nothing_new(checkpoint: Path) -> str:
     if checkpoint.is_file():
         return f"interrupted: {checkpoint} keeps the state of the fit; the same command with --resume continues it."
     return "interrupted in the first epoch: nothing is kept; the same command starts the fit again."
-
-
-def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to continue without the state of a fit, or to discard one unasked."""
-    if resume and not checkpoint.is_file():
-        raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
-    if checkpoint.exists() and not (overwrite or resume):
-        raise FileExistsError(
-            f"{checkpoint} is the state of an interrupted fit: continue it with --resume, or pass --overwrite to start "
-            "again."
-        )
 
 
 def plot_history(
