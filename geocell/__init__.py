@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
     from geocell.heads.pooling import Pooling as Pooling
+    from geocell.heads.region import fit_region as fit_region
     from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.metrics.outcomes import balscore as balscore
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from geocell.sweeps.plan import SweepConfig as SweepConfig
     from geocell.sweeps.run import sweep as sweep
     from geocell.training.fit import fit_head as fit_head
+    from geocell.uncertainty.region_model import RegionModel as RegionModel
     from geocell.views import ColumnNames as ColumnNames
     from geocell.views import ViewTable as ViewTable
     from geocell.views import read_views as read_views
@@ -96,6 +98,7 @@ _HOMES = {
     "geo.geodesy": ("distance_km",),
     "prediction.geolocator": ("Geolocator",),
     "heads.head": ("Head", "load_head"),
+    "heads.region": ("fit_region",),
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),
@@ -122,6 +125,7 @@ _HOMES = {
     "splits.splits": ("Splits",),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),
+    "uncertainty.region_model": ("RegionModel",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

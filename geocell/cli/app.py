@@ -41,8 +41,14 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     "Data": {
         "encode": features.encode,
         "cache": (
-            "Import, inspect, verify and merge feature caches.",
-            {"info": caches.info, "verify": caches.verify, "merge": caches.merge, "import": caches.import_},
+            "Import, inspect, verify, merge and join feature caches.",
+            {
+                "info": caches.info,
+                "verify": caches.verify,
+                "merge": caches.merge,
+                "join": caches.join,
+                "import": caches.import_,
+            },
         ),
         "split": features.split,
         "leaks": scoring.leaks,

@@ -103,7 +103,7 @@ def verify(cache: str, /, *, json: bool = False) -> None:
 
 
 def merge(*caches: Path, out: Path, overwrite: bool = False, json: bool = False) -> None:
-    """Join feature caches of one encoder into a new one: their rows one after the other.
+    """Merge feature caches of one encoder into a new one: their rows one after the other.
 
     Args:
         caches: their folders.
@@ -116,6 +116,24 @@ def merge(*caches: Path, out: Path, overwrite: bool = False, json: bool = False)
     if not caches:
         raise UsageError("expected the folders of caches, got none: name at least two.")
     emit_cache(merge_caches(caches, out, overwrite=overwrite), json)
+
+
+def join(*caches: Path, out: Path, overwrite: bool = False, json: bool = False) -> None:
+    """Join feature caches of different encoders on the same views: their features side by side.
+
+    Heads of any of the encoders can be combined, and others fitted, on the new cache.
+
+    Args:
+        caches: their folders, of one table.
+        out: folder of the new cache.
+        overwrite: replace an existing cache.
+        json: print one JSON object.
+    """
+    from geocell.features import join_caches
+
+    if len(caches) < 2:
+        raise UsageError(f"expected the folders of two caches or more, got {len(caches)}: name those of all encoders.")
+    emit_cache(join_caches(caches, out, overwrite=overwrite), json)
 
 
 def emit_cache(cache: FeatureCache, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geocell.encoders.augmented import AveragedEncoder, averaged_pooling, check_augmentation, split_pooling
 from geocell.encoders.info import NOT_PINNED, EncoderInfo
+from geocell.encoders.joined import AND, JoinedEncoder, split_info
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
@@ -129,6 +130,21 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
     Raises:
         ValueError: when the encoder found there makes other features.
     """
+    parts = split_info(info)
+    if len(parts) > 1:
+        places: list[str | None] = [None] * len(parts) if source is None else list(source.split(AND))
+        if len(places) != len(parts):
+            raise ValueError(f"--encoder must name {len(parts)} encoders, A{AND}B, of {info.name}: got {source}.")
+        loaded = [_recorded(part, device, place) for part, place in zip(parts, places, strict=True)]
+        encoder: Encoder = JoinedEncoder(loaded)
+    else:
+        encoder = _recorded(info, device, source)
+    info.require_same(encoder.info, "the head", f"the encoder {source or info.source or info.name}")
+    return encoder
+
+
+def _recorded(info: EncoderInfo, device: str, source: str | None) -> Encoder:
+    """Load what a description names; whether it makes the same features is not checked here."""
     where = source or info.source or info.name
     if source is None and _is_own(where):
         raise ValueError(  # what a file says must not decide which code runs
@@ -138,7 +154,7 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
     local = Path(where).is_dir() or info.revision.startswith("sha256:")
     fixed = where == LITE0 or _is_own(where)
     try:
-        encoder = load_encoder(
+        return load_encoder(
             where,
             None if local or fixed or info.revision == NOT_PINNED else info.revision,
             device,
@@ -150,5 +166,3 @@ def encoder_for(info: EncoderInfo, device: str = "auto", source: str | None = No
         raise FileNotFoundError(
             f"expected the encoder {info.name} at {where}, and it is not there: say where it is with --encoder."
         ) from error
-    info.require_same(encoder.info, "the head", f"the encoder {where}")
-    return encoder

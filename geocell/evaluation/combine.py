@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.balscore import SHARE_RADII_KM
+from geocell.encoders.joined import joined_info
 from geocell.evaluation.calibrate import LEAST, calibrate
 from geocell.features.locations import require_locations
 from geocell.features.neighbours import NeighbourIndex
 from geocell.geo.geodesy import Floats
-from geocell.heads.candidates import CandidateRule, Candidates, make_candidates
+from geocell.heads.candidates import CandidateRule, make_candidates
 from geocell.heads.combination import Combination, require_members
+from geocell.heads.combination_folder import encoders_of
 from geocell.heads.neighbours import SHARES, TEMPERATURES
 from geocell.heads.pooling import RULES, Pooling, Rule, Vote, pooled, vote_weights, voted
 from geocell.heads.trained_on import TrainedOn, count_trained_on, joined_training, location_keys, locations_sha256
@@ -60,7 +62,8 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
     nothing is calibrated.
 
     Args:
-        heads: from two on, of one encoder; each with the temperature of its own calibration, where it has one.
+        heads: from two on; each with the temperature of its own calibration, where it has one. Locations for heads of
+            different encoders are those of a cache that `geocell.features.join_caches` made.
         train: training locations of all of them, for the candidates and the vote.
         val: P >= 20 validation locations that no head was trained on.
         pool: linear or log; chosen on the validation locations when omitted, linear without these.
@@ -82,7 +85,7 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
     for what, locations in (("training", train), ("validation", val)):
         if locations is not None:
             require_locations(locations, f"the {what} locations of a combination")
-            members[0].encoder.require_same(locations.encoder, "the heads", f"the {what} locations")
+            _require_features(members, locations, what)
     if pooling is not None and (pool is not None or len(pooling.weights) != len(members)):
         raise ValueError(
             f"a pooling that is known has its rule and a weight for each head, got {len(pooling.weights)} weights for "
@@ -103,18 +106,21 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
         found.partition,
         found.cells,
         found.places,
-        usual,
-        _index(found, members[0], train) if votes and train is not None else None,
-        known,
+        replace(usual, vote=None),
+        trained_on=known,
         record={"candidates": found.partition.parameters.get("candidates", "cells")},
     )
+    if votes and train is not None:
+        features = combination.vote_features(train)
+        index = NeighbourIndex.of_cells(combination, features, train.latlon, found.train)
+        combination = replace(combination, pooling=usual, neighbours=index)
     if val is None:
         return combination
     chosen = {}
     if pooling is None:
         choice = choose_pooling(combination, val, pool, device)
-        index = None if choice.pooling.vote is None else combination.neighbours
-        combination = replace(combination, pooling=choice.pooling, neighbours=index)
+        kept = None if choice.pooling.vote is None else combination.neighbours
+        combination = replace(combination, pooling=choice.pooling, neighbours=kept)
         chosen = {"gain": choice.gain, "tried": choice.tried}
     record = {
         **combination.record,
@@ -148,9 +154,20 @@ def _require_for_choice(known: TrainedOn | None, val: Locations, allow_training:
         )
 
 
-def _index(found: Candidates, head: Head, train: Locations) -> NeighbourIndex:
-    """Return the index of the training features whose cells are the candidates."""
-    return NeighbourIndex.of_cells(train, found.train, head.encoder, found.partition.sha256)
+def _require_features(heads: tuple[Head, ...], locations: Locations, what: str) -> None:
+    """Refuse locations without the features of every head."""
+    encoders = encoders_of(heads)
+    if len(encoders) == 1:
+        encoders[0].require_same(locations.encoder, "the heads", f"the {what} locations")
+        return
+    joined = joined_info(encoders)
+    try:
+        joined.require_same(locations.encoder, "the heads", f"the {what} locations")
+    except ValueError as error:
+        raise ValueError(
+            f"the heads are of {len(encoders)} encoders, {joined.name}, and the {what} locations have features of "
+            f"{locations.encoder.name}: join the caches of all of them with `geocell cache join`, and pass that one."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -194,7 +211,9 @@ def choose_pooling(combination: Combination, val: Locations, pool: Rule | None, 
         for vote in _votes(combination.pooling.vote):
             posterior = base
             if vote is not None and combination.neighbours is not None:
-                weights = vote_weights(combination.neighbours, asked.mean_features(), vote, combination.places)
+                weights = vote_weights(
+                    combination.neighbours, combination.vote_features(asked), vote, combination.places
+                )
                 posterior = voted(base, weights, vote.share)
             value = near.at_best(posterior)
             numbers = {} if vote is None else {"temperature": vote.temperature, "share": vote.share}

@@ -86,7 +86,7 @@ def score_predictions(
         quantiles_km=distance_quantiles(scored),
         clustered_by=clusters.by,
         n_clusters=outcome.n_clusters,
-        radii=_radii(answers, rows[there], distances[there]),
+        radii=_radii(answers, rows[there], distances[there], clusters.take(there)),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
         truth_file_sha256=known.file_sha256,
@@ -176,12 +176,14 @@ def _answers(
     return answers, rows, distances
 
 
-def _radii(answers: PointTable, rows: NDArray[np.int64], distances: Floats) -> dict[str, dict[str, Any]] | None:
+def _radii(
+    answers: PointTable, rows: NDArray[np.int64], distances: Floats, clusters: Clusters
+) -> dict[str, dict[str, Any]] | None:
     """Return percent -> coverage of the columns of radii, None without any."""
     found = {}
     for share in RADIUS_SHARES:
         column = answers.numbers((f"radius_{share}_km",), 0.0, np.inf)
-        coverage = None if column is None else radius_coverage(distances, column[rows])
+        coverage = None if column is None else radius_coverage(distances, column[rows], clusters)
         if coverage is not None:
             found[str(share)] = coverage
     return found or None

@@ -12,6 +12,7 @@ import numpy as np
 from geocell.decoders.table import AnyDecoder
 from geocell.evaluation.clusters import clusters_of
 from geocell.features.locations import Locations, require_locations
+from geocell.heads.region import flagged_share
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
@@ -129,7 +130,13 @@ def score(
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = by_country(outcome.distances_km, locations.columns.get("country"))
-    return replace(scores, head_sha256=head.sha256, countries=countries, n_trained_on=n_trained_on)
+    return replace(
+        scores,
+        head_sha256=head.sha256,
+        countries=countries,
+        n_trained_on=n_trained_on,
+        outside_region=flagged_share(head, locations, device),
+    )
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

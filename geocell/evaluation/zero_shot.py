@@ -14,6 +14,7 @@ from geocell.features.locations import Locations, require_locations
 from geocell.geo.countries import countries_of
 from geocell.geo.country_names import continent_of, country_code, folded
 from geocell.geo.geodesy import unit_vectors
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import Interval, share_draws, share_interval
 from geocell.metrics.scores import Scores
 from geocell.zeroshot.candidates import Candidates, Cities
@@ -53,7 +54,7 @@ class PlaceAccuracy:
         n_candidate_country: how many of these lie in a country of the candidates.
         accuracies: `continent`, `country`, `city` (country and city are right: joint), and `city_given_country` (of
             those whose country is right) -> share; None where there is no location to count.
-        intervals: the same -> 95 % interval.
+        intervals: the same -> 95 % interval over places.
         truth: what says which country and city a location is in.
     """
 
@@ -196,7 +197,7 @@ def place_accuracy(candidates: Cities, found: NDArray[np.int64], truth: PlaceTru
         n_known=int(known.sum()),
         n_candidate_country=int(np.isin(truth.codes[known], candidates.codes).sum()),
         truth=truth.source,
-        **_shares(hits),
+        **_shares(hits, Clusters.of_places(locations.latlon).take(known)),
     )
 
 
@@ -221,13 +222,13 @@ def _same_city(candidates: Cities, found: NDArray[np.int64], true: NDArray[np.in
     return np.asarray((true != NO_CITY) & (which[found] == which[true]))
 
 
-def _shares(hits: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return shares and intervals of the (P, 3) hits of continent, country, and country with city."""
+def _shares(hits: NDArray[np.bool_], clusters: Clusters) -> dict[str, Any]:
+    """Return shares, and intervals over clusters, of the (P, 3) hits of continent, country, and country with city."""
     names = ("continent", "country", "city", "city_given_country")
     if not len(hits):
         return {"accuracies": dict.fromkeys(names), "intervals": {}}
     means = hits.mean(axis=0)
-    draws = share_draws(hits)
+    draws = share_draws(hits, clusters=clusters.drawn)
     accuracies: dict[str, float | None] = {name: float(mean) for name, mean in zip(names, means, strict=False)}
     intervals = {name: share_interval(draws[:, i], float(means[i])) for i, name in enumerate(names[:3])}
     accuracies["city_given_country"] = float(means[2] / means[1]) if means[1] else None

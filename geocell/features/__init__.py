@@ -1,5 +1,6 @@
-"""Feature caches: their folder format, writing shard by shard, reading, verifying, merging."""
+"""Feature caches: their folder format, writing shard by shard, reading, verifying, merging, joining."""
 
+from geocell.features.joining import join_caches
 from geocell.features.manifest import SHARD_ROWS, Manifest, begin, require_cache_or_nothing
 from geocell.features.merging import merge_caches
 from geocell.features.opened import FeatureCache, finish
@@ -12,6 +13,7 @@ __all__ = [
     "Manifest",
     "begin",
     "finish",
+    "join_caches",
     "merge_caches",
     "require_cache_or_nothing",
     "shard_path",

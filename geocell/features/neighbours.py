@@ -117,20 +117,31 @@ class NeighbourIndex:
         inside = np.flatnonzero(cells != OUTSIDE)
         if len(inside) == 0:
             raise ValueError("an index needs training locations in the cells of the head, and there is none.")
-        return cls.of_cells(train.take(inside), cells[inside], head.encoder, head.partition.sha256, dims)
+        features = train.take(inside).mean_features()
+        return cls.of_cells(head, features, train.latlon[inside], cells[inside], dims)
 
     @classmethod
     def of_cells(
-        cls, train: Locations, cells: Ints, encoder: EncoderInfo, partition_sha256: str, dims: int | None = None
+        cls, head: OnCells, features: Singles, latlon: Floats, cells: Ints, dims: int | None = None
     ) -> NeighbourIndex:
-        """Return the index of N >= 1 training locations whose (N,) cells are known; see `from_locations`."""
-        features = train.mean_features()
+        """Return the index of N >= 1 training locations whose cells are known; see `from_locations`.
+
+        Args:
+            head: a head, or what answers like one.
+            features: (N, D).
+            latlon: (N, 2) degrees.
+            cells: (N,) of the head.
+            dims: principal components to keep; all dimensions when omitted.
+
+        Raises:
+            ValueError: for features that are not finite, or a number of components that there are not.
+        """
         if not np.isfinite(features).all():
             raise ValueError("an index needs finite features: leave out the locations whose features are NaN.")
         mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
         components = None if dims is None else _components(features - mean, dims)
         unit = _unit(features, mean, components).astype(np.float16)
-        return cls(unit, train.latlon, cells, mean, components, encoder, partition_sha256)
+        return cls(unit, latlon, cells, mean, components, head.encoder, head.partition.sha256)
 
     @cached_property
     def sha256(self) -> str:
@@ -199,7 +210,8 @@ class NeighbourIndex:
             "mean": self.mean,
             **({} if self.components is None else {"components": np.ascontiguousarray(self.components)}),
         }
-        metadata = {"encoder": canonical_json(self.encoder.to_dict()), "partition_sha256": self.partition_sha256}
+        encoder = {**self.encoder.to_dict(), "source": ""}  # a folder of this machine is nobody's business
+        metadata = {"encoder": canonical_json(encoder), "partition_sha256": self.partition_sha256}
         write_bytes(folder / NEIGHBOURS_FILE, [save(tensors, metadata)])
 
 

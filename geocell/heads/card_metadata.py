@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from geocell.encoders.joined import AND
 from geocell.files import printable
 from geocell.hub.names import why_no_name
 from geocell.metrics.scores import flat_scores, score_label, score_unit
@@ -106,7 +107,12 @@ def metadata_yaml(
     """
     from huggingface_hub import ModelCardData
 
-    on_hub = encoder["name"].count("/") == 1 and not encoder["revision"].startswith("sha256:")
+    parts = zip(
+        encoder["name"].split(AND), encoder["revision"].split(AND), strict=False
+    )  # of heads of several encoders
+    on_hub = [
+        printable(name) for name, revision in parts if name.count("/") == 1 and not revision.startswith("sha256:")
+    ]
     tags = ["image-geolocation", "geolocation", "geocell", "street-view"]
     more = earlier.get("tags")
     tags += [tag for tag in more if tag not in tags] if isinstance(more, list) else []
@@ -115,7 +121,7 @@ def metadata_yaml(
         library_name="geocell",
         pipeline_tag="image-classification",
         tags=tags,
-        base_model=printable(encoder["name"]) if on_hub else None,
+        base_model=None if not on_hub else on_hub[0] if len(on_hub) == 1 else on_hub,
         datasets=list(settings.datasets) or None,
         model_name=printable(title),
         eval_results=None if scores is None else eval_results(scores, settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
+from geocell.features.joining import part_of
 from geocell.features.neighbours import NeighbourIndex
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
@@ -50,7 +51,7 @@ class Combination:
     the masses of all members on the same place, or piece, are pooled.
 
     Attributes:
-        members: M heads, from two on, of one encoder; their own indices of features are left out.
+        members: M heads, from two on; their own indices of features are left out.
         partition: the K candidates; without a rule, unless all members have one partition.
         cells: (M, K) int64 cell of each member that each candidate lies in.
         places: (K,) int64 training places that each candidate stands for.
@@ -94,6 +95,7 @@ class Combination:
             )
         if self.neighbours is not None:
             self.neighbours.require_for(self)
+        _ = self.encoder  # of several, each is pinned
 
     def __repr__(self) -> str:
         """Return the number of members, and the candidates."""
@@ -101,13 +103,18 @@ class Combination:
 
     @property
     def encoder(self) -> EncoderInfo:
-        """Which encoder's features it reads."""
-        return self.members[0].encoder
+        """Which encoder's features it reads; of members of several, all of these side by side."""
+        return self.parts.encoder
 
     @property
     def has_offsets(self) -> bool:
         """False: a candidate is no cell of a member, within which it could move a point."""
         return False
+
+    @property
+    def region(self) -> None:
+        """None: nothing was learned of which locations are outside the region of all members."""
+        return
 
     @cached_property
     def parts(self) -> CombinationParts:
@@ -153,12 +160,37 @@ class Combination:
         prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the combination", "the locations")
         size = chunk or max(1, min(_CHUNK, _MOST // len(self.partition)))
-        streams = [head.posterior_chunks(locations, device, size) for head in self.members]
+        streams = [
+            head.posterior_chunks(part, device, size)
+            for head, part in zip(self.members, self._for_members(locations), strict=True)
+        ]
         for pieces in zip(*streams, strict=True):
             rows = pieces[0][0]
             part = locations.take(np.arange(rows.start, rows.stop))
             posterior = self._pooled([posterior for _, posterior in pieces], part)
-            yield rows, posterior, prepared(posterior, LocationData(features=part.mean_features))
+            yield rows, posterior, prepared(posterior, LocationData(features=partial(self.vote_features, part)))
+
+    def _for_members(self, locations: Locations) -> list[Locations]:
+        """Return the locations with the features that each member reads."""
+        encoders = self.parts.encoders
+        if len(encoders) == 1:
+            return [locations] * len(self.members)
+        of_each = [part_of(locations, encoders, number) for number in range(len(encoders))]
+        return [of_each[number] for number in self.parts.encoder_of_member]
+
+    def vote_features(self, locations: Locations) -> NDArray[np.float32]:
+        """Return the (P, D) features that neighbours are found by.
+
+        Those of several encoders have norm 1 each, so that their cosines count alike.
+        """
+        encoders = self.parts.encoders
+        if len(encoders) == 1:
+            return locations.mean_features()
+        parts = [part_of(locations, encoders, number).mean_features() for number in range(len(encoders))]
+        norms = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]
+        return np.concatenate(
+            [part / np.where(norm > 0, norm, 1) for part, norm in zip(parts, norms, strict=True)], axis=1
+        )
 
     def _pooled(self, posteriors: list[NDArray[np.float32]], part: Locations) -> NDArray[np.float32]:
         """Return the (rows, K) pool of the members' posteriors for some locations, at the learned temperature."""
@@ -168,16 +200,16 @@ class Combination:
         )
         posterior, vote = pooled(masses, self.places, self.pooling.rule), self.pooling.vote
         if vote is not None and self.neighbours is not None:
-            weights = vote_weights(self.neighbours, part.mean_features(), vote, self.places)
+            weights = vote_weights(self.neighbours, self.vote_features(part), vote, self.places)
             posterior = voted(posterior, weights, vote.share)
         temperature = 1.0 if self.calibration is None else self.calibration.temperature
         return posterior if temperature == 1.0 else scaled(posterior, temperature)
 
     def member_masses(self, locations: Locations, device: str = "auto") -> list[NDArray[np.float32]]:
         """Return the (P, K) mass of each member on the candidates, before any weight."""
-        return [
-            spread(head.posterior(locations, device)) for spread, head in zip(self._spreads, self.members, strict=True)
-        ]
+        self.encoder.require_same(locations.encoder, "the combination", "the locations")
+        asked = zip(self._spreads, self.members, self._for_members(locations), strict=True)
+        return [spread(head.posterior(part, device)) for spread, head, part in asked]
 
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, K) float32 probabilities of the candidates."""
@@ -196,11 +228,9 @@ class Combination:
 
 
 def require_members(heads: tuple[Head, ...]) -> None:
-    """Raise ValueError unless heads are from two on, not too many, and of one encoder."""
+    """Raise ValueError unless heads are from two on, and not too many."""
     if not 2 <= len(heads) <= MAX_MEMBERS:
         raise ValueError(f"a combination has from two to {MAX_MEMBERS} heads, got {len(heads)}.")
-    for number, head in enumerate(heads[1:], start=2):
-        heads[0].encoder.require_same(head.encoder, "head 1", f"head {number}")
 
 
 def load_combination(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Combination:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geocell._version import __version__
 from geocell.decoders.table import parse_decoder
+from geocell.encoders.joined import joined_info, joined_order
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.files import (
     FORMAT,
@@ -67,10 +68,28 @@ class CombinationParts:
     calibration: Calibration | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def encoders(self) -> list[EncoderInfo]:
+        """The different encoders of the members, in the order in which their features stand side by side."""
+        return encoders_of(self.members)
+
+    @cached_property
+    def encoder_of_member(self) -> list[int]:
+        """(M,) which of the encoders each member reads."""
+        return [
+            next(i for i, encoder in enumerate(self.encoders) if _is_same(encoder, head.encoder))
+            for head in self.members
+        ]
+
+    @cached_property
     def encoder(self) -> EncoderInfo:
-        """Which encoder's features it reads."""
-        return self.members[0].encoder
+        """Which encoder's features it reads; of members of several, all of these side by side."""
+        return self.encoders[0] if len(self.encoders) == 1 else joined_info(self.encoders)
+
+    @property
+    def region(self) -> None:
+        """None: see `Combination.region`."""
+        return
 
     @cached_property
     def sha256(self) -> str:
@@ -117,6 +136,27 @@ class CombinationParts:
             "pooling": self.pooling.to_dict(),
             "record": dict(self.record),
         }
+
+
+def encoders_of(heads: Sequence[Head]) -> list[EncoderInfo]:
+    """Return the different encoders of heads, in their `joined_order` where there are several.
+
+    Raises:
+        ValueError: when one of several is not pinned.
+    """
+    found: list[EncoderInfo] = []
+    for head in heads:
+        if not any(_is_same(encoder, head.encoder) for encoder in found):
+            found.append(head.encoder)
+    return found if len(found) == 1 else [found[i] for i in joined_order(found)]
+
+
+def _is_same(one: EncoderInfo, other: EncoderInfo) -> bool:
+    try:
+        one.require_same(other, "one", "the other")
+    except ValueError:
+        return False
+    return True
 
 
 def write_combination(

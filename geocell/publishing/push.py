@@ -13,6 +13,7 @@ from typing import Any
 
 from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
+from geocell.encoders.joined import AND
 from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
@@ -102,7 +103,8 @@ def push_head(
             f"{folder}/1 --out …`, and push that."
         )
     head = load_head_like(folder)
-    _require_known_encoder(head.encoder)
+    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
+        _require_known_encoder(encoder)
     scores = _read_scores(folder, head)
     if settings.benchmark and scores is None:
         raise ValueError(
@@ -222,8 +224,12 @@ def _public_config(path: Path) -> bytes:
     """Return a `config.json` without the path at which this machine has the encoder."""
     config = read_json(path, "a head")
     encoder = config["encoder"]
-    if encoder["revision"].startswith("sha256:") or Path(encoder["source"]).is_absolute():
-        encoder["source"] = ""
+    revisions, sources = encoder["revision"].split(AND), encoder["source"].split(AND)
+    if len(revisions) == len(sources):  # one encoder, or several that were joined
+        encoder["source"] = AND.join(
+            "" if revision.startswith("sha256:") or Path(source).is_absolute() else source
+            for revision, source in zip(revisions, sources, strict=True)
+        )
     return json_text(config).encode()
 
 

@@ -137,7 +137,7 @@ def test_an_ensemble_is_scored_and_made_a_combination(
         ("combine {head} {other} --cache {cache} --out {out}", 2, "--cache and --splits go together"),
         ("combine {head} {other} --candidates places --out {out}", 1, "are made of training locations"),
         ("combine {head} {out}/nothing --out {out}", 1, "there is no folder"),
-        ("combine {head} {strange} {source} --out {out}", 1, "head 1 and head 2 must share one encoder"),
+        ("combine {head} {strange} {source} --out {out}", 1, "the heads are of 2 encoders, another + tiny"),
         ("average {made} {head} --out {out}", 1, "expected one head, got the combination"),
         ("calibrate {made} {source} --knn", 2, "--knn is for a head"),
         ("push {made} me/both --dry-run", 1, "the candidates of this combination are the training places"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from geocell.encoders.info import NOT_PINNED
 from geocell.evaluation.combine import combine
 from geocell.features.locations import Locations
 from geocell.heads.combination import Combination
@@ -113,8 +114,12 @@ def test_what_is_no_combination() -> None:
     with pytest.raises(ValueError, match="a combination has from two to 64 heads, got 1"):
         combine(members[:1])
     other = replace(members[1], encoder=replace(members[1].encoder, name="another"))
-    with pytest.raises(ValueError, match="head 1 and head 2 must share one encoder"):
-        combine([members[0], other])
+    with pytest.raises(
+        ValueError, match=r"the heads are of 2 encoders, another \+ tiny, and the training locations have"
+    ):
+        combine([members[0], other], world())
+    with pytest.raises(ValueError, match="the encoder tiny is not pinned to a commit, and is joined only once it is"):
+        combine([replace(members[0], encoder=replace(members[0].encoder, revision=NOT_PINNED)), other])
     made = combine(members, world())
     with pytest.raises(ValueError, match=r"needs cells \(M, K\), places \(K,\) and M weights"):
         replace(made, pooling=Pooling.equal(2))

@@ -69,7 +69,13 @@ def test_a_member_that_is_sure_of_another_cell_is_no_veto() -> None:
 def make_index(rng: np.random.Generator, n: int) -> NeighbourIndex:
     locations = make_locations(np.zeros((n, 2)), rng.normal(size=(n, 6)))
     cells = np.append(np.arange(K), rng.integers(0, K, n - K))
-    return NeighbourIndex.of_cells(locations, cells, locations.encoder, "x")
+    return NeighbourIndex(
+        _unit(locations.mean_features()), locations.latlon, cells, np.zeros(6, np.float32), None, locations.encoder, "x"
+    )
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float16)
 
 
 @pytest.mark.parametrize("k", [1, 7, 20, 50])

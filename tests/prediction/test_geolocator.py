@@ -20,7 +20,7 @@ from PIL import ExifTags, Image
 from geocell.encoders import load_encoder
 from geocell.encoding import encode
 from geocell.evaluation.combine import combine
-from geocell.features import FeatureCache
+from geocell.features import FeatureCache, join_caches
 from geocell.geo.geodesy import distance_km
 from geocell.heads.calibration import Calibration
 from geocell.heads.ensemble import Ensemble
@@ -347,6 +347,37 @@ def test_a_combination_is_pushed_pulled_and_asked(hub: Hub, road: Path, tmp_path
     load_head(road / "head").save(tmp_path / "one")
     push_head(tmp_path / "one", "me/both")  # a head in its place leaves no member behind
     assert set(hub.files("me/both")) == {path.name for path in (tmp_path / "one").iterdir()} | {"partition.png"}
+
+
+@pytest.mark.loopback
+def test_heads_of_two_encoders_are_pushed_pulled_and_asked(hub: Hub, road: Path, tmp_path: Path) -> None:
+    second = load_encoder(str(make_clip(road / "other-clip", seed=5)), device="cpu")
+    other = encode(read_views(road / "photos.csv"), second, tmp_path / "other", workers=0).locations()
+    cells = KMeansPartitioner(k=6, seed=1).fit(other.latlon)
+    members = [load_head(road / "head"), fit_head(other, None, cells, FitConfig(epochs=3, device="cpu"))]
+    both = join_caches([road / "cache", tmp_path / "other"], tmp_path / "both").locations()
+    made = combine(members, both, knn=True)
+    alone = [made.member_masses(both, "cpu")[i] for i in range(2)]
+    for mass, member, locations in zip(
+        alone, members, (FeatureCache.open(road / "cache").locations(), other), strict=True
+    ):
+        posterior = member.posterior(locations, "cpu")
+        cell = member.partition.assign(made.partition.centroids)
+        assert mass == pytest.approx(np.stack([posterior[:, c] / (cell == c).sum() for c in cell], axis=1), abs=1e-6)
+    with pytest.raises(ValueError, match=r"must share one encoder; the combination: name='clip \+ other-clip'"):
+        made.posterior(other)
+    made.save(tmp_path / "made")
+    push_head(tmp_path / "made", "me/two", with_neighbours=True)
+    sources = f"{road / 'clip'} + {road / 'other-clip'}"
+    here = Geolocator.load(tmp_path / "made", device="cpu")
+    there = Geolocator.load("me/two@main", encoder=sources, device="cpu")
+    asked = [views(road, i) for i in range(12)]
+    for locator in (here, there):
+        answers = locator.locate(asked, top_k=12)
+        rows = [[cell.probability for cell in sorted(answer.cells, key=lambda cell: cell.cell)] for answer in answers]
+        assert np.array(rows) == pytest.approx(made.posterior(both, "cpu"), abs=1e-6)
+    card = hub.files("me/two")["README.md"].decode()
+    assert "clip + other-clip" in card
 
 
 @pytest.mark.slow
