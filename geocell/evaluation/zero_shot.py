@@ -14,7 +14,7 @@ from geocell.features.locations import Locations, require_locations
 from geocell.geo.countries import countries_of
 from geocell.geo.country_names import continent_of, country_code, folded
 from geocell.geo.geodesy import unit_vectors
-from geocell.metrics.clusters import Clusters
+from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.intervals import Interval, share_draws, share_interval
 from geocell.metrics.scores import Scores
 from geocell.zeroshot.candidates import Candidates, Cities
@@ -54,7 +54,7 @@ class PlaceAccuracy:
         n_candidate_country: how many of these lie in a country of the candidates.
         accuracies: `continent`, `country`, `city` (country and city are right: joint), and `city_given_country` (of
             those whose country is right) -> share; None where there is no location to count.
-        intervals: the same -> 95 % interval over places.
+        intervals: the same -> 95 % interval over clusters.
         truth: what says which country and city a location is in.
     """
 
@@ -179,25 +179,30 @@ def score_zero_shot(
     require_locations(locations, "what zero-shot is scored on")
     scores = score(model, locations, decode, split, device)
     truth = place_truth(model.candidates, locations)
-    accuracy = place_accuracy(model.candidates, model.found(locations), truth)
+    clusters = Clusters.of_places(locations.latlon)
+    accuracy = place_accuracy(model.candidates, model.found(locations), truth, clusters)
     return ZeroShotScores(scores=scores, **vars(accuracy))
 
 
-def place_accuracy(candidates: Cities, found: NDArray[np.int64], truth: PlaceTruth) -> PlaceAccuracy:
+def place_accuracy(
+    candidates: Cities, found: NDArray[np.int64], truth: PlaceTruth, clusters: Clusters | None = None
+) -> PlaceAccuracy:
     """Return how often the country and the city are right.
 
     Args:
         candidates: C cities.
         found: (P,) the candidates that were answered.
         truth: of the P.
+        clusters: which of the P were drawn together, for the intervals; each on its own when None.
     """
+    drawn = Clusters(LOCATION, np.arange(len(found), dtype=np.int64)) if clusters is None else clusters
     known = truth.codes != ""
     hits = place_hits(candidates, found, truth)[known]
     return PlaceAccuracy(
         n_known=int(known.sum()),
         n_candidate_country=int(np.isin(truth.codes[known], candidates.codes).sum()),
         truth=truth.source,
-        **_shares(hits, Clusters.of_places(locations.latlon).take(known)),
+        **_shares(hits, drawn.take(known)),
     )
 
 

@@ -82,17 +82,15 @@ def model_card(record: Mapping[str, Any]) -> str:
         f"| {name.replace('_', ', ')} | {100 * value:.1f} % |" for name, value in (record["saved"] or after).items()
     ]
     table = ["", "| zero-shot, on validation images | |", "|---|---:|", *rows] if rows else []
+    name = printable(str(start["name"])).replace("`", "")
+    base = [f"base_model: {name}"] if "/" in name else []
     notes = []
     if settings["lora"]:
         notes.append(f"The attention was trained by LoRA of rank {settings['lora']}.")
     if (share := settings["interpolate"]) < 1:
-        notes.append(
-            f"The weights are {share:g} of the way from those of `{start['name']}` to those trained (WiSE-FT)."
-        )
+        notes.append(f"The weights are {share:g} of the way from the start to the trained ones (WiSE-FT).")
     if record["held_out"]:
-        notes.append(f"No image of {', '.join(record['held_out'])} was trained on.")
-    name = printable(str(start["name"])).replace("`", "")
-    base = [f"base_model: {name}"] if "/" in name else []
+        notes.append(f"No image of {printable(', '.join(record['held_out']))} was trained on.")
     return "\n".join(
         [
             "---",
