@@ -223,7 +223,7 @@ def _pretrain(
     if first:
         save_trained(
             out, clip, captioned, config, progress,
-            templates=template, held_out=tuple(held_out.values()), overwrite=overwrite,
+            held_out=tuple(held_out.values()), overwrite=overwrite,
         )  # fmt: skip
     return {
         "model": str(out), "n_images": len(captioned), "n_captions": len(captioned.captions),

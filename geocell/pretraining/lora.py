@@ -35,10 +35,10 @@ def with_lora(model: Any, rank: int) -> Any:  # noqa: ANN401 - classes of transf
         ModuleNotFoundError: when peft is not installed.
     """
     require_peft()
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, LoraModel
 
     config = LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=list(ATTENTION))
-    wrapped = get_peft_model(model, config)
+    wrapped = LoraModel(model, config, "default")
     for name, parameter in model.named_parameters():
         if name in {"logit_scale", "visual_projection.weight", "text_projection.weight"}:
             parameter.requires_grad_(True)

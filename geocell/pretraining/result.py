@@ -31,7 +31,6 @@ def save_trained(
     config: PretrainConfig,
     progress: Progress,
     *,
-    templates: tuple[str, ...] = (),
     held_out: tuple[str, ...] = (),
     overwrite: bool = False,
 ) -> None:
@@ -43,7 +42,6 @@ def save_trained(
         train: what it was trained on.
         config: how.
         progress: what was done.
-        templates: of the captions, for the record.
         held_out: countries that were kept out of the training, for the record.
         overwrite: whether to replace such a folder.
 
@@ -58,7 +56,6 @@ def save_trained(
         "n_images": len(train),
         "n_captions": len(train.captions),
         "captions_sha256": train.sha256,
-        "templates": list(templates),
         "n_problems": len(progress.problems),
         "history": progress.history,
         "saved": progress.saved,
@@ -84,6 +81,7 @@ def model_card(record: Mapping[str, Any]) -> str:
     table = ["", "| zero-shot, on validation images | |", "|---|---:|", *rows] if rows else []
     name = printable(str(start["name"])).replace("`", "")
     base = [f"base_model: {name}"] if "/" in name else []
+    batch = min(settings["batch"] * settings["accumulate"], record["n_images"])
     notes = []
     if settings["lora"]:
         notes.append(f"The attention was trained by LoRA of rank {settings['lora']}.")
@@ -102,7 +100,7 @@ def model_card(record: Mapping[str, Any]) -> str:
             "",
             f"Trained by geocell {record['geocell']} from `{name}` at `{start['revision']}` on "
             f"{record['n_images']:,} images with {record['n_captions']:,} captions: {settings['epochs']} epochs of "
-            f"contrastive batches of {settings['batch'] * settings['accumulate']:,}, learning rate {settings['lr']:g}.",
+            f"contrastive batches of {batch:,}, learning rate {settings['lr']:g}.",
             *(["", " ".join(notes)] if notes else []),
             *table,
             "",
