@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Interrupted, UsageError, emit, note, require_state, usage_errors
+from geocell.cli.output import Interrupted, emit, note, require_state, usage_errors
 from geocell.imagetext.templates import STREETCLIP_CAPTION
 from geocell.pretraining.config import PretrainConfig
 from geocell.views import ColumnNames
@@ -136,6 +136,7 @@ def pretrain(
         for text in template:
             CaptionTemplate(text)
         held_out = country_list(holdout_countries)
+        _require_folder(images)
         if val is None and (held_out or candidates is not None):
             raise ValueError("--holdout-countries and --candidates are of validation: pass --val too.")
     if config.lora:
@@ -257,6 +258,11 @@ def _pretrain_text(out: Path, value: Mapping[str, Any]) -> str:
     return text
 
 
+def _require_folder(images: Path | None) -> None:
+    if images is not None and not images.is_dir():
+        raise ValueError(f"--images must be a folder, and there is none at {images}.")
+
+
 def _kept(state: Path) -> str:
     """Return the message of a training that was interrupted."""
     if state.is_file():
@@ -307,8 +313,7 @@ def evaluate(
 
     with usage_errors():
         choose_device(device)
-    if images is not None and not images.is_dir():
-        raise UsageError(f"--images must be a folder, and there is none at {images}.")
+        _require_folder(images)
     frame, source, name = read_rows(test, columns, root=images)
     located = has_coordinates(frame, name, columns)
     require_images(frame["image"], source, name)
