@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.countries import countries_of
@@ -162,7 +163,13 @@ def _named(
 
 
 def score_zero_shot(
-    model: ZeroShot, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
+    model: ZeroShot,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
 ) -> ZeroShotScores:
     """Return the scores of zero-shot: distances by a decoder; country and city by the levels that it descends.
 
@@ -172,14 +179,15 @@ def score_zero_shot(
         decode: the decoder of the distances.
         split: name of the split that the locations are, for the record.
         device: where it computes.
+        cluster: what was drawn together, for the intervals; see `clusters_of`.
 
     Raises:
         ValueError: for no location, features of another encoder, or a decoder that is unknown.
     """
     require_locations(locations, "what zero-shot is scored on")
-    scores = score(model, locations, decode, split, device)
+    clusters = clusters_of(locations, cluster)
+    scores = score(model, locations, decode, split, device, cluster=clusters)
     truth = place_truth(model.candidates, locations)
-    clusters = Clusters.of_places(locations.latlon)
     accuracy = place_accuracy(model.candidates, model.found(locations), truth, clusters)
     return ZeroShotScores(scores=scores, **vars(accuracy))
 
