@@ -70,6 +70,72 @@ def calibrated_decoders() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+def place_decoders() -> str:
+    """Return the scores of decoders over training places, beside those over centroids."""
+    header = ["answer", "folds by", "≤1 km", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
+    lines, repeats = [], ""
+    for row in read_results("place_decoders"):
+        numbers = [f"{float(row[f'within_{radius}']):.1f}" for radius in (1, 25, 200, 750)]
+        low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
+        difference = f"{float(row['difference']):+.1f}".replace("-", "−")
+        beside = "" if row["case"] == row["base"] else f"{difference} [{low}, {high}]"
+        name, comma, words = row["case"].partition(", ")
+        balscore, repeats = f"{float(row['balscore']):.1f}", row["repeats"]
+        lines.append([f"`{name}`{comma}{words}", row["folds"], *numbers, balscore, beside])
+    note = (
+        f"Percent of locations, 64 K-Means cells, {repeats} repeats of five folds. − centroid: of balscore, paired; in "
+        "brackets its 95 % interval over\nplaces and repeats. Chosen: how many cells, and the shares, on the fold that "
+        "calibrates."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+_BOTH = "angle and entropy"
+
+
+def outside_region() -> str:
+    """Return how well each score tells other regions apart, and how often it is wrong at its threshold."""
+    header = ["score", "folds by", "AUROC", "of one view", "false alarms", "elsewhere flagged"]
+    results = read_results("outside_region")
+
+    def share(row: dict[str, str], key: str, digits: int) -> str:
+        value, low, high = (float(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
+        if digits:
+            return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        return f"{100 * value:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+    lines = []
+    for row in results:
+        if row["folds"] == "mixed":
+            continue
+        known = bool(row["detected"])
+        numbers = [share(row, "auroc", 2), *([share(row, "auroc_one_view", 2)] if known else [""])]
+        numbers += [share(row, key, 0) if known else "" for key in ("false_alarms", "detected")]
+        lines.append([row["score"], row["folds"], *numbers])
+    first = results[0]
+    sentences = [
+        f"{first['n_here']} European locations, {first['n_there']} elsewhere; {first['repeats']} repeats of five "
+        "folds: three train, one sets the threshold for 5 % false alarms,\none is asked. In brackets 95 % intervals "
+        "over places and repeats. Of one view: without panoramas, which are nearly all European."
+    ]
+    for row in results:
+        if row["chosen"] and row["folds"] != "mixed":
+            sentences.append(f"Chosen in folds by {row['folds']}: {row['chosen']}.")
+    for row in results:
+        if row["score"] == _BOTH and row["folds"] != "mixed":
+            value, low, high = (
+                f"{float(row[f'less_angle{end}']):+.3f}".replace("-", "−") for end in ("", "_low", "_high")
+            )
+            sentences.append(f"AUROC of both less that of the angle, folds by {row['folds']}: {value} [{low}, {high}].")
+    mixed = next(row for row in results if row["folds"] == "mixed" and row["score"] == _BOTH)
+    sentences.append(
+        "At new places with a threshold by other photographs of the training places, both have "
+        f"{share(mixed, 'false_alarms', 0)} false alarms."
+    )
+    note = "\n".join(sentences)
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
 def _difference(row: Mapping[str, str]) -> str:
     ends = [f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")]
     return "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
