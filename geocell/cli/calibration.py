@@ -26,6 +26,7 @@ from geocell.splits.splits import UNKNOWN_PROTOCOL
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
+    from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.uncertainty.region_model import RegionModel
 

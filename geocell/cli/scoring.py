@@ -26,7 +26,7 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 Flat = Parameter(name="*")
 
 
-def score(
+def score(  # noqa: PLR0915 - heads and tables
     head: str | None = None,
     /,
     *,
