@@ -70,6 +70,52 @@ def calibrated_decoders() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+_BOTH = "angle and entropy"
+
+
+def outside_region() -> str:
+    """Return how well each score tells other regions apart, and how often it is wrong at its threshold."""
+    header = ["score", "folds by", "AUROC", "of one view", "false alarms", "elsewhere flagged"]
+    results = read_results("outside_region")
+
+    def share(row: dict[str, str], key: str, digits: int) -> str:
+        value, low, high = (float(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
+        if digits:
+            return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        return f"{100 * value:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+    lines = []
+    for row in results:
+        if row["folds"] == "mixed":
+            continue
+        known = bool(row["detected"])
+        numbers = [share(row, "auroc", 2), *([share(row, "auroc_one_view", 2)] if known else [""])]
+        numbers += [share(row, key, 0) if known else "" for key in ("false_alarms", "detected")]
+        lines.append([row["score"], row["folds"], *numbers])
+    first = results[0]
+    sentences = [
+        f"{first['n_here']} European locations, {first['n_there']} elsewhere; {first['repeats']} repeats of five "
+        "folds: three train, one sets the threshold for 5 % false alarms,\none is asked. In brackets 95 % intervals "
+        "over places and repeats. Of one view: without panoramas, which are nearly all European."
+    ]
+    for row in results:
+        if row["chosen"] and row["folds"] != "mixed":
+            sentences.append(f"Chosen in folds by {row['folds']}: {row['chosen']}.")
+    for row in results:
+        if row["score"] == _BOTH and row["folds"] != "mixed":
+            value, low, high = (
+                f"{float(row[f'less_angle{end}']):+.3f}".replace("-", "−") for end in ("", "_low", "_high")
+            )
+            sentences.append(f"AUROC of both less that of the angle, folds by {row['folds']}: {value} [{low}, {high}].")
+    mixed = next(row for row in results if row["folds"] == "mixed" and row["score"] == _BOTH)
+    sentences.append(
+        "At new places with a threshold by other photographs of the training places, both have "
+        f"{share(mixed, 'false_alarms', 0)} false alarms."
+    )
+    note = "\n".join(sentences)
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
 def _difference(row: Mapping[str, str]) -> str:
     ends = [f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")]
     return "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geocell.cli.output import (
     Decode,
@@ -13,14 +14,19 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
+    open_answerer,
     open_head,
-    open_head_like,
     split_name,
     usage_errors,
 )
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
+
+if TYPE_CHECKING:
+    from geocell.features.locations import Locations
+    from geocell.heads.head import Head
+    from geocell.uncertainty.region_model import RegionModel
 
 _NOT_FOR_CHOICES = ("test", "train")
 
@@ -34,6 +40,8 @@ def calibrate(
     split: str = "val",
     decode: Decode = "centroid",
     knn: bool = False,
+    without_region: bool = False,
+    false_alarms: float = 0.05,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
@@ -41,9 +49,10 @@ def calibrate(
     """Learn on validation locations how sure a head may be, and write calibration.json into its folder.
 
     Learned are the temperature of its probabilities, the shares that the decoder balscore needs, and radii that hold
-    50 and 90 % of the true positions. `score`, `predict` and `compare` use them, and decode with `--decode` of this
-    command unless another decoder is typed. Scores that were written before are of another head afterwards: score it
-    again.
+    50 and 90 % of the true positions; and, by the features of the split train, which locations are unlike those of
+    the head's region (region.safetensors). `score`, `predict` and `compare` use them, and decode with `--decode` of
+    this command unless another decoder is typed. Scores that were written before are of another head afterwards: score
+    it again.
 
     Args:
         head: folder of the head, or of a combination of several.
@@ -53,6 +62,9 @@ def calibrate(
         decode: the decoder that radii are learned for, and that answers by default afterwards.
         knn: answer by the nearest training features inside the most probable cells: their index goes into the head's
             folder, and the parameters are chosen on the validation locations. It needs the split train.
+        without_region: do not learn from the split train which locations are outside the head's region; its folder
+            has no region.safetensors afterwards.
+        false_alarms: share of locations like the validation locations that may be flagged as outside the region.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -61,21 +73,25 @@ def calibrate(
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.neighbours import NeighbourIndex
-    from geocell.heads.additions import write_calibration, write_neighbours
+    from geocell.heads.additions import write_calibration, write_neighbours, write_region
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.loading import is_ensemble
     from geocell.heads.neighbours import fit_neighbours
-    from geocell.reports.calibrations import calibration_text
+    from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import require_false_alarms
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
+        require_false_alarms(false_alarms)
         if knn and decode != "centroid":
             raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     if is_ensemble(place):
@@ -83,20 +99,58 @@ def calibrate(
             f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
             "with `geocell combine`, and calibrate that."
         )
+    if knn and isinstance(loaded, ZeroShot):
+        raise UsageError("--knn needs training features, and zero-shot has none: leave it out.")
     if knn and isinstance(loaded, Combination):
         raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
+    found = None
+    if isinstance(loaded, Head) and not without_region:
+        found = _fit_region(loaded, locations, cache, splits, false_alarms, device)
     if knn and isinstance(loaded, Head):
         index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
         near = replace(loaded, neighbours=index)
         decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
         calibration = learn(near, locations, decoder, split, device, protocol=protocol)
         write_neighbours(place.folder, index)
-    write_calibration(place.folder, calibration)
-    emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
+    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+    write(place.folder, calibration)
+    if isinstance(loaded, Head) and (found is not None or without_region):
+        write_region(place.folder, found)
+    facts = None if found is None else {**found.facts, "threshold": found.threshold}
+    text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
+    emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
+
+
+def _fit_region(
+    head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+) -> RegionModel | None:
+    """Return the region of the training locations; None, and say why, where there are too few of them."""
+    import numpy as np
+
+    from geocell.features import FeatureCache
+    from geocell.heads.region import fit_region
+    from geocell.heads.trained_on import count_trained_on
+    from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import LEAST_TRAINING
+
+    wanted = set(Splits.load(splits).ids.get("train", ()))
+    everywhere = FeatureCache.open(cache).locations(in_memory=False)
+    train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
+    if len(train) < LEAST_TRAINING:
+        happens = "is not learned" if head.region is None else "stays as it was"
+        note(
+            f"{cache} has {len(train)} of the locations of split train, and the region of a head needs "
+            f"{LEAST_TRAINING}: it {happens}"
+        )
+        return None
+    n_known = count_trained_on(head.trained_on, train)
+    if n_known is not None and n_known < len(train):
+        note(f"{len(train) - n_known:,} of the {len(train):,} locations of split train did not train the head")
+    return fit_region(head, train, val, false_alarms=false_alarms, device=device)
 
 
 def combine(
@@ -219,7 +273,7 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head_like(head, partitioner)
+    loaded, _ = open_answerer(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.scores import Scores
+    from geocell.zeroshot.classifier import ZeroShot
 
 
-def write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
+def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_scores
 
+    if isinstance(head, ZeroShot):
+        write_zero_shot_scores(folder, scores.to_dict(), scores.split)
+        return
     if pin_encoder(folder, encoder):
         head = with_encoder(head, encoder)
     if scores.split == "test":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -16,15 +16,12 @@ from geocell.cli.output import (
     counted_locations,
     drawn_clusters,
     emit,
-    open_head_like,
+    open_answerer,
     split_name,
     usage_errors,
 )
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
-
-if TYPE_CHECKING:
-    pass
 
 Flat = Parameter(name="*")
 
@@ -89,8 +86,8 @@ def score(
             "--split": split,
             "--decode": decode,
         }
-        of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        of_heads |= {"--no-baselines": no_baselines or None}
+        flags = {"--allow-training": allow_training, "--no-baselines": no_baselines}
+        of_heads |= {"--partitioner": partitioner, **{name: given or None for name, given in flags.items()}}
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
@@ -105,6 +102,7 @@ def score(
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
+    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -112,10 +110,10 @@ def score(
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
@@ -127,12 +125,11 @@ def score(
     scores, found = score_beside_baselines(
         loaded, locations, train, decoder, name, device, cluster=clusters, majority=not no_baselines
     )
-    scores = replace(scores, n_at_training_coordinates=n_shared)
-    told = scores.to_dict()
-    remark = shared_coordinates_text(told)
+    told = (scores := replace(scores, n_at_training_coordinates=n_shared)).to_dict()
+    said = {"remark": remark} if (remark := shared_coordinates_text(told)) else {}
     try:
         row = {"head": Path(head).name, "partition": loaded.partition.kind, **told}
-        emit({**told, **({"remark": remark} if remark else {})}, scores_text(row, found, by_country), json)
+        emit({**told, **said}, scores_text(row, found, by_country), json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, told)
@@ -206,7 +203,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
+    a, b = open_answerer(head_a, partitioner)[0], open_answerer(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -277,7 +274,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head_like(head, partitioner)[0]
+    loaded = None if head is None else open_answerer(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

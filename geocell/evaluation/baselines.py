@@ -136,7 +136,7 @@ def score_beside_baselines(
     prepared = head.prepare(decode)
     outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
     found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, majority=majority)
-    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split)
+    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split, device)
     told = {name: baseline.to_dict() for name, baseline in found.items()}
     return replace(scores, baselines=told or None), found
 

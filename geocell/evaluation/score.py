@@ -14,6 +14,7 @@ from geocell.decoders.table import AnyDecoder
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.countries import ACCURACY, same_country, with_countries
 from geocell.features.locations import Locations, require_locations
+from geocell.heads.region import flagged_share
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
@@ -147,13 +148,15 @@ def score(
     """
     prepared = head.prepare(decode)
     outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
-    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split)
+    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split, device)
     if not allow_training and (sentence := trained_on_sentence(scores.n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     return scores
 
 
-def scores_of_head(head: HeadLike, locations: Locations, outcome: Outcomes, decoder: str, split: str = "") -> Scores:
+def scores_of_head(
+    head: HeadLike, locations: Locations, outcome: Outcomes, decoder: str, split: str = "", device: str = "auto"
+) -> Scores:
     """Return the scores of the outcomes of a head, with those of countries and what is known about its training.
 
     Args:
@@ -162,10 +165,16 @@ def scores_of_head(head: HeadLike, locations: Locations, outcome: Outcomes, deco
         outcome: what it reaches there.
         decoder: name of the decoder that made the points.
         split: name of the split.
+        device: where the head computes what it flags as outside its region.
     """
     scores = scores_of(outcome, head.partition, decoder, split)
     scores = with_countries(scores, outcome, locations.latlon, locations.columns.get(COUNTRY))
-    return replace(scores, head_sha256=head.sha256, n_trained_on=count_trained_on(head.trained_on, locations))
+    return replace(
+        scores,
+        head_sha256=head.sha256,
+        n_trained_on=count_trained_on(head.trained_on, locations),
+        outside_region=flagged_share(head, locations, device),
+    )
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

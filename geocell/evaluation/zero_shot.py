@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.countries import countries_of
 from geocell.geo.country_names import continent_of, country_code, folded
 from geocell.geo.geodesy import unit_vectors
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import Interval, share_draws, share_interval
 from geocell.metrics.scores import Scores
 from geocell.zeroshot.candidates import Candidates
@@ -52,7 +54,7 @@ class ZeroShotScores:
         n_candidate_country: how many of these lie in a country of the candidates.
         accuracies: `continent`, `country`, `city` (country and city are right: joint), and `city_given_country` (of
             those whose country is right) -> share; None where there is no location to count.
-        intervals: the same -> 95 % interval.
+        intervals: the same -> 95 % interval over places.
         truth: what says which country and city a location is in.
     """
 
@@ -116,7 +118,13 @@ def _named(candidates: Candidates, cities: NDArray[Any], codes: NDArray[np.str_]
 
 
 def score_zero_shot(
-    model: ZeroShot, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
+    model: ZeroShot,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
 ) -> ZeroShotScores:
     """Return the scores of zero-shot: distances by a decoder; country and city by the levels that it descends.
 
@@ -126,12 +134,14 @@ def score_zero_shot(
         decode: the decoder of the distances.
         split: name of the split that the locations are, for the record.
         device: where it computes.
+        cluster: what was drawn together, for the intervals; see `clusters_of`.
 
     Raises:
         ValueError: for no location, features of another encoder, or a decoder that is unknown.
     """
     require_locations(locations, "what zero-shot is scored on")
-    scores = score(model, locations, decode, split, device)
+    clusters = clusters_of(locations, cluster)
+    scores = score(model, locations, decode, split, device, cluster=clusters)
     truth = place_truth(model.candidates, locations)
     found = model.found(locations)
     known = truth.codes != ""
@@ -150,7 +160,7 @@ def score_zero_shot(
         n_known=int(known.sum()),
         n_candidate_country=int(np.isin(truth.codes[known], model.candidates.codes).sum()),
         truth=truth.source,
-        **_shares(hits),
+        **_shares(hits, clusters.take(known)),
     )
 
 
@@ -165,13 +175,13 @@ def _same_city(candidates: Candidates, found: NDArray[np.int64], true: NDArray[n
     return np.asarray((true != NO_CITY) & (which[found] == which[true]))
 
 
-def _shares(hits: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return shares and intervals of the (P, 3) hits of continent, country, and country with city."""
+def _shares(hits: NDArray[np.bool_], clusters: Clusters) -> dict[str, Any]:
+    """Return shares, and intervals over clusters, of the (P, 3) hits of continent, country, and country with city."""
     names = ("continent", "country", "city", "city_given_country")
     if not len(hits):
         return {"accuracies": dict.fromkeys(names), "intervals": {}}
     means = hits.mean(axis=0)
-    draws = share_draws(hits)
+    draws = share_draws(hits, clusters=clusters.drawn)
     accuracies: dict[str, float | None] = {name: float(mean) for name, mean in zip(names, means, strict=False)}
     intervals = {name: share_interval(draws[:, i], float(means[i])) for i, name in enumerate(names[:3])}
     accuracies["city_given_country"] = float(means[2] / means[1]) if means[1] else None

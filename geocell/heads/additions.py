@@ -1,4 +1,4 @@
-"""What is added to the folder of a head after it was written: its encoder, a calibration, an index of features."""
+"""What is added to the folder of a head after it was written: its encoder, a calibration, an index, a region."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
+from geocell.uncertainty.region_model import REGION_FILE, RegionModel
 
 
 def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
@@ -53,6 +54,15 @@ def write_neighbours(folder: Path, index: NeighbourIndex) -> None:
     """Write an index of training features into the folder of a head; see `write_calibration`."""
     with _hashed_anew(folder, NEIGHBOURS_FILE):
         index.save_into(folder)
+
+
+def write_region(folder: Path, region: RegionModel | None) -> None:
+    """Write what tells locations outside the region of a head apart into its folder, or remove it for None."""
+    with _hashed_anew(folder, REGION_FILE):
+        if region is None:
+            (folder / REGION_FILE).unlink(missing_ok=True)
+        else:
+            region.save_into(folder)
 
 
 @contextmanager

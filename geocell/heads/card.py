@@ -43,6 +43,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
     picture: str = "",
     trained_on: bool = False,
     calibration: Mapping[str, Any] | None = None,
+    region: Mapping[str, float] | None = None,
     before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
@@ -56,6 +57,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture: file name of the picture of its cells, when it has one.
         trained_on: whether it has hashes of its training locations.
         calibration: the content of its `calibration.json`, when it has one.
+        region: the facts of what tells locations outside its region apart, when it has that.
         before: the card from before, of which a person's text and settings are kept.
         settings: licence and data sets, instead of those.
     """
@@ -89,6 +91,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture=picture,
         trained_on=trained_on,
         calibration=_calibration(calibration),
+        outside=None if region is None else {**region, "rate": f"{100 * region['false_alarms']:g} %"},
         combined=combined,
         license=settings.license,
         encoder_license=" ".join(_encoder_license(name) for name in encoder["name"].split(AND)),

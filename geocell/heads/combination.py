@@ -111,6 +111,11 @@ class Combination:
         """False: a candidate is no cell of a member, within which it could move a point."""
         return False
 
+    @property
+    def region(self) -> None:
+        """None: nothing was learned of which locations are outside the region of all members."""
+        return
+
     @cached_property
     def parts(self) -> CombinationParts:
         """What its folder holds."""

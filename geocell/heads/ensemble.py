@@ -138,6 +138,11 @@ class Ensemble:
         """None: each head has a temperature of its own, and nothing was learned of their mean."""
         return
 
+    @property
+    def region(self) -> None:
+        """None: the heads may be trained on different locations, each of which is in the region of the ensemble."""
+        return
+
     @cached_property
     def _decoders(self) -> DecoderCache:
         # no offsets: its most probable cell may be that of no head

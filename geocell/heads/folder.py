@@ -44,6 +44,7 @@ from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
 from geocell.partitioners.kinds import Kind
 from geocell.partitioners.polygon_rule import SHAPES_FILE
+from geocell.uncertainty.region_model import REGION_FILE, RegionModel, read_region
 
 ENSEMBLE_FILE = "ensemble.json"
 SCORES_FILE = "scores.json"
@@ -53,7 +54,8 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, NEIGHBOURS_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, NEIGHBOURS_FILE, REGION_FILE, HASHES_FILE, CARD_FILE,
+    PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -75,6 +77,7 @@ class HeadParts:
         trained_on: hashes of the training locations, None where they are not known.
         calibration: what was learned on validation locations after the fit, None before that.
         neighbours: index of training features for the decoder `knn`, None where there is none.
+        region: what tells locations outside its region apart, None where that was not learned.
     """
 
     weights: Mapping[str, Tensor]
@@ -86,10 +89,11 @@ class HeadParts:
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
+    region: RegionModel | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration, and of the index where it answers by one."""
+        """Hash of weights, cells, fusion, calibration and region, and of the index where it answers by one."""
         digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
         for name, value in sorted(self.weights.items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
@@ -98,6 +102,8 @@ class HeadParts:
             digest.update(self.calibration.sha256.encode())
             if self.neighbours is not None and "neighbours" in parse_decoder(self.calibration.decoder).needed:
                 digest.update(self.neighbours.sha256.encode())
+        if self.region is not None:
+            digest.update(self.region.sha256.encode())
         return digest.hexdigest()
 
     def config_json(self) -> dict[str, Any]:
@@ -121,6 +127,11 @@ class Described(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """What was learned after the fit."""
+        ...
+
+    @property
+    def region(self) -> RegionModel | None:
+        """What tells locations outside its region apart."""
         ...
 
     @property
@@ -162,6 +173,8 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
             write_json(folder / CALIBRATION_FILE, parts.calibration.to_dict())
         if parts.neighbours is not None:
             parts.neighbours.save_into(folder)
+        if parts.region is not None:
+            parts.region.save_into(folder)
         write_hashes(folder)
         write_scores_and_card(parts, folder, scores)
 
@@ -248,6 +261,7 @@ def card_of(parts: Described, scores: Mapping[str, Any] | None, **kw: Any) -> st
         scores,
         trained_on=parts.trained_on is not None,
         calibration=None if parts.calibration is None else parts.calibration.to_dict(),
+        region=None if parts.region is None else parts.region.facts,
         **kw,
     )
 
@@ -305,11 +319,13 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
         read_trained_on(folder),
         read_calibration(folder),
     )
-    if not (folder / NEIGHBOURS_FILE).is_file():
-        return parts
-    index = read_neighbours(folder)
-    index.require_for(parts)
-    return replace(parts, neighbours=index)
+    if (folder / NEIGHBOURS_FILE).is_file():
+        index = read_neighbours(folder)
+        index.require_for(parts)
+        parts = replace(parts, neighbours=index)
+    if (folder / REGION_FILE).is_file():
+        parts = replace(parts, region=read_region(folder, encoder))
+    return parts
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:

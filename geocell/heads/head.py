@@ -32,6 +32,7 @@ from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 from geocell.partitioners.kinds import Kind
+from geocell.uncertainty.region_model import RegionModel
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -51,6 +52,7 @@ class Head:
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
             Its temperature is part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
+        region: what tells locations outside its region apart (`geocell.RegionModel`), None where that was not learned.
     """
 
     module: GeoHead
@@ -62,6 +64,7 @@ class Head:
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
+    region: RegionModel | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -80,6 +83,8 @@ class Head:
             )
         if self.neighbours is not None:
             self.neighbours.require_for(self)
+        if self.region is not None:
+            self.encoder.require_same(self.region.encoder, "the head", "its region")
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -105,11 +110,12 @@ class Head:
             self.trained_on,
             self.calibration,
             self.neighbours,
+            self.region,
         )
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration; scores record it to detect scores of another head."""
+        """Hash of weights, cells, fusion, calibration and region; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property
@@ -208,4 +214,5 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
         parts.trained_on,
         parts.calibration,
         parts.neighbours,
+        parts.region,
     )

@@ -183,8 +183,9 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     a skewed mean covers too little. Differences have heavy tails on both sides and a skewness that a sample does not
     show; their t statistic is left as it is.
 
-    Of clusters the statistic is made of their totals, each deviation raised for its share in the mean (CR2, Bell and
-    McCaffrey 2002).
+    Of clusters the standard error is that of their totals, each deviation raised for its share in the mean (CR2, Bell
+    and McCaffrey 2002), and the skewness that of as many locations as tell as much independently: the totals of few
+    clusters do not show theirs.
 
     Args:
         values: (P,) in two or more clusters.
@@ -196,23 +197,19 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     """
     from scipy.stats import t
 
-    drawn, mean = np.asarray(values, dtype=np.float64), float(np.mean(values))
-    raised, freedom = 1.0, len(values) - 1.0
-    if clusters is not None:
-        sizes = np.bincount(clusters).astype(np.float64)
-        totals = np.bincount(clusters, values - mean)
-        drawn = np.asarray(mean + totals * (len(sizes) / len(values)))
-        squares = totals**2
-        if squares.any():
-            share = len(sizes) / (len(sizes) - 1)
-            raised = float(np.sqrt((squares / (1 - sizes / len(values))).sum() / squares.sum() / share))
-        freedom = _degrees_of_freedom(sizes, design_effect(values, clusters))
-    n, deviation = len(drawn), float(np.std(drawn, ddof=1))
+    n, mean, deviation = float(len(values)), float(np.mean(values)), float(np.std(values, ddof=1))
     if deviation == 0:
         return mean, mean
-    skewness = 0.0 if paired else float(np.mean(((drawn - mean) / deviation) ** 3))
+    error, freedom = deviation / np.sqrt(n), n - 1.0
+    skewness = 0.0 if paired else float(np.mean(((values - mean) / deviation) ** 3))
+    if clusters is not None:
+        sizes = np.bincount(clusters).astype(np.float64)
+        effect = design_effect(values, clusters)
+        squares = np.bincount(clusters, values - mean) ** 2
+        error, freedom = float(np.sqrt((squares / (1 - sizes / n)).sum())) / n, _degrees_of_freedom(sizes, effect)
+        n /= effect
     ends = t.ppf([(1 + INTERVAL) / 2, (1 - INTERVAL) / 2], freedom) / np.sqrt(n)
     if abs(skewness) > 1e-6:  # else the transformation is the identity, and dividing by it is rounding noise
         ends = 3.0 / skewness * (np.cbrt(1.0 + skewness * (ends - skewness / (6.0 * n))) - 1.0)
-    low, high = mean - raised * deviation * ends
+    low, high = mean - error * np.sqrt(n) * ends
     return float(low), float(high)

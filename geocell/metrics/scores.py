@@ -39,8 +39,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
-    **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
-    "country_accuracy": _MAYBE,
+    **dict.fromkeys(("geoscore", "geoscore_rounded", "outside_region", "country_accuracy"), _MAYBE),
     **dict.fromkeys(("quantiles_km", "radii", "confidence", "macro", "levels", "baselines"), (dict, type(None))),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
     "clustered_by": (str, type(None)),
@@ -78,6 +77,7 @@ class Scores:
         geoscore: mean of 5000·exp(−d / 1492.7 km), see `geocell.metrics.geoscore`; None in files of earlier versions.
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
+        outside_region: share that the head flags as outside its region; None where it did not learn that.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
         radii: percent -> `n_locations`, `coverage`, `interval` and `median_km` of the radius that a file of predictions
             gives to that percent, see `geocell.evaluation.reliability`; None without one.
@@ -129,6 +129,7 @@ class Scores:
     baselines: dict[str, dict[str, Any]] | None = None
     clustered_by: str | None = None
     n_clusters: int | None = None
+    outside_region: float | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

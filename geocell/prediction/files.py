@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".geojson", ".html")
 
 _COLUMNS = (
-    "location", "lat", "lon", "place", "decoder", "radius_50_km", "radius_90_km", "confidence", "calibrated", "doubt",
-    "problem", "truth_lat", "truth_lon", "distance_km",
+    "location", "lat", "lon", "place", "decoder", "radius_50_km", "radius_90_km", "confidence", "calibrated",
+    "outside_region", "outside_score", "doubt", "problem", "truth_lat", "truth_lon", "distance_km",
 )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
-from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.partitioners.base import Partition
+from geocell.prediction.doubt import doubt_of, outside_cells, unlike_of
 from geocell.prediction.files import save_predictions
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 from geocell.uncertainty.conformal import conformal_radius_km
@@ -22,9 +23,6 @@ from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
-
-DOUBT_KM = 500.0
-"""An answer is doubted when half of the probability takes a larger radius than this: that of a large country."""
 
 CONFIDENCE_KM = 200.0
 """An answer within this distance of the truth is taken for a right one by its confidence: the region."""
@@ -137,13 +135,14 @@ def predict_locations(
     items: list[Prediction] = []
     for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
-        outside = _outside(head.partition, points)
+        outside = outside_cells(head.partition, points)
         confidence = mass_within(posterior, points, head.partition.centroids, CONFIDENCE_KM)
+        unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)), posterior)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
         for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
             half, most = mass_radii_km(point, row, best, head.partition.centroids, cells.spread_km)
-            doubt = _doubt(half, bool(outside[i]))
+            doubt = doubt_of(half, bool(outside[i]), unlike[i])
             if factors is not None:
                 half, most = (float(conformal_radius_km(q, half)) for q in factors)
             lat, lon = point.tolist()
@@ -161,6 +160,8 @@ def predict_locations(
                     truth=_truth(locations.latlon[rows.start + i]),
                     confidence=float(confidence[i]),
                     calibrated=factors is not None,
+                    outside_region=unlike[i].flagged,
+                    outside_score=unlike[i].score,
                     area=area_of(row, best),
                 )
             )
@@ -212,18 +213,3 @@ def area_of(row: NDArray[np.float32], order: NDArray[np.int64], mass: float = 0.
 def _truth(latlon: Floats) -> tuple[float, float] | None:
     lat, lon = latlon.tolist()
     return (lat, lon) if np.isfinite(latlon).all() else None
-
-
-def _outside(partition: Partition, points: Floats) -> NDArray[np.bool_]:
-    if not partition.can_assign:
-        return np.zeros(len(points), dtype=np.bool_)
-    return np.asarray(partition.assign(points) == OUTSIDE)
-
-
-def _doubt(radius_50_km: float, outside: bool) -> str:
-    reasons = []
-    if radius_50_km > DOUBT_KM:
-        reasons.append(f"half of the head's probability takes a radius of {radius_50_km:,.0f} km")
-    if outside:
-        reasons.append("the point lies in none of the head's cells")
-    return " and ".join(reasons)

@@ -71,6 +71,10 @@ class Prediction:
         truth: true latitude and longitude in degrees, None where they are unknown.
         confidence: probability of the cells whose centroid is within 200 km of the point; None without an answer.
         calibrated: whether the radii are those of a calibration, and probabilities are at its temperature.
+        outside_region: whether it is so unlike the photographs of the head's region that the head says so; None where
+            it did not learn that, or there is no answer.
+        outside_score: how unlike it is, 0 on average in the region; see `geocell.uncertainty.region_model`; None
+            likewise.
         area: cells for a map; in no file but a map.
         thumbnails: small JPEG files of the first views, for a map; in no file but a map.
     """
@@ -88,6 +92,8 @@ class Prediction:
     truth: tuple[float, float] | None = None
     confidence: float | None = None
     calibrated: bool = False
+    outside_region: bool | None = None
+    outside_score: float | None = None
     area: Area | None = field(default=None, repr=False, compare=False)
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
@@ -117,6 +123,8 @@ class Prediction:
             "radius_90_km": numbers["radius_90_km"],
             "confidence": self.confidence,
             "calibrated": self.calibrated,
+            "outside_region": self.outside_region,
+            "outside_score": self.outside_score,
             "doubt": self.doubt,
             "problem": self.problem,
             "truth": truth,

@@ -254,7 +254,8 @@ def _require_answers_without_index(head: Head | Combination) -> None:
             "the nearest training features vote in this combination: pass --with-neighbours, which publishes the "
             "coordinates of the training locations, or combine the heads without --knn."
         )
-    if isinstance(head, Combination) and head.partition.parameters.get("candidates") == "places":
+    at_places = isinstance(head, Combination) and head.partition.parameters.get("candidates") == "places"
+    if at_places:
         raise ValueError(
             "the candidates of this combination are the training places: pass --with-neighbours, which publishes their "
             "coordinates, or combine the heads with --candidates centroids."

@@ -8,6 +8,7 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
 from geocell.reports.tables import percent, text_table
+from geocell.uncertainty.region_model import RegionModel
 
 _ERRORS = (
     ("ece", "expected calibration error in %", 100),
@@ -35,6 +36,15 @@ def calibration_text(calibration: Calibration) -> str:
         held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
         lines.append(f"radii of the decoder {calibration.decoder} hold the truth of {held}")
     return "\n".join(lines)
+
+
+def region_text(region: RegionModel) -> str:
+    """Return what tells locations outside the region of a head apart, for the terminal."""
+    return (
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components):,} "
+        f"principal components of {region.n_train:,} training locations and the entropy; "
+        f"{100 * region.false_alarms:g} % false alarms, by {region.n_val:,} validation locations"
+    )
 
 
 def combination_text(combination: Combination) -> str:

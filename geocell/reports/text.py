@@ -84,6 +84,7 @@ COLUMNS: tuple[Column, ...] = (
     numbers("top1", "top-1", percent),
     numbers("top5", "top-5", percent),
     *_DISTANCES,
+    numbers("outside_region", "flagged", percent),
 )
 """The columns of every score table, in their order; further keys of a row are not shown."""
 
@@ -126,6 +127,8 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
     if any(column.key.startswith(("top", "within_", "balscore")) for column in chosen):
         top = "top-k, " if any(column.key.startswith("top") for column in chosen) else ""
         notes.append(f"{top}≤km (locations within that distance) and balscore in %")
+    if any(column.key == "outside_region" for column in chosen):
+        notes.append("flagged as outside the region in %")
     if any("[" in text for text in texts.get("balscore", ())):
         drawn = {(row.get("clustered_by"), row.get("n_clusters")) for row in rows}
         by, n = drawn.pop() if len(drawn) == 1 else (None, None)

@@ -142,6 +142,11 @@ class ZeroShot:
         """False: a city has no extent to be moved in."""
         return False
 
+    @property
+    def region(self) -> None:
+        """None: it has no region that it was trained on."""
+        return
+
     @cached_property
     def content_sha256(self) -> str:
         """Hash of all that answers depend on but the calibration."""

@@ -14,6 +14,7 @@ from geocell.geo.countries import countries_of
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
+from geocell.heads.region import fit_region
 from geocell.metrics.outcomes import outcomes_of, top_hits
 from geocell.metrics.scores import Scores
 from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
@@ -32,6 +33,20 @@ def head_on(partition: Partition, seed: int = 0) -> Head:
 def world() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(2)
     return np.stack((rng.uniform(40, 60, 90), rng.uniform(0, 20, 90)), 1), rng.normal(size=(90, 8)).astype(np.float32)
+
+
+def test_the_share_that_is_flagged(world: tuple[np.ndarray, np.ndarray]) -> None:
+    latlon, features = world
+    head = head_on(KMeansPartitioner(k=8, seed=0).fit(latlon))
+    locations = make_locations(latlon, features)
+    train, val = locations.take(np.arange(50)), locations.take(np.arange(50, 80))
+    region = fit_region(head, train, val, false_alarms=0.2)
+    flagged = score(replace(head, region=region), val).outside_region
+    assert flagged == pytest.approx(5 / 30)  # above the 25th of 30
+    assert score(head, val).outside_region is None
+    assert "outside_region" not in score(head, val).to_dict()
+    kept = score(replace(head, region=region), val)
+    assert Scores.from_dict(kept.to_dict()) == kept
 
 
 @pytest.mark.parametrize("name", ["centroid", "mean", "within:200"])

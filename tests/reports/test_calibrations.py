@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from geocell.evaluation.decoders import DecoderComparison
-from geocell.reports.calibrations import calibration_text, decoders_text
+from geocell.heads.region import fit_region
+from geocell.reports.calibrations import calibration_text, decoders_text, region_text
 from tests.heads.test_calibration import LEARNED
+from tests.heads.test_head import make_head, world
 
 ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
 
@@ -19,6 +21,14 @@ def test_a_calibration() -> None:
     lines = text.splitlines()
     assert [line.split()[-2:] for line in lines if "error" in line] == [["20", "5"]]
     assert calibration_text(LEARNED).count("\n") == 0
+
+
+def test_a_region() -> None:
+    region = fit_region(make_head(), world(), world(1))
+    assert region_text(region) == (
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components)} principal "
+        "components of 40 training locations and the entropy; 5 % false alarms, by 40 validation locations"
+    )
 
 
 def test_decoders() -> None:
