@@ -165,7 +165,7 @@ def scores_of_head(
         outcome: what it reaches there.
         decoder: name of the decoder that made the points.
         split: name of the split.
-        device: where the head computes what it flags as outside its region.
+        device: where the head computes.
     """
     scores = scores_of(outcome, head.partition, decoder, split)
     scores = with_countries(scores, outcome, locations.latlon, locations.columns.get(COUNTRY))

@@ -83,8 +83,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("n_outside", "outside", _outside),
     numbers("top1", "top-1", percent),
     numbers("top5", "top-5", percent),
-    *_DISTANCES,
     numbers("outside_region", "flagged", percent),
+    *_DISTANCES,
 )
 """The columns of every score table, in their order; further keys of a row are not shown."""
 
