@@ -127,8 +127,9 @@ def score(  # noqa: PLR0915 - one step after the other
         require_unseen([loaded], locations, allow_training)
     say_other_protocol(loaded, splits)
     what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+    found: dict[str, Any] = {}
     if no_baselines:
-        scores, found = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)[0], {}
+        scores = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)[0]
     else:
         train = training_locations(loaded, cache, splits, name)
         scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
