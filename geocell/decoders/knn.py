@@ -80,9 +80,7 @@ class KNN(Decoder):
 
         return function
 
-    def vote(
-        self, posterior: NDArray[np.float32], cells: Ints, vectors: Floats, found: Ints, cosines: Singles
-    ) -> Ints:
+    def vote(self, posterior: NDArray[np.float32], cells: Ints, vectors: Floats, found: Ints, cosines: Singles) -> Ints:
         """Return the (P,) training locations that the nearest ones vote for.
 
         Args:
