@@ -11,7 +11,7 @@ from geocell.cli.output import (
     Decode,
     emit,
     note,
-    open_head_like,
+    open_answerer,
     usage_errors,
 )
 from geocell.views import ColumnNames
@@ -43,7 +43,7 @@ def predict(
     installed. Exit status 1 when no location was answered.
 
     Args:
-        head: folder of a head, a combination or an ensemble, or user/repo@revision on the Hub.
+        head: folder of a head, a combination, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
@@ -71,6 +71,7 @@ def predict(
     from geocell.prediction.inputs import require_some
     from geocell.prediction.predictions import require_top_k, town_names
     from geocell.reports.text import predictions_text
+    from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -81,13 +82,13 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
     locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
-    if place.snapshot is None and not is_ensemble(place):
+    if place.snapshot is None and not is_ensemble(place) and not is_zero_shot(place.folder):
         try:
             if pin_encoder(place.folder, locator.encoder.info):
                 note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")

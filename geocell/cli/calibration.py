@@ -14,8 +14,8 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
+    open_answerer,
     open_head,
-    open_head_like,
     split_name,
     usage_errors,
 )
@@ -26,7 +26,7 @@ from geocell.splits.splits import UNKNOWN_PROTOCOL
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
-    from geocell.heads.head import Head
+    from geocell.heads.protocol import HeadLike
     from geocell.uncertainty.region_model import RegionModel
 
 _NOT_FOR_CHOICES = ("test", "train")
@@ -79,12 +79,13 @@ def calibrate(
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.training_places import TrainingPlaces
     from geocell.heads.additions import write_calibration, write_region
-    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.loading import is_ensemble
     from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import require_false_alarms
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
@@ -92,7 +93,7 @@ def calibrate(
         _require_for_choices(split)
         require_false_alarms(false_alarms)
         _require_one_decoder(decode, knn, places)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     if is_ensemble(place):
@@ -100,8 +101,8 @@ def calibrate(
             f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
             "with `geocell combine`, and calibrate that."
         )
-    if isinstance(loaded, Combination):
-        _require_no_additions(knn, places)
+    if not isinstance(loaded, Head):
+        _require_no_additions(loaded, knn, places)
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     protocol = Splits.load(splits).protocol
@@ -109,14 +110,13 @@ def calibrate(
     if places and isinstance(loaded, Head) and train is not None:
         loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
     calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    found = None
-    if isinstance(loaded, Head) and not without_region:
-        found = _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
     if isinstance(loaded, Head) and train is not None:
         known = replace(loaded, calibration=calibration)
         loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
         calibration = learn(loaded, locations, below, split, device, protocol=protocol)
-    write_calibration(place.folder, calibration)
+    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+    write(place.folder, calibration)
     if isinstance(loaded, Head) and (found is not None or without_region):
         write_region(place.folder, found)
     facts = None if found is None else {**found.facts, "threshold": found.threshold}
@@ -146,17 +146,23 @@ def _below_the_cell(
 
 
 def _fit_region(
-    head: Head, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+    head: HeadLike, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
 ) -> RegionModel | None:
-    """Return the region of the training locations; None, and say why, where there are too few of them."""
+    """Return the region of a head's training locations; None, and say why, where there are too few of them.
+
+    What is no single head has none.
+    """
     import numpy as np
 
     from geocell.features import FeatureCache
+    from geocell.heads.head import Head
     from geocell.heads.region import fit_region
     from geocell.heads.trained_on import count_trained_on
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import LEAST_TRAINING
 
+    if not isinstance(head, Head):
+        return None
     wanted = set(Splits.load(splits).ids.get("train", ()))
     everywhere = FeatureCache.open(cache).locations(in_memory=False)
     train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
@@ -195,14 +201,15 @@ def combine(
     --splits weights are equal, and nothing is calibrated.
 
     Args:
-        heads: two or more heads of one encoder, folders or user/repo@revision on the Hub.
+        heads: two or more heads, folders or user/repo@revision on the Hub.
         out: folder of the combination, with copies of the heads in it.
-        cache: feature cache; its split train has the training places, and features for --knn.
+        cache: feature cache; its split train has the training places, and features for --knn. For heads of different
+            encoders it is one that `geocell cache join` made.
         splits: splits.json.
         split: which split of it weights are chosen on; val when left out.
         pool: linear or log(-linear); chosen on the validation locations when left out, linear without these.
         candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
-            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 10,000 places.
+            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 5,000 places.
         knn: let the nearest training features vote; their index goes into the folder.
         decode: the decoder that is calibrated for, and answers by default afterwards.
         device: where the heads compute: auto, cpu, cuda or mps.
@@ -293,7 +300,7 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head_like(head, partitioner)
+    loaded, _ = open_answerer(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
@@ -312,7 +319,12 @@ def _require_one_decoder(decode: str, knn: bool, places: bool) -> None:
         raise ValueError("--knn has training places in its index already, got --places too: leave one of them out.")
 
 
-def _require_no_additions(knn: bool, places: bool) -> None:
+def _require_no_additions(answerer: HeadLike, knn: bool, places: bool) -> None:
+    from geocell.zeroshot.classifier import ZeroShot
+
+    if (knn or places) and isinstance(answerer, ZeroShot):
+        flag = "--knn" if knn else "--places"
+        raise UsageError(f"{flag} needs training locations, and zero-shot has none: leave it out.")
     if knn:
         raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
     if places:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
+    from geocell.zeroshot.classifier import ZeroShot
 
 
 COUNTRY = "country"
@@ -185,6 +186,16 @@ def open_head_like(name: str, partitioner: str | None = None) -> tuple[Head | Co
     if not is_ensemble(source) and (remark := why_not_hashed(source.folder)):
         note(remark)
     return head, source
+
+
+def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Combination | ZeroShot, HeadSource]:
+    """Return what answers like a head by its folder, a zero-shot classifier too, and its source; see `open_head`."""
+    from geocell.heads.source import HeadSource
+    from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
+
+    if is_zero_shot(name):
+        return load_zero_shot(name), HeadSource(Path(name))
+    return open_head_like(name, partitioner)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

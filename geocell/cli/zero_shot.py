@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, split_name, usage_errors
+from geocell.cli.output import Decode, UsageError, cache_locations, drawn_clusters, emit, note, split_name, usage_errors
 from geocell.evaluation.published import PublishedBenchmark
 from geocell.zeroshot.settings import ZeroShotSettings
 
@@ -29,6 +29,7 @@ def zero_shot(
     cache: Path | None = None,
     splits: Path | None = None,
     split: str | None = None,
+    cluster: str | None = None,
     encoder: str | None = None,
     revision: str | None = None,
     candidates: Path | None = None,
@@ -56,6 +57,8 @@ def zero_shot(
         cache: feature cache of a CLIP or SigLIP encoder, or of efficientnet-lite0 (extra towers).
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column; what the splits kept together when left out, else place.
         encoder: Hub id or folder of the model, or efficientnet-lite0; that of the cache when left out, else StreetCLIP.
         revision: branch, tag or commit of the model on the Hub, without a cache, which records its own.
         candidates: .csv, .tsv or .json file of cities; the largest of every country in the gazetteer when left out.
@@ -114,7 +117,8 @@ def zero_shot(
     }  # fmt: skip
     text = [f"{made.encoder.name} over {len(places):,} cities of {len(places.countries):,} countries"]
     if locations is not None:
-        scores = score_zero_shot(made, locations, decoder, name, device).to_dict()
+        clusters = drawn_clusters(locations, cluster, splits)
+        scores = score_zero_shot(made, locations, decoder, name, device, cluster=clusters).to_dict()
         value["scores"] = scores
         text += ["", zero_shot_text(made.encoder.name, scores)]
     if benchmark is not None:

@@ -16,6 +16,7 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
 from geocell.heads.combination import Combination
+from geocell.heads.head import Head
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.metrics.places import place_clusters
@@ -28,7 +29,7 @@ from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
 from geocell.uncertainty.temperature import fit_temperature, scaled
 
 if TYPE_CHECKING:
-    from geocell.heads.head import Head
+    from geocell.zeroshot.classifier import ZeroShot
 
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
@@ -38,7 +39,7 @@ FitTemperature = Callable[[Probabilities, NDArray[np.bool_]], float]
 
 
 def calibrate(
-    head: Head | Combination,
+    head: Head | Combination | ZeroShot,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
@@ -54,8 +55,8 @@ def calibrate(
     errors in `record` are of halves: each half is calibrated on the other one.
 
     Args:
-        head: the head, or a combination of several; it is not changed (`dataclasses.replace(head, calibration=...)`
-            applies the result).
+        head: the head, a combination of several, or a zero-shot classifier; it is not changed
+            (`dataclasses.replace(head, calibration=...)` applies the result).
         locations: P >= 20 locations that it was not trained on.
         decode: the decoder whose radii are learned, and that commands decode with afterwards.
         split: name of the split that the locations are, for the record.
@@ -111,9 +112,9 @@ def calibrate(
     return Calibration(temperature, shares, decoder.spec, factors, record)
 
 
-def _temperature_of(head: Head | Combination, cells: NDArray[np.int64], latlon: Floats) -> FitTemperature:
+def _temperature_of(head: Head | Combination | ZeroShot, cells: NDArray[np.int64], latlon: Floats) -> FitTemperature:
     """Return the fit of a temperature to some of the rows: by the true cell, or of candidates by what is near."""
-    if head.partition.can_assign or not isinstance(head, Combination):
+    if head.partition.can_assign or isinstance(head, Head):
         return lambda posterior, rows: fit_temperature(posterior[rows], cells[rows])
     near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
     return lambda posterior, rows: near.take(rows).fit_temperature(posterior[rows])

@@ -28,7 +28,7 @@ CANDIDATES = (
     "centroid", "mean", "medoid", "geoscore", "balscore", "within:25", "within:200", "within:750", "offset",
     "geoscore:places=8", "balscore:places=8", "within:25,places=8",
 )  # fmt: skip
-METRICS = ("balscore", "within_25", "within_200", "within_750", "median_km", "mean_km")
+METRICS = ("balscore", "within_25", "within_200", "within_750", "geoscore", "median_km", "mean_km")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.countries import countries_of
@@ -117,7 +118,13 @@ def _named(candidates: Candidates, cities: NDArray[Any], codes: NDArray[np.str_]
 
 
 def score_zero_shot(
-    model: ZeroShot, locations: Locations, decode: AnyDecoder = "centroid", split: str = "", device: str = "auto"
+    model: ZeroShot,
+    locations: Locations,
+    decode: AnyDecoder = "centroid",
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
 ) -> ZeroShotScores:
     """Return the scores of zero-shot: distances by a decoder; country and city by the levels that it descends.
 
@@ -127,12 +134,14 @@ def score_zero_shot(
         decode: the decoder of the distances.
         split: name of the split that the locations are, for the record.
         device: where it computes.
+        cluster: what was drawn together, for the intervals; see `clusters_of`.
 
     Raises:
         ValueError: for no location, features of another encoder, or a decoder that is unknown.
     """
     require_locations(locations, "what zero-shot is scored on")
-    scores = score(model, locations, decode, split, device)
+    clusters = clusters_of(locations, cluster)
+    scores = score(model, locations, decode, split, device, cluster=clusters)
     truth = place_truth(model.candidates, locations)
     found = model.found(locations)
     known = truth.codes != ""
@@ -151,7 +160,7 @@ def score_zero_shot(
         n_known=int(known.sum()),
         n_candidate_country=int(np.isin(truth.codes[known], model.candidates.codes).sum()),
         truth=truth.source,
-        **_shares(hits, Clusters.of_places(locations.latlon).take(known)),
+        **_shares(hits, clusters.take(known)),
     )
 
 

@@ -21,6 +21,7 @@ from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inpu
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
 from geocell.prediction.records import Prediction, unanswered
 from geocell.views import ColumnNames
+from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
 OnError: TypeAlias = Literal["raise", "row"]
 """What an image that cannot be read does: end the run, or become a row with its reason."""
@@ -65,7 +66,7 @@ class Geolocator:
         """Load a head or a combination of several, and its encoder at the revision that the head records.
 
         Args:
-            name: folder of the head, combination or ensemble, or `user/repo@revision` on the Hub.
+            name: folder of the head, combination, ensemble or zero-shot classifier, or `user/repo@revision` on the Hub.
             encoder: where to load the encoder from, when not from where the head's features were made.
             device: cpu, cuda, mps, or auto for the fastest there is.
             partitioner: `module:attribute` of the partitioner, for a head on cells of a custom kind.
@@ -77,7 +78,7 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_head_like(name, partitioner)
+        head = load_zero_shot(name) if is_zero_shot(name) else load_head_like(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload
