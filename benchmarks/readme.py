@@ -279,6 +279,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
+        "place_decoders": readme_answers.place_decoders,
     },
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
