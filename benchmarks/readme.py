@@ -282,6 +282,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "sets": readme_answers.sets,
         "risk": readme_answers.risk,
         "scalings": readme_answers.scalings,
+        "place_decoders": readme_answers.place_decoders,
     },
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},

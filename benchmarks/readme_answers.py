@@ -141,6 +141,26 @@ def calibrated_decoders() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
+def place_decoders() -> str:
+    """Return the scores of decoders over training places, beside those over centroids."""
+    header = ["answer", "folds by", "≤1 km", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
+    lines, repeats = [], ""
+    for row in read_results("place_decoders"):
+        numbers = [f"{float(row[f'within_{radius}']):.1f}" for radius in (1, 25, 200, 750)]
+        low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
+        difference = f"{float(row['difference']):+.1f}".replace("-", "−")
+        beside = "" if row["case"] == row["base"] else f"{difference} [{low}, {high}]"
+        name, comma, words = row["case"].partition(", ")
+        balscore, repeats = f"{float(row['balscore']):.1f}", row["repeats"]
+        lines.append([f"`{name}`{comma}{words}", row["folds"], *numbers, balscore, beside])
+    note = (
+        f"Percent of locations, 64 K-Means cells, {repeats} repeats of five folds. − centroid: of balscore, paired; in "
+        "brackets its 95 % interval over\nplaces and repeats. Chosen: how many cells, and the shares, on the fold that "
+        "calibrates."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
 _BOTH = "angle and entropy"
 
 

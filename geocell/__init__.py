@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from geocell.encoding import import_features as import_features
     from geocell.evaluation.audit import Audit as Audit
     from geocell.evaluation.audit import audit as audit
+    from geocell.evaluation.baselines import Baseline as Baseline
+    from geocell.evaluation.baselines import baselines as baselines
     from geocell.evaluation.calibrate import calibrate as calibrate
     from geocell.evaluation.combine import combine as combine
     from geocell.evaluation.comparison import Comparison as Comparison
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
     from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
+    from geocell.features.training_places import TrainingPlaces as TrainingPlaces
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.calibration import Calibration as Calibration
     from geocell.heads.combination import Combination as Combination
@@ -92,10 +95,12 @@ if TYPE_CHECKING:
     from geocell.zeroshot.folder import load_zero_shot as load_zero_shot
     from geocell.zeroshot.folder import save_zero_shot as save_zero_shot
     from geocell.zeroshot.settings import ZeroShotSettings as ZeroShotSettings
+    from geocell.zeroshot.words_head import head_from_words as head_from_words
 
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
+    "evaluation.baselines": ("Baseline", "baselines"),
     "evaluation.calibrate": ("calibrate",),
     "evaluation.combine": ("combine",),
     "evaluation.comparison": ("Comparison", "compare"),
@@ -116,6 +121,7 @@ _HOMES = {
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),
+    "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
@@ -149,6 +155,7 @@ _HOMES = {
     "zeroshot.classifier": ("ZeroShot",),
     "zeroshot.folder": ("load_zero_shot", "save_zero_shot"),
     "zeroshot.settings": ("ZeroShotSettings",),
+    "zeroshot.words_head": ("head_from_words",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,4 +1,4 @@
-"""What is added to the folder of a head after it was written: its encoder, a calibration, an index, a region."""
+"""What is added to the folder of a head after it was written: encoder, calibration, index, places, region."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex
+from geocell.features.training_places import PLACES_FILE, TrainingPlaces
 from geocell.files import write_json
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
@@ -63,6 +64,12 @@ def write_region(folder: Path, region: RegionModel | None) -> None:
             (folder / REGION_FILE).unlink(missing_ok=True)
         else:
             region.save_into(folder)
+
+
+def write_places(folder: Path, places: TrainingPlaces) -> None:
+    """Write training places into the folder of a head; see `write_calibration`."""
+    with _hashed_anew(folder, PLACES_FILE):
+        places.save_into(folder)
 
 
 @contextmanager

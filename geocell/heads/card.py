@@ -116,7 +116,12 @@ def _template() -> Template:
 def _form(name: str, value: float | None) -> str:
     if value is None:
         return "not known"
-    return f"{value:.1f} km" if score_unit(name) == "km" else f"{100 * value:.1f} %"
+    unit = score_unit(name)
+    return f"{100 * value:.1f} %" if unit == "%" else f"{value:,.1f}" if unit == "points" else f"{value:.1f} km"
+
+
+def _interval(name: str, ends: Sequence[float] | None) -> str:
+    return " – ".join(_form(name, end) for end in ends or ())
 
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,10 +129,20 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     split = f"the split {code(scores['split'])}" if scores["split"] else "an unnamed split"
     intervals = scores["intervals"]
     rows = [
-        (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
+        (score_label(name), _form(name, value), _interval(name, intervals.get(name)))
         for name, value in flat_scores(scores).items()
     ]
     drawn = text(clusters_text(scores.get("clustered_by"), scores.get("n_clusters")))
+    further = {"geoscore": scores.get("geoscore"), "country_accuracy": scores.get("country_accuracy")}
+    further["macro_country_accuracy"] = (scores.get("macro") or {}).get("country_accuracy")
+    rows += [
+        (score_label(name), _form(name, value), _interval(name, intervals.get(name)))
+        for name, value in further.items()
+        if value is not None
+    ]
+    for name, found in (scores.get("baselines") or {}).items():
+        interval = _interval("balscore", found["intervals"]["balscore"])
+        rows.append((f"balscore of {name}", _form("balscore", found["balscore"]), interval))
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {

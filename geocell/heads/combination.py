@@ -16,7 +16,7 @@ from geocell.decoders.base import LocationData, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.features.joining import part_of
 from geocell.features.neighbours import NeighbourIndex
-from geocell.files import read_folder
+from geocell.files import read_folder, reading
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
 from geocell.heads.combination_file import MAX_MEMBERS
@@ -254,14 +254,15 @@ def load_combination(path: str | Path | HeadSource, partitioner: str | type[Kind
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
     parts = read_folder(source.folder, lambda folder: read_combination(folder, partitioner))
-    return Combination(
-        parts.members,
-        parts.partition,
-        parts.cells,
-        parts.places,
-        parts.pooling,
-        parts.neighbours,
-        parts.trained_on,
-        parts.calibration,
-        parts.record,
-    )
+    with reading(source.folder, "a combination"):
+        return Combination(
+            parts.members,
+            parts.partition,
+            parts.cells,
+            parts.places,
+            parts.pooling,
+            parts.neighbours,
+            parts.trained_on,
+            parts.calibration,
+            parts.record,
+        )

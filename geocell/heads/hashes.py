@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geocell.features.neighbours import NEIGHBOURS_FILE
+from geocell.features.training_places import PLACES_FILE
 from geocell.files import FORMAT, DamagedFileError, missing, read_json, require_types, write_json
 from geocell.heads.calibration import CALIBRATION_FILE
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
@@ -29,12 +30,12 @@ POOL_FILE = "pool.safetensors"
 
 HASHED_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, TRAINED_ON_FILE, HISTORY_FILE,
-    CALIBRATION_FILE, NEIGHBOURS_FILE, COMBINATION_FILE, POOL_FILE, REGION_FILE,
+    CALIBRATION_FILE, NEIGHBOURS_FILE, PLACES_FILE, COMBINATION_FILE, POOL_FILE, REGION_FILE,
 )  # fmt: skip
 """What is hashed where it is there. Scores and the card are not: they are written again later."""
 
-_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE, NEIGHBOURS_FILE}
-"""May be removed: the head answers the same without, but for the decoder `knn`."""
+_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE, NEIGHBOURS_FILE, PLACES_FILE}
+"""May be removed: the head answers the same without, but for the decoders that need them."""
 
 
 def file_sha256(source: Path | bytes) -> str:

@@ -20,6 +20,7 @@ from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.features.neighbours import NeighbourIndex
+from geocell.features.training_places import TrainingPlaces
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
@@ -53,6 +54,7 @@ class Head:
             Its temperature and its bias are part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
         region: what tells locations outside its region apart (`geocell.RegionModel`), None where that was not learned.
+        places: training places, candidates of decoders such as `balscore:places=8`, None where there are none.
     """
 
     module: GeoHead
@@ -65,6 +67,7 @@ class Head:
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
     region: RegionModel | None = None
+    places: TrainingPlaces | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -81,8 +84,9 @@ class Head:
                 "a head has weights of offsets when it was fitted with offsets above 0 and only then, got offsets "
                 f"{self.config.offsets:g} and {'' if self.has_offsets else 'no '}such weights."
             )
-        if self.neighbours is not None:
-            self.neighbours.require_for(self)
+        for added in (self.neighbours, self.places):
+            if added is not None:
+                added.require_for(self)
         if self.calibration is not None:
             self.calibration.require_for(len(self.partition))
         if self.region is not None:
@@ -113,6 +117,7 @@ class Head:
             self.calibration,
             self.neighbours,
             self.region,
+            self.places,
         )
 
     @property
@@ -124,7 +129,7 @@ class Head:
     def _decoders(self) -> DecoderCache:
         provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
         shares = None if self.calibration is None else self.calibration.shares
-        data = PartitionData(self.partition.centroids, shares=shares, neighbours=self.neighbours)
+        data = PartitionData(self.partition.centroids, shares=shares, neighbours=self.neighbours, places=self.places)
         return DecoderCache(data, frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
@@ -218,4 +223,5 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
         parts.calibration,
         parts.neighbours,
         parts.region,
+        parts.places,
     )

@@ -156,21 +156,23 @@ def share_interval(draws: Floats, share: float) -> Interval:
     return (0.0 if share <= 0 else low), (1.0 if share >= 1 else high)
 
 
-def median_draws(distances: Floats, below: Floats) -> Floats:
-    """Return draws of the median that belong to draws of the share of locations below it.
+def quantile_draws(distances: Floats, below: Floats, share: float = 0.5) -> Floats:
+    """Return draws of a quantile that belong to draws of the share of locations below it.
 
     Where a resample has the share ``s`` below the sample's median, its own median stands about where the sample has
-    the share ``1 - s``: to first order in 1/√P the median of that resample (Bahadur 1966), without sorting it.
+    the share ``1 - s``: to first order in 1/√P the median of that resample (Bahadur 1966), without sorting it. Other
+    quantiles likewise.
 
     Args:
         distances: (P,) km.
-        below: (N,) draws of the share of `distances` at most their median.
+        below: (N,) draws of the share of `distances` at most their quantile.
+        share: which quantile, the median when omitted.
 
     Returns:
         (N,) km.
     """
-    centre = float((distances <= np.median(distances)).mean())
-    return np.asarray(np.quantile(distances, np.clip(0.5 + centre - below, 0.0, 1.0)))
+    centre = float((distances <= np.quantile(distances, share)).mean())
+    return np.asarray(np.quantile(distances, np.clip(share + centre - below, 0.0, 1.0)))
 
 
 def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool = False) -> Interval:

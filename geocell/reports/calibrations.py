@@ -9,6 +9,7 @@ from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
+from geocell.metrics.scores import score_unit
 from geocell.metrics.trust import METHOD_WORDS
 from geocell.reports.tables import percent, text_table
 from geocell.uncertainty.region_model import RegionModel
@@ -106,8 +107,7 @@ def decoders_text(comparison: DecoderComparison) -> str:
     for name, values in comparison.values.items():
         row = [name]
         for metric in METRICS:
-            km = metric.endswith("_km")
-            row.append(f"{values[metric]:,.1f}" if km else percent(values[metric]))
+            row.append(percent(values[metric]) if score_unit(metric) == "%" else f"{values[metric]:,.1f}")
         if name == BASELINE:
             row.append("")
         else:

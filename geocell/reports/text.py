@@ -84,8 +84,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("n_outside", "outside", _outside),
     numbers("top1", "top-1", percent),
     numbers("top5", "top-5", percent),
-    *_DISTANCES,
     numbers("outside_region", "flagged", percent),
+    *_DISTANCES,
 )
 """The columns of every score table, in their order; further keys of a row are not shown."""
 
@@ -139,7 +139,7 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
     return Table(chosen, cells, " · ".join(notes))
 
 
-def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
+def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None, beside: Sequence[Row] = ()) -> str:
     """Return scores as an aligned table for the terminal.
 
     Args:
@@ -147,6 +147,7 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
             `partition`). Other keys are not shown.
         columns: keys of `COLUMNS` to show, in this order. When omitted, those with a value in some row, and what all
             rows share (decoder, split, number of locations) stands in the note below.
+        beside: further rows below these, of baselines.
 
     Returns:
         Header, rule, rows and note, without a final newline. Below a single row stands the interval of every score,
@@ -156,9 +157,9 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
         ValueError: for no rows, or an unknown column.
         TypeError: when a row holds something else than a number where a score belongs.
     """
-    table = _table(rows, COLUMNS, columns)
+    table = _table([*rows, *beside], COLUMNS, columns)
     if len(rows) == 1:
-        table.cells.extend(_interval_lines(rows[0], table.columns))
+        table.cells[1:1] = _interval_lines(rows[0], table.columns)
         if said := shared_coordinates_text(rows[0]):
             return f"{table.text()}\n{said}"
     return table.text()

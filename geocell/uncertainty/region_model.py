@@ -234,7 +234,7 @@ def read_region(folder: Path, encoder: EncoderInfo | None = None) -> RegionModel
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         _require_layout({name: (tuple(s.get_shape()), s.get_dtype()) for name, s in slices.items()}, own.dim)
     if encoder is not None:
-        encoder.require_same(own, "the head", "its region")
+        encoder.require_same(own, "the head", str(path))
     numbers = {name: facts[name] for name in _FACTS}
     with reading(path, "the region of a head"), safe_open(path, framework="numpy") as file:
         return RegionModel(encoder=own, **numbers, **{name: file.get_tensor(name) for name in slices})

@@ -1,6 +1,7 @@
 """`geocell calibrate` and `geocell decode`."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def test_decode_compares_on_validation_locations(road: str, capsys: pytest.Captu
     assert main(f"decode {road} --device cpu --json".split()) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["split"], found["n_locations"], found["calibrated"]) == ("val", 72, False)
-    assert set(found["left_out"]) == {"balscore", "offset"}
+    assert set(found["left_out"]) == {
+        "balscore", "offset", "geoscore:places=8", "balscore:places=8", "within:25,places=8",
+    }  # fmt: skip
     assert main(f"decode {road} --device cpu --split test".split()) == 0
     captured = capsys.readouterr()
     assert "choose on val" in captured.err
@@ -112,6 +115,9 @@ def test_decode_compares_on_validation_locations(road: str, capsys: pytest.Captu
         ("calibrate {} --decode best", 2, "decode must be one of"),
         ("calibrate {} --decode json:loads", 2, "decode must be one of"),
         ("calibrate {} --decode offset", 1, "decode offset needs offsets"),
+        ("calibrate {} --decode medoid:places=5", 1, "needs training places: `geocell calibrate … --places`"),
+        ("calibrate {} --decode medoid:5", 2, "decode medoid must be written medoid:[places=N], got 1 parameters"),
+        ("calibrate {} --knn --places", 2, "--knn has training places in its index already"),
         ("decode {} --split train", 2, "are training locations of the head"),
         ("compare {} {head} --decode balscore", 1, "decode balscore needs the shares"),
     ],
@@ -167,3 +173,42 @@ def test_knn_answers_from_an_index_in_the_folder(
     assert main(f"push {head} me/head --dry-run".split()) == 1  # of scores by the calibration before
     assert "score it again" in capsys.readouterr().err
     assert main(f"calibrate {road} --knn --decode balscore".split()) == 2
+
+
+def test_places_are_candidates_from_a_file_in_the_folder(
+    road: str, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = tmp_path / "head"
+    assert main(f"calibrate {road} --places --device cpu --json".split()) == 0
+    learned = json.loads(capsys.readouterr().out)
+    assert re.fullmatch(r"balscore:0\.\d+,0\.\d+,0\.\d+,places=\d+", learned["decoder"])
+    places = load_head(head).places
+    assert places is not None
+    train = json.loads((fitted / "splits.json").read_text())["splits"]["train"]
+    assert places.counts.sum() == len(train)
+    other = replace(places, counts=places.counts + 1)
+    assert replace(load_head(head), places=other).sha256 != load_head(head).sha256
+    assert main(f"score {road} --device cpu --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["decoder"] == learned["decoder"]
+    assert main(f"decode {road} --device cpu --json".split()) == 0
+    assert {learned["decoder"], "within:25,places=8"} <= json.loads(capsys.readouterr().out)["decoders"].keys()
+    assert main(f"push {head} me/head --dry-run".split()) == 1
+    assert "decode by balscore, which needs its training places: pass --with-places" in capsys.readouterr().err
+    assert main(f"push {head} me/head --dry-run --with-places".split()) == 0
+    assert "places.safetensors" in capsys.readouterr().out
+    assert main(f"calibrate {road} --decode within:25,places=3 --device cpu --json".split()) == 0  # of the file
+    assert json.loads(capsys.readouterr().out)["decoder"] == "within:25,places=3"
+    (head / "places.safetensors").unlink()
+    assert main(f"score {road} --device cpu".split()) == 1
+    assert "within:25,places=3 needs training places" in capsys.readouterr().err
+
+
+def test_an_index_has_places_too(road: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(f"calibrate {road} --knn --device cpu".split()) == 0
+    assert main(f"calibrate {road} --decode balscore:places=3 --device cpu".split()) == 0
+    capsys.readouterr()
+    assert main(f"push {tmp_path}/head me/head --dry-run".split()) == 1
+    assert "needs its training places, those of its index of features: pass --with-neighbours" in (
+        capsys.readouterr().err
+    )
+    assert main(f"push {tmp_path}/head me/head --dry-run --with-neighbours".split()) == 0

@@ -156,6 +156,7 @@ def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Pat
         ("offsets.safetensors", "a head needs the file offsets.safetensors"),
         ("geocell_info.json", "a partition needs the file geocell_info.json"),
         ("partition.json", "a head needs the file partition.json"),
+        ("region.safetensors", "a head needs the file region.safetensors"),
     ],
 )
 def test_what_a_head_cannot_do_without(whole: Path, tmp_path: Path, name: str, words: str) -> None:
@@ -171,7 +172,7 @@ def test_what_a_head_can_do_without(whole: Path, tmp_path: Path) -> None:
         (tmp_path / "head" / name).unlink()
     assert push_head(tmp_path / "head", "me/head", dry_run=True).files.keys() == {
         "config.json", "geocell_info.json", "model.safetensors", "offsets.safetensors", "partition.json", "README.md",
-        "hashes.json",
+        "hashes.json", "region.safetensors",
     }  # fmt: skip
 
 

@@ -37,6 +37,7 @@ def test_decoders() -> None:
         "within_25": 0.3,
         "within_200": 0.6,
         "within_750": 0.7,
+        "geoscore": 2500.0,
         "median_km": 90.0,
         "mean_km": 400.0,
     }
