@@ -44,6 +44,77 @@ def calibration() -> str:
     return f"{markdown(header, lines)}\n\n{note}"
 
 
+def sets() -> str:
+    """Return coverage and areas of the sets of cells."""
+    words = {
+        "mass": "smallest area with that probability",
+        "hpd": "`hpd`, the smallest area",
+        "lac": "`lac`, the fewest cells",
+        "aps": "`aps`, by probability",
+    }
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for method, text in words.items():
+            line = [first, text]
+            for share in (50, 90):
+                exact = row.get(f"{method}_{share}_exact")
+                held = f"{100 * float(row[f'{method}_{share}']):.1f}"
+                area = f"{float(row[f'{method}_{share}_km2_median']) / 1e6:,.3g}"
+                line += [f"{held} ({100 * float(exact):.1f})" if exact else held, area]
+            lines.append(line)
+            first = ""
+    header = ["folds by", "cells", "50 % sets hold", "million km²", "90 % sets hold", "million km²"]
+    searched = [
+        f"by {row['folds']} {float(row['searched_median_km2']) / 1e6:,.3g} and "
+        f"{float(row['searched_by_probability_median_km2']) / 1e6:,.3g}"
+        for row in read_results("trust")
+    ]
+    note = (
+        "Percent of the true cells, and the median area; in brackets of sets that may be empty. 64 K-Means cells "
+        "divide the whole earth,\nseas included. The area searched until the true cell is found, by probability per "
+        f"area and by probability alone, in the median and\nin million km²: {', '.join(searched)}."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+def risk() -> str:
+    """Return risk against coverage by what ranks the answers, and what thresholds do."""
+    ranks = {
+        "confidence": "confidence, P(within 200 km)",
+        "max_probability": "largest probability",
+        "entropy": "entropy of the probabilities",
+    }
+    lines, kept = [], []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name, text in ranks.items():
+            lines.append([first, text, *(f"{100 * float(row[f'{area}_{name}']):.1f}" for area in ("aurc", "augrc"))])
+            first = ""
+        numbers = [f"{100 * float(row[name]):.0f} %" for name in ("threshold_found", "kept", "error_kept", "error")]
+        kept.append(
+            f"Folds by {row['folds']}: `--max-error {float(row['wanted_error']):g}` finds a threshold in {numbers[0]} "
+            f"of the folds; there it keeps {numbers[1]} of\nthe answers, of which {numbers[2]} are wrong by more than "
+            f"200 km, where {numbers[3]} of all answers are."
+        )
+    table = markdown(["folds by", "answers ranked by", "AURC", "AUGRC"], lines, left=2)
+    return "\n".join([table, "", "Percent, of answers wrong by more than 200 km; less is better.", *kept])
+
+
+def scalings() -> str:
+    """Return the errors by temperature and by vector scaling."""
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name in ("temperature", "vector", "auto"):
+            scores = [f"{100 * float(row[f'{name}_{score}']):.1f}" for score in ("top1", "balscore")]
+            chosen = f"{100 * float(row[f'{name}_vector_chosen']):.0f} %"
+            lines.append([first, f"`{name}`", f"{float(row[f'{name}_nll']):.3f}", *scores, chosen])
+            first = ""
+    header = ["folds by", "`--scaling`", "log-likelihood", "top-1", "balscore", "biases in"]
+    return markdown([*header[:2], "negative " + header[2], *header[3:]], lines, left=2)
+
+
 def calibrated_decoders() -> str:
     """Return the scores of every decoder of calibrated heads."""
     header = ["answer", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from geocell.zeroshot.folder import load_zero_shot as load_zero_shot
     from geocell.zeroshot.folder import save_zero_shot as save_zero_shot
     from geocell.zeroshot.settings import ZeroShotSettings as ZeroShotSettings
+    from geocell.zeroshot.words_head import head_from_words as head_from_words
 
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
@@ -154,6 +155,7 @@ _HOMES = {
     "zeroshot.classifier": ("ZeroShot",),
     "zeroshot.folder": ("load_zero_shot", "save_zero_shot"),
     "zeroshot.settings": ("ZeroShotSettings",),
+    "zeroshot.words_head": ("head_from_words",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -64,6 +64,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     },
     "Heads": {
         "fit-head": heads.fit_head,
+        "zero-shot-head": zero_shots.zero_shot_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
         "combine": calibration.combine,

@@ -231,25 +231,35 @@ def plot_history(
 
 
 def average(
-    *heads: str, out: Path, overwrite: bool = False, partitioner: str | None = None, json: bool = False
+    *heads: str,
+    out: Path,
+    weights: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
+    overwrite: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
 ) -> None:
     """Average the weights of heads that were fitted alike, with several seeds say: one head of their mean logits.
+
+    Between a head and the one that its fit started from, `--weights` interpolates (WiSE-FT).
 
     Args:
         heads: two or more heads on one partition, folders or user/repo@revision on the Hub.
         out: folder of the head.
+        weights: of each head, with a sum of 1; equal when left out.
         overwrite: replace an existing head.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
     from geocell.files import require_new
-    from geocell.heads.ensemble import average_heads
+    from geocell.heads.ensemble import average_heads, require_weights
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 
     if len(heads) < 2:
         raise UsageError(f"expected two heads or more, got {len(heads)}: name all that are averaged.")
+    with usage_errors():
+        require_weights(weights, len(heads))
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
-    head = average_heads([open_head(name, partitioner)[0] for name in heads])
+    head = average_heads([open_head(name, partitioner)[0] for name in heads], weights)
     head.save(out, overwrite=overwrite)
     text = f"{out}: the mean of {len(heads)} heads on {len(head.partition)} {head.partition.kind} cells"
-    emit({"head": str(out), "averaged": list(heads)}, text, json)
+    emit({"head": str(out), "averaged": list(heads), **({"weights": weights} if weights else {})}, text, json)

