@@ -106,6 +106,7 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.evaluation.baselines import score_beside_baselines
     from geocell.evaluation.score import require_unseen, scores_of_head
     from geocell.files import require_new, write_json
+    from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
@@ -122,8 +123,8 @@ def score(  # noqa: PLR0915 - one step after the other
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
-        _require_card(loaded, place.folder)
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
+        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
