@@ -20,10 +20,16 @@ from numpy.typing import NDArray
 from benchmarks.common import conditions, finish, parse_flags
 from geocell.decoders.base import PartitionData
 from geocell.decoders.table import as_decoder
+from geocell.features.training_places import TrainingPlaces
 from geocell.geo.geodesy import Floats, distance_matrix_km
 
 DIM = 1024
-SPECS = ("centroid", "mean", "medoid", "geoscore", "balscore:0.3,0.6,0.9", "within:25", "within:200", "within:750")
+BALSCORE = "balscore:0.3,0.6,0.9"
+SPECS = (
+    "centroid", "mean", "medoid", "geoscore", BALSCORE, "within:25", "within:200", "within:750", "within:2500",
+    "medoid:places=8", "geoscore:places=8", f"{BALSCORE},places=8", "within:25,places=8",
+)  # fmt: skip
+N_TRAIN = 63_316
 REPEATS = 3
 
 
@@ -42,6 +48,13 @@ def world(n_locations: int, n_cells: int) -> tuple[Floats, NDArray[np.float32]]:
     return centroids, posterior
 
 
+def places_of(centroids: Floats) -> TrainingPlaces:
+    """Return the places of training locations around random centroids, about 20 km away."""
+    rng = np.random.default_rng(2)
+    cells = rng.integers(len(centroids), size=N_TRAIN)
+    return TrainingPlaces.of(centroids[cells] + rng.normal(0, 0.2, (N_TRAIN, 2)), cells, "")
+
+
 def seconds(call: Callable[[], Any]) -> float:
     """Return the seconds of one call."""
     start = time.perf_counter()
@@ -55,7 +68,7 @@ def measure(n_locations: int, n_cells: int) -> list[dict[str, Any]]:
     rng = np.random.default_rng(1)
     features = rng.normal(size=(n_locations, DIM)).astype(np.float32)
     weights = rng.normal(size=(DIM, n_cells)).astype(np.float32)
-    data = PartitionData(centroids)
+    data = PartitionData(centroids, places=places_of(centroids))
     rows = []
     for spec in SPECS:
         decoder = as_decoder(spec)

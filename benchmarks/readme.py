@@ -151,9 +151,10 @@ def _doubt() -> str:
     for row in rows:
         radius, share = float(row["median_radius_50_km"]), 100 * float(row["doubted"])
         lines.append([row["photographs"], row["locations"], f"{share:.0f} %", f"{radius:,.0f} km"])
-    n, seeds, auroc = rows[0]["locations"], rows[0]["seeds"], float(rows[0]["auroc_of_radius"])
-    note = f"Heads on EfficientNet-Lite0 features of four fifths of {n} European locations, five folds × {seeds} seeds."
-    note += "\n" + f"The radius tells the two apart with an AUROC of {auroc:.2f}."
+    note = (
+        f"Heads on features of EfficientNet-Lite0 of three fifths of {rows[0]['locations']} European locations, five "
+        f"folds by location × {rows[0]['repeats']} repeats."
+    )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"
 
@@ -278,13 +279,17 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
+        "place_decoders": readme_answers.place_decoders,
+        "sets": readme_answers.sets,
+        "risk": readme_answers.risk,
+        "scalings": readme_answers.scalings,
     },
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
-    "docs/responsible-use.md": {"doubt": _doubt, "radii": _radii},
+    "docs/responsible-use.md": {"doubt": _doubt, "radii": _radii, "outside_region": readme_answers.outside_region},
 }
 """File -> its generated parts."""
 

@@ -44,6 +44,77 @@ def calibration() -> str:
     return f"{markdown(header, lines)}\n\n{note}"
 
 
+def sets() -> str:
+    """Return coverage and areas of the sets of cells."""
+    words = {
+        "mass": "smallest area with that probability",
+        "hpd": "`hpd`, the smallest area",
+        "lac": "`lac`, the fewest cells",
+        "aps": "`aps`, by probability",
+    }
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for method, text in words.items():
+            line = [first, text]
+            for share in (50, 90):
+                exact = row.get(f"{method}_{share}_exact")
+                held = f"{100 * float(row[f'{method}_{share}']):.1f}"
+                area = f"{float(row[f'{method}_{share}_km2_median']) / 1e6:,.3g}"
+                line += [f"{held} ({100 * float(exact):.1f})" if exact else held, area]
+            lines.append(line)
+            first = ""
+    header = ["folds by", "cells", "50 % sets hold", "million km²", "90 % sets hold", "million km²"]
+    searched = [
+        f"by {row['folds']} {float(row['searched_median_km2']) / 1e6:,.3g} and "
+        f"{float(row['searched_by_probability_median_km2']) / 1e6:,.3g}"
+        for row in read_results("trust")
+    ]
+    note = (
+        "Percent of the true cells, and the median area; in brackets of sets that may be empty. 64 K-Means cells "
+        "divide the whole earth,\nseas included. The area searched until the true cell is found, by probability per "
+        f"area and by probability alone, in the median and\nin million km²: {', '.join(searched)}."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+def risk() -> str:
+    """Return risk against coverage by what ranks the answers, and what thresholds do."""
+    ranks = {
+        "confidence": "confidence, P(within 200 km)",
+        "max_probability": "largest probability",
+        "entropy": "entropy of the probabilities",
+    }
+    lines, kept = [], []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name, text in ranks.items():
+            lines.append([first, text, *(f"{100 * float(row[f'{area}_{name}']):.1f}" for area in ("aurc", "augrc"))])
+            first = ""
+        numbers = [f"{100 * float(row[name]):.0f} %" for name in ("threshold_found", "kept", "error_kept", "error")]
+        kept.append(
+            f"Folds by {row['folds']}: `--max-error {float(row['wanted_error']):g}` finds a threshold in {numbers[0]} "
+            f"of the folds; there it keeps {numbers[1]} of\nthe answers, of which {numbers[2]} are wrong by more than "
+            f"200 km, where {numbers[3]} of all answers are."
+        )
+    table = markdown(["folds by", "answers ranked by", "AURC", "AUGRC"], lines, left=2)
+    return "\n".join([table, "", "Percent, of answers wrong by more than 200 km; less is better.", *kept])
+
+
+def scalings() -> str:
+    """Return the errors by temperature and by vector scaling."""
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name in ("temperature", "vector", "auto"):
+            scores = [f"{100 * float(row[f'{name}_{score}']):.1f}" for score in ("top1", "balscore")]
+            chosen = f"{100 * float(row[f'{name}_vector_chosen']):.0f} %"
+            lines.append([first, f"`{name}`", f"{float(row[f'{name}_nll']):.3f}", *scores, chosen])
+            first = ""
+    header = ["folds by", "`--scaling`", "log-likelihood", "top-1", "balscore", "biases in"]
+    return markdown([*header[:2], "negative " + header[2], *header[3:]], lines, left=2)
+
+
 def calibrated_decoders() -> str:
     """Return the scores of every decoder of calibrated heads."""
     header = ["answer", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
@@ -67,6 +138,72 @@ def calibrated_decoders() -> str:
         low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
         difference = f"{float(row['difference']):+.1f}".replace("-", "−")
         note += f"\nFolds by {row['folds']}: `{row['case']}` less {row['base']} {difference} [{low}, {high}]."
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+def place_decoders() -> str:
+    """Return the scores of decoders over training places, beside those over centroids."""
+    header = ["answer", "folds by", "≤1 km", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
+    lines, repeats = [], ""
+    for row in read_results("place_decoders"):
+        numbers = [f"{float(row[f'within_{radius}']):.1f}" for radius in (1, 25, 200, 750)]
+        low, high = (f"{float(row[f'difference_{end}']):+.1f}".replace("-", "−") for end in ("low", "high"))
+        difference = f"{float(row['difference']):+.1f}".replace("-", "−")
+        beside = "" if row["case"] == row["base"] else f"{difference} [{low}, {high}]"
+        name, comma, words = row["case"].partition(", ")
+        balscore, repeats = f"{float(row['balscore']):.1f}", row["repeats"]
+        lines.append([f"`{name}`{comma}{words}", row["folds"], *numbers, balscore, beside])
+    note = (
+        f"Percent of locations, 64 K-Means cells, {repeats} repeats of five folds. − centroid: of balscore, paired; in "
+        "brackets its 95 % interval over\nplaces and repeats. Chosen: how many cells, and the shares, on the fold that "
+        "calibrates."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+_BOTH = "angle and entropy"
+
+
+def outside_region() -> str:
+    """Return how well each score tells other regions apart, and how often it is wrong at its threshold."""
+    header = ["score", "folds by", "AUROC", "of one view", "false alarms", "elsewhere flagged"]
+    results = read_results("outside_region")
+
+    def share(row: dict[str, str], key: str, digits: int) -> str:
+        value, low, high = (float(row[f"{key}{end}"]) for end in ("", "_low", "_high"))
+        if digits:
+            return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+        return f"{100 * value:.1f} % [{100 * low:.0f}, {100 * high:.0f}]"
+
+    lines = []
+    for row in results:
+        if row["folds"] == "mixed":
+            continue
+        known = bool(row["detected"])
+        numbers = [share(row, "auroc", 2), *([share(row, "auroc_one_view", 2)] if known else [""])]
+        numbers += [share(row, key, 0) if known else "" for key in ("false_alarms", "detected")]
+        lines.append([row["score"], row["folds"], *numbers])
+    first = results[0]
+    sentences = [
+        f"{first['n_here']} European locations, {first['n_there']} elsewhere; {first['repeats']} repeats of five "
+        "folds: three train, one sets the threshold for 5 % false alarms,\none is asked. In brackets 95 % intervals "
+        "over places and repeats. Of one view: without panoramas, which are nearly all European."
+    ]
+    for row in results:
+        if row["chosen"] and row["folds"] != "mixed":
+            sentences.append(f"Chosen in folds by {row['folds']}: {row['chosen']}.")
+    for row in results:
+        if row["score"] == _BOTH and row["folds"] != "mixed":
+            value, low, high = (
+                f"{float(row[f'less_angle{end}']):+.3f}".replace("-", "−") for end in ("", "_low", "_high")
+            )
+            sentences.append(f"AUROC of both less that of the angle, folds by {row['folds']}: {value} [{low}, {high}].")
+    mixed = next(row for row in results if row["folds"] == "mixed" and row["score"] == _BOTH)
+    sentences.append(
+        "At new places with a threshold by other photographs of the training places, both have "
+        f"{share(mixed, 'false_alarms', 0)} false alarms."
+    )
+    note = "\n".join(sentences)
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
@@ -140,6 +277,12 @@ def intervals() -> str:
         "one size would tell as much if all of a cluster were alike (Kish). Alike: share of the variance of "
         "log-distances that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns "
         "after it are of balscore by other methods; Δ: differences of two answers."
+    )
+    few = [row for row in results if row["method"] == "geocell" and not row["alike"] and row["groups"] != "locations"]
+    held = sorted(float(row["difference_within_1_held"]) for row in few)
+    note += (
+        f" Shares within 1 km, of which a place or two decide on the shared features: their differences are held in "
+        f"{held[0]:.0f}–{held[-1]:.0f} %, since most samples are without these places."
     )
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from geocell.encoders.info import EncoderInfo
+from geocell.evaluation.baselines import majority_points
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
@@ -97,7 +98,7 @@ def majority_answer(partitioner: Partitioner) -> Answer:
 
     def answer(train: Locations, val: Locations, test: Locations) -> NDArray[np.float64]:
         partition = partitioner.fit(np.concatenate((train.latlon, val.latlon)))
-        return np.repeat(partition.centroids[[int(partition.counts.argmax())]], len(test), axis=0)
+        return majority_points(partition, len(test))
 
     return answer
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from geocell.encoding import import_features as import_features
     from geocell.evaluation.audit import Audit as Audit
     from geocell.evaluation.audit import audit as audit
+    from geocell.evaluation.baselines import Baseline as Baseline
+    from geocell.evaluation.baselines import baselines as baselines
     from geocell.evaluation.calibrate import calibrate as calibrate
     from geocell.evaluation.combine import combine as combine
     from geocell.evaluation.comparison import Comparison as Comparison
@@ -33,9 +35,12 @@ if TYPE_CHECKING:
     from geocell.evaluation.predictions import compare_predictions as compare_predictions
     from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
+    from geocell.evaluation.zero_shot import ZeroShotScores as ZeroShotScores
+    from geocell.evaluation.zero_shot import score_zero_shot as score_zero_shot
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
     from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
+    from geocell.features.training_places import TrainingPlaces as TrainingPlaces
     from geocell.geo.geodesy import distance_km as distance_km
     from geocell.heads.calibration import Calibration as Calibration
     from geocell.heads.combination import Combination as Combination
@@ -47,8 +52,11 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head as Head
     from geocell.heads.head import load_head as load_head
     from geocell.heads.pooling import Pooling as Pooling
+    from geocell.heads.region import fit_region as fit_region
     from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
+    from geocell.imagetext.loading import load_image_text as load_image_text
+    from geocell.imagetext.protocol import ImageTextModel as ImageTextModel
     from geocell.metrics.outcomes import balscore as balscore
     from geocell.metrics.scores import Scores as Scores
     from geocell.partitioners.base import OUTSIDE as OUTSIDE
@@ -62,6 +70,8 @@ if TYPE_CHECKING:
     from geocell.partitioners.quadtree import QuadtreePartitioner as QuadtreePartitioner
     from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
+    from geocell.prediction.classify import Classification as Classification
+    from geocell.prediction.classify import classify as classify
     from geocell.prediction.geolocator import Geolocator as Geolocator
     from geocell.prediction.predictions import Predictions as Predictions
     from geocell.prediction.records import Prediction as Prediction
@@ -73,13 +83,24 @@ if TYPE_CHECKING:
     from geocell.sweeps.plan import SweepConfig as SweepConfig
     from geocell.sweeps.run import sweep as sweep
     from geocell.training.fit import fit_head as fit_head
+    from geocell.uncertainty.region_model import RegionModel as RegionModel
     from geocell.views import ColumnNames as ColumnNames
     from geocell.views import ViewTable as ViewTable
     from geocell.views import read_views as read_views
+    from geocell.zeroshot.candidate_files import read_candidates as read_candidates
+    from geocell.zeroshot.candidates import Candidate as Candidate
+    from geocell.zeroshot.candidates import Candidates as Candidates
+    from geocell.zeroshot.candidates import gazetteer_candidates as gazetteer_candidates
+    from geocell.zeroshot.classifier import ZeroShot as ZeroShot
+    from geocell.zeroshot.folder import load_zero_shot as load_zero_shot
+    from geocell.zeroshot.folder import save_zero_shot as save_zero_shot
+    from geocell.zeroshot.settings import ZeroShotSettings as ZeroShotSettings
+    from geocell.zeroshot.words_head import head_from_words as head_from_words
 
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
     "features": ("FeatureCache",),
+    "evaluation.baselines": ("Baseline", "baselines"),
     "evaluation.calibrate": ("calibrate",),
     "evaluation.combine": ("combine",),
     "evaluation.comparison": ("Comparison", "compare"),
@@ -96,9 +117,11 @@ _HOMES = {
     "geo.geodesy": ("distance_km",),
     "prediction.geolocator": ("Geolocator",),
     "heads.head": ("Head", "load_head"),
+    "heads.region": ("fit_region",),
     "encoders.info": ("EncoderInfo",),
     "features.locations": ("Locations",),
     "features.neighbours": ("NeighbourIndex",),
+    "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
@@ -122,6 +145,17 @@ _HOMES = {
     "splits.splits": ("Splits",),
     "sweeps.plan": ("SweepConfig",),
     "sweeps.run": ("sweep",),
+    "uncertainty.region_model": ("RegionModel",),
+    "evaluation.zero_shot": ("ZeroShotScores", "score_zero_shot"),
+    "imagetext.loading": ("load_image_text",),
+    "imagetext.protocol": ("ImageTextModel",),
+    "prediction.classify": ("Classification", "classify"),
+    "zeroshot.candidate_files": ("read_candidates",),
+    "zeroshot.candidates": ("Candidate", "Candidates", "gazetteer_candidates"),
+    "zeroshot.classifier": ("ZeroShot",),
+    "zeroshot.folder": ("load_zero_shot", "save_zero_shot"),
+    "zeroshot.settings": ("ZeroShotSettings",),
+    "zeroshot.words_head": ("head_from_words",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from geocell.cli.output import (
     Decode,
@@ -13,19 +14,28 @@ from geocell.cli.output import (
     drawn_clusters,
     emit,
     note,
+    open_answerer,
     open_head,
-    open_head_like,
     split_name,
     usage_errors,
 )
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
+from geocell.uncertainty.vector import Scaling
+
+if TYPE_CHECKING:
+    from geocell.decoders.table import AnyDecoder
+    from geocell.features.locations import Locations
+    from geocell.heads.head import Head
+    from geocell.heads.protocol import HeadLike
+    from geocell.heads.source import HeadSource
+    from geocell.uncertainty.region_model import RegionModel
 
 _NOT_FOR_CHOICES = ("test", "train")
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0915 - one step after the other
     head: str,
     /,
     *,
@@ -34,16 +44,23 @@ def calibrate(
     split: str = "val",
     decode: Decode = "centroid",
     knn: bool = False,
+    places: bool = False,
+    scaling: Scaling = "temperature",
+    max_error: float | None = None,
+    plot: Path | None = None,
+    without_region: bool = False,
+    false_alarms: float = 0.05,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
 ) -> None:
     """Learn on validation locations how sure a head may be, and write calibration.json into its folder.
 
-    Learned are the temperature of its probabilities, the shares that the decoder balscore needs, and radii that hold
-    50 and 90 % of the true positions. `score`, `predict` and `compare` use them, and decode with `--decode` of this
-    command unless another decoder is typed. Scores that were written before are of another head afterwards: score it
-    again.
+    Learned are the temperature of its probabilities, the shares that the decoder balscore needs, radii and sets of
+    cells that hold 50 and 90 % of the true positions, with `max_error` the confidence from which on it answers; and, by
+    the features of the split train, which locations are unlike those of the head's region (region.safetensors).
+    `score`, `predict` and `compare` use them, and decode with `--decode` of this command unless another decoder is
+    typed. Scores that were written before are of another head afterwards: score it again.
 
     Args:
         head: folder of the head, or of a combination of several.
@@ -53,6 +70,17 @@ def calibrate(
         decode: the decoder that radii are learned for, and that answers by default afterwards.
         knn: answer by the nearest training features inside the most probable cells: their index goes into the head's
             folder, and the parameters are chosen on the validation locations. It needs the split train.
+        places: write the training places of the split train into the head's folder, which decoders such as
+            `balscore:places=8` answer with. Without `--decode` that decoder answers, in as many cells as is best on
+            the validation locations.
+        scaling: temperature; vector for a bias per cell too; or auto, what is more likely at places left out.
+        max_error: the wanted largest share of answers that are wrong by more than 200 km; from then on answers of too
+            little confidence are marked as withheld.
+        plot: .png or .svg picture of the reliability before and after, and of risk against coverage; an existing file
+            is replaced.
+        without_region: do not learn from the split train which locations are outside the head's region; its folder
+            has no region.safetensors afterwards.
+        false_alarms: share of locations like the validation locations that may be flagged as outside the region.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -60,22 +88,61 @@ def calibrate(
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
-    from geocell.features.neighbours import NeighbourIndex
-    from geocell.heads.additions import write_calibration, write_neighbours
-    from geocell.heads.combination import Combination
+    from geocell.features.training_places import TrainingPlaces
+    from geocell.heads.additions import write_calibration, write_region
     from geocell.heads.head import Head
-    from geocell.heads.loading import is_ensemble
-    from geocell.heads.neighbours import fit_neighbours
-    from geocell.reports.calibrations import calibration_text
+    from geocell.plots.calibration_chart import draw_calibration
+    from geocell.plots.style import require_picture_name
+    from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import require_false_alarms
+    from geocell.uncertainty.selective import require_error
+    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
-        if knn and decode != "centroid":
-            raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
-    loaded, place = open_head_like(head, partitioner)
+        require_error(max_error)
+        if plot is not None:
+            require_picture_name(plot)
+        require_false_alarms(false_alarms)
+        _require_one_decoder(decode, knn, places)
+    loaded, place = open_answerer(head, partitioner)
+    _require_place_for_one(head, place)
+    if not isinstance(loaded, Head):
+        _require_no_additions(loaded, knn, places)
+    locations = cache_locations(cache, splits, split)
+    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    wanted: dict[str, Any] = {"protocol": Splits.load(splits).protocol, "scaling": scaling}
+    train = cache_locations(cache, splits, "train") if knn or places else None
+    if places and isinstance(loaded, Head) and train is not None:
+        loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
+    first_error = max_error if train is None else None  # else that of the answers of the other decoder
+    calibration = learn(loaded, locations, decode, split, device, **wanted, max_error=first_error)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    if isinstance(loaded, Head) and train is not None:
+        known = replace(loaded, calibration=calibration)
+        loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
+        calibration = learn(loaded, locations, below, split, device, **wanted, max_error=max_error)
+    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+    write(place.folder, calibration)
+    if isinstance(loaded, Head) and (found is not None or without_region):
+        write_region(place.folder, found)
+    facts = None if found is None else {**found.facts, "threshold": found.threshold}
+    text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
+    try:
+        emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
+    finally:
+        if plot is not None:
+            note(f"wrote {draw_calibration(plot, calibration.record)}")
+
+
+def _require_place_for_one(head: str, place: HeadSource) -> None:
+    """Refuse what no calibration can be written to."""
+    from geocell.heads.loading import is_ensemble
+
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     if is_ensemble(place):
@@ -83,20 +150,61 @@ def calibrate(
             f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
             "with `geocell combine`, and calibrate that."
         )
-    if knn and isinstance(loaded, Combination):
-        raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
-    locations = cache_locations(cache, splits, split)
-    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    protocol = Splits.load(splits).protocol
-    calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    if knn and isinstance(loaded, Head):
-        index = NeighbourIndex.from_locations(loaded, cache_locations(cache, splits, "train"))
-        near = replace(loaded, neighbours=index)
-        decoder, _ = fit_neighbours(replace(near, calibration=calibration), index, locations, device=device)
-        calibration = learn(near, locations, decoder, split, device, protocol=protocol)
-        write_neighbours(place.folder, index)
-    write_calibration(place.folder, calibration)
-    emit(calibration.to_dict(), f"{head}: {calibration_text(calibration)}", json)
+
+
+def _below_the_cell(
+    head: Head, folder: Path, train: Locations | None, val: Locations, decode: str, device: str
+) -> tuple[Head, AnyDecoder]:
+    """Write the places of a head, or the index of training locations, and return the decoder that answers by them."""
+    from geocell.features.neighbours import NeighbourIndex
+    from geocell.heads.additions import write_neighbours, write_places
+    from geocell.heads.neighbours import fit_neighbours
+    from geocell.heads.places import fit_places
+
+    if train is not None:
+        index = NeighbourIndex.from_locations(head, train)
+        near = replace(head, neighbours=index)
+        knn, _ = fit_neighbours(near, index, val, device=device, report=note)
+        write_neighbours(folder, index)
+        return near, knn
+    if head.places is None:
+        raise TypeError("answers below the cell need training locations or places.")
+    write_places(folder, head.places)
+    return head, fit_places(head, head.places, val, device=device)[0] if decode == "centroid" else decode
+
+
+def _fit_region(
+    head: HeadLike, val: Locations, cache: Path, splits: Path, false_alarms: float, device: str
+) -> RegionModel | None:
+    """Return the region of a head's training locations; None, and say why, where there are too few of them.
+
+    What is no single head has none.
+    """
+    import numpy as np
+
+    from geocell.features import FeatureCache
+    from geocell.heads.head import Head
+    from geocell.heads.region import fit_region
+    from geocell.heads.trained_on import count_trained_on
+    from geocell.splits.splits import Splits
+    from geocell.uncertainty.region_model import LEAST_TRAINING
+
+    if not isinstance(head, Head):
+        return None
+    wanted = set(Splits.load(splits).ids.get("train", ()))
+    everywhere = FeatureCache.open(cache).locations(in_memory=False)
+    train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
+    if len(train) < LEAST_TRAINING:
+        happens = "is not learned" if head.region is None else "stays as it was"
+        note(
+            f"{cache} has {len(train)} of the locations of split train, and the region of a head needs "
+            f"{LEAST_TRAINING}: it {happens}"
+        )
+        return None
+    n_known = count_trained_on(head.trained_on, train)
+    if n_known is not None and n_known < len(train):
+        note(f"{len(train) - n_known:,} of the {len(train):,} locations of split train did not train the head")
+    return fit_region(head, train, val, false_alarms=false_alarms, device=device)
 
 
 def combine(
@@ -121,14 +229,15 @@ def combine(
     --splits weights are equal, and nothing is calibrated.
 
     Args:
-        heads: two or more heads of one encoder, folders or user/repo@revision on the Hub.
+        heads: two or more heads, folders or user/repo@revision on the Hub.
         out: folder of the combination, with copies of the heads in it.
-        cache: feature cache; its split train has the training places, and features for --knn.
+        cache: feature cache; its split train has the training places, and features for --knn. For heads of different
+            encoders it is one that `geocell cache join` made.
         splits: splits.json.
         split: which split of it weights are chosen on; val when left out.
         pool: linear or log(-linear); chosen on the validation locations when left out, linear without these.
         candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
-            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 10,000 places.
+            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 5,000 places.
         knn: let the nearest training features vote; their index goes into the folder.
         decode: the decoder that is calibrated for, and answers by default afterwards.
         device: where the heads compute: auto, cpu, cuda or mps.
@@ -219,7 +328,7 @@ def decode(
     with usage_errors():
         choose_device(device)
     name = split_name(splits, split, "val")
-    loaded, _ = open_head_like(head, partitioner)
+    loaded, _ = open_answerer(head, partitioner)
     locations = cache_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
@@ -229,6 +338,25 @@ def decode(
         note("a decoder that is chosen on the split test makes its scores there optimistic: choose on val.")
     comparison = compare_decoders(loaded, locations, split=name, device=device, cluster=clusters)
     emit(comparison.to_dict(), decoders_text(comparison), json)
+
+
+def _require_one_decoder(decode: str, knn: bool, places: bool) -> None:
+    if knn and decode != "centroid":
+        raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
+    if knn and places:
+        raise ValueError("--knn has training places in its index already, got --places too: leave one of them out.")
+
+
+def _require_no_additions(answerer: HeadLike, knn: bool, places: bool) -> None:
+    from geocell.zeroshot.classifier import ZeroShot
+
+    if (knn or places) and isinstance(answerer, ZeroShot):
+        flag = "--knn" if knn else "--places"
+        raise UsageError(f"{flag} needs training locations, and zero-shot has none: leave it out.")
+    if knn:
+        raise UsageError("--knn is for a head: in a combination the nearest features vote by `geocell combine --knn`.")
+    if places:
+        raise UsageError("--places is for a head: a combination has them by `geocell combine --candidates places`.")
 
 
 def _require_for_choices(split: str) -> None:

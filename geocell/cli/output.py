@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
+    from geocell.zeroshot.classifier import ZeroShot
 
 
 COUNTRY = "country"
@@ -157,6 +158,17 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
+def require_state(state: Path, what: str, resume: bool, overwrite: bool) -> None:
+    """Refuse to continue without the state of a fit or a training, or to discard one unasked."""
+    if resume and not state.is_file():
+        raise FileNotFoundError(f"--resume needs the state of a {what}, and there is none at {state}: leave it out.")
+    if state.exists() and not (overwrite or resume):
+        raise FileExistsError(
+            f"{state} is the state of an interrupted {what}: continue it with --resume, or pass --overwrite to start "
+            "again."
+        )
+
+
 def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource]:
     """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
     from geocell.heads.hashes import why_not_hashed
@@ -185,6 +197,16 @@ def open_head_like(name: str, partitioner: str | None = None) -> tuple[Head | Co
     if not is_ensemble(source) and (remark := why_not_hashed(source.folder)):
         note(remark)
     return head, source
+
+
+def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Combination | ZeroShot, HeadSource]:
+    """Return what answers like a head by its folder, a zero-shot classifier too, and its source; see `open_head`."""
+    from geocell.heads.source import HeadSource
+    from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
+
+    if is_zero_shot(name):
+        return load_zero_shot(name), HeadSource(Path(name))
+    return open_head_like(name, partitioner)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

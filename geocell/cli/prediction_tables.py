@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,15 +16,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TableFlags:
-    """Flags that say how tables of predictions and of the truth are read; see `score_predictions`."""
+    """Flags that say how tables of predictions and of the truth are read and scored; see `score_predictions`."""
 
     preset: Benchmark | None = None
     missing: Missing = "error"
     truth_sha256: str | None = None
+    cluster: str | None = None
 
     def require_none(self) -> None:
         """Refuse them where there are no tables."""
-        if self != TableFlags():
+        if replace(self, cluster=None) != TableFlags():
             raise UsageError(
                 "--preset, --missing and --truth-sha256 belong to --predictions, and there are none: add them."
             )
@@ -36,7 +37,7 @@ class TableFlags:
         with usage_errors():
             if self.truth_sha256 is not None:
                 require_sha256(self.truth_sha256)
-        return asdict(self)
+        return {**asdict(self), "cluster": self.cluster or PLACE}
 
 
 def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[str, object]) -> tuple[T, Path]:
@@ -51,34 +52,35 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
 
 
 def score_tables(
-    tables: tuple[Path, Path], flags: TableFlags, cluster: str | None, out: Path | None, overwrite: bool, json: bool
+    tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, by_country: bool, json: bool
 ) -> None:
     """Score a table of predictions against a table of the truth, and print the scores or write them to `out`."""
     from geocell.evaluation.predictions import score_predictions
     from geocell.files import require_new, write_json
-    from geocell.reports.score_details import details_text
+    from geocell.reports.score_details import countries_text, details_text
     from geocell.reports.text import score_table
 
     read = flags.checked()
     if out is not None:
         require_new(out, overwrite)
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, **read, cluster=cluster or PLACE).to_dict()
-    row = {"head": predictions.name, "partition": "–", **scores, "n_cells": None}
+    scores = score_predictions(predictions, truth, **read).to_dict()
+    row = {"head": predictions.name, **scores, "n_cells": None}
     try:
-        emit(scores, f"{score_table([row])}\n{details_text(scores)}", json)
+        parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]
+        emit(scores, "\n".join(parts), json)
     finally:
         if out is not None:
             write_json(out, scores)
 
 
-def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, cluster: str | None, json: bool) -> None:
+def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, json: bool) -> None:
     """Compare two tables of predictions of the same truth, and print how far they are apart."""
     from geocell.evaluation.predictions import compare_predictions
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, **flags.checked(), cluster=cluster or PLACE)
+    comparison = compare_predictions(*pair, truth, **flags.checked())
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(

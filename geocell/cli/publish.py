@@ -26,6 +26,7 @@ def push(
     pr: bool = False,
     dry_run: bool = False,
     with_neighbours: bool = False,
+    with_places: bool = False,
     settings: Annotated[CardSettings, Flat] = CardSettings(),
     overwrite: bool = False,
     json: bool = False,
@@ -44,6 +45,7 @@ def push(
         dry_run: say what would be sent, and print the card; without the network.
         with_neighbours: publish the index of training features too; it discloses the coordinates of the training
             locations.
+        with_places: publish the training places too, which are these coordinates.
         settings: what the card says beside what the folder knows.
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         json: print one JSON object.
@@ -64,6 +66,7 @@ def push(
         dry_run=dry_run,
         overwrite=overwrite,
         with_neighbours=with_neighbours,
+        with_places=with_places,
         settings=settings,
     )
     if done.left_out:

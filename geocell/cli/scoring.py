@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from geocell.cli.head_scores import say_other_protocol, scores_text, training_locations, write_beside
 from geocell.cli.output import (
     Decode,
     UsageError,
@@ -15,8 +17,7 @@ from geocell.cli.output import (
     counted_locations,
     drawn_clusters,
     emit,
-    note,
-    open_head_like,
+    open_answerer,
     split_name,
     usage_errors,
 )
@@ -24,16 +25,12 @@ from geocell.cli.prediction_tables import TableFlags, compare_tables, require_ta
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
-    from geocell.encoders.info import EncoderInfo
-    from geocell.heads.combination import Combination
-    from geocell.heads.head import Head
-    from geocell.heads.protocol import HeadLike
-    from geocell.metrics.scores import Scores
+    from geocell.evaluation.baselines import Baseline
 
 Flat = Parameter(name="*")
 
 
-def score(
+def score(  # noqa: PLR0915 - one step after the other
     head: str | None = None,
     /,
     *,
@@ -47,7 +44,10 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    abstain_below: float | None = None,
     cluster: str | None = None,
+    no_baselines: bool = False,
+    by_country: bool = False,
     allow_training: bool = False,
     out: Path | None = None,
     overwrite: bool = False,
@@ -71,16 +71,20 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        abstain_below: say how answers fare of which at least this probability lies within 200 km; the threshold of the
+            calibration when left out. All other scores are of all locations.
         cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
             a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
             together, else place.
+        no_baselines: leave out the majority cell and, with `splits`, the nearest training location by features.
+        by_country: print the scores of every country too; JSON always has them.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
         overwrite: replace an existing file that `out` names; the scores in the head's folder are always replaced.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    reading = TableFlags(preset, missing, truth_sha256)
+    reading = TableFlags(preset, missing, truth_sha256, cluster)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD": head,
@@ -88,78 +92,62 @@ def score(
             "--splits": splits,
             "--split": split,
             "--decode": decode,
+            "--abstain-below": abstain_below,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        score_tables(require_tables(predictions, truth, of_heads), reading, cluster, out, overwrite, json)
+        of_heads |= {"--no-baselines": no_baselines or None}
+        score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
     if head is None or cache is None:
         raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import as_decoder
-    from geocell.evaluation.score import require_unseen
-    from geocell.evaluation.score import score as score_locations
+    from geocell.evaluation.baselines import score_beside_baselines
+    from geocell.evaluation.score import require_unseen, scores_of_head
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
-    from geocell.reports.text import score_table
+    from geocell.uncertainty.selective import require_threshold
+    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
+        require_threshold(abstain_below)
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_head_like(head, partitioner)
+    loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
         read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
-    _say_other_protocol(loaded, splits)
-    clusters = drawn_clusters(locations, cluster, splits)
-    scores = score_locations(loaded, locations, decoder, name, device, allow_training=True, cluster=clusters)
+    say_other_protocol(loaded, splits)
+    what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+    found: Mapping[str, Baseline] = {}
+    if no_baselines:
+        scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
+    else:
+        train = training_locations(loaded, cache, splits, name)
+        scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
     scores = replace(scores, n_at_training_coordinates=n_shared)
-    row = {"head": Path(head).name, "partition": loaded.partition.kind, **scores.to_dict()}
+    told = scores.to_dict()
+    remark = shared_coordinates_text(told)
     try:
-        remark = shared_coordinates_text(scores.to_dict())
-        emit({**scores.to_dict(), **({"remark": remark} if remark else {})}, score_table([row]), json)
+        row = {"head": Path(head).name, "partition": loaded.partition.kind, **told}
+        emit({**told, **({"remark": remark} if remark else {})}, scores_text(row, found, by_country), json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
-            write_json(out, scores.to_dict())
+            write_json(out, told)
         elif place.snapshot is None and not is_ensemble(place):
-            _write_beside(loaded, place.folder, scores, locations.encoder)
-
-
-def _write_beside(head: Head | Combination, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
-    """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
-    from geocell.files import write_json
-    from geocell.heads.additions import pin_encoder
-    from geocell.heads.loading import with_encoder
-
-    if pin_encoder(folder, encoder):
-        head = with_encoder(head, encoder)
-    if scores.split == "test":
-        head.write_scores(folder, scores)
-    else:
-        write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
-
-
-def _say_other_protocol(head: HeadLike, splits: Path | None) -> None:
-    """Say when a head was calibrated on splits that were drawn in another way than these."""
-    from geocell.splits.splits import UNKNOWN_PROTOCOL, Splits
-
-    known = None if head.calibration is None else head.calibration.record.get("protocol")
-    if splits is None or known in {None, UNKNOWN_PROTOCOL}:
-        return
-    drawn = Splits.load(splits).protocol
-    if drawn not in {known, UNKNOWN_PROTOCOL}:
-        note(f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold.")
+            write_beside(loaded, place.folder, scores, locations.encoder)
 
 
 def compare(
@@ -202,7 +190,7 @@ def compare(
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    reading = TableFlags(preset, missing, truth_sha256)
+    reading = TableFlags(preset, missing, truth_sha256, cluster)
     if predictions is not None or truth is not None:
         of_heads: dict[str, object] = {
             "HEAD_A": head_a,
@@ -212,7 +200,7 @@ def compare(
             "--decode": decode,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        compare_tables(require_tables(predictions, truth, of_heads), reading, cluster, json)
+        compare_tables(require_tables(predictions, truth, of_heads), reading, json)
         return
     reading.require_none()
     if head_a is None or head_b is None or cache is None:
@@ -228,7 +216,7 @@ def compare(
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_head_like(head_a, partitioner)[0], open_head_like(head_b, partitioner)[0]
+    a, b = open_answerer(head_a, partitioner)[0], open_answerer(head_b, partitioner)[0]
     if decoder is None:
         usual = {default_decoder(loaded) for loaded in (a, b)}
         if len(usual) > 1:
@@ -299,7 +287,7 @@ def leaks(
         if plot is not None:
             require_picture_name(plot)
     members = Splits.load(splits)
-    loaded = None if head is None else open_head_like(head, partitioner)[0]
+    loaded = None if head is None else open_answerer(head, partitioner)[0]
     if decoder is None:
         decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
     found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)

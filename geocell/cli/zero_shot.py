@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, split_name, usage_errors
+from geocell.cli.output import Decode, UsageError, cache_locations, drawn_clusters, emit, note, split_name, usage_errors
 from geocell.evaluation.published import PublishedBenchmark
+from geocell.imagetext.templates import STREETCLIP_CAPTION
 from geocell.zeroshot.settings import ZeroShotSettings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def zero_shot(
     cache: Path | None = None,
     splits: Path | None = None,
     split: str | None = None,
+    cluster: str | None = None,
     encoder: str | None = None,
     revision: str | None = None,
     candidates: Path | None = None,
@@ -56,6 +58,8 @@ def zero_shot(
         cache: feature cache of a CLIP or SigLIP encoder, or of efficientnet-lite0 (extra towers).
         splits: splits.json; without it every location of the cache is scored.
         split: which split of it; test when left out.
+        cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
+            a column; what the splits kept together when left out, else place.
         encoder: Hub id or folder of the model, or efficientnet-lite0; that of the cache when left out, else StreetCLIP.
         revision: branch, tag or commit of the model on the Hub, without a cache, which records its own.
         candidates: .csv, .tsv or .json file of cities; the largest of every country in the gazetteer when left out.
@@ -114,7 +118,8 @@ def zero_shot(
     }  # fmt: skip
     text = [f"{made.encoder.name} over {len(places):,} cities of {len(places.countries):,} countries"]
     if locations is not None:
-        scores = score_zero_shot(made, locations, decoder, name, device).to_dict()
+        clusters = drawn_clusters(locations, cluster, splits)
+        scores = score_zero_shot(made, locations, decoder, name, device, cluster=clusters).to_dict()
         value["scores"] = scores
         text += ["", zero_shot_text(made.encoder.name, scores)]
     if benchmark is not None:
@@ -127,6 +132,67 @@ def zero_shot(
     if out is not None:
         text += ["", f"{out}: score, compare, decode, calibrate and predict take it like a head"]
     emit(value, "\n".join(text), json)
+
+
+def zero_shot_head(
+    partition: Path,
+    /,
+    *,
+    cache: Path,
+    out: Path,
+    encoder: str | None = None,
+    templates: Texts = (STREETCLIP_CAPTION,),
+    text_cache: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Make a head of words: the captions of a partition's cells are its weights, and no location is trained on.
+
+    A caption names the town nearest to the centroid of its cell, the region and the country (extra gazetteer). The
+    result is a head like any other, and `fit-head --init` starts from it.
+
+    Args:
+        partition: folder of the partition.
+        cache: feature cache, of whose features two constants are taken; where they are is not used.
+        out: folder of the head.
+        encoder: where the model of the cache's encoder is, when not where the cache says.
+        templates: captions of a cell, with parts in brackets that are left out where a name is not known; embeddings of
+            several are averaged.
+        text_cache: folder of embeddings of texts; below the user's cache folder when left out.
+        device: where texts are embedded: auto, cpu, cuda or mps.
+        overwrite: replace an existing head.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.files import require_new
+    from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
+    from geocell.imagetext.templates import CaptionTemplate
+    from geocell.imagetext.text_cache import text_cache_folder
+    from geocell.partitioners.base import Partition
+    from geocell.zeroshot.words_head import head_from_words
+
+    with usage_errors():
+        choose_device(device)
+        for template in templates:
+            CaptionTemplate(template)
+    require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
+    cells = Partition.load(partition, partitioner)
+    locations = cache_locations(cache, None, "all")
+    note(f"loading the texts' model of {locations.encoder.name}")
+    model = _model(locations.encoder, encoder, None, device)
+    head = head_from_words(model, cells, locations, templates, cache=text_cache or text_cache_folder())
+    head.save(out, overwrite=overwrite)
+    words = head.training["words"]
+    text = (
+        f"{out}: {len(cells):,} {cells.kind} cells by {words['n_captions']:,} captions\n"
+        f"  its logits are off those of the texts by {words['logit_error']:.2g} of {words['logit_spread']:.2g} (root "
+        f"mean square), and {100 * words['agreement']:.1f} % of {words['n_features']:,} locations have the same first "
+        "cell"
+    )
+    emit({"head": str(out), "training": dict(head.training)}, text, json)
 
 
 def _candidates(

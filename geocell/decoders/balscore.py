@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders.base import Need, PartitionData
 from geocell.decoders.utility import UtilityDecoder
@@ -42,6 +43,7 @@ class BalScore(UtilityDecoder):
 
     def __post_init__(self) -> None:
         """Check the shares."""
+        super().__post_init__()
         shares = (self.within_25, self.within_200, self.within_750)
         if any(shares) and not (0 < shares[0] <= shares[1] <= shares[2] <= 1):
             raise ValueError(
@@ -51,14 +53,14 @@ class BalScore(UtilityDecoder):
 
     @property
     def needed(self) -> frozenset[Need]:
-        """The shares, where they are not typed."""
-        return frozenset() if self.within_25 else frozenset(("shares",))
+        """The shares, where they are not typed, and training places, where they are candidates."""
+        return super().needed if self.within_25 else super().needed | {"shares"}
 
-    def utility(self, km: Floats, data: PartitionData) -> Floats:
+    def utility(self, km: NDArray[Any], data: PartitionData) -> NDArray[Any]:
         """Return ``Σ_r 1[d ≤ r] / W_r``, divided by its largest value."""
         weights = self._weights(data)
         total = sum(weights.values())
-        return np.asarray(sum((km <= radius) * (weight / total) for radius, weight in weights.items()))
+        return np.asarray(sum((km <= radius) * (weight / total) for radius, weight in weights.items()), dtype=km.dtype)
 
     def _weights(self, data: PartitionData) -> dict[int, float]:
         typed = dict(zip(SHARE_RADII_KM, (self.within_25, self.within_200, self.within_750), strict=True))

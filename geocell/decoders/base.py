@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -19,13 +19,15 @@ from geocell.geo.geodesy import Floats
 if TYPE_CHECKING:
     from geocell.features.locations import Locations
     from geocell.features.neighbours import NeighbourIndex
+    from geocell.features.training_places import TrainingPlaces
 
-Need = Literal["offsets", "features", "neighbours", "shares", "train"]
+Need = Literal["offsets", "features", "neighbours", "shares", "train", "places"]
 NEEDS: Mapping[Need, str] = {
     "offsets": "offsets above 0: fit a head with offsets 1, say",
     "features": "the features of the locations: decode with a head",
     "shares": "the shares that a head reaches: calibrate it with `geocell calibrate`, or write balscore:W25,W200,W750",
     "neighbours": "an index of training features: build one with `gc.NeighbourIndex.from_locations`",
+    "places": "training places: `geocell calibrate … --places` writes them beside a head",
     "train": "training locations: prepare it with them in Python",
 }
 """What a decoder may need beside the centroids -> how to get it."""
@@ -43,18 +45,37 @@ class PartitionData:
         train: the training locations with their features, for decoders that need them.
         shares: radius in km -> share of validation locations that the head answers within it, of a calibrated head.
         neighbours: the index of training features, likewise.
+        places: training places of every cell, likewise; those of the index where there are none.
     """
 
     centroids: Floats
     train: Locations | None = None
     shares: Mapping[int, float] | None = None
     neighbours: NeighbourIndex | None = None
+    places: TrainingPlaces | None = None
 
     @property
     def provided(self) -> frozenset[Need]:
         """What a decoder may need that is here."""
-        given: dict[Need, object] = {"train": self.train, "neighbours": self.neighbours, "shares": self.shares}
+        given: dict[Need, object] = {
+            "train": self.train,
+            "neighbours": self.neighbours,
+            "shares": self.shares,
+            "places": self.places if self.places is not None else self.neighbours,
+        }
         return frozenset(need for need, value in given.items() if value is not None)
+
+    def training_places(self) -> TrainingPlaces:
+        """Return the training places.
+
+        Raises:
+            ValueError: when there are none, nor an index that has them.
+        """
+        if self.places is not None:
+            return self.places
+        if self.neighbours is None:
+            raise ValueError(f"training places as candidates need {NEEDS['places']}.")
+        return self.neighbours.places
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,42 +116,56 @@ class Decoder(ABC):
 
     @property
     def spec(self) -> str:
-        """Name and parameters, as `parse` reads them: `within:200`; the name alone where all have their defaults."""
-        values = self._values()
-        defaults = [parameter.default for parameter in fields(self)]
-        return self.name if values == defaults else f"{self.name}:{','.join(map(_exact, values))}"
+        """Name and parameters, as `parse` reads them: `within:200,places=8`; those that have their defaults left out.
 
-    def _values(self) -> list[Any]:
-        return [getattr(self, parameter.name) for parameter in fields(self)]
+        Positional parameters are written all or, where all have their defaults, not at all.
+        """
+        positional, named = _parameters(type(self))
+        texts = [_exact(getattr(self, parameter.name)) for parameter in positional]
+        if all(getattr(self, parameter.name) == parameter.default for parameter in positional):
+            texts = []
+        changed = [p.name for p in named.values() if getattr(self, p.name) != p.default]
+        texts += [f"{name}={_exact(getattr(self, name))}" for name in changed]
+        return f"{self.name}:{','.join(texts)}" if texts else self.name
 
     @classmethod
     def usage(cls) -> str:
-        """Return how it is written: `within:RADIUS_KM`, with parameters that have a default in brackets."""
-        words = [p.name.upper() if p.default is MISSING else f"[{p.name.upper()}]" for p in fields(cls)]
+        """Return how it is written: `within:RADIUS_KM,[places=N]`, with parameters that have a default in brackets."""
+        positional, named = _parameters(cls)
+        words = [p.name.upper() if p.default is MISSING else f"[{p.name.upper()}]" for p in positional]
+        words += [f"[{name}={'N' if _is_whole(parameter) else 'X'}]" for name, parameter in named.items()]
         return f"{cls.name}:{','.join(words)}" if words else cls.name
 
     @classmethod
     def parse(cls, parameters: str) -> Self:
-        """Return the decoder with comma-separated parameters, "" for none.
+        """Return the decoder with comma-separated parameters, "" for none; keyword-only fields are written `name=3`.
 
         Raises:
-            ValueError: for a parameter that is missing, too many, not a number, or out of range.
+            ValueError: for a parameter that is missing, too many, twice, not a number, or out of range.
         """
         texts = parameters.split(",") if parameters else []
-        known = fields(cls)
-        required = [p for p in known if p.default is MISSING]
-        if not len(required) <= len(texts) <= len(known):
-            raise ValueError(f"decode {cls.name} must be written {cls.usage()}, got {len(texts)} parameters.")
-        values = {}
-        for parameter, text in zip(known, texts, strict=False):  # those left out have a default
-            number = int if parameter.type in {"int", int} else float
-            try:
-                values[parameter.name] = number(text)
-            except ValueError:
-                raise ValueError(
-                    f"decode {cls.name} must be written {cls.usage()} with numbers, got {text!r} as {parameter.name}."
-                ) from None
-        return cls(**values)
+        positional, named = _parameters(cls)
+        given = [text.partition("=") for text in texts]
+        plain = [text for text, equals, _ in given if not equals]
+        names = [name for name, equals, _ in given if equals]
+        required = [p for p in positional if p.default is MISSING]
+        in_order = not any(equals for _, equals, _ in given[: len(plain)])
+        if not (len(required) <= len(plain) <= len(positional) and in_order):
+            raise ValueError(f"decode {cls.name} must be written {cls.usage()}, got {len(plain)} parameters.")
+        if not set(names) <= named.keys() or len(set(names)) < len(names):
+            raise ValueError(f"decode {cls.name} must be written {cls.usage()}, got {','.join(names)}=.")
+        pairs = [*zip(positional, plain, strict=False)]  # those left out have a default
+        pairs += [(named[name], text) for name, equals, text in given if equals]
+        return cls(**{parameter.name: cls._number(parameter, text) for parameter, text in pairs})
+
+    @classmethod
+    def _number(cls, parameter: Field[Any], text: str) -> float:
+        try:
+            return (int if _is_whole(parameter) else float)(text)
+        except ValueError:
+            raise ValueError(
+                f"decode {cls.name} must be written {cls.usage()} with numbers, got {text!r} as {parameter.name}."
+            ) from None
 
     def require(self, provided: frozenset[Need]) -> None:
         """Raise ValueError, with the next step, unless everything that the decoder needs is provided."""
@@ -141,7 +176,7 @@ class Decoder(ABC):
         """Do all work that is the same for every location.
 
         Raises:
-            ValueError: when it needs training locations, their index or shares, and there are none.
+            ValueError: when it needs training locations, their index, their places or shares, and there are none.
         """
         self.require(data.provided | {"offsets", "features"})
         centroids = np.asarray(data.centroids, dtype=np.float64)
@@ -149,6 +184,15 @@ class Decoder(ABC):
             raise ValueError(f"decode needs centroids (C, 2) of at least one cell, got {centroids.shape}.")
         function = self.points(replace(data, centroids=centroids))
         return PreparedDecoder(self, centroids, function)
+
+
+def _parameters(kind: type[Decoder]) -> tuple[list[Field[Any]], dict[str, Field[Any]]]:
+    """Return the positional parameters of a decoder, in order, and those that are written with their names."""
+    return [p for p in fields(kind) if not p.kw_only], {p.name: p for p in fields(kind) if p.kw_only}
+
+
+def _is_whole(parameter: Field[Any]) -> bool:
+    return parameter.type in {"int", int}
 
 
 def _exact(value: object) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from geocell.decoders.base import PartitionData
 from geocell.decoders.utility import UtilityDecoder
-from geocell.geo.geodesy import Floats
 from geocell.metrics.geoscore import MOST_POINTS, geoscore_points
 
 
@@ -17,6 +19,6 @@ class GeoScore(UtilityDecoder):
     name = "geoscore"
     summary = "centroid with the largest expected GeoScore"
 
-    def utility(self, km: Floats, data: PartitionData) -> Floats:  # noqa: ARG002 - the same for every partition
+    def utility(self, km: NDArray[Any], data: PartitionData) -> NDArray[Any]:  # noqa: ARG002 - the same for every partition
         """Return the GeoScore as a fraction of 5000."""
         return geoscore_points(km) / MOST_POINTS

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.balscore import SHARE_RADII_KM
 from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
-from geocell.features.neighbours import most_probable, neighbour_masses
+from geocell.features.neighbours import Ints, Singles, most_probable, neighbour_masses
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_vectors
 
 _CHUNK = 64  # locations whose candidates are compared at a time: 34 MB of distances between 256 candidates each
@@ -76,16 +76,28 @@ class KNN(Decoder):
                 return np.empty((0, 2))
             allowed = most_probable(posterior, self.n_cells)
             found, cosines = index.nearest(locations.features(), self.k, allowed)
-            best = np.empty(len(posterior), dtype=np.int64)
-            for start in range(0, len(posterior), _CHUNK):
-                rows = slice(start, start + _CHUNK)
-                places, near = found[rows], cosines[rows]
-                mass = neighbour_masses(posterior[rows], index.cells[places], near, self.temperature, self.share)
-                chosen = self._best(vectors[places], mass, np.isfinite(near))
-                best[rows] = np.take_along_axis(places, chosen[:, None], axis=1)[:, 0]
-            return np.asarray(index.latlon[best])
+            return np.asarray(index.latlon[self.vote(posterior, index.cells, vectors, found, cosines)])
 
         return function
+
+    def vote(self, posterior: NDArray[np.float32], cells: Ints, vectors: Floats, found: Ints, cosines: Singles) -> Ints:
+        """Return the (P,) training locations that the nearest ones vote for.
+
+        Args:
+            posterior: (P, C) probabilities.
+            cells: (N,) cell of each training location.
+            vectors: (N, 3) their unit vectors.
+            found: (P, k) the nearest in the `n_cells` most probable cells; see `NeighbourIndex.nearest`.
+            cosines: (P, k) of these.
+        """
+        best = np.empty(len(posterior), dtype=np.int64)
+        for start in range(0, len(posterior), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            places, near = found[rows], cosines[rows]
+            mass = neighbour_masses(posterior[rows], cells[places], near, self.temperature, self.share)
+            chosen = self._best(vectors[places], mass, np.isfinite(near))
+            best[rows] = np.take_along_axis(places, chosen[:, None], axis=1)[:, 0]
+        return best
 
     def _best(self, vectors: Floats, mass: Floats, there: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return which of (P, k) candidates has the largest expected gain, for their (P, k, 3) unit vectors."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from geocell.decoders.base import PartitionData
 from geocell.decoders.utility import UtilityDecoder
-from geocell.geo.geodesy import Floats
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,6 @@ class Medoid(UtilityDecoder):
     name = "medoid"
     summary = "centroid with the least expected distance"
 
-    def utility(self, km: Floats, data: PartitionData) -> Floats:  # noqa: ARG002 - the same for every partition
+    def utility(self, km: NDArray[Any], data: PartitionData) -> NDArray[Any]:  # noqa: ARG002 - the same for every partition
         """Return the distance, negated."""
         return -km

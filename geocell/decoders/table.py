@@ -105,7 +105,7 @@ def _imported(text: str) -> Decoder:
     return as_decoder(found.parse("") if is_class else found)
 
 
-_PREPARED: frozenset[Need] = frozenset(("train", "neighbours", "shares"))
+_PREPARED: frozenset[Need] = frozenset(("train", "neighbours", "shares", "places"))
 """What a decoder that is prepared does not need any more."""
 
 

@@ -1,52 +1,88 @@
-"""Decoders that answer the centroid of the largest expected utility under the posterior."""
+"""Decoders that answer the candidate of the largest expected utility under the posterior."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
-from geocell.geo.geodesy import Floats, unit_distance_km, unit_vectors
+from geocell.decoders.base import Decoder, LocationData, LocationFunction, Need, PartitionData
+from geocell.decoders.place_candidates import Candidates, best_candidates
+from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_distance_km, unit_vectors
 
 _KEPT_CELLS = 11_585  # up to here the table of all pairs is kept: 512 MiB of float32
 _BLOCK = 256  # candidates whose utilities are computed at a time: 60 MB of float64 differences at 10,000 cells
 _CHUNK = 2048  # locations of one product: 45 MB of float32 at 5,444 cells
+_MOST_CELLS = 1000  # whose training places are candidates
 _TIE = 1e-6  # of the largest utility: float32 sums of equal expectations differ by less
 
 
 @dataclass(frozen=True)
 class UtilityDecoder(Decoder):
-    """The centroid ``argmax_k Σ_c p_c u(d(k, c))``: the Bayes answer for a utility of the distance, among centroids.
+    """The candidate ``argmax_k Σ_c p_c u(d(k, c))``: the Bayes answer for a utility of the distance, among candidates.
 
-    Every decoder of this kind has, by its own utility, the largest expectation under the posterior among the
-    centroids. Expectations are float32; among those that differ by rounding alone the most probable cell wins, and the
-    first one of equally probable cells.
+    Candidates are the centroids, or the training places of the most probable cells, over which the probability of their
+    cell is spread (`geocell.decoders.place_candidates`): an answer below the cell. Every decoder of this kind has, by
+    its own utility, the largest expectation under the posterior among its candidates. Expectations are float32; among
+    those that differ by rounding alone the most probable candidate wins, and the first one of equally probable ones.
+
+    Attributes:
+        places: in how many of the most probable cells training places are candidates; 0 for centroids.
     """
 
+    places: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the number of cells."""
+        if not 0 <= self.places <= _MOST_CELLS:
+            raise ValueError(
+                f"decode {self.name} needs places from 0 (centroids) to {_MOST_CELLS} cells, got {self.places}."
+            )
+
+    @property
+    def needed(self) -> frozenset[Need]:
+        """Training places, where they are candidates."""
+        return frozenset(("places",)) if self.places else frozenset()
+
     @abstractmethod
-    def utility(self, km: Floats, data: PartitionData) -> Floats:
+    def utility(self, km: NDArray[Any], data: PartitionData) -> NDArray[Any]:
         """Return what answers are worth that are this many km off: finite, and never more for a larger distance.
 
         Args:
-            km: distances.
+            km: distances, float64 or float32.
             data: what the decoder is prepared with.
         """
 
     def points(self, data: PartitionData) -> LocationFunction:
+        """Return the search among the candidates."""
+        return self.place_points(data) if self.places else self.centroid_points(data)
+
+    def place_points(self, data: PartitionData) -> LocationFunction:
+        """Return the search among training places."""
+        candidates = Candidates.of(data.training_places(), data.centroids)
+        best = best_candidates(
+            candidates, self.places, lambda km: self.utility(km, data), _TIE * self._largest_utility(data)
+        )
+        return lambda posterior, _: np.asarray(candidates.latlon[best(posterior)])
+
+    def _largest_utility(self, data: PartitionData) -> float:
+        return float(np.abs(self.utility(np.array([0.0, np.pi * EARTH_RADIUS_KM]), data)).max())
+
+    def centroid_points(self, data: PartitionData) -> LocationFunction:
         """Return the product with the (C, C) utilities, which is kept, or above 11,585 cells made in blocks."""
         n_cells = len(data.centroids)
         kept = self._table(data, slice(0, n_cells)) if n_cells <= _KEPT_CELLS else None
-        largest = float(np.abs(self.utility(np.array([0.0, np.pi * 6371.1]), data)).max())
+        tie = _TIE * self._largest_utility(data)
 
         def function(posterior: NDArray[np.float32], _: LocationData) -> Floats:
             best = np.empty(len(posterior), dtype=np.int64)
             for start in range(0, len(posterior), _CHUNK):
                 p = posterior[start : start + _CHUNK]
                 expected = p @ kept if kept is not None else self._product(p, data)
-                close = expected >= expected.max(axis=1, keepdims=True) - _TIE * largest
+                close = expected >= expected.max(axis=1, keepdims=True) - tie
                 best[start : start + _CHUNK] = np.where(close, p, -1.0).argmax(axis=1)
             return np.asarray(data.centroids[best])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
+from geocell.decoders.base import LocationData, LocationFunction, PartitionData
+from geocell.decoders.utility import UtilityDecoder
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_distance_km, unit_vectors
 from geocell.partitioners.s2ids import s2_ids
 
@@ -22,13 +23,14 @@ _ROUNDING = 1e-12  # dots of unit vectors that differ by less are compared as di
 
 
 @dataclass(frozen=True)
-class Within(Decoder):
+class Within(UtilityDecoder):
     """The centroid with the largest probability within a radius: it maximises the expected share within that radius.
 
-    The most probable cell wins among centroids of equal mass, the first one among those.
+    The most probable cell wins among centroids of equal mass, the first one among those. Over training places see
+    `UtilityDecoder`; their distances are 10 cm wrong at most.
 
-    Probabilities are rounded to multiples of 2⁻⁴⁰ (1e-12; float32 resolves 6e-8), whose sums are exact in float64 in
-    any order: the answer does not depend on how the product is computed, and equals that of brute force.
+    Over centroids, probabilities are rounded to multiples of 2⁻⁴⁰ (1e-12; float32 resolves 6e-8), whose sums are exact
+    in float64 in any order: the answer does not depend on how the product is computed, and equals that of brute force.
 
     Attributes:
         radius_km: the radius, inclusive.
@@ -41,13 +43,18 @@ class Within(Decoder):
 
     def __post_init__(self) -> None:
         """Check the radius."""
+        super().__post_init__()
         if not 0 < self.radius_km < EARTH_RADIUS_KM * np.pi:
             raise ValueError(
                 f"decode within needs a radius in km above 0 and below half the circumference of the earth, got "
                 f"{self.radius_km:g}."
             )
 
-    def points(self, data: PartitionData) -> LocationFunction:
+    def utility(self, km: NDArray[Any], data: PartitionData) -> NDArray[Any]:  # noqa: ARG002 - the same for all
+        """Return 1 within the radius, else 0."""
+        return np.asarray(km <= self.radius_km, dtype=km.dtype)
+
+    def centroid_points(self, data: PartitionData) -> LocationFunction:
         """Return the product with the changes of the neighbourhood along a curve, and their running sums."""
         order, changes = neighbourhood_changes(data.centroids, self.radius_km)
         back = np.argsort(order)

@@ -40,7 +40,9 @@ class Ceiling:
         values = outcomes.values()
         within = {radius: values[f"within_{radius}"] for radius in RADII_KM}
         rest = {name: values[name] for name in ("balscore", "median_km", "mean_km")}
-        return cls(len(distances), within, **rest, intervals=outcomes.intervals(), n_clusters=outcomes.n_clusters)
+        told = {*rest, *(f"within_{radius}" for radius in within)}
+        intervals = {name: interval for name, interval in outcomes.intervals().items() if name in told}
+        return cls(len(distances), within, **rest, intervals=intervals, n_clusters=outcomes.n_clusters)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form; radii become strings."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
 
 _STEPS = 200
-_MOST = 1 << 27  # probabilities of all members that are kept for the choice: 512 MiB of float32
+_MOST = 1 << 25  # probabilities of all members that are kept for the choice: 128 MiB of float32
 _FLOOR = 1e-6  # of the probability within a radius: one location that no member places must not decide
 
 Singles = NDArray[np.float32]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geocell.evaluation.clusters import clusters_of
+from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
 from geocell.files import FORMAT
 from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
@@ -116,7 +117,7 @@ def compare(
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
-        a, b = (Outcomes(one.distances_km, clusters=clusters) for one in (a, b))
+        a, b = (_without_cells(one) for one in (a, b))
     return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
 
 
@@ -137,12 +138,22 @@ def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed:
         n_locations=len(a.distances_km),
         a=values_a,
         b=values_b,
-        differences={name: values_a[name] - values_b[name] for name in values_a},
+        differences={name: values_a[name] - values_b[name] for name in values_a if name in values_b},
         intervals=paired_intervals(a, b, seed),
         n_same=int((a.distances_km == b.distances_km).sum()),
         clustered_by=LOCATION if a.clusters is None else a.clusters.by,
         n_clusters=a.n_clusters,
     )
+
+
+def _without_cells(outcome: Outcomes) -> Outcomes:
+    """Return an outcome without hits of cells and their groups, which are other things on other cells."""
+    further = {ACCURACY: outcome.further[ACCURACY]} if ACCURACY in outcome.further else {}
+    return Outcomes(outcome.distances_km, clusters=outcome.clusters, further=further)
+
+
+def _only(outcome: Outcomes, names: list[str]) -> Outcomes:
+    return replace(outcome, further={name: hit for name, hit in outcome.further.items() if name in names})
 
 
 def _widened(interval: Interval, difference: float) -> Interval:
@@ -167,6 +178,16 @@ def paired_intervals(a: Outcomes, b: Outcomes, seed: int = 0) -> dict[str, Inter
         name: _widened(percentile_interval(draws_a[name] - draws_b[name]), values_a[name] - values_b[name])
         for name in draws_a
     }
+    further_a, further_b = a.further_hits(), b.further_hits()
+    shared = [name for name in further_a if name in further_b]
+    hits = np.stack([found[name] for found in (further_a, further_b) for name in shared], axis=1)
+    shares = share_draws(hits, seed, clusters=a.drawn, paired=True)
+    parts = zip((a, b), np.hsplit(shares, 2), strict=True)
+    of_a, of_b = (_only(one, shared).further_draws(part) for one, part in parts)
+    for name in shared:
+        draws = of_a[name] - of_b[name]
+        intervals[name] = _widened(percentile_interval(draws), values_a[name] - values_b[name])
     if a.n_clusters > 1:
+        intervals["geoscore"] = mean_interval(a.points - b.points, clusters=a.drawn, paired=True)
         intervals["mean_km"] = mean_interval(a.distances_km - b.distances_km, clusters=a.drawn, paired=True)
     return intervals

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
 BASELINE = "centroid"
-CANDIDATES = ("centroid", "mean", "medoid", "geoscore", "balscore", "within:25", "within:200", "within:750", "offset")
-METRICS = ("balscore", "within_25", "within_200", "within_750", "median_km", "mean_km")
+CANDIDATES = (
+    "centroid", "mean", "medoid", "geoscore", "balscore", "within:25", "within:200", "within:750", "offset",
+    "geoscore:places=8", "balscore:places=8", "within:25,places=8",
+)  # fmt: skip
+METRICS = ("balscore", "within_25", "within_200", "within_750", "geoscore", "median_km", "mean_km")
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def compare_decoders(
             left_out[str(decoder)] = str(error)
             continue
         ready[prepared.decoder.spec] = prepared
-    answers = _answers(head, locations, list(ready.values()), device)
+    answers = decoded_points(head, locations, list(ready.values()), device)
     outcomes = {
         name: Outcomes(distance_km(points, locations.latlon), clusters=clusters)
         for name, points in zip(ready, answers, strict=True)
@@ -161,7 +164,9 @@ def compare_decoders(
     )
 
 
-def _answers(head: HeadLike, locations: Locations, decoders: list[PreparedDecoder], device: str) -> list[Floats]:
+def decoded_points(
+    head: HeadLike, locations: Locations, decoders: Sequence[PreparedDecoder], device: str = "auto"
+) -> list[Floats]:
     """Return the (P, 2) points of every decoder, from posteriors that are computed once, in pieces."""
     taken: list[Sequence[Floats]] = []
     for _ in head.answer_chunks(locations, prepared_together(decoders, taken), device):

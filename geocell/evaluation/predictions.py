@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from geocell.evaluation.benchmarks import BENCHMARK_ROWS, BENCHMARK_TRUTHS, Benchmark, Missing
 from geocell.evaluation.clusters import clusters_at
 from geocell.evaluation.comparison import Comparison, comparison_of
+from geocell.evaluation.countries import ACCURACY, same_country, with_countries
 from geocell.evaluation.point_tables import PointTable, read_points
 from geocell.evaluation.reliability import RADIUS_SHARES, confidence_errors, radius_coverage
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
 from geocell.metrics.clusters import PLACE, Clusters
 from geocell.metrics.geoscore import geoscore
-from geocell.metrics.outcomes import RADII_KM, Outcomes, by_country
+from geocell.metrics.outcomes import RADII_KM, Outcomes
 from geocell.metrics.quantiles import distance_quantiles
 from geocell.metrics.scores import Scores
+from geocell.splits.grouping import COUNTRY
 
 _FARTHEST_KM = float(np.pi * EARTH_RADIUS_KM)
 _CONFIDENCE = ("confidence", "probability")
@@ -60,12 +62,10 @@ def score_predictions(
     answers, rows, distances = _answers(predictions, known, preset)
     there = rows >= 0
     kept = _kept([distances], [predictions], missing)
-    scored = np.where(there, distances, _FARTHEST_KM)[kept]
-    outcome = Outcomes(scored, clusters=clusters.take(kept))
-    values = outcome.values()
+    outcome = _outcome(answers, rows, distances, known, clusters, kept)
+    scored, values = outcome.distances_km, outcome.values()
     frame = known.frame
-    countries = by_country(scored, frame["country"].to_numpy()[kept] if "country" in frame else None)
-    return Scores(
+    scores = Scores(
         decoder="predictions",
         split=preset or "",
         n_locations=len(scored),
@@ -79,19 +79,20 @@ def score_predictions(
         balscore=values["balscore"],
         intervals=outcome.intervals(),
         partition_sha256="",
-        countries=countries,
         geoscore=geoscore(scored),
         geoscore_rounded=geoscore(scored, rounded=True),
         n_missing=int((~there).sum()),
         quantiles_km=distance_quantiles(scored),
-        clustered_by=clusters.by,
-        n_clusters=outcome.n_clusters,
-        radii=_radii(answers, rows[there], distances[there]),
+        radii=_radii(answers, rows[there], distances[there], clusters.take(there)),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
         truth_file_sha256=known.file_sha256,
         truth_sha256=known.sha256,
+        clustered_by=clusters.by,
+        n_clusters=outcome.n_clusters,
     )
+    names = frame[COUNTRY].to_numpy()[kept] if COUNTRY in frame else None
+    return with_countries(scores, outcome, known.latlon[kept], names)
 
 
 def compare_predictions(
@@ -112,10 +113,10 @@ def compare_predictions(
     _require_choice(missing)
     known = _read_truth(truth, preset, truth_sha256)
     clusters = _clusters(known, cluster)
-    both = [_answers(path, known, preset)[2] for path in (predictions_a, predictions_b)]
+    found = [_answers(path, known, preset) for path in (predictions_a, predictions_b)]
+    both = [distances for _, _, distances in found]
     kept = _kept(both, [predictions_a, predictions_b], missing)
-    scored = (np.where(np.isfinite(d), d, _FARTHEST_KM)[kept] for d in both)
-    a, b = (Outcomes(distances, clusters=clusters.take(kept)) for distances in scored)
+    a, b = (_outcome(*one, known, clusters, kept) for one in found)
     return comparison_of(a, b, "predictions", preset or "", seed)
 
 
@@ -136,9 +137,9 @@ def _require_choice(missing: str) -> None:
         raise ValueError(f"missing must be one of {', '.join(get_args(Missing))}, got {missing!r}.")
 
 
-def _clusters(truth: PointTable, cluster: str) -> Clusters:
-    columns = {str(name): truth.frame[name].to_numpy(object) for name in truth.frame.columns}
-    return clusters_at(truth.latlon, columns, cluster)
+def _clusters(known: PointTable, cluster: str) -> Clusters:
+    columns = {str(name): known.frame[name].to_numpy(object) for name in known.frame.columns}
+    return clusters_at(known.latlon, columns, cluster)
 
 
 def _read_truth(path: Path | str, preset: Benchmark | None, sha256: str | None) -> PointTable:
@@ -176,12 +177,30 @@ def _answers(
     return answers, rows, distances
 
 
-def _radii(answers: PointTable, rows: NDArray[np.int64], distances: Floats) -> dict[str, dict[str, Any]] | None:
+def _outcome(
+    answers: PointTable,
+    rows: NDArray[np.int64],
+    distances: Floats,
+    known: PointTable,
+    clusters: Clusters,
+    kept: NDArray[np.bool_],
+) -> Outcomes:
+    """Return the outcomes of the locations that are counted; one without an answer is as far away as can be."""
+    there = rows >= 0
+    right = there.copy()
+    right[there] = same_country(answers.latlon[rows[there]], known.latlon[there])
+    scored = np.where(there, distances, _FARTHEST_KM)[kept]
+    return Outcomes(scored, clusters=clusters.take(kept), further={ACCURACY: right[kept]})
+
+
+def _radii(
+    answers: PointTable, rows: NDArray[np.int64], distances: Floats, clusters: Clusters
+) -> dict[str, dict[str, Any]] | None:
     """Return percent -> coverage of the columns of radii, None without any."""
     found = {}
     for share in RADIUS_SHARES:
         column = answers.numbers((f"radius_{share}_km",), 0.0, np.inf)
-        coverage = None if column is None else radius_coverage(distances, column[rows])
+        coverage = None if column is None else radius_coverage(distances, column[rows], clusters)
         if coverage is not None:
             found[str(share)] = coverage
     return found or None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import share_draws, share_interval
 from geocell.uncertainty.errors import expected_calibration_error
 
@@ -19,12 +20,13 @@ CONFIDENCE_KM = 200
 Floats = NDArray[np.float64]
 
 
-def radius_coverage(distances_km: Floats, radii_km: Floats) -> dict[str, Any] | None:
+def radius_coverage(distances_km: Floats, radii_km: Floats, clusters: Clusters | None = None) -> dict[str, Any] | None:
     """Return how often the truth lies within the radius around its answer, and how large that is.
 
     Args:
         distances_km: (P,) km from answer to truth.
         radii_km: (P,) km, NaN where there is none.
+        clusters: which of the locations were drawn together; every one on its own when omitted.
 
     Returns:
         `n_locations` with a radius, `coverage` (a fraction), its 95 % `interval` and `median_km`; None without any.
@@ -34,10 +36,11 @@ def radius_coverage(distances_km: Floats, radii_km: Floats) -> dict[str, Any] | 
         return None
     inside = distances_km[known] <= radii_km[known]
     coverage = float(inside.mean())
+    drawn = None if clusters is None else clusters.take(known).drawn
     return {
         "n_locations": int(known.sum()),
         "coverage": coverage,
-        "interval": list(share_interval(share_draws(inside[:, None])[:, 0], coverage)),
+        "interval": list(share_interval(share_draws(inside[:, None], clusters=drawn)[:, 0], coverage)),
         "median_km": float(np.median(radii_km[known])),
     }
 

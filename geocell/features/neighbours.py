@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations, require_locations
-from geocell.files import DamagedFileError, canonical_json, missing, write_bytes
+from geocell.features.training_places import TrainingPlaces
+from geocell.files import canonical_json, write_bytes
+from geocell.files.tensors import Shapes, damaged_tensors, read_tensors
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.base import OUTSIDE, Partition
 
 NEIGHBOURS_FILE = "neighbours.safetensors"
 
+_WHAT = "an index of training features"
 _ROWS = 256  # locations of one product
 _MAX_TEXT = 1 << 16
 _BLOCK = 16_384  # training locations of one product: 16 MB of cosines, and 67 MB of float32 features at D = 1024
@@ -153,6 +156,11 @@ class NeighbourIndex:
                 digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
+    @cached_property
+    def places(self) -> TrainingPlaces:
+        """Where its locations are."""
+        return TrainingPlaces.of(self.latlon, self.cells, self.partition_sha256)
+
     def require_for(self, head: OnCells) -> None:
         """Raise ValueError unless the index is of the encoder and on the cells of a head."""
         head.encoder.require_same(self.encoder, "the head", "the index of training features")
@@ -222,37 +230,29 @@ def read_neighbours(folder: Path) -> NeighbourIndex:
         FileNotFoundError: when there is none.
         ValueError: when it is damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = folder / NEIGHBOURS_FILE
-    if not path.is_file():
-        raise missing(path, "an index of training features")
+    metadata, tensors = read_tensors(path, _WHAT, _require_layout)
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            shapes = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
-            encoder = EncoderInfo.from_dict(json.loads(metadata["encoder"][:_MAX_TEXT]), f"{path} encoder")
-            _require_layout(shapes, encoder.dim)
-            tensors: dict[str, Any] = {name: file.get_tensor(name) for name in shapes}
         return NeighbourIndex(
             tensors["features"],
             tensors["latlon"],
             tensors["cells"],
             tensors["mean"],
             tensors.get("components"),
-            encoder,
+            _encoder_of(metadata),
             metadata["partition_sha256"],
         )
-    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
-        raise DamagedFileError(
-            f"{path} must be an index of training features, got a damaged one ({str(error).removesuffix('.')}): build "
-            "it again."
-        ) from error
+    except (ValueError, KeyError) as error:
+        raise damaged_tensors(path, _WHAT, error) from error
 
 
-def _require_layout(shapes: dict[str, tuple[tuple[int, ...], str]], dim: int) -> None:
+def _encoder_of(metadata: Mapping[str, str]) -> EncoderInfo:
+    return EncoderInfo.from_dict(json.loads(metadata["encoder"][:_MAX_TEXT]), "its encoder")
+
+
+def _require_layout(metadata: Mapping[str, str], shapes: Shapes) -> None:
     """Raise ValueError unless the tensors of a file are those of an index."""
+    dim = _encoder_of(metadata).dim
     n, width = (*shapes.get("features", ((0, 0), ""))[0], 0, 0)[:2]
     expected = {
         "features": ((n, width), "F16"),
@@ -262,7 +262,7 @@ def _require_layout(shapes: dict[str, tuple[tuple[int, ...], str]], dim: int) ->
         **({"components": ((width, dim), "F32")} if "components" in shapes else {}),
     }
     if shapes != expected or not 0 < width <= dim:
-        raise ValueError(f"it holds {shapes}")
+        raise ValueError(f"it holds {dict(shapes)}")
 
 
 def most_probable(posterior: NDArray[np.floating[Any]], n_cells: int) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What is added to the folder of a head after it was written: its encoder, a calibration, an index of features."""
+"""What is added to the folder of a head after it was written: encoder, calibration, index, places, region."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex
+from geocell.features.training_places import PLACES_FILE, TrainingPlaces
 from geocell.files import write_json
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
+from geocell.uncertainty.region_model import REGION_FILE, RegionModel
 
 
 def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
@@ -53,6 +55,21 @@ def write_neighbours(folder: Path, index: NeighbourIndex) -> None:
     """Write an index of training features into the folder of a head; see `write_calibration`."""
     with _hashed_anew(folder, NEIGHBOURS_FILE):
         index.save_into(folder)
+
+
+def write_region(folder: Path, region: RegionModel | None) -> None:
+    """Write what tells locations outside the region of a head apart into its folder, or remove it for None."""
+    with _hashed_anew(folder, REGION_FILE):
+        if region is None:
+            (folder / REGION_FILE).unlink(missing_ok=True)
+        else:
+            region.save_into(folder)
+
+
+def write_places(folder: Path, places: TrainingPlaces) -> None:
+    """Write training places into the folder of a head; see `write_calibration`."""
+    with _hashed_anew(folder, PLACES_FILE):
+        places.save_into(folder)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from geocell.views.table import rounded_latlon
 CandidateRule = Literal["auto", "cells", "places", "pieces", "centroids"]
 CANDIDATE_RULES: tuple[str, ...] = get_args(CandidateRule)
 
-MOST_PLACES = 10_000
+MOST_PLACES = 5_000
 """Training places up to which each is a candidate of its own unless something else is asked for."""
 
 Ints = NDArray[np.int64]
@@ -53,7 +53,7 @@ def make_candidates(
         rule: `cells`, those of the one partition that all members share; `places`, the distinct coordinates of the
             training locations; `pieces`, the sets of these that share a cell in every partition (CPlaNet, Seo et al.
             2018), at their spherical mean; `centroids`, those of all members; `auto`, which is the first of cells,
-            places (up to 10,000), pieces and centroids that there is.
+            places (up to 5,000), pieces and centroids that there is.
 
     Raises:
         ValueError: for an unknown rule, or one that needs what is not there.

@@ -19,6 +19,7 @@ from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
+from geocell.metrics.trust import trust_sentences
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -43,6 +44,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
     picture: str = "",
     trained_on: bool = False,
     calibration: Mapping[str, Any] | None = None,
+    region: Mapping[str, float] | None = None,
     before: CardText | None = None,
     settings: CardSettings | None = None,
 ) -> str:
@@ -56,6 +58,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture: file name of the picture of its cells, when it has one.
         trained_on: whether it has hashes of its training locations.
         calibration: the content of its `calibration.json`, when it has one.
+        region: the facts of what tells locations outside its region apart, when it has that.
         before: the card from before, of which a person's text and settings are kept.
         settings: licence and data sets, instead of those.
     """
@@ -89,6 +92,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture=picture,
         trained_on=trained_on,
         calibration=_calibration(calibration),
+        outside=None if region is None else {**region, "rate": f"{100 * region['false_alarms']:g} %"},
         combined=combined,
         license=settings.license,
         encoder_license=" ".join(_encoder_license(name) for name in encoder["name"].split(AND)),
@@ -112,7 +116,12 @@ def _template() -> Template:
 def _form(name: str, value: float | None) -> str:
     if value is None:
         return "not known"
-    return f"{value:.1f} km" if score_unit(name) == "km" else f"{100 * value:.1f} %"
+    unit = score_unit(name)
+    return f"{100 * value:.1f} %" if unit == "%" else f"{value:,.1f}" if unit == "points" else f"{value:.1f} km"
+
+
+def _interval(name: str, ends: Sequence[float] | None) -> str:
+    return " – ".join(_form(name, end) for end in ends or ())
 
 
 def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,10 +129,20 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     split = f"the split {code(scores['split'])}" if scores["split"] else "an unnamed split"
     intervals = scores["intervals"]
     rows = [
-        (score_label(name), _form(name, value), " – ".join(_form(name, end) for end in intervals.get(name) or ()))
+        (score_label(name), _form(name, value), _interval(name, intervals.get(name)))
         for name, value in flat_scores(scores).items()
     ]
     drawn = text(clusters_text(scores.get("clustered_by"), scores.get("n_clusters")))
+    further = {"geoscore": scores.get("geoscore"), "country_accuracy": scores.get("country_accuracy")}
+    further["macro_country_accuracy"] = (scores.get("macro") or {}).get("country_accuracy")
+    rows += [
+        (score_label(name), _form(name, value), _interval(name, intervals.get(name)))
+        for name, value in further.items()
+        if value is not None
+    ]
+    for name, found in (scores.get("baselines") or {}).items():
+        interval = _interval("balscore", found["intervals"]["balscore"])
+        rows.append((f"balscore of {name}", _form("balscore", found["balscore"]), interval))
     countries = scores["countries"]
     columns: Sequence[str] = list(next(iter(countries.values()), ()))
     return {
@@ -133,6 +152,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         "trained_on": scores.get("n_trained_on"),
         "shared": shared_coordinates_text(scores),
         "n_locations": scores["n_locations"],
+        "trust": trust_sentences(scores.get("trust")),
         "rows": rows,
         "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
         "countries": [

@@ -16,7 +16,7 @@ from geocell.decoders.base import LocationData, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.features.joining import part_of
 from geocell.features.neighbours import NeighbourIndex
-from geocell.files import read_folder
+from geocell.files import read_folder, reading
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
 from geocell.heads.combination_file import MAX_MEMBERS
@@ -95,6 +95,8 @@ class Combination:
             )
         if self.neighbours is not None:
             self.neighbours.require_for(self)
+        if self.calibration is not None:
+            self.calibration.require_for(len(self.partition))
         _ = self.encoder  # of several, each is pinned
 
     def __repr__(self) -> str:
@@ -110,6 +112,11 @@ class Combination:
     def has_offsets(self) -> bool:
         """False: a candidate is no cell of a member, within which it could move a point."""
         return False
+
+    @property
+    def region(self) -> None:
+        """None: nothing was learned of which locations are outside the region of all members."""
+        return
 
     @cached_property
     def parts(self) -> CombinationParts:
@@ -197,8 +204,10 @@ class Combination:
         if vote is not None and self.neighbours is not None:
             weights = vote_weights(self.neighbours, self.vote_features(part), vote, self.places)
             posterior = voted(posterior, weights, vote.share)
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
-        return posterior if temperature == 1.0 else scaled(posterior, temperature)
+        known = self.calibration
+        if known is None or (known.temperature, known.bias) == (1.0, None):
+            return posterior
+        return scaled(posterior, known.temperature, known.bias)
 
     def member_masses(self, locations: Locations, device: str = "auto") -> list[NDArray[np.float32]]:
         """Return the (P, K) mass of each member on the candidates, before any weight."""
@@ -245,14 +254,15 @@ def load_combination(path: str | Path | HeadSource, partitioner: str | type[Kind
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
     parts = read_folder(source.folder, lambda folder: read_combination(folder, partitioner))
-    return Combination(
-        parts.members,
-        parts.partition,
-        parts.cells,
-        parts.places,
-        parts.pooling,
-        parts.neighbours,
-        parts.trained_on,
-        parts.calibration,
-        parts.record,
-    )
+    with reading(source.folder, "a combination"):
+        return Combination(
+            parts.members,
+            parts.partition,
+            parts.cells,
+            parts.places,
+            parts.pooling,
+            parts.neighbours,
+            parts.trained_on,
+            parts.calibration,
+            parts.record,
+        )

@@ -86,6 +86,11 @@ class CombinationParts:
         """Which encoder's features it reads; of members of several, all of these side by side."""
         return self.encoders[0] if len(self.encoders) == 1 else joined_info(self.encoders)
 
+    @property
+    def region(self) -> None:
+        """None: see `Combination.region`."""
+        return
+
     @cached_property
     def sha256(self) -> str:
         """Hash of members, candidates, pooling and calibration, and of the index where it answers by one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def require_alike(heads: Sequence[Head]) -> None:
             )
 
 
-def average_heads(heads: Sequence[Head]) -> Head:
+def average_heads(heads: Sequence[Head], weights: Sequence[float] | None = None) -> Head:
     """Return the head whose weights are the mean of those of heads fitted alike: several seeds, say.
 
     The norm of each head is first folded into its Linear. The logits of the mean are then the means of the logits, so
@@ -60,14 +60,18 @@ def average_heads(heads: Sequence[Head]) -> Head:
 
     Args:
         heads: two or more, on one partition and one encoder, of one fusion.
+        weights: of each, from 0 on, with a sum of 1; equal when None. Between a head and the one that its fit started
+            from, this is WiSE-FT (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
 
     Returns:
-        A head with the settings of the first; `training["averaged"]` has what is known of each.
+        A head with the settings of the first; `training["averaged"]` has what is known of each, and
+        `training["weights"]` the weights, where there are any.
 
     Raises:
-        ValueError: when they do not belong together.
+        ValueError: when they do not belong together, or the weights are none.
     """
     require_alike(heads)
+    require_weights(weights, len(heads))
     fusions = sorted({head.config.fusion for head in heads})
     if len(fusions) > 1:
         raise ValueError(f"weights are averaged over heads of one fusion, got {' and '.join(fusions)}.")
@@ -77,13 +81,34 @@ def average_heads(heads: Sequence[Head]) -> Head:
     attention = heads[0].config.fusion == "attention"
     module = GeoHead(*heads[0].module.shape, heads[0].config.dropout, attention, has_offsets)
     states = [_folded(head.module) for head in heads]
-    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
+    mean = {name: _mean([state[name] for state in states], weights) for name in states[0]}
     module.load_state_dict({**module.state_dict(), **mean}, strict=True)
     first = heads[0].training
     counts = {key: first[key] for key in _COUNTS if all(head.training.get(key) == first.get(key, -1) for head in heads)}
-    training = {**counts, "averaged": [dict(head.training) for head in heads]}
+    training: dict[str, Any] = {**counts, "averaged": [dict(head.training) for head in heads]}
+    if weights is not None:
+        training["weights"] = list(weights)
     keys = joined_training([head.trained_on for head in heads])
     return Head(module, heads[0].partition, heads[0].encoder, heads[0].config, training, trained_on=keys)
+
+
+def require_weights(weights: Sequence[float] | None, n: int) -> None:
+    """Raise ValueError unless there are no weights, or one per head, from 0 on and with a sum of 1."""
+    if weights is None:
+        return
+    if len(weights) != n or not all(0 <= weight <= 1 for weight in weights) or abs(sum(weights) - 1) > 1e-6:
+        raise ValueError(
+            f"weights must be {n} numbers from 0 on with a sum of 1, one per head, got "
+            f"{', '.join(f'{weight:g}' for weight in weights)}."
+        )
+
+
+def _mean(tensors: Sequence[torch.Tensor], weights: Sequence[float] | None) -> torch.Tensor:
+    stacked = torch.stack(list(tensors))
+    if weights is None:
+        return stacked.mean(dim=0)
+    shares = torch.tensor(weights, dtype=torch.float64).reshape(-1, *[1] * (stacked.ndim - 1))
+    return (stacked.double() * shares).sum(dim=0).to(stacked.dtype)
 
 
 def _folded(module: GeoHead) -> dict[str, torch.Tensor]:
@@ -136,6 +161,11 @@ class Ensemble:
     @property
     def calibration(self) -> None:
         """None: each head has a temperature of its own, and nothing was learned of their mean."""
+        return
+
+    @property
+    def region(self) -> None:
+        """None: the heads may be trained on different locations, each of which is in the region of the ensemble."""
         return
 
     @cached_property

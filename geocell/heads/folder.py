@@ -14,6 +14,7 @@ from torch import Tensor
 from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
+from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
 from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card import head_card
@@ -44,6 +45,7 @@ from geocell.partitioners.base import PARTITION_FILE, Partition
 from geocell.partitioners.cells import INFO_FILE
 from geocell.partitioners.kinds import Kind
 from geocell.partitioners.polygon_rule import SHAPES_FILE
+from geocell.uncertainty.region_model import REGION_FILE, RegionModel, read_region
 
 ENSEMBLE_FILE = "ensemble.json"
 SCORES_FILE = "scores.json"
@@ -53,7 +55,8 @@ _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float
 
 HEAD_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, SCORES_FILE, "scores-*.json",
-    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, NEIGHBOURS_FILE, HASHES_FILE, CARD_FILE, PICTURE_FILE,
+    HISTORY_FILE, TRAINED_ON_FILE, CALIBRATION_FILE, NEIGHBOURS_FILE, REGION_FILE, PLACES_FILE, HASHES_FILE, CARD_FILE,
+    PICTURE_FILE,
 )  # fmt: skip
 """Names and patterns of all that a head's folder or repository is made of: nothing else is pushed or pulled."""
 
@@ -75,6 +78,8 @@ class HeadParts:
         trained_on: hashes of the training locations, None where they are not known.
         calibration: what was learned on validation locations after the fit, None before that.
         neighbours: index of training features for the decoder `knn`, None where there is none.
+        region: what tells locations outside its region apart, None where that was not learned.
+        places: training places, candidates of decoders, None where there are none.
     """
 
     weights: Mapping[str, Tensor]
@@ -86,19 +91,31 @@ class HeadParts:
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
+    region: RegionModel | None = None
+    places: TrainingPlaces | None = None
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration, and of the index where it answers by one."""
+        """Hash of weights, cells, fusion, calibration and region, and of index or places where it answers by them."""
         digest = hashlib.sha256(f"{self.partition.sha256} {self.config.fusion}".encode())
         for name, value in sorted(self.weights.items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
             digest.update(value.float().contiguous().numpy().data)
         if self.calibration is not None:
             digest.update(self.calibration.sha256.encode())
-            if self.neighbours is not None and "neighbours" in parse_decoder(self.calibration.decoder).needed:
+            needed = parse_decoder(self.calibration.decoder).needed
+            if self.neighbours is not None and "neighbours" in needed:
                 digest.update(self.neighbours.sha256.encode())
+            if "places" in needed and (places := self.known_places) is not None:
+                digest.update(places.sha256.encode())
+        if self.region is not None:
+            digest.update(self.region.sha256.encode())
         return digest.hexdigest()
+
+    @property
+    def known_places(self) -> TrainingPlaces | None:
+        """The training places; those of the index where there are none."""
+        return self.neighbours.places if self.places is None and self.neighbours is not None else self.places
 
     def config_json(self) -> dict[str, Any]:
         """Return the content of `config.json`."""
@@ -121,6 +138,11 @@ class Described(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """What was learned after the fit."""
+        ...
+
+    @property
+    def region(self) -> RegionModel | None:
+        """What tells locations outside its region apart."""
         ...
 
     @property
@@ -162,6 +184,10 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
             write_json(folder / CALIBRATION_FILE, parts.calibration.to_dict())
         if parts.neighbours is not None:
             parts.neighbours.save_into(folder)
+        if parts.region is not None:
+            parts.region.save_into(folder)
+        if parts.places is not None:
+            parts.places.save_into(folder)
         write_hashes(folder)
         write_scores_and_card(parts, folder, scores)
 
@@ -248,6 +274,7 @@ def card_of(parts: Described, scores: Mapping[str, Any] | None, **kw: Any) -> st
         scores,
         trained_on=parts.trained_on is not None,
         calibration=None if parts.calibration is None else parts.calibration.to_dict(),
+        region=None if parts.region is None else parts.region.facts,
         **kw,
     )
 
@@ -305,11 +332,13 @@ def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> Head
         read_trained_on(folder),
         read_calibration(folder),
     )
-    if not (folder / NEIGHBOURS_FILE).is_file():
-        return parts
-    index = read_neighbours(folder)
-    index.require_for(parts)
-    return replace(parts, neighbours=index)
+    index = read_neighbours(folder) if (folder / NEIGHBOURS_FILE).is_file() else None
+    places = read_places(folder) if (folder / PLACES_FILE).is_file() else None
+    for added in (index, places):
+        if added is not None:
+            added.require_for(parts)
+    region = read_region(folder, encoder) if (folder / REGION_FILE).is_file() else None
+    return replace(parts, neighbours=index, region=region, places=places)
 
 
 def _by_file(weights: Mapping[str, T]) -> dict[str, dict[str, T]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from geocell.features.neighbours import NEIGHBOURS_FILE
+from geocell.features.training_places import PLACES_FILE
 from geocell.files import FORMAT, DamagedFileError, missing, read_json, require_types, write_json
 from geocell.heads.calibration import CALIBRATION_FILE
 from geocell.heads.config_file import CONFIG_FILE, HISTORY_FILE
@@ -19,6 +20,7 @@ from geocell.heads.trained_on import TRAINED_ON_FILE
 from geocell.partitioners.base import PARTITION_FILE
 from geocell.partitioners.cells import INFO_FILE
 from geocell.partitioners.polygon_rule import SHAPES_FILE
+from geocell.uncertainty.region_model import REGION_FILE
 
 HASHES_FILE = "hashes.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -28,12 +30,12 @@ POOL_FILE = "pool.safetensors"
 
 HASHED_FILES = (
     CONFIG_FILE, WEIGHTS_FILE, OFFSETS_FILE, INFO_FILE, PARTITION_FILE, SHAPES_FILE, TRAINED_ON_FILE, HISTORY_FILE,
-    CALIBRATION_FILE, NEIGHBOURS_FILE, COMBINATION_FILE, POOL_FILE,
+    CALIBRATION_FILE, NEIGHBOURS_FILE, PLACES_FILE, COMBINATION_FILE, POOL_FILE, REGION_FILE,
 )  # fmt: skip
 """What is hashed where it is there. Scores and the card are not: they are written again later."""
 
-_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE, NEIGHBOURS_FILE}
-"""May be removed: the head answers the same without, but for the decoder `knn`."""
+_OPTIONAL = {TRAINED_ON_FILE, HISTORY_FILE, NEIGHBOURS_FILE, PLACES_FILE}
+"""May be removed: the head answers the same without, but for the decoders that need them."""
 
 
 def file_sha256(source: Path | bytes) -> str:
@@ -70,8 +72,16 @@ def read_hashes(folder: Path) -> dict[str, Any] | None:
 
 
 def replaced_hash(hashes: Mapping[str, Any], folder: Path, name: str) -> dict[str, Any]:
-    """Return the content of `hashes.json` with the hash of one file as it is now, and the others as they were."""
-    return {**hashes, "sha256": {**hashes["sha256"], name: file_sha256(folder / name)}}
+    """Return the content of `hashes.json` with the hash of one file as it is now, and the others as they were.
+
+    A file that is gone has none.
+    """
+    written = dict(hashes["sha256"])
+    if (folder / name).is_file():
+        written[name] = file_sha256(folder / name)
+    else:
+        written.pop(name, None)
+    return {**hashes, "sha256": written}
 
 
 def why_not_hashed(folder: Path) -> str:

@@ -20,6 +20,7 @@ from geocell.decoders.table import AnyDecoder, DecoderCache
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
 from geocell.features.neighbours import NeighbourIndex
+from geocell.features.training_places import TrainingPlaces
 from geocell.files import read_folder
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
@@ -32,6 +33,7 @@ from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 from geocell.partitioners.kinds import Kind
+from geocell.uncertainty.region_model import RegionModel
 
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
@@ -49,8 +51,10 @@ class Head:
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
-            Its temperature is part of every posterior.
+            Its temperature and its bias are part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
+        region: what tells locations outside its region apart (`geocell.RegionModel`), None where that was not learned.
+        places: training places, candidates of decoders such as `balscore:places=8`, None where there are none.
     """
 
     module: GeoHead
@@ -62,6 +66,8 @@ class Head:
     trained_on: TrainedOn | None = None
     calibration: Calibration | None = None
     neighbours: NeighbourIndex | None = None
+    region: RegionModel | None = None
+    places: TrainingPlaces | None = None
 
     def __post_init__(self) -> None:
         """Check that weights, partition and encoder belong together, and freeze the weights."""
@@ -78,8 +84,13 @@ class Head:
                 "a head has weights of offsets when it was fitted with offsets above 0 and only then, got offsets "
                 f"{self.config.offsets:g} and {'' if self.has_offsets else 'no '}such weights."
             )
-        if self.neighbours is not None:
-            self.neighbours.require_for(self)
+        for added in (self.neighbours, self.places):
+            if added is not None:
+                added.require_for(self)
+        if self.calibration is not None:
+            self.calibration.require_for(len(self.partition))
+        if self.region is not None:
+            self.encoder.require_same(self.region.encoder, "the head", "its region")
         self.module.eval().requires_grad_(False)
 
     def __repr__(self) -> str:
@@ -105,18 +116,20 @@ class Head:
             self.trained_on,
             self.calibration,
             self.neighbours,
+            self.region,
+            self.places,
         )
 
     @property
     def sha256(self) -> str:
-        """Hash of weights, cells, fusion and calibration; scores record it to detect scores of another head."""
+        """Hash of weights, cells, fusion, calibration and region; scores record it to detect scores of another head."""
         return self.parts.sha256
 
     @cached_property
     def _decoders(self) -> DecoderCache:
         provided: set[Need] = {"features", "offsets"} if self.has_offsets else {"features"}
         shares = None if self.calibration is None else self.calibration.shares
-        data = PartitionData(self.partition.centroids, shares=shares, neighbours=self.neighbours)
+        data = PartitionData(self.partition.centroids, shares=shares, neighbours=self.neighbours, places=self.places)
         return DecoderCache(data, frozenset(provided))
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:
@@ -146,14 +159,15 @@ class Head:
         """
         prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        learned = self.calibration
+        scale = (1.0, None) if learned is None else (learned.temperature, learned.bias)
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             inputs = Inputs.from_locations(part, self.config.fusion, where)
-            yield rows, *answer(module, inputs, self.partition, prepared, temperature)
+            yield rows, *answer(module, inputs, self.partition, prepared, *scale)
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK
@@ -208,4 +222,6 @@ def load_head(path: str | Path | HeadSource, partitioner: str | type[Kind] | Non
         parts.trained_on,
         parts.calibration,
         parts.neighbours,
+        parts.region,
+        parts.places,
     )

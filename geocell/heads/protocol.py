@@ -16,6 +16,7 @@ from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
+from geocell.uncertainty.region_model import RegionModel
 
 
 class HeadLike(Protocol):
@@ -44,6 +45,11 @@ class HeadLike(Protocol):
     @property
     def calibration(self) -> Calibration | None:
         """What was learned on validation locations after the fit; None before that."""
+        ...
+
+    @property
+    def region(self) -> RegionModel | None:
+        """What tells locations outside its region apart; None where that was not learned."""
         ...
 
     def prepare(self, decode: AnyDecoder) -> PreparedDecoder:

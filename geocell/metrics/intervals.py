@@ -30,6 +30,9 @@ _PSEUDO = 0.5
 _BLOCK = 1024
 """Kinds of clusters whose weights are in memory together."""
 
+_LEAST_FREEDOM = 2.0
+"""Degrees of freedom below which the same coverage would cost intervals that are twice as wide."""
+
 
 def share_draws(hits: Bools, seed: int = 0, *, clusters: Ints | None = None, paired: bool = False) -> Floats:
     """Return draws of the shares of hits by the Bayesian bootstrap of clusters, jointly for all columns.
@@ -114,14 +117,14 @@ def design_effect(values: NDArray[np.generic], clusters: Ints) -> float:
 
 
 def _degrees_of_freedom(sizes: Floats, effect: float) -> float:
-    """Return Satterthwaite's degrees of freedom of a variance over clusters with this design effect, at least 1.
+    """Return Satterthwaite's degrees of freedom of a variance over clusters with this design effect, at least 2.
 
     The total of m locations with an intraclass correlation ρ has a variance in proportion to m (1 + (m - 1) ρ).
     """
     largest = float((sizes**2).sum() / sizes.sum())
     correlation = (effect - 1) / (largest - 1) if largest > 1 else 0.0
     variances = sizes * (1 + (sizes - 1) * correlation)
-    return max(float(variances.sum() ** 2 / (variances**2).sum()) - 1.0, 1.0)
+    return max(float(variances.sum() ** 2 / (variances**2).sum()) - 1.0, _LEAST_FREEDOM)
 
 
 def _widening(sizes: Floats, effect: float) -> float:
@@ -156,21 +159,23 @@ def share_interval(draws: Floats, share: float) -> Interval:
     return (0.0 if share <= 0 else low), (1.0 if share >= 1 else high)
 
 
-def median_draws(distances: Floats, below: Floats) -> Floats:
-    """Return draws of the median that belong to draws of the share of locations below it.
+def quantile_draws(distances: Floats, below: Floats, share: float = 0.5) -> Floats:
+    """Return draws of a quantile that belong to draws of the share of locations below it.
 
     Where a resample has the share ``s`` below the sample's median, its own median stands about where the sample has
-    the share ``1 - s``: to first order in 1/√P the median of that resample (Bahadur 1966), without sorting it.
+    the share ``1 - s``: to first order in 1/√P the median of that resample (Bahadur 1966), without sorting it. Other
+    quantiles likewise.
 
     Args:
         distances: (P,) km.
-        below: (N,) draws of the share of `distances` at most their median.
+        below: (N,) draws of the share of `distances` at most their quantile.
+        share: which quantile, the median when omitted.
 
     Returns:
         (N,) km.
     """
-    centre = float((distances <= np.median(distances)).mean())
-    return np.asarray(np.quantile(distances, np.clip(0.5 + centre - below, 0.0, 1.0)))
+    centre = float((distances <= np.quantile(distances, share)).mean())
+    return np.asarray(np.quantile(distances, np.clip(share + centre - below, 0.0, 1.0)))
 
 
 def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool = False) -> Interval:
@@ -181,8 +186,9 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     a skewed mean covers too little. Differences have heavy tails on both sides and a skewness that a sample does not
     show; their t statistic is left as it is.
 
-    Of clusters the statistic is made of their totals, each deviation raised for its share in the mean (CR2, Bell and
-    McCaffrey 2002).
+    Of clusters the standard error is that of their totals, each deviation raised for its share in the mean (CR2, Bell
+    and McCaffrey 2002), and the skewness that of as many locations as tell as much independently: the totals of few
+    clusters do not show theirs.
 
     Args:
         values: (P,) in two or more clusters.
@@ -194,23 +200,19 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     """
     from scipy.stats import t
 
-    drawn, mean = np.asarray(values, dtype=np.float64), float(np.mean(values))
-    raised, freedom = 1.0, len(values) - 1.0
-    if clusters is not None:
-        sizes = np.bincount(clusters).astype(np.float64)
-        totals = np.bincount(clusters, values - mean)
-        drawn = np.asarray(mean + totals * (len(sizes) / len(values)))
-        squares = totals**2
-        if squares.any():
-            share = len(sizes) / (len(sizes) - 1)
-            raised = float(np.sqrt((squares / (1 - sizes / len(values))).sum() / squares.sum() / share))
-        freedom = _degrees_of_freedom(sizes, design_effect(values, clusters))
-    n, deviation = len(drawn), float(np.std(drawn, ddof=1))
+    n, mean, deviation = float(len(values)), float(np.mean(values)), float(np.std(values, ddof=1))
     if deviation == 0:
         return mean, mean
-    skewness = 0.0 if paired else float(np.mean(((drawn - mean) / deviation) ** 3))
+    error, freedom = deviation / np.sqrt(n), n - 1.0
+    skewness = 0.0 if paired else float(np.mean(((values - mean) / deviation) ** 3))
+    if clusters is not None:
+        sizes = np.bincount(clusters).astype(np.float64)
+        effect = design_effect(values, clusters)
+        squares = np.bincount(clusters, values - mean) ** 2
+        error, freedom = float(np.sqrt((squares / (1 - sizes / n)).sum())) / n, _degrees_of_freedom(sizes, effect)
+        n /= effect
     ends = t.ppf([(1 + INTERVAL) / 2, (1 - INTERVAL) / 2], freedom) / np.sqrt(n)
     if abs(skewness) > 1e-6:  # else the transformation is the identity, and dividing by it is rounding noise
         ends = 3.0 / skewness * (np.cbrt(1.0 + skewness * (ends - skewness / (6.0 * n))) - 1.0)
-    low, high = mean - raised * deviation * ends
+    low, high = mean - error * np.sqrt(n) * ends
     return float(low), float(high)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM, as_latlon, distance_km
 from geocell.metrics.clusters import Clusters
+from geocell.metrics.geoscore import MOST_POINTS, geoscore_points
 from geocell.metrics.groups import named_groups
 from geocell.metrics.intervals import (
     Interval,
     mean_interval,
-    median_draws,
     percentile_interval,
+    quantile_draws,
     share_draws,
     share_interval,
 )
+from geocell.metrics.quantiles import QUANTILES, distance_quantiles
 
 RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country, continent: the radii of the field (Vo, Jacobs and Hays 2017)."""
@@ -65,6 +68,7 @@ class Outcomes:
         five: (P,) whether it is among the five most probable ones; None likewise.
         n_outside: how many lie in no cell, None likewise.
         clusters: which of the locations were drawn together; every one on its own when omitted.
+        further: name -> (P,) hits of further shares: of the country, of the levels of the partition.
     """
 
     distances_km: Floats
@@ -72,6 +76,7 @@ class Outcomes:
     five: Bools | None = None
     n_outside: int | None = None
     clusters: Clusters | None = None
+    further: Mapping[str, Bools] = field(default_factory=dict)
 
     @property
     def drawn(self) -> NDArray[np.int64] | None:
@@ -94,27 +99,65 @@ class Outcomes:
     def values(self) -> dict[str, float]:
         """Return every score by the name that its interval has."""
         d = self.distances_km
+        others = {name: float(hit.mean()) for name, hit in self.further.items()}
+        points = {"geoscore": float(self.points.mean()), **self.quantiles()}
         shares = {name: float(hit.mean()) for name, hit in self.hits().items() if name != "median_km"}
         median, mean = float(np.median(d)), float(d.mean())
-        return {"balscore": balscore_of(d), **shares, "median_km": median, "mean_km": mean}
+        return {"balscore": balscore_of(d), **shares, "median_km": median, "mean_km": mean, **points, **others}
+
+    @property
+    def points(self) -> Floats:
+        """(P,) points of each answer, see `geocell.metrics.geoscore`."""
+        return geoscore_points(self.distances_km)
+
+    def quantiles(self) -> dict[str, float]:
+        """Return name -> km of every quantile but the median, see `geocell.metrics.quantiles`."""
+        found = distance_quantiles(self.distances_km)
+        return {f"quantile_{100 * share:.0f}_km": km for share, km in found.items() if share != 0.5}
+
+    def further_hits(self) -> dict[str, Bools]:
+        """Return what `hits` lacks: of the quantiles which of the (P,) locations lie within, and the further shares.
+
+        They are drawn apart, so that the intervals of `hits` are those of every outcome of these locations.
+        """
+        below = {name: self.distances_km <= km for name, km in self.quantiles().items()}
+        return {**below, **self.further}
+
+    def further_draws(self, shares: Floats) -> dict[str, Floats]:
+        """Return (N,) draws of each, from the (N, S) draws of the shares of `further_hits`."""
+        of = {f"quantile_{100 * share:.0f}_km": share for share in QUANTILES}
+        return {
+            name: quantile_draws(self.distances_km, draw, of[name]) if name in of else draw
+            for name, draw in zip(self.further_hits(), shares.T, strict=True)
+        }
 
     def draws(self, shares: Floats) -> dict[str, Floats]:
         """Return (N,) draws of every score but the mean, from the (N, S) draws of the shares of `hits`."""
         by_name = dict(zip(self.hits(), shares.T, strict=True))
-        median = median_draws(self.distances_km, by_name.pop("median_km"))
+        median = quantile_draws(self.distances_km, by_name.pop("median_km"))
         product = by_name["within_25"] * by_name["within_200"] * by_name["within_750"]
         return {"balscore": np.cbrt(product), **by_name, "median_km": median}
 
     def intervals(self, seed: int = 0) -> dict[str, Interval]:
         """Return the 95 % interval of every score; the mean has one from two clusters on."""
-        hits = np.stack(list(self.hits().values()), axis=1)
+        hits = _columns(self.hits())
         values, draws = self.values(), self.draws(share_draws(hits, seed, clusters=self.drawn))
         intervals = {name: share_interval(draw, values[name]) for name, draw in draws.items() if name != "median_km"}
         intervals["median_km"] = percentile_interval(draws["median_km"])
+        others = self.further_draws(share_draws(_columns(self.further_hits()), seed, clusters=self.drawn))
+        for name, draw in others.items():
+            kilometres = name.endswith("_km")
+            intervals[name] = percentile_interval(draw) if kilometres else share_interval(draw, values[name])
         if self.n_clusters > 1:
+            low, high = mean_interval(self.points, clusters=self.drawn)
+            intervals["geoscore"] = max(0.0, low), min(MOST_POINTS, high)
             low, high = mean_interval(self.distances_km, clusters=self.drawn)
             intervals["mean_km"] = max(0.0, low), min(_FARTHEST_KM, high)  # a few far ones reach beyond what there is
         return intervals
+
+
+def _columns(hits: Mapping[str, Bools]) -> Bools:
+    return np.stack(list(hits.values()), axis=1)
 
 
 def top_hits(posterior: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[Bools, Bools]:
@@ -164,17 +207,21 @@ def outcomes_of(
     return Outcomes(distance_km(points, true_points), first, five, n_outside, together)
 
 
-def by_country(distances: Floats, countries: ArrayLike | None) -> dict[str, dict[str, float]]:
+def by_country(
+    distances: Floats, countries: ArrayLike | None, same_country: Bools | None = None
+) -> dict[str, dict[str, float]]:
     """Return the scores of every country, by its name; locations whose country is missing or empty are left out.
 
     Args:
         distances: (P,) km.
         countries: (P,) names, None when they are not known.
+        same_country: (P,) whether the answer lies in the country of the truth, None when that is not known.
     """
     result: dict[str, dict[str, float]] = {}
     for name, members in named_groups([] if countries is None else countries):
         there = distances[members]
         within = {f"within_{radius}": share for radius, share in within_shares(there).items()}
         rest = {"balscore": balscore_of(there), **within, "median_km": float(np.median(there))}
-        result[name] = {"n_locations": len(there), **rest}
+        right = {} if same_country is None else {"country_accuracy": float(same_country[members].mean())}
+        result[name] = {"n_locations": len(there), **rest, **right}
     return result

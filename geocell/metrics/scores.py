@@ -39,8 +39,10 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
-    **dict.fromkeys(("geoscore", "geoscore_rounded"), _MAYBE),
-    **dict.fromkeys(("quantiles_km", "radii", "confidence"), (dict, type(None))),
+    **dict.fromkeys(("geoscore", "geoscore_rounded", "outside_region", "country_accuracy"), _MAYBE),
+    **dict.fromkeys(
+        ("quantiles_km", "radii", "confidence", "macro", "levels", "baselines", "trust"), (dict, type(None))
+    ),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
     "clustered_by": (str, type(None)),
     "n_clusters": (int, type(None)),
@@ -69,14 +71,15 @@ class Scores:
             `geocell.metrics.intervals`. One cluster has none of its mean.
         partition_sha256: which partition.
         head_sha256: which head; None for points that no head made.
-        countries: country -> `n_locations`, `balscore`, `within_25` … and `median_km` there; empty when the locations
-            do not say.
+        countries: country -> `n_locations`, `balscore`, `within_25` …, `median_km` and `country_accuracy` there, by the
+            column `country` of the locations, else by outlines; empty in files of earlier versions without the column.
         n_trained_on: how many of the locations the head was trained on, at least; None when it is not known.
         n_at_training_coordinates: how many of the locations have the coordinates of a training location of their
             splits; None when it is not known.
         geoscore: mean of 5000·exp(−d / 1492.7 km), see `geocell.metrics.geoscore`; None in files of earlier versions.
         geoscore_rounded: the same with each answer's points rounded to a whole number; None likewise.
         n_missing: locations of a file of predictions without an answer; None for a head, which always answers.
+        outside_region: share that the head flags as outside its region; None where it did not learn that.
         quantiles_km: share -> the distance that this share of the locations keeps within; None likewise.
         radii: percent -> `n_locations`, `coverage`, `interval` and `median_km` of the radius that a file of predictions
             gives to that percent, see `geocell.evaluation.reliability`; None without one.
@@ -84,9 +87,18 @@ class Scores:
         predictions_sha256: hash of the bytes of a file of predictions; None for a head.
         truth_file_sha256: hash of the bytes of the file of its truth; None likewise.
         truth_sha256: hash of the true points, the same for every file of them; None likewise.
+        country_accuracy: share of locations whose answer lies in the country of the truth, both by outlines; None in
+            files of earlier versions.
+        macro: `n_countries`, and the means over them in which every country weighs the same: `country_accuracy`,
+            `within_25` …, `balscore`; None likewise. Their intervals are `macro_country_accuracy` ….
+        levels: level of the partition -> `n_groups` and `accuracy`, the share of locations whose most probable cell is
+            in the group of the true one; None likewise, and where the partition has none.
+        baselines: name -> what it reaches on the same locations, see `geocell.evaluation.baselines`; None without them.
         clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
             versions, whose intervals are over locations.
         n_clusters: how many clusters the intervals are taken over; None likewise.
+        trust: risk of the answers that are kept, coverage of radii and sets, areas; see `geocell.evaluation.trust`.
+            None likewise, and for points that no head made.
     """
 
     decoder: str
@@ -115,8 +127,14 @@ class Scores:
     predictions_sha256: str | None = None
     truth_file_sha256: str | None = None
     truth_sha256: str | None = None
+    country_accuracy: float | None = None
+    macro: dict[str, float] | None = None
+    levels: dict[str, dict[str, Any]] | None = None
+    baselines: dict[str, dict[str, Any]] | None = None
     clustered_by: str | None = None
     n_clusters: int | None = None
+    outside_region: float | None = None
+    trust: dict[str, Any] | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
@@ -156,10 +174,27 @@ class Scores:
             known["intervals"] = {name: (float(low), float(high)) for name, (low, high) in value["intervals"].items()}
             if known.get("quantiles_km") is not None:
                 known["quantiles_km"] = {float(share): float(km) for share, km in value["quantiles_km"].items()}
+            _require_further(value, where)
             columns: Mapping[str, float] = next(iter(value["countries"].values()), {})
             for country in value["countries"].values():
                 require_types(country, dict.fromkeys(columns, _MAYBE), where)
         return cls(**known)
+
+
+def _require_further(value: Mapping[str, Any], where: str) -> None:
+    """Refuse levels, means over countries and baselines in which something else stands than their numbers."""
+    if value.get("macro") is not None:
+        require_types(value["macro"], dict.fromkeys({"n_countries", *value["macro"]}, float), f"{where} macro")
+    for name, level in (value.get("levels") or {}).items():
+        require_types(level, {"n_groups": int, "accuracy": float}, f"{where} levels {name}")
+    for name, found in (value.get("baselines") or {}).items():
+        of = f"{where} baselines {name}"
+        numbers = dict.fromkeys(("balscore", "median_km", "mean_km", "geoscore"), float)
+        require_types(found, {**numbers, "n_locations": int, "within": dict, "intervals": dict}, of)
+        require_types(found["within"], dict.fromkeys({*map(str, RADII_KM), *found["within"]}, float), f"{of} within")
+        require_types(found["intervals"], dict.fromkeys({"balscore", *found["intervals"]}, list), f"{of} intervals")
+        for low, high in found["intervals"].values():
+            require_types({"low": low, "high": high}, {"low": float, "high": float}, f"{of} intervals")
 
 
 def flat_scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
@@ -181,13 +216,25 @@ def flat_scores(scores: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def score_label(name: str) -> str:
-    """Return what a score is called for people, at any radius."""
-    return SCORE_LABELS.get(name, f"within {name.removeprefix('within_')} km")
+    """Return what a score is called for people, at any radius, quantile or level.
+
+    >>> score_label("within_10"), score_label("quantile_90_km"), score_label("macro_country_accuracy")
+    ('within 10 km', '90 % within', 'macro country accuracy')
+    """
+    if name in SCORE_LABELS:
+        return SCORE_LABELS[name]
+    if name.startswith("within_"):
+        return f"within {name.removeprefix('within_')} km"
+    if name.startswith("quantile_"):
+        return f"{name.removeprefix('quantile_').removesuffix('_km')} % within"
+    if name.startswith("macro_"):
+        return f"macro {score_label(name.removeprefix('macro_'))}"
+    return "GeoScore" if name == "geoscore" else name.replace("_", " ")
 
 
 def score_unit(name: str) -> str:
-    """Return the unit in which people read a score: km, or % of what files have as a fraction."""
-    return "km" if name.endswith("_km") else "%"
+    """Return the unit in which people read a score: km, points, or % of what files have as a fraction."""
+    return "km" if name.endswith("_km") else "points" if name == "geoscore" else "%"
 
 
 def shared_coordinates_text(scores: Mapping[str, Any]) -> str:

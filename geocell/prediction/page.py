@@ -90,6 +90,8 @@ def _caption(shown: Sequence[Prediction], total: int) -> str:
     part = f"The first {len(shown)} of {_count(total)}. " if len(shown) < total else ""
     known = "calibrated on locations like those of its validation" if shown[0].calibrated else "not calibrated"
     warning = f"Probabilities are {known}, and a head always answers, also where it knows nothing."
+    if any(item.outside_region is not None for item in shown):
+        warning += " Photographs unlike those of its region are doubted, at the stated rate of false alarms."
     return f"{part}Decoder {shown[0].decoder}. {warning}"
 
 
@@ -151,6 +153,10 @@ def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
         "lon": round(item.lon, 5),
         "radii": [round(km, 3) for km in radii],
         "doubt": printable(item.doubt),
+        "calibrated": item.calibrated,
+        "sets": item.sets,
+        "km2": [item.area_50_km2, item.area_90_km2],
+        "abstained": item.abstained,
         "cells": [[index[cell], round(p, 5)] for cell, p in _shaded(item)],
         "named": len(item.cells),
         "areas": [_area(point, km) for km in radii],

@@ -15,6 +15,7 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
 from geocell.encoders.joined import AND
 from geocell.features.neighbours import NEIGHBOURS_FILE
+from geocell.features.training_places import PLACES_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
@@ -59,7 +60,7 @@ class Publication:
     address: str = ""
 
 
-def push_head(
+def push_head(  # noqa: PLR0913 - keywords with defaults
     path: str | Path,
     repo: str,
     *,
@@ -68,6 +69,7 @@ def push_head(
     dry_run: bool = False,
     overwrite: bool = False,
     with_neighbours: bool = False,
+    with_places: bool = False,
     settings: CardSettings = CardSettings(),
 ) -> Publication:
     """Publish the folder of a head, or of a combination of several, as a repository on the Hub, in one commit.
@@ -85,6 +87,7 @@ def push_head(
         overwrite: replace the text that a person wrote in the card on the Hub by the one in the folder's card.
         with_neighbours: publish the index of training features too, and candidates that are training places, which
             disclose the coordinates of the training locations; else the index stays here.
+        with_places: publish the training places of a head too, which are these coordinates; else they stay here.
         settings: licence and data sets for the card; what is empty is that of the card on the Hub, or in the folder.
 
     Raises:
@@ -111,12 +114,12 @@ def push_head(
             f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
             "or leave it out."
         )
-    if not with_neighbours:
-        _require_answers_without_index(head)
+    stays = frozenset(
+        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
+    )
+    _require_answers_without(stays, head)
     with TemporaryDirectory() as scratch:
-        add: dict[str, Path | bytes] = dict(files_in(folder))
-        if not with_neighbours:
-            add.pop(NEIGHBOURS_FILE, None)
+        add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
         for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
             add[name_of_config] = _public_config(folder / name_of_config)
         _hash_again(add)
@@ -243,29 +246,40 @@ def _read_scores(folder: Path, head: Head | Combination) -> dict[str, Any] | Non
     return found
 
 
-def _require_answers_without_index(head: Head | Combination) -> None:
-    """Refuse a head that answers by the index of training features, which would stay here, or by training places.
+def _require_answers_without(stays: frozenset[str], head: Head | Combination) -> None:
+    """Refuse a head that answers by training features or places, where the file that has them would stay here.
 
     Raises:
         ValueError: when it does.
     """
-    if isinstance(head, Combination) and head.pooling.vote is not None:
+    without_index = NEIGHBOURS_FILE in stays
+    if isinstance(head, Combination) and head.pooling.vote is not None and without_index:
         raise ValueError(
             "the nearest training features vote in this combination: pass --with-neighbours, which publishes the "
             "coordinates of the training locations, or combine the heads without --knn."
         )
-    if isinstance(head, Combination) and head.partition.parameters.get("candidates") == "places":
+    at_places = isinstance(head, Combination) and head.partition.parameters.get("candidates") == "places"
+    if at_places and without_index:
         raise ValueError(
             "the candidates of this combination are the training places: pass --with-neighbours, which publishes their "
             "coordinates, or combine the heads with --candidates centroids."
         )
     decoder = "" if head.calibration is None else head.calibration.decoder
-    if decoder and "neighbours" in parse_decoder(decoder).needed:
-        raise ValueError(
-            f"the head is calibrated to decode by {decoder.partition(':')[0]}, which needs its index of training "
-            "features: pass --with-neighbours, which publishes the coordinates of the training locations, or calibrate "
-            "it with another decoder."
-        )
+    needed = parse_decoder(decoder).needed if decoder else frozenset()
+    if "neighbours" in needed and without_index:
+        raise ValueError(_needs(decoder, "index of training features", "--with-neighbours"))
+    places = None if isinstance(head, Combination) else head.places
+    if "places" in needed and places is not None and PLACES_FILE in stays:
+        raise ValueError(_needs(decoder, "training places", "--with-places"))
+    if "places" in needed and places is None and without_index:
+        raise ValueError(_needs(decoder, "training places, those of its index of features", "--with-neighbours"))
+
+
+def _needs(decoder: str, what: str, flag: str) -> str:
+    return (
+        f"the head is calibrated to decode by {decoder.partition(':')[0]}, which needs its {what}: pass {flag}, which "
+        "publishes the coordinates of the training locations, or calibrate it with another decoder."
+    )
 
 
 def _card_there(name: HubName, card: Path | None, overwrite: bool) -> CardText:

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from geocell.files import FORMAT, folder_lock, new_folder, read_json, require_new, write_json
 from geocell.heads.fit_config import FitConfig
-from geocell.quickstart.baselines import baseline_rows
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
 
 if TYPE_CHECKING:
@@ -211,14 +210,20 @@ class _Run:
             rows, heads = self._fit_all(data)
         best = max((row for row in rows if row["fit"] == TRAIN), key=lambda row: _val_balscore(heads[row["head"]]))
         answering = f"{best['partition']}{SUFFIX}"
-        baselines = baseline_rows(heads[answering].partition, data.known, data.test)
-        rows += [
-            {**row, "fit": REFITTED, "partition": best["partition"] if "n_cells" in row else None} for row in baselines
-        ]
+        rows += self._baselines(data, next(row for row in rows if row["head"] == answering), heads[answering])
         write_scores(self.out / "scores.csv", rows)
         self.say("drawing the map and asking for one location")
         picture = self._draw(rows, heads, data.test)
         return self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
+
+    @staticmethod
+    def _baselines(data: _Data, row: Mapping[str, Any], head: Head) -> list[dict[str, Any]]:
+        """Return the rows of the baselines, which know what the refitted heads know."""
+        from geocell.evaluation.baselines import baselines_of
+        from geocell.reports.baselines import baseline_rows
+
+        found = baselines_of(head.partition, data.test, data.known)
+        return [{**line, "fit": REFITTED} for line in baseline_rows(found, row)]
 
     def _split(self, locations: Locations) -> _Data:
         from geocell.splits.draw import make_splits

@@ -18,7 +18,7 @@ _ROWS = """\
 train: fitted on the training locations.
 train + val: fitted again on both, on the same cells, with as many epochs as the first fit kept (`--refit`).
 majority cell: the centroid of the cell with the most locations, for every image.
-1-NN: the location whose mean feature has the highest cosine with that of the test location.
+1-NN: the location whose feature, less the mean over locations, has the highest cosine with that of the test location.
 Several locations share a town: half of the test locations have a training or validation location within
 {nearest_km:.1f} km. Towns that no head has seen are much harder."""
 
@@ -97,9 +97,9 @@ class QuickstartResult:
 
 
 def write_scores(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write one CSV line per row; `within` becomes columns, and intervals stay in the scores.json of each head."""
+    """Write one CSV line per row; `within` becomes columns, and intervals and countries stay in the scores.json."""
     flat = [
-        {key: value for key, value in row.items() if key not in {"within", "intervals", "countries"}}
+        {key: value for key, value in row.items() if not isinstance(value, Mapping)}
         | {f"within_{km}": share for km, share in row["within"].items()}
         for row in rows
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geocell.evaluation.comparison import Comparison, signed
+from geocell.metrics.scores import score_unit
 from geocell.reports.tables import percent, text_table
 
 
@@ -12,11 +13,11 @@ def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
     """Return a table of scores, differences and intervals for the terminal, and the sentence."""
     rows = []
     for name, difference in comparison.differences.items():
-        km = name.endswith("_km")
-        form = "{:,.1f}".format if km else percent
-        factor = 1 if km else 100
+        share = score_unit(name) == "%"
+        form = percent if share else "{:,.1f}".format
+        factor = 100 if share else 1
         low, high = (signed(factor * end) for end in comparison.intervals.get(name, (np.nan, np.nan)))
-        words = name.replace("within_", "≤").replace("top", "top-").replace("_", " ")
+        words = name.replace("within_", "≤").replace("top", "top-").replace("quantile_", "quantile ").replace("_", " ")
         rows.append([words, form(comparison.a[name]), form(comparison.b[name]), signed(factor * difference), low, high])
     table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
     note = (

@@ -11,6 +11,7 @@ from statistics import median
 from geocell.geo.geodesy import distance_km
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import shared_coordinates_text
+from geocell.metrics.trust import rounded_km2
 from geocell.reports.tables import (
     ABSENT,
     Column,
@@ -83,6 +84,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("n_outside", "outside", _outside),
     numbers("top1", "top-1", percent),
     numbers("top5", "top-5", percent),
+    numbers("outside_region", "flagged", percent),
     *_DISTANCES,
 )
 """The columns of every score table, in their order; further keys of a row are not shown."""
@@ -126,6 +128,8 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
     if any(column.key.startswith(("top", "within_", "balscore")) for column in chosen):
         top = "top-k, " if any(column.key.startswith("top") for column in chosen) else ""
         notes.append(f"{top}≤km (locations within that distance) and balscore in %")
+    if any(column.key == "outside_region" for column in chosen):
+        notes.append("flagged as outside the region in %")
     if any("[" in text for text in texts.get("balscore", ())):
         drawn = {(row.get("clustered_by"), row.get("n_clusters")) for row in rows}
         by, n = drawn.pop() if len(drawn) == 1 else (None, None)
@@ -135,7 +139,7 @@ def _table(rows: Sequence[Row], all_columns: Sequence[Column], keys: Sequence[st
     return Table(chosen, cells, " · ".join(notes))
 
 
-def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
+def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None, beside: Sequence[Row] = ()) -> str:
     """Return scores as an aligned table for the terminal.
 
     Args:
@@ -143,6 +147,7 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
             `partition`). Other keys are not shown.
         columns: keys of `COLUMNS` to show, in this order. When omitted, those with a value in some row, and what all
             rows share (decoder, split, number of locations) stands in the note below.
+        beside: further rows below these, of baselines.
 
     Returns:
         Header, rule, rows and note, without a final newline. Below a single row stands the interval of every score,
@@ -152,9 +157,9 @@ def score_table(rows: Sequence[Row], columns: Sequence[str] | None = None) -> st
         ValueError: for no rows, or an unknown column.
         TypeError: when a row holds something else than a number where a score belongs.
     """
-    table = _table(rows, COLUMNS, columns)
+    table = _table([*rows, *beside], COLUMNS, columns)
     if len(rows) == 1:
-        table.cells.extend(_interval_lines(rows[0], table.columns))
+        table.cells[1:1] = _interval_lines(rows[0], table.columns)
         if said := shared_coordinates_text(rows[0]):
             return f"{table.text()}\n{said}"
     return table.text()
@@ -267,7 +272,9 @@ def prediction_text(prediction: Row) -> str:
     lines = [heading]
     if prediction.get("place"):
         lines.append(f"  {prediction['place']}")
-    lines += _radius_lines(prediction)
+    lines += _radius_lines(prediction) + _set_lines(prediction)
+    if prediction.get("abstained") is True:
+        lines.append("  withheld: less sure than asked for")
     if prediction.get("doubt"):
         lines.append(f"  doubtful: {prediction['doubt']}")
     if problem:
@@ -287,8 +294,11 @@ def predictions_text(predictions: Sequence[Row]) -> str:
     blocks = [prediction_text(prediction) for prediction in predictions]
     if len(predictions) > 1:
         located = sum(number(prediction, "lat") is not None for prediction in predictions)
-        away = [km for prediction in predictions if (km := number(prediction, "distance_km")) is not None]
+        given = [prediction for prediction in predictions if prediction.get("abstained") is not True]
+        away = [km for prediction in given if (km := number(prediction, "distance_km")) is not None]
         summary = f"{located:,} of {len(predictions):,} located"
+        if n := len(predictions) - len(given):
+            summary += f", {n:,} of these answers withheld ({percent((located - n) / len(predictions))} % answered)"
         if away:
             summary += f"; median distance to the truth, known for {len(away):,}: {_km(median(away))} km"
         blocks.append(summary)
@@ -308,6 +318,15 @@ def _radius_lines(prediction: Row) -> list[str]:
     confidence = number(prediction, "confidence")
     sure = "" if confidence is None else f"; within 200 km of the truth with probability {percent(confidence)} %"
     return [f"  {' and '.join(known)}{sure} ({calibrated})"]
+
+
+def _set_lines(prediction: Row) -> list[str]:
+    half, most = (number(prediction, f"area_{share}_km2") for share in (50, 90))
+    method = prediction.get("sets")
+    if half is None or most is None or not method:
+        return []
+    what = "of the probability in" if method == "mass" else "within"
+    return [f"  50 % {what} {rounded_km2(half)} km² and 90 % {what} {rounded_km2(most)} km² (cells by {method})"]
 
 
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:

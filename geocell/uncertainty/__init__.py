@@ -1,1 +1,1 @@
-"""How far a posterior can be trusted: calibration, and radii that hold what they say; pure numpy."""
+"""How far a posterior can be trusted: calibration, radii that hold what they say, and features of other regions."""

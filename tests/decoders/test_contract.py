@@ -17,7 +17,8 @@ from tests.worlds import INFO
 CENTROIDS = np.array([[48.1, 11.5], [-33.9, 151.2], [64.1, -21.9], [0.0, 179.9], [0.0, -179.9], [90.0, 0.0]])
 SPECS = (
     "centroid", "mean", "medoid", "geoscore", "balscore", "balscore:0.1,0.4,0.8", "offset", "knn", "knn:2,0.1",
-    "within:200", "within:5000", "tests.decoders.top_mean:TopMean",
+    "within:200", "within:5000", "medoid:places=6", "geoscore:places=6", "balscore:0.1,0.4,0.8,places=6",
+    "within:200,places=6", "tests.decoders.top_mean:TopMean",
 )  # fmt: skip
 SHARES = {25: 0.2, 200: 0.5, 750: 0.9}
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import geocell
+from geocell.decoders.balscore import BalScore
 from geocell.decoders.base import Decoder, LocationFunction, PartitionData
 from geocell.decoders.centroid import Centroid
 from geocell.decoders.table import DECODERS, DecoderCache, as_decoder, decode, decoder_usage, decoders, parse_decoder
@@ -23,6 +24,9 @@ OWN = "tests.decoders.top_mean:TopMean"
         ("within:200", Within(200.0)),
         ("within:2.5", Within(2.5)),
         ("within:1e3", Within(1000)),
+        ("within:25,places=8", Within(25, places=8)),
+        ("balscore:places=3", BalScore(places=3)),
+        ("balscore:0.3,0.5,0.8,places=3", BalScore(0.3, 0.5, 0.8, places=3)),
     ],
 )
 def test_a_text_is_a_decoder(text: str, decoder: Decoder) -> None:
@@ -41,10 +45,22 @@ def test_specs_are_written_one_way() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("best", r"mean, medoid, geoscore, balscore:\[WITHIN_25\],.*, offset, within:RADIUS_KM"),
+        (
+            "best",
+            r"mean, medoid:\[places=N\], .* balscore:\[WITHIN_25\],.*, offset, within:RADIUS_KM,\[places=N\]",
+        ),
         ("", "centroid"),
-        ("within", "written within:RADIUS_KM, got 0 parameters"),
+        ("within", r"written within:RADIUS_KM,\[places=N\], got 0 parameters"),
         ("within:", "written within:RADIUS_KM"),
+        ("within:places=3", "got 0 parameters"),
+        ("within:places=3,200", "must be written within"),
+        ("within:200,places=3,places=4", "got places,places="),
+        ("within:200,cells=3", "got cells="),
+        ("within:200,places=x", "with numbers, got 'x' as places"),
+        ("medoid:places=1.5", "with numbers, got '1.5' as places"),
+        ("medoid:places=-1", "from 0 .centroids. to 1000 cells, got -1"),
+        ("balscore:places=1001", "from 0 .centroids. to 1000 cells, got 1001"),
+        ("medoid:8", "got 1 parameters"),
         ("within:x", "with numbers, got 'x' as radius_km"),
         ("within:1,2", "got 2 parameters"),
         ("within:0", "above 0"),

@@ -30,7 +30,7 @@ def test_values_and_intervals_are_those_of_scores() -> None:
     assert found.values["medoid"]["balscore"] == medoid.values()["balscore"]
     plain = [Outcomes(o.distances_km, clusters=o.clusters) for o in (medoid, base)]
     assert found.intervals["medoid"]["within_25"] == paired_intervals(*plain)["within_25"]
-    assert list(found.left_out) == ["offset"]
+    assert list(found.left_out) == ["offset", "geoscore:places=8", "balscore:places=8", "within:25,places=8"]
     assert found.values["medoid"]["mean_km"] <= found.values["centroid"]["mean_km"]
     json.dumps(found.to_dict(), allow_nan=False)
     assert not any("not calibrated" in sentence for sentence in found.sentences())

@@ -83,6 +83,16 @@ def test_shares_are_counted_by_hand(settings: ZeroShotSettings) -> None:
     assert found.to_dict()["zero_shot"]["accuracies"]["country"] == found.accuracies["country"]
 
 
+def test_intervals_are_of_what_was_drawn_together() -> None:
+    like, locations = made(), places(12).take(np.repeat(np.arange(12), 15))  # 15 times the same place
+    together = replace(locations, columns={"trip": np.array([str(i // 15) for i in range(180)], dtype=object)})
+    alone, trips = (score_zero_shot(like, together, cluster=by) for by in ("location", "trip"))
+    assert alone.accuracies == trips.accuracies
+    width = {name: high - low for name, (low, high) in alone.intervals.items()}
+    wider = {name: high - low for name, (low, high) in trips.intervals.items()}
+    assert wider["continent"] > 1.5 * width["continent"]
+
+
 def test_countries_that_are_no_candidates_are_misses_and_counted() -> None:
     found = score_zero_shot(made(), at([NEAR["Berlin"], NEAR["Kyoto"]]))
     assert (found.n_known, found.n_candidate_country) == (2, 1)

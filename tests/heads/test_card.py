@@ -15,6 +15,7 @@ from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import card_of
 from geocell.heads.head import Head, load_head
+from geocell.heads.region import fit_region
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_head import make_head, world
 from tests.local_hub import Hub
@@ -31,6 +32,17 @@ def scores_json(head: Head) -> dict[str, Any]:
 def on_streetclip(**training: Any) -> Head:
     encoder = EncoderInfo("geolocal/StreetCLIP", "c0ffee", "pooler_output", 16, 336, "CLIPImageProcessorPil 0")
     return replace(make_head(), encoder=encoder, training=training)
+
+
+def test_it_says_how_locations_outside_the_region_are_told() -> None:
+    plain = make_head()
+    sure = replace(plain, region=fit_region(make_head(), world(), world(1), false_alarms=0.1))
+    text, before = card_of(sure.parts, None), card_of(plain.parts, None)
+    assert "| outside the region | flagged (`outside_region`) where the features, beside those of 40 training" in text
+    assert "false alarms 10 % of locations like its 40 validation locations |" in text
+    assert "flags 10 % inside it" in text
+    assert "outside_region" not in before
+    assert "where the probability is spread too far to be one" in before
 
 
 @pytest.mark.loopback

@@ -19,6 +19,7 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
+from geocell.heads.region import fit_region
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.partitioners import PolygonsPartitioner
 from geocell.publishing.push import push_head
@@ -47,7 +48,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training: dict[str, object] = {"n_train": 40, "n_val": 4, "n_train_outside": 1, "best_epoch": 1, "epochs_run": 2}
     training["refit"] = {"n_train": 44, "epochs": 1}
     head = make_head(training=training, history=HISTORY, trained_on=TrainedOn(KEYS))
-    head = replace(head, module=module, config=FitConfig(offsets=1.0))
+    region = fit_region(make_head(), world(), world(1))
+    head = replace(head, module=module, config=FitConfig(offsets=1.0), region=region)
     places = replace(world(), columns={"country": np.array(["DE", "FR"] * 20, dtype=object)})
     head.save(folder / "fitted", scores=score(head, places, split="test", allow_training=True))
     (folder / "fitted" / "scores-val.json").write_text(
@@ -154,6 +156,7 @@ def test_whatever_is_damaged_is_named_in_one_sentence(whole: Path, tmp_path: Pat
         ("offsets.safetensors", "a head needs the file offsets.safetensors"),
         ("geocell_info.json", "a partition needs the file geocell_info.json"),
         ("partition.json", "a head needs the file partition.json"),
+        ("region.safetensors", "a head needs the file region.safetensors"),
     ],
 )
 def test_what_a_head_cannot_do_without(whole: Path, tmp_path: Path, name: str, words: str) -> None:
@@ -169,7 +172,7 @@ def test_what_a_head_can_do_without(whole: Path, tmp_path: Path) -> None:
         (tmp_path / "head" / name).unlink()
     assert push_head(tmp_path / "head", "me/head", dry_run=True).files.keys() == {
         "config.json", "geocell_info.json", "model.safetensors", "offsets.safetensors", "partition.json", "README.md",
-        "hashes.json",
+        "hashes.json", "region.safetensors",
     }  # fmt: skip
 
 

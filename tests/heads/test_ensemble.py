@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from geocell.evaluation.score import score
-from geocell.heads.ensemble import Ensemble, average_heads, load_ensemble
+from geocell.heads.ensemble import Ensemble, average_heads, load_ensemble, require_weights
 from geocell.heads.head import Head, load_head
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_head import make_head, random_module, world
@@ -163,3 +163,9 @@ def test_weights_are_averaged_over_one_fusion() -> None:
     with pytest.raises(ValueError, match="heads of one fusion, got feature and logit"):
         average_heads([two[0], replace(two[1], config=replace(two[1].config, fusion="logit"))])
     assert torch.equal(two[0].module.head[0].weight, random_module(0).head[0].weight)  # as it was
+
+
+@pytest.mark.parametrize("weights", [[1.0], [0.5, 0.6], [1.5, -0.5], [float("nan"), 1.0]])
+def test_weights_that_are_none(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="must be 2 numbers from 0 on with a sum of 1, one per head, got"):
+        require_weights(weights, 2)

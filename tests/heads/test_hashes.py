@@ -9,11 +9,13 @@ import pytest
 
 from geocell.cli import main
 from geocell.features.neighbours import NeighbourIndex
+from geocell.features.training_places import TrainingPlaces
 from geocell.heads.calibration import Calibration
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES, check_hashes, why_not_hashed, write_hashes
 from geocell.heads.head import load_head
 from geocell.heads.module import GeoHead
+from geocell.heads.region import fit_region
 from geocell.heads.trained_on import TrainedOn, location_keys
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 
@@ -26,7 +28,9 @@ def saved(tmp_path: Path) -> Path:
     head = replace(
         make_head(), module=module, config=FitConfig(offsets=1.0), trained_on=TrainedOn(location_keys(world()))
     )
-    head = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
+    places = TrainingPlaces.from_locations(head, world())
+    head = replace(head, neighbours=NeighbourIndex.from_locations(head, world()), places=places)
+    head = replace(head, region=fit_region(make_head(), world(), world(1)))
     learned = Calibration(2.0, {25: 0.1, 200: 0.4, 750: 0.7}, "mean", {50: 0.5, 90: 2.0})
     replace(head, history=({"epoch": 1, "train_loss": 2.5},), calibration=learned).save(tmp_path / "head")
     return tmp_path / "head"

