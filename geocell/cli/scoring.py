@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -22,6 +22,9 @@ from geocell.cli.output import (
 )
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
+
+if TYPE_CHECKING:
+    from geocell.heads.protocol import HeadLike
 
 Flat = Parameter(name="*")
 
@@ -106,7 +109,6 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.uncertainty.selective import require_threshold
-    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -142,6 +144,15 @@ def score(  # noqa: PLR0915 - one step after the other
             write_json(out, told)
         elif place.snapshot is None and not is_ensemble(place):
             write_beside(loaded, place.folder, scores, locations.encoder)
+
+
+def _require_card(head: HeadLike, folder: Path) -> None:
+    """Refuse a card that cannot be written anew before anything is computed; zero-shot has none."""
+    from geocell.heads.folder import read_card
+    from geocell.zeroshot.classifier import ZeroShot
+
+    if not isinstance(head, ZeroShot):
+        read_card(folder)
 
 
 def compare(
