@@ -278,6 +278,12 @@ def intervals() -> str:
         "log-distances that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns "
         "after it are of balscore by other methods; Δ: differences of two answers."
     )
+    few = [row for row in results if row["method"] == "geocell" and not row["alike"] and row["groups"] != "locations"]
+    held = sorted(float(row["difference_within_1_held"]) for row in few)
+    note += (
+        f" Shares within 1 km, of which a place or two decide on the shared features: their differences are held in "
+        f"{held[0]:.0f}–{held[-1]:.0f} %, since most samples are without these places."
+    )
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,7 @@ from geocell.cli.prediction_tables import TableFlags, compare_tables, require_ta
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
-    from geocell.heads.protocol import HeadLike
+    from geocell.evaluation.baselines import Baseline
 
 Flat = Parameter(name="*")
 
@@ -105,10 +106,12 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.evaluation.baselines import score_beside_baselines
     from geocell.evaluation.score import require_unseen, scores_of_head
     from geocell.files import require_new, write_json
+    from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.uncertainty.selective import require_threshold
+    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -120,16 +123,17 @@ def score(  # noqa: PLR0915 - one step after the other
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test":
-        _require_card(loaded, place.folder)
+    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
+        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     say_other_protocol(loaded, splits)
     what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+    found: Mapping[str, Baseline] = {}
     if no_baselines:
-        scores, found = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)[0], {}
+        scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
     else:
         train = training_locations(loaded, cache, splits, name)
         scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
@@ -144,15 +148,6 @@ def score(  # noqa: PLR0915 - one step after the other
             write_json(out, told)
         elif place.snapshot is None and not is_ensemble(place):
             write_beside(loaded, place.folder, scores, locations.encoder)
-
-
-def _require_card(head: HeadLike, folder: Path) -> None:
-    """Refuse a card that cannot be written anew before anything is computed; zero-shot has none."""
-    from geocell.heads.folder import read_card
-    from geocell.zeroshot.classifier import ZeroShot
-
-    if not isinstance(head, ZeroShot):
-        read_card(folder)
 
 
 def compare(
