@@ -106,7 +106,16 @@ def main() -> None:
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
         found: dict[str, dict[str, float]] = {}
         for method in METHODS:
-            command = [sys.executable, "-m", "benchmarks.pretrain_speed", "--one", method, str(batch), str(steps), device]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.pretrain_speed",
+                "--one",
+                method,
+                str(batch),
+                str(steps),
+                device,
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found[method] = json.loads(done.stdout.splitlines()[-1])
         plain = found[METHODS[0]]
