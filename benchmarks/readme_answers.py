@@ -242,8 +242,8 @@ def answers() -> str:
         lines.append(line)
     note = (
         f"Balscore in percent, {results[0]['repeats']} repeats of five folds; in brackets 95 % intervals over places "
-        "and repeats, paired with the head\nthat answers by `centroid`. Temperatures, decoders, neighbours and weights are "
-        "chosen on a fold that is not asked."
+        "and repeats, paired with the head\nthat answers by `centroid`. Temperatures, decoders, neighbours and weights "
+        "are chosen on a fold that is not asked."
     )
     return f"{markdown(header, lines)}\n\n{note}"
 
