@@ -42,7 +42,7 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     cache: Path,
     splits: Path,
     split: str = "val",
-    decode: Decode = "centroid",
+    decode: Decode | None = None,
     knn: bool = False,
     places: bool = False,
     scaling: Scaling = "temperature",
@@ -67,7 +67,8 @@ def calibrate(  # noqa: PLR0915 - one step after the other
         cache: feature cache.
         splits: splits.json.
         split: which split of it; not one that is reported.
-        decode: the decoder that radii are learned for, and that answers by default afterwards.
+        decode: the decoder that radii are learned for, and that answers by default afterwards; when left out, centroid
+            of a head, balscore of a combination.
         knn: answer by the nearest training features inside the most probable cells: their index goes into the head's
             folder, and the parameters are chosen on the validation locations. It needs the split train.
         places: write the training places of the split train into the head's folder, which decoders such as
@@ -90,6 +91,7 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.training_places import TrainingPlaces
     from geocell.heads.additions import write_calibration, write_region
+    from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.plots.calibration_chart import draw_calibration
     from geocell.plots.style import require_picture_name
@@ -101,7 +103,8 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
-        parse_decoder(decode)  # a file names it, so it is one of the package
+        if decode is not None:
+            parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
         require_error(max_error)
@@ -120,7 +123,8 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     if places and isinstance(loaded, Head) and train is not None:
         loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
     first_error = max_error if train is None else None  # else that of the answers of the other decoder
-    calibration = learn(loaded, locations, decode, split, device, **wanted, max_error=first_error)
+    by_default = "balscore" if isinstance(loaded, Combination) else "centroid"
+    calibration = learn(loaded, locations, decode or by_default, split, device, **wanted, max_error=first_error)
     found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
     if isinstance(loaded, Head) and train is not None:
         known = replace(loaded, calibration=calibration)
@@ -153,7 +157,7 @@ def _require_place_for_one(head: str, place: HeadSource) -> None:
 
 
 def _below_the_cell(
-    head: Head, folder: Path, train: Locations | None, val: Locations, decode: str, device: str
+    head: Head, folder: Path, train: Locations | None, val: Locations, decode: str | None, device: str
 ) -> tuple[Head, AnyDecoder]:
     """Write the places of a head, or the index of training locations, and return the decoder that answers by them."""
     from geocell.features.neighbours import NeighbourIndex
@@ -170,7 +174,7 @@ def _below_the_cell(
     if head.places is None:
         raise TypeError("answers below the cell need training locations or places.")
     write_places(folder, head.places)
-    return head, fit_places(head, head.places, val, device=device)[0] if decode == "centroid" else decode
+    return head, fit_places(head, head.places, val, device=device)[0] if decode is None else decode
 
 
 def _fit_region(
@@ -340,8 +344,8 @@ def decode(
     emit(comparison.to_dict(), decoders_text(comparison), json)
 
 
-def _require_one_decoder(decode: str, knn: bool, places: bool) -> None:
-    if knn and decode != "centroid":
+def _require_one_decoder(decode: str | None, knn: bool, places: bool) -> None:
+    if knn and decode is not None:
         raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
     if knn and places:
         raise ValueError("--knn has training places in its index already, got --places too: leave one of them out.")

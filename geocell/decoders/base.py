@@ -26,7 +26,7 @@ NEEDS: Mapping[Need, str] = {
     "offsets": "offsets above 0: fit a head with offsets 1, say",
     "features": "the features of the locations: decode with a head",
     "shares": "the shares that a head reaches: calibrate it with `geocell calibrate`, or write balscore:W25,W200,W750",
-    "neighbours": "an index of training features: build one with `gc.NeighbourIndex.from_locations`",
+    "neighbours": "an index of training features: `geocell calibrate … --knn` writes one beside a head",
     "places": "training places: `geocell calibrate … --places` writes them beside a head",
     "train": "training locations: prepare it with them in Python",
 }

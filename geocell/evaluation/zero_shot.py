@@ -245,6 +245,8 @@ def _shares(hits: NDArray[np.bool_], clusters: Clusters) -> dict[str, Any]:
     accuracies: dict[str, float | None] = {name: float(mean) for name, mean in zip(names, means, strict=False)}
     intervals = {name: share_interval(draws[:, i], float(means[i])) for i, name in enumerate(names[:3])}
     accuracies["city_given_country"] = float(means[2] / means[1]) if means[1] else None
-    if means[1]:
-        intervals["city_given_country"] = share_interval(draws[:, 2] / draws[:, 1], float(means[2] / means[1]))
+    if means[1]:  # of its own locations: a ratio of draws may pass 1
+        right = hits[:, 1]
+        given = share_draws(hits[right, 2:], clusters=clusters.take(right).drawn)[:, 0]
+        intervals["city_given_country"] = share_interval(given, float(means[2] / means[1]))
     return {"accuracies": accuracies, "intervals": intervals}

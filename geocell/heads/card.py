@@ -92,6 +92,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         picture=picture,
         trained_on=trained_on,
         calibration=_calibration(calibration),
+        calibrated=calibration is not None,
         outside=None if region is None else {**region, "rate": f"{100 * region['false_alarms']:g} %"},
         combined=combined,
         license=settings.license,

@@ -92,6 +92,8 @@ def combination_text(combination: Combination) -> str:
             f"  the {vote.k} nearest training features vote, temperature {vote.temperature:g}, share of the pool "
             f"{percent(vote.share)} %"
         )
+    elif any(row.get("share") is not None for row in record.get("tried", ())):
+        lines.append("  the nearest training features do not vote: without them is best on the validation locations")
     if combination.calibration is None:
         lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
     else:

@@ -117,6 +117,7 @@ def test_decode_compares_on_validation_locations(road: str, capsys: pytest.Captu
         ("calibrate {} --decode offset", 1, "decode offset needs offsets"),
         ("calibrate {} --decode medoid:places=5", 1, "needs training places: `geocell calibrate … --places`"),
         ("calibrate {} --decode medoid:5", 2, "decode medoid must be written medoid:[places=N], got 1 parameters"),
+        ("calibrate {} --knn --decode centroid", 2, "--knn is a decoder of its own, got --decode centroid too"),
         ("calibrate {} --knn --places", 2, "--knn has training places in its index already"),
         ("decode {} --split train", 2, "are training locations of the head"),
         ("compare {} {head} --decode balscore", 1, "decode balscore needs the shares"),

@@ -63,6 +63,7 @@ def test_a_combination_goes_through_all_commands(
     assert set(run(f"decode {out} {source}", capsys)["decoders"]) >= {"balscore", "centroid"}  # type: ignore[call-overload]
     compared = run(f"compare {out} {fitted}/head {source.removesuffix(' --device cpu')} --decode medoid", capsys)
     assert compared["n_locations"] == 48
+    assert run(f"calibrate {out} {source}", capsys)["decoder"] == "balscore"  # as `combine` had it
     learned = run(f"calibrate {out} {source} --decode within:200", capsys)
     assert learned["decoder"] == "within:200"
     assert load_combination(out).calibration is not None

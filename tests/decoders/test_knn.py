@@ -36,7 +36,7 @@ def test_answers_the_candidate_of_the_largest_expected_gain() -> None:
 
 
 def test_needs_an_index() -> None:
-    with pytest.raises(ValueError, match="needs an index of training features: build one"):
+    with pytest.raises(ValueError, match="needs an index of training features: `geocell calibrate"):
         make_head().prepare("knn")
 
 

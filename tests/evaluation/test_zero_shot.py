@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from geocell.evaluation.score import score
-from geocell.evaluation.zero_shot import NO_CITY, place_truth, score_zero_shot
+from geocell.evaluation.zero_shot import NO_CITY, _shares, place_truth, score_zero_shot
 from geocell.features.locations import Locations
+from geocell.metrics.clusters import Clusters
 from geocell.zeroshot.candidates import Candidate, Candidates
 from geocell.zeroshot.settings import ZeroShotSettings
 from tests.worlds import make_locations
@@ -91,6 +92,14 @@ def test_intervals_are_of_what_was_drawn_together() -> None:
     width = {name: high - low for name, (low, high) in alone.intervals.items()}
     wider = {name: high - low for name, (low, high) in trips.intervals.items()}
     assert wider["continent"] > 1.5 * width["continent"]
+
+
+def test_a_conditional_share_has_an_interval_below_one() -> None:
+    hits = np.zeros((16, 3), dtype=bool)
+    hits[:7, 0], hits[:4, 1], hits[:2, 2] = True, True, True
+    for numbers in (np.arange(16), np.repeat(np.arange(8), 2), np.arange(16) % 6):
+        low, high = _shares(hits, Clusters("place", numbers))["intervals"]["city_given_country"]
+        assert 0.0 <= low < 0.5 < high <= 1.0
 
 
 def test_countries_that_are_no_candidates_are_misses_and_counted() -> None:

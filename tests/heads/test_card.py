@@ -41,6 +41,7 @@ def test_it_says_how_locations_outside_the_region_are_told() -> None:
     assert "| outside the region | flagged (`outside_region`) where the features, beside those of 40 training" in text
     assert "false alarms 10 % of locations like its 40 validation locations |" in text
     assert "flags 10 % inside it" in text
+    assert "Its probabilities are not calibrated, and" in text
     assert "outside_region" not in before
     assert "where the probability is spread too far to be one" in before
 
