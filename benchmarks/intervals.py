@@ -140,7 +140,7 @@ def simulated_answers(numbers: Ints, case: Case) -> Floats:
 
     def effects() -> Floats:
         of_cluster = rng.normal(size=numbers.max() + 1)[numbers]
-        return np.sqrt(alike) * of_cluster + np.sqrt(1 - alike) * rng.normal(size=len(numbers))
+        return np.asarray(np.sqrt(alike) * of_cluster + np.sqrt(1 - alike) * rng.normal(size=len(numbers)))
 
     common = effects()
     logs = [case.log_km + 0.1 * k + case.spread * (0.8 * common + 0.6 * effects()) for k in range(2)]

@@ -260,6 +260,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "defaults": readme_heads.defaults_in_short,
+        "answers": readme_answers.answers,
     },
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
@@ -280,6 +281,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
         "place_decoders": readme_answers.place_decoders,
+        "sets": readme_answers.sets,
+        "risk": readme_answers.risk,
+        "scalings": readme_answers.scalings,
     },
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},

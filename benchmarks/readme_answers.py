@@ -44,6 +44,77 @@ def calibration() -> str:
     return f"{markdown(header, lines)}\n\n{note}"
 
 
+def sets() -> str:
+    """Return coverage and areas of the sets of cells."""
+    words = {
+        "mass": "smallest area with that probability",
+        "hpd": "`hpd`, the smallest area",
+        "lac": "`lac`, the fewest cells",
+        "aps": "`aps`, by probability",
+    }
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for method, text in words.items():
+            line = [first, text]
+            for share in (50, 90):
+                exact = row.get(f"{method}_{share}_exact")
+                held = f"{100 * float(row[f'{method}_{share}']):.1f}"
+                area = f"{float(row[f'{method}_{share}_km2_median']) / 1e6:,.3g}"
+                line += [f"{held} ({100 * float(exact):.1f})" if exact else held, area]
+            lines.append(line)
+            first = ""
+    header = ["folds by", "cells", "50 % sets hold", "million km²", "90 % sets hold", "million km²"]
+    searched = [
+        f"by {row['folds']} {float(row['searched_median_km2']) / 1e6:,.3g} and "
+        f"{float(row['searched_by_probability_median_km2']) / 1e6:,.3g}"
+        for row in read_results("trust")
+    ]
+    note = (
+        "Percent of the true cells, and the median area; in brackets of sets that may be empty. 64 K-Means cells "
+        "divide the whole earth,\nseas included. The area searched until the true cell is found, by probability per "
+        f"area and by probability alone, in the median and\nin million km²: {', '.join(searched)}."
+    )
+    return f"{markdown(header, lines, left=2)}\n\n{note}"
+
+
+def risk() -> str:
+    """Return risk against coverage by what ranks the answers, and what thresholds do."""
+    ranks = {
+        "confidence": "confidence, P(within 200 km)",
+        "max_probability": "largest probability",
+        "entropy": "entropy of the probabilities",
+    }
+    lines, kept = [], []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name, text in ranks.items():
+            lines.append([first, text, *(f"{100 * float(row[f'{area}_{name}']):.1f}" for area in ("aurc", "augrc"))])
+            first = ""
+        numbers = [f"{100 * float(row[name]):.0f} %" for name in ("threshold_found", "kept", "error_kept", "error")]
+        kept.append(
+            f"Folds by {row['folds']}: `--max-error {float(row['wanted_error']):g}` finds a threshold in {numbers[0]} "
+            f"of the folds; there it keeps {numbers[1]} of\nthe answers, of which {numbers[2]} are wrong by more than "
+            f"200 km, where {numbers[3]} of all answers are."
+        )
+    table = markdown(["folds by", "answers ranked by", "AURC", "AUGRC"], lines, left=2)
+    return "\n".join([table, "", "Percent, of answers wrong by more than 200 km; less is better.", *kept])
+
+
+def scalings() -> str:
+    """Return the errors by temperature and by vector scaling."""
+    lines = []
+    for row in read_results("trust"):
+        first = row["folds"]
+        for name in ("temperature", "vector", "auto"):
+            scores = [f"{100 * float(row[f'{name}_{score}']):.1f}" for score in ("top1", "balscore")]
+            chosen = f"{100 * float(row[f'{name}_vector_chosen']):.0f} %"
+            lines.append([first, f"`{name}`", f"{float(row[f'{name}_nll']):.3f}", *scores, chosen])
+            first = ""
+    header = ["folds by", "`--scaling`", "log-likelihood", "top-1", "balscore", "biases in"]
+    return markdown([*header[:2], "negative " + header[2], *header[3:]], lines, left=2)
+
+
 def calibrated_decoders() -> str:
     """Return the scores of every decoder of calibrated heads."""
     header = ["answer", "folds by", "≤25 km", "≤200 km", "≤750 km", "balscore", "− centroid"]
@@ -139,6 +210,42 @@ def outside_region() -> str:
 def _difference(row: Mapping[str, str]) -> str:
     ends = [f"{float(row[key]):+.1f}".replace("-", "−") for key in ("difference", "difference_low", "difference_high")]
     return "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
+
+
+_IN_SHORT = {
+    "majority cell": "majority cell",
+    "1-NN": "1-NN",
+    "1-NN, centred": "1-NN, centred features",
+    "kNN, centred": "kNN, centred features",
+    "one head, centroid": "head, `centroid`",
+    "one head, geoscore": "head, calibrated, `geoscore`",
+    "one head, balscore": "head, calibrated, `balscore`",
+    "one head, kNN in its cells": "head, `calibrate --knn`",
+    "two partitions": "two partitions, `combine`",
+    "eight partitions, kNN": "eight partitions, `combine --knn`",
+}
+"""Cases of `answers.csv` and `combination.csv` -> what the README calls them."""
+
+
+def answers() -> str:
+    """Return the balscore of a head, of what is added to it, and of what needs none, in both protocols."""
+    base, nearest = "one head, centroid", "1-NN, centred"
+    results = [*read_results("answers"), *read_results("combination")]
+    found = {(row["case"], row["folds"], row["base"]): row for row in results}
+    header = ["answer", "by location", "− head", "− centred 1-NN", "by place", "− head", "− centred 1-NN"]
+    lines = []
+    for case, name in _IN_SHORT.items():
+        line = [name]
+        for protocol in ("location", "place"):
+            line.append(f"{float(found[case, protocol, base]['balscore']):.1f}")
+            line += [_difference(found[case, protocol, other]) for other in (base, nearest)]
+        lines.append(line)
+    note = (
+        f"Balscore in percent, {results[0]['repeats']} repeats of five folds; in brackets 95 % intervals over places "
+        "and repeats, paired with the head\nthat answers by `centroid`. Temperatures, decoders, neighbours and weights "
+        "are chosen on a fold that is not asked."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
 
 
 def combination() -> str:

@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("heads",),
     ("training", "zeroshot"),
     ("evaluation",),
-    ("prediction",),
+    ("prediction", "pretraining"),
     ("reports",),
     ("publishing",),
     ("sweeps",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,7 +14,12 @@ from geocell.cli.output import (
     open_answerer,
     usage_errors,
 )
+from geocell.prediction.sets import SetMethod
 from geocell.views import ColumnNames
+
+if TYPE_CHECKING:
+    from geocell.encoders.info import EncoderInfo
+    from geocell.partitioners.base import Partition
 
 Flat = Parameter(name="*")
 
@@ -27,6 +32,8 @@ def predict(
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     top_k: int = 5,
     decode: Decode | None = None,
+    sets: SetMethod | None = None,
+    abstain_below: float | None = None,
     out: Path | None = None,
     hide_truth: bool = False,
     encoder: str | None = None,
@@ -49,6 +56,11 @@ def predict(
         columns: columns of a table that are not spelled as usual.
         top_k: how many cells to name.
         decode: the decoder; that of the calibration when left out, centroid without one.
+        sets: cells that hold half and 90 % of the probability (mass, the smallest area), or the truth that often: the
+            smallest area (hpd), the fewest cells (lac) or by probability (aps), which `calibrate` learns. Their
+            polygons go into a .geojson file; only their areas are told when left out.
+        abstain_below: mark answers as withheld of which less than this probability lies within 200 km; the threshold of
+            the calibration when left out.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
             copies of the first images in it.
         hide_truth: read no true positions, so that no file or page shows them.
@@ -63,20 +75,22 @@ def predict(
     from geocell.encoders import encoder_for
     from geocell.files import require_new
     from geocell.geo.gazetteer import Gazetteer
-    from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
     from geocell.prediction.predictions import require_top_k, town_names
+    from geocell.prediction.sets import SetMaker
     from geocell.reports.text import predictions_text
+    from geocell.uncertainty.selective import require_threshold
     from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
         require_top_k(top_k)
         choose_device(device)
+        require_threshold(abstain_below)
         if out is not None:
             require_prediction_file(out)
         require_some(images)
@@ -85,18 +99,16 @@ def predict(
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)
+    SetMaker.of(loaded, sets)  # refused before the encoder is loaded
     note(f"loading the encoder {loaded.encoder.name}")
     names = town_names if Gazetteer.installed() else None
-    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names)
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, names, sets, abstain_below)
     if place.snapshot is None and not is_ensemble(place) and not is_zero_shot(place.folder):
-        try:
-            if pin_encoder(place.folder, locator.encoder.info):
-                note(f"{head}: its encoder is pinned to {locator.encoder.info.revision}")
-        except OSError as error:  # a folder that cannot be written to can be used all the same
-            note(f"{head}: its encoder could not be pinned: {error}")
+        _pin(head, place.folder, locator.encoder.info)
     answers = locator.locate_inputs(
         images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
     )
+    _say_what_areas_are(loaded.partition, sets is not None and out is not None and out.suffix.lower() == ".geojson")
     value = answers.to_dict()
     try:
         emit(value, predictions_text(value["predictions"]), json)
@@ -105,3 +117,24 @@ def predict(
             note(f"wrote {answers.save(out)}")
     if not any(answer.answered for answer in answers):
         raise ValueError(f"at least one location must be answered, got none of {len(answers)}: see the reasons above.")
+
+
+def _pin(head: str, folder: Path, encoder: EncoderInfo) -> None:
+    """Record which encoder a head is used with, where its folder knows it by name alone."""
+    from geocell.heads.additions import pin_encoder
+
+    try:
+        if pin_encoder(folder, encoder):
+            note(f"{head}: its encoder is pinned to {encoder.revision}")
+    except OSError as error:  # a folder that cannot be written to can be used all the same
+        note(f"{head}: its encoder could not be pinned: {error}")
+
+
+def _say_what_areas_are(partition: Partition, polygons: bool) -> None:
+    """Say when areas of cells are estimates, and when there are no polygons of them although they are asked for."""
+    from geocell.uncertainty.areas import cell_areas
+
+    if remark := cell_areas(partition).note:
+        note(f"{remark}.")
+    if polygons and not partition.can_assign:
+        note("no polygons of sets are written: of these cells only the centroids are known.")

@@ -19,6 +19,7 @@ from cyclopts.config import Dict
 
 from geocell._version import __version__
 from geocell.cli import answers, caches, calibration, features, heads, partitions, publish, scoring, start, sweeps
+from geocell.cli import pretraining as trainings
 from geocell.cli import zero_shot as zero_shots
 from geocell.cli.output import UsageError, note
 from geocell.files import printable
@@ -77,6 +78,11 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
         "classify": zero_shots.classify,
+    },
+    "Pretraining": {
+        "captions": trainings.captions,
+        "pretrain": trainings.pretrain,
+        "evaluate": trainings.evaluate,
     },
     "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
 }

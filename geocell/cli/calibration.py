@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geocell.cli.output import (
     Decode,
@@ -22,18 +22,20 @@ from geocell.cli.output import (
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
+from geocell.uncertainty.vector import Scaling
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
+    from geocell.heads.source import HeadSource
     from geocell.uncertainty.region_model import RegionModel
 
 _NOT_FOR_CHOICES = ("test", "train")
 
 
-def calibrate(
+def calibrate(  # noqa: PLR0915 - one step after the other
     head: str,
     /,
     *,
@@ -43,6 +45,9 @@ def calibrate(
     decode: Decode = "centroid",
     knn: bool = False,
     places: bool = False,
+    scaling: Scaling = "temperature",
+    max_error: float | None = None,
+    plot: Path | None = None,
     without_region: bool = False,
     false_alarms: float = 0.05,
     device: str = "auto",
@@ -51,11 +56,11 @@ def calibrate(
 ) -> None:
     """Learn on validation locations how sure a head may be, and write calibration.json into its folder.
 
-    Learned are the temperature of its probabilities, the shares that the decoder balscore needs, and radii that hold
-    50 and 90 % of the true positions; and, by the features of the split train, which locations are unlike those of
-    the head's region (region.safetensors). `score`, `predict` and `compare` use them, and decode with `--decode` of
-    this command unless another decoder is typed. Scores that were written before are of another head afterwards: score
-    it again.
+    Learned are the temperature of its probabilities, the shares that the decoder balscore needs, radii and sets of
+    cells that hold 50 and 90 % of the true positions, with `max_error` the confidence from which on it answers; and, by
+    the features of the split train, which locations are unlike those of the head's region (region.safetensors).
+    `score`, `predict` and `compare` use them, and decode with `--decode` of this command unless another decoder is
+    typed. Scores that were written before are of another head afterwards: score it again.
 
     Args:
         head: folder of the head, or of a combination of several.
@@ -68,6 +73,11 @@ def calibrate(
         places: write the training places of the split train into the head's folder, which decoders such as
             `balscore:places=8` answer with. Without `--decode` that decoder answers, in as many cells as is best on
             the validation locations.
+        scaling: temperature; vector for a bias per cell too; or auto, what is more likely at places left out.
+        max_error: the wanted largest share of answers that are wrong by more than 200 km; from then on answers of too
+            little confidence are marked as withheld.
+        plot: .png or .svg picture of the reliability before and after, and of risk against coverage; an existing file
+            is replaced.
         without_region: do not learn from the split train which locations are outside the head's region; its folder
             has no region.safetensors afterwards.
         false_alarms: share of locations like the validation locations that may be flagged as outside the region.
@@ -81,10 +91,12 @@ def calibrate(
     from geocell.features.training_places import TrainingPlaces
     from geocell.heads.additions import write_calibration, write_region
     from geocell.heads.head import Head
-    from geocell.heads.loading import is_ensemble
+    from geocell.plots.calibration_chart import draw_calibration
+    from geocell.plots.style import require_picture_name
     from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import require_false_alarms
+    from geocell.uncertainty.selective import require_error
     from geocell.zeroshot.classifier import ZeroShot
     from geocell.zeroshot.folder import write_zero_shot_calibration
 
@@ -92,9 +104,45 @@ def calibrate(
         parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_for_choices(split)
+        require_error(max_error)
+        if plot is not None:
+            require_picture_name(plot)
         require_false_alarms(false_alarms)
         _require_one_decoder(decode, knn, places)
     loaded, place = open_answerer(head, partitioner)
+    _require_place_for_one(head, place)
+    if not isinstance(loaded, Head):
+        _require_no_additions(loaded, knn, places)
+    locations = cache_locations(cache, splits, split)
+    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+    wanted: dict[str, Any] = {"protocol": Splits.load(splits).protocol, "scaling": scaling}
+    train = cache_locations(cache, splits, "train") if knn or places else None
+    if places and isinstance(loaded, Head) and train is not None:
+        loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
+    first_error = max_error if train is None else None  # else that of the answers of the other decoder
+    calibration = learn(loaded, locations, decode, split, device, **wanted, max_error=first_error)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    if isinstance(loaded, Head) and train is not None:
+        known = replace(loaded, calibration=calibration)
+        loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
+        calibration = learn(loaded, locations, below, split, device, **wanted, max_error=max_error)
+    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+    write(place.folder, calibration)
+    if isinstance(loaded, Head) and (found is not None or without_region):
+        write_region(place.folder, found)
+    facts = None if found is None else {**found.facts, "threshold": found.threshold}
+    text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
+    try:
+        emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
+    finally:
+        if plot is not None:
+            note(f"wrote {draw_calibration(plot, calibration.record)}")
+
+
+def _require_place_for_one(head: str, place: HeadSource) -> None:
+    """Refuse what no calibration can be written to."""
+    from geocell.heads.loading import is_ensemble
+
     if place.snapshot is not None:
         raise ValueError(f"{head} is on the Hub: pull it into a folder with `geocell pull`, and calibrate that.")
     if is_ensemble(place):
@@ -102,27 +150,6 @@ def calibrate(
             f"{head} is an ensemble of an earlier version, which has no place for a calibration: make it a combination "
             "with `geocell combine`, and calibrate that."
         )
-    if not isinstance(loaded, Head):
-        _require_no_additions(loaded, knn, places)
-    locations = cache_locations(cache, splits, split)
-    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    protocol = Splits.load(splits).protocol
-    train = cache_locations(cache, splits, "train") if knn or places else None
-    if places and isinstance(loaded, Head) and train is not None:
-        loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
-    calibration = learn(loaded, locations, decode, split, device, protocol=protocol)
-    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
-    if isinstance(loaded, Head) and train is not None:
-        known = replace(loaded, calibration=calibration)
-        loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
-        calibration = learn(loaded, locations, below, split, device, protocol=protocol)
-    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
-    write(place.folder, calibration)
-    if isinstance(loaded, Head) and (found is not None or without_region):
-        write_region(place.folder, found)
-    facts = None if found is None else {**found.facts, "threshold": found.threshold}
-    text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
-    emit({**calibration.to_dict(), "region": facts}, f"{head}: {text}", json)
 
 
 def _below_the_cell(
@@ -137,7 +164,7 @@ def _below_the_cell(
     if train is not None:
         index = NeighbourIndex.from_locations(head, train)
         near = replace(head, neighbours=index)
-        knn, _ = fit_neighbours(near, index, val, device=device)
+        knn, _ = fit_neighbours(near, index, val, device=device, report=note)
         write_neighbours(folder, index)
         return near, knn
     if head.places is None:

@@ -42,11 +42,13 @@ def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scor
 
 def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_country: bool) -> str:
     """Return the table with the baselines, the scores that have no column, and on request every country."""
+    from geocell.metrics.trust import trust_sentences
     from geocell.reports.baselines import baseline_rows, baselines_text
     from geocell.reports.score_details import countries_text, details_text
     from geocell.reports.text import score_table
 
     parts = [score_table([row], beside=baseline_rows(found, row)), details_text(row), baselines_text(found)]
+    parts += trust_sentences(row.get("trust"))
     countries = f"\n{countries_text(row)}" if by_country else ""
     return "\n".join(filter(None, [*parts, countries]))
 

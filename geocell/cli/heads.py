@@ -15,6 +15,7 @@ from geocell.cli.output import (
     UsageError,
     emit,
     open_head,
+    require_state,
     split_locations,
     usage_errors,
 )
@@ -121,7 +122,7 @@ def _fit(
     from geocell.training.fit import fit_head as fit
 
     checkpoint = out.absolute().with_name(f"{out.name}.fit")
-    _require_state(checkpoint, resume, overwrite)
+    require_state(checkpoint, "fit", resume, overwrite)
     overwrite = overwrite or resume  # an interrupted fit has saved its head
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     members = Splits.load(splits)
@@ -197,42 +198,36 @@ def _nothing_new(checkpoint: Path) -> str:
     return "interrupted in the first epoch: nothing is kept; the same command starts the fit again."
 
 
-def _require_state(checkpoint: Path, resume: bool, overwrite: bool) -> None:
-    """Refuse to continue without the state of a fit, or to discard one unasked."""
-    if resume and not checkpoint.is_file():
-        raise FileNotFoundError(f"--resume needs the state of a fit, and there is none at {checkpoint}: leave it out.")
-    if checkpoint.exists() and not (overwrite or resume):
-        raise FileExistsError(
-            f"{checkpoint} is the state of an interrupted fit: continue it with --resume, or pass --overwrite to start "
-            "again."
-        )
-
-
 def plot_history(
     head: str, /, *, out: Path, title: str = "", partitioner: str | None = None, json: bool = False
 ) -> None:
-    """Draw how a fit went: loss, learning rate and validation scores, epoch by epoch.
+    """Draw how a fit, or a pretraining, went: loss, learning rate and validation scores, epoch by epoch.
 
     Args:
-        head: folder of the head, or user/repo@revision on the Hub.
+        head: folder of the head, user/repo@revision on the Hub, or folder that pretrain wrote.
         out: .png or .svg picture; an existing file is replaced.
         title: what stands above; the head's name otherwise.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """
-    from geocell.plots.history_chart import draw_history
+    from geocell.plots.history_chart import FIT_PANELS, PRETRAINING_PANELS, draw_history
     from geocell.plots.style import require_picture_name
+    from geocell.pretraining.result import read_history
 
     with usage_errors():
         require_picture_name(out)
-    loaded, _ = open_head(head, partitioner)
-    best = int(loaded.training.get("best_epoch", 0))
-    draw_history(out, loaded.history, best, title or Path(head).name)
-    emit(
-        {"out": str(out), "epochs": len(loaded.history), "best_epoch": best},
-        f"{out}: {len(loaded.history)} epochs",
-        json,
-    )
+    pretrained = read_history(Path(head))
+    if pretrained is not None:
+        history, best, panels = pretrained, len(pretrained), PRETRAINING_PANELS
+    else:
+        loaded, _ = open_head(head, partitioner)
+        history, best, panels = (
+            [dict(row) for row in loaded.history],
+            int(loaded.training.get("best_epoch", 0)),
+            FIT_PANELS,
+        )
+    draw_history(out, history, best, title or Path(head).name, panels)
+    emit({"out": str(out), "epochs": len(history), "best_epoch": best}, f"{out}: {len(history)} epochs", json)
 
 
 def average(

@@ -158,6 +158,17 @@ class Source:
         return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
 
 
+def require_state(state: Path, what: str, resume: bool, overwrite: bool) -> None:
+    """Refuse to continue without the state of a fit or a training, or to discard one unasked."""
+    if resume and not state.is_file():
+        raise FileNotFoundError(f"--resume needs the state of a {what}, and there is none at {state}: leave it out.")
+    if state.exists() and not (overwrite or resume):
+        raise FileExistsError(
+            f"{state} is the state of an interrupted {what}: continue it with --resume, or pass --overwrite to start "
+            "again."
+        )
+
+
 def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSource]:
     """Return a head by folder or `user/repo@revision`, and its source; remarks on it go to standard error."""
     from geocell.heads.hashes import why_not_hashed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -23,10 +24,13 @@ from geocell.cli.output import (
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
+if TYPE_CHECKING:
+    from geocell.evaluation.baselines import Baseline
+
 Flat = Parameter(name="*")
 
 
-def score(
+def score(  # noqa: PLR0915 - one step after the other
     head: str | None = None,
     /,
     *,
@@ -40,6 +44,7 @@ def score(
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    abstain_below: float | None = None,
     cluster: str | None = None,
     no_baselines: bool = False,
     by_country: bool = False,
@@ -66,6 +71,8 @@ def score(
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        abstain_below: say how answers fare of which at least this probability lies within 200 km; the threshold of the
+            calibration when left out. All other scores are of all locations.
         cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
             a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
             together, else place.
@@ -85,6 +92,7 @@ def score(
             "--splits": splits,
             "--split": split,
             "--decode": decode,
+            "--abstain-below": abstain_below,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
         of_heads |= {"--no-baselines": no_baselines or None}
@@ -96,17 +104,19 @@ def score(
     from geocell.compute.devices import choose_device
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.baselines import score_beside_baselines
-    from geocell.evaluation.score import require_unseen
+    from geocell.evaluation.score import require_unseen, scores_of_head
     from geocell.files import require_new, write_json
     from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.metrics.scores import shared_coordinates_text
+    from geocell.uncertainty.selective import require_threshold
     from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
+        require_threshold(abstain_below)
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
@@ -120,11 +130,13 @@ def score(
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     say_other_protocol(loaded, splits)
-    clusters = drawn_clusters(locations, cluster, splits)
-    train = None if no_baselines else training_locations(loaded, cache, splits, name)
-    scores, found = score_beside_baselines(
-        loaded, locations, train, decoder, name, device, cluster=clusters, majority=not no_baselines
-    )
+    what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+    found: Mapping[str, Baseline] = {}
+    if no_baselines:
+        scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
+    else:
+        train = training_locations(loaded, cache, splits, name)
+        scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     told = scores.to_dict()
     remark = shared_coordinates_text(told)

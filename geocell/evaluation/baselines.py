@@ -127,16 +127,17 @@ def score_beside_baselines(
     device: str = "auto",
     *,
     cluster: str | Clusters | None = None,
-    majority: bool = True,
+    abstain_below: float | None = None,
 ) -> tuple[Scores, dict[str, Baseline]]:
     """Return the scores of a head with its baselines in them, and these; see `baselines` and `score`.
 
-    Training locations of the head are not warned of. Without `majority` and `train` there are no baselines.
+    Training locations of the head are not warned of.
     """
     prepared = head.prepare(decode)
-    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
-    found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, majority=majority)
-    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split, device)
+    scores, outcome = scores_of_head(
+        head, locations, prepared, split, device, cluster=cluster, abstain_below=abstain_below
+    )
+    found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split)
     told = {name: baseline.to_dict() for name, baseline in found.items()}
     return replace(scores, baselines=told or None), found
 
@@ -148,8 +149,6 @@ def baselines_of(
     outcome: Outcomes | None = None,
     decoder: str = "",
     split: str = "",
-    *,
-    majority: bool = True,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on locations; see `baselines`.
 
@@ -160,10 +159,9 @@ def baselines_of(
         outcome: what a head reaches on the locations, which is compared with; none when omitted.
         decoder: its decoder, for the record.
         split: name of the split, for the record.
-        majority: whether the majority cell is one of them.
     """
     points: dict[str, tuple[Floats, int | None]] = {}
-    if majority and partition.counts.any():
+    if partition.counts.any():
         points[MAJORITY] = majority_points(partition, len(locations)), None
     if train is not None and len(train):
         points[NEAREST] = nearest_points(train, locations), len(train)

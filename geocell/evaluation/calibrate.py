@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.balscore import SHARE_RADII_KM, fit_shares
 from geocell.decoders.table import AnyDecoder, as_decoder
+from geocell.evaluation.held_out import FitScale, Probabilities, Validation, half_radii_km, held_out, true_cells
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
@@ -20,13 +20,15 @@ from geocell.heads.head import Head
 from geocell.heads.trained_on import count_trained_on, locations_sha256
 from geocell.metrics.outcomes import balscore_of, within_shares
 from geocell.metrics.places import place_clusters
-from geocell.partitioners.base import OUTSIDE, Partition
+from geocell.partitioners.base import OUTSIDE
 from geocell.splits.splits import UNKNOWN_PROTOCOL
-from geocell.uncertainty.conformal import conformal_factor, conformal_radius_km
-from geocell.uncertainty.errors import calibration_errors
+from geocell.uncertainty.areas import cell_areas
+from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
+from geocell.uncertainty.conformal import conformal_factor, conformal_quantile
 from geocell.uncertainty.nearness import Nearness
-from geocell.uncertainty.radii import cell_spread_km, mass_radii_km
-from geocell.uncertainty.temperature import fit_temperature, scaled
+from geocell.uncertainty.radii import mass_within
+from geocell.uncertainty.selective import RISK_KM, find_threshold
+from geocell.uncertainty.vector import Scale, Scaling, choose_width, fit_of_width
 
 if TYPE_CHECKING:
     from geocell.zeroshot.classifier import ZeroShot
@@ -34,11 +36,8 @@ if TYPE_CHECKING:
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
 
-Probabilities = NDArray[np.float32]
-FitTemperature = Callable[[Probabilities, NDArray[np.bool_]], float]
 
-
-def calibrate(
+def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     head: Head | Combination | ZeroShot,
     locations: Locations,
     decode: AnyDecoder = "centroid",
@@ -47,12 +46,16 @@ def calibrate(
     *,
     protocol: str = UNKNOWN_PROTOCOL,
     allow_training: bool = False,
+    scaling: Scaling = "temperature",
+    max_error: float | None = None,
 ) -> Calibration:
-    """Learn temperature, the shares of the decoder `balscore`, and radii with coverage on validation locations.
+    """Learn on validation locations how sure a head may be.
 
-    What the head learned in an earlier calibration is not used. The locations should look like those that the head
-    will be asked about: a calibration on other photographs of the same places is too sure of itself elsewhere. The
-    errors in `record` are of halves: each half is calibrated on the other one.
+    That is the temperature, the shares of the decoder `balscore`, radii and sets of cells with coverage, and where an
+    error is wanted the confidence below which answers are withheld. What the head learned in an earlier calibration is
+    not used. The locations should look like those that the head will be asked about: a calibration on other photographs
+    of the same places is too sure of itself elsewhere. The errors in `record` are of halves: each half is calibrated on
+    the other one.
 
     Args:
         head: the head, a combination of several, or a zero-shot classifier; it is not changed
@@ -63,10 +66,13 @@ def calibrate(
         device: where the head computes.
         protocol: how the splits were drawn, for the record; see `geocell.splits.splits.Splits`.
         allow_training: whether locations that the head was trained on are meant.
+        scaling: `temperature`; `vector` for a bias per cell too; or `auto`, what is more likely on places left out.
+        max_error: the wanted largest share of wrong answers, by more than 200 km, among those that are not withheld;
+            see `find_threshold`.
 
     Raises:
         ValueError: for too few locations, training locations, features of another encoder, or a decoder that needs what
-            the head does not have.
+            the head does not have, or a wanted error that no threshold reaches.
     """
     if len(locations) < LEAST:
         raise ValueError(f"a calibration needs at least {LEAST} locations, got {len(locations)}: name a larger split.")
@@ -86,11 +92,12 @@ def calibrate(
             f"a calibration needs at least {LEAST} locations in cells of the head, got {int(inside.sum())} of "
             f"{len(locations)}: the head is of another region."
         )
-    fit = _temperature_of(head, cells, locations.latlon)
-    temperature = fit(posterior, inside)
-    sure = scaled(posterior, temperature)
+    fit, losses = _scale_of(head, posterior, cells, locations.latlon, scaling)
+    scale = fit(posterior, inside)
+    sure = scale(posterior)
     shares = fit_shares(sure, locations.latlon, head.partition.centroids)
-    learned = Calibration(temperature, shares, decoder.spec, dict.fromkeys(COVERAGES, 1.0))
+    bias = None if scale.bias is None else tuple(np.round(scale.bias, 6).tolist())
+    learned = Calibration(scale.temperature, shares, decoder.spec, dict.fromkeys(COVERAGES, 1.0), bias=bias)
     prepared = replace(head, calibration=learned).prepare(decoder)
     points = np.concatenate(
         [part for _, _, part in replace(head, calibration=learned).answer_chunks(locations, prepared, device)]
@@ -98,6 +105,12 @@ def calibrate(
     away = distance_km(points, locations.latlon)
     radii = half_radii_km(head.partition, sure, points)
     factors = {coverage: conformal_factor(away, radii, coverage / 100) for coverage in COVERAGES}
+    uniform, areas = uniform_of(locations.ids), cell_areas(head.partition).km2
+    scores = {method: set_scores(sure, cells, method, areas, uniform) for method in METHODS}
+    threshold = None
+    if max_error is not None:
+        confidence = mass_within(sure, points, head.partition.centroids, RISK_KM)
+        threshold = find_threshold(confidence, away > RISK_KM, max_error)
     record = {
         "split": split,
         "protocol": protocol,
@@ -107,73 +120,44 @@ def calibrate(
         "date": datetime.now(UTC).date().isoformat(),
         "balscore": balscore_of(away),
         "within": {str(radius): share for radius, share in within_shares(away).items()},
-        **_halves(posterior, cells, away, head.partition, points, locations.latlon, inside, fit),
+        **({"scaling_nll": {f"{width:g}": nll for width, nll in losses.items()}} if losses else {}),
+        **({"abstention": threshold.to_dict()} if threshold else {}),
+        **held_out(Validation(posterior, cells, away, points, locations.latlon, uniform), head.partition, fit),
     }
-    return Calibration(temperature, shares, decoder.spec, factors, record)
-
-
-def _temperature_of(head: Head | Combination | ZeroShot, cells: NDArray[np.int64], latlon: Floats) -> FitTemperature:
-    """Return the fit of a temperature to some of the rows: by the true cell, or of candidates by what is near."""
-    if head.partition.can_assign or isinstance(head, Head):
-        return lambda posterior, rows: fit_temperature(posterior[rows], cells[rows])
-    near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
-    return lambda posterior, rows: near.take(rows).fit_temperature(posterior[rows])
-
-
-def true_cells(partition: Partition, latlon: Floats) -> NDArray[np.int64]:
-    """Return the (P,) true cell of locations, of the nearest centroid where a partition only decodes."""
-    return partition.assign(latlon) if partition.can_assign else partition.nearest(latlon)
-
-
-def half_radii_km(partition: Partition, posterior: Probabilities, points: Floats) -> Floats:
-    """Return the (P,) radii around points that hold half of the probability; see `mass_radii_km`."""
-    spread = cell_spread_km(partition)
-    return np.array(
-        [
-            mass_radii_km(point, row, np.argsort(-row, kind="stable"), partition.centroids, spread, (0.5,))[0]
-            for point, row in zip(points, posterior, strict=True)
-        ]
+    return replace(
+        learned,
+        radius_factors=factors,
+        record=record,
+        set_thresholds={method: _thresholds(values) for method, values in scores.items()},
+        abstain_below=None if threshold is None else threshold.below,
     )
 
 
-def _halves(
+def _scale_of(
+    head: Head | Combination | ZeroShot,
     posterior: Probabilities,
     cells: NDArray[np.int64],
-    away: Floats,
-    partition: Partition,
-    points: Floats,
     latlon: Floats,
-    inside: NDArray[np.bool_],
-    fit: FitTemperature,
-) -> Mapping[str, Any]:
-    """Return the errors before and after, and the coverage of the radii: of each half, calibrated on the other.
+    scaling: Scaling,
+) -> tuple[FitScale, dict[float, float]]:
+    """Return the fit of a scale to some of the rows, and the likelihoods it was chosen by.
 
-    Nothing where all locations are at so few places that a half has none.
+    By the true cell, or of candidates by what is near: these have a temperature alone.
     """
-    half = _half_of_places(latlon)
-    if not (half & inside).any() or not (~half & inside).any():
-        return {}
-    after = np.empty_like(posterior)
-    held: dict[int, list[NDArray[np.bool_]]] = {coverage: [] for coverage in COVERAGES}
-    for fold in (half, ~half):
-        known = ~fold & inside
-        temperature = fit(posterior, known)
-        after[fold] = scaled(posterior[fold], temperature)
-        radii = half_radii_km(partition, scaled(posterior, temperature), points)
-        for coverage in COVERAGES:
-            try:
-                q = conformal_factor(away[~fold], radii[~fold], coverage / 100)
-            except ValueError:  # too few for that coverage in a half
-                continue
-            held[coverage].append(away[fold] <= conformal_radius_km(q, radii[fold]))
-    return {
-        "before": calibration_errors(posterior[inside], cells[inside]).to_dict(),
-        "after": calibration_errors(after[inside], cells[inside]).to_dict(),
-        "coverage": {str(c): float(np.concatenate(hits).mean()) for c, hits in held.items() if hits},
-    }
+    of_cells = isinstance(head, Head) or (isinstance(head, Combination) and head.partition.can_assign)
+    if scaling != "temperature" and not of_cells:
+        raise ValueError(
+            f"scaling {scaling} learns a bias for every cell of a head, and this one answers with places: use "
+            "temperature."
+        )
+    if of_cells or head.partition.can_assign:
+        inside = cells != OUTSIDE
+        width, losses = choose_width(posterior[inside], cells[inside], place_clusters(latlon[inside]), scaling)
+        return lambda p, rows: fit_of_width(p[rows], cells[rows], width), losses
+    near = Nearness.of(head.partition.centroids, latlon, SHARE_RADII_KM)
+    return lambda p, rows: Scale(near.take(rows).fit_temperature(p[rows])), {}
 
 
-def _half_of_places(latlon: Floats) -> NDArray[np.bool_]:
-    """Return which (P,) locations are in one of two halves; those of one place are in the same."""
-    which = place_clusters(latlon)
-    return np.asarray((np.random.default_rng(0).permutation(int(which.max()) + 1) % 2 == 0)[which])
+def _thresholds(scores: Floats) -> dict[int, float]:
+    """Return coverage in percent -> threshold; 1, by which a set has every cell, where too many truths are outside."""
+    return {coverage: min(1.0, conformal_quantile(scores, coverage / 100)) for coverage in COVERAGES}

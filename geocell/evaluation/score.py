@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.countries import ACCURACY, same_country, with_countries
+from geocell.evaluation.trust import TrustRecorder
 from geocell.features.locations import Locations, require_locations
+from geocell.geo.geodesy import Floats
 from geocell.heads.region import flagged_share
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
@@ -38,6 +41,7 @@ def outcomes(
     device: str = "auto",
     *,
     cluster: str | Clusters | None = None,
+    watch: Callable[[slice, NDArray[np.float32], Floats], None] | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
@@ -48,6 +52,7 @@ def outcomes(
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
         cluster: which locations were drawn together; see `clusters_of`.
+        watch: is given the rows, the posterior and the points of every piece.
 
     Raises:
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
@@ -63,6 +68,8 @@ def outcomes(
     best = np.zeros(len(locations), dtype=np.int64)
     for rows, posterior, answers in head.answer_chunks(locations, prepared, device):
         points[rows] = answers
+        if watch is not None:
+            watch(rows, posterior, answers)
         if cells is not None:
             hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
             best[rows] = posterior.argmax(axis=1)
@@ -128,6 +135,7 @@ def score(
     *,
     allow_training: bool = False,
     cluster: str | Clusters | None = None,
+    abstain_below: float | None = None,
 ) -> Scores:
     """Return the scores of a head on locations; see `outcomes`.
 
@@ -142,39 +150,44 @@ def score(
         device: where the head computes; see `outcomes`.
         allow_training: whether locations that the head was trained on are meant.
         cluster: what was drawn together, for the intervals; see `clusters_of`.
+        abstain_below: the confidence below which answers are withheld, of `Scores.trust`; that of the calibration when
+            left out. All other scores are of all locations.
 
     Raises:
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
     prepared = head.prepare(decode)
-    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
-    scores = scores_of_head(head, locations, outcome, prepared.decoder.spec, split, device)
+    scores, _ = scores_of_head(head, locations, prepared, split, device, cluster=cluster, abstain_below=abstain_below)
     if not allow_training and (sentence := trained_on_sentence(scores.n_trained_on, len(locations))):
         warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
     return scores
 
 
 def scores_of_head(
-    head: HeadLike, locations: Locations, outcome: Outcomes, decoder: str, split: str = "", device: str = "auto"
-) -> Scores:
-    """Return the scores of the outcomes of a head, with those of countries and what is known about its training.
-
-    Args:
-        head: the head.
-        locations: P locations.
-        outcome: what it reaches there.
-        decoder: name of the decoder that made the points.
-        split: name of the split.
-        device: where the head computes.
-    """
-    scores = scores_of(outcome, head.partition, decoder, split)
-    scores = with_countries(scores, outcome, locations.latlon, locations.columns.get(COUNTRY))
+    head: HeadLike,
+    locations: Locations,
+    prepared: PreparedDecoder,
+    split: str = "",
+    device: str = "auto",
+    *,
+    cluster: str | Clusters | None = None,
+    abstain_below: float | None = None,
+) -> tuple[Scores, Outcomes]:
+    """Return the scores of a head, and the outcomes that they are of; see `score`, which warns where this does not."""
+    require_locations(locations, "what a head is scored on")
+    recorder = TrustRecorder(head, locations, prepared)
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=recorder)
+    scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
+    countries = locations.columns.get(COUNTRY)
+    scores = with_countries(scores, outcome, locations.latlon, countries)
+    trust = recorder.to_dict(outcome, countries, abstain_below)
     return replace(
         scores,
         head_sha256=head.sha256,
         n_trained_on=count_trained_on(head.trained_on, locations),
         outside_region=flagged_share(head, locations, device),
-    )
+        trust=trust,
+    ), outcome
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

@@ -19,6 +19,7 @@ from geocell.heads.card_text import CardText, render_card
 from geocell.heads.markdown import code, fenced, text
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import BALSCORE_TEXT, flat_scores, score_label, score_unit, shared_coordinates_text
+from geocell.metrics.trust import trust_sentences
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -151,6 +152,7 @@ def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
         "trained_on": scores.get("n_trained_on"),
         "shared": shared_coordinates_text(scores),
         "n_locations": scores["n_locations"],
+        "trust": trust_sentences(scores.get("trust")),
         "rows": rows,
         "country_columns": ["locations" if name == "n_locations" else score_label(name) for name in columns],
         "countries": [

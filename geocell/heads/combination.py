@@ -95,6 +95,8 @@ class Combination:
             )
         if self.neighbours is not None:
             self.neighbours.require_for(self)
+        if self.calibration is not None:
+            self.calibration.require_for(len(self.partition))
         _ = self.encoder  # of several, each is pinned
 
     def __repr__(self) -> str:
@@ -202,8 +204,10 @@ class Combination:
         if vote is not None and self.neighbours is not None:
             weights = vote_weights(self.neighbours, self.vote_features(part), vote, self.places)
             posterior = voted(posterior, weights, vote.share)
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
-        return posterior if temperature == 1.0 else scaled(posterior, temperature)
+        known = self.calibration
+        if known is None or (known.temperature, known.bias) == (1.0, None):
+            return posterior
+        return scaled(posterior, known.temperature, known.bias)
 
     def member_masses(self, locations: Locations, device: str = "auto") -> list[NDArray[np.float32]]:
         """Return the (P, K) mass of each member on the candidates, before any weight."""

@@ -51,7 +51,7 @@ class Head:
         history: one row per epoch, column name -> number.
         trained_on: hashes of the training locations (`geocell.heads.trained_on`), None where they are not known.
         calibration: what was learned on validation locations after the fit (`geocell.calibrate`), None before that.
-            Its temperature is part of every posterior.
+            Its temperature and its bias are part of every posterior.
         neighbours: index of training features for the decoder `knn`, None where there is none.
         region: what tells locations outside its region apart (`geocell.RegionModel`), None where that was not learned.
         places: training places, candidates of decoders such as `balscore:places=8`, None where there are none.
@@ -87,6 +87,8 @@ class Head:
         for added in (self.neighbours, self.places):
             if added is not None:
                 added.require_for(self)
+        if self.calibration is not None:
+            self.calibration.require_for(len(self.partition))
         if self.region is not None:
             self.encoder.require_same(self.region.encoder, "the head", "its region")
         self.module.eval().requires_grad_(False)
@@ -157,14 +159,15 @@ class Head:
         """
         prepared = self.prepare(decode)
         self.encoder.require_same(locations.encoder, "the head", "the locations")
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        learned = self.calibration
+        scale = (1.0, None) if learned is None else (learned.temperature, learned.bias)
         where = torch.device(choose_device(device))
         module = self.module if where.type == "cpu" else deepcopy(self.module).to(where)
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             inputs = Inputs.from_locations(part, self.config.fusion, where)
-            yield rows, *answer(module, inputs, self.partition, prepared, temperature)
+            yield rows, *answer(module, inputs, self.partition, prepared, *scale)
 
     def posterior_chunks(
         self, locations: Locations, device: str = "auto", chunk: int = _CHUNK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -138,7 +139,12 @@ def weighted_sums(features: Tensor, views: Tensor, weights: Tensor, rows: Tensor
 
 
 def answer(
-    module: GeoHead, inputs: Inputs, partition: Partition, decode: PreparedDecoder, temperature: float = 1.0
+    module: GeoHead,
+    inputs: Inputs,
+    partition: Partition,
+    decode: PreparedDecoder,
+    temperature: float = 1.0,
+    bias: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.float32], Floats]:
     """Return what a module answers.
 
@@ -148,6 +154,7 @@ def answer(
         partition: the C cells.
         decode: the decoder, prepared for these cells.
         temperature: by which the logits are divided.
+        bias: (C,) what is added to them then.
 
     Returns:
         The (P, C) posterior, and the (P, 2) decoded points in degrees.
@@ -160,6 +167,8 @@ def answer(
         logits = module.logits(pooled)
         if temperature != 1.0:
             logits = logits / temperature
+        if bias is not None:
+            logits = logits + torch.tensor(bias, dtype=logits.dtype, device=logits.device)
         posterior = torch.softmax(logits, dim=1).cpu().numpy()
 
         def regressed(cells: NDArray[np.int64]) -> Floats:

@@ -59,8 +59,8 @@ class CheckpointModel:
         os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # a request to the Hub that nobody asked for
         with load_errors(name):
             commit = None if is_folder(name) else commit_of(where, revision)
-            model = _whole_model(where, commit, name)
-            self._tokenizer = _tokenizer(where, commit)
+            model = whole_model(where, commit, name)
+            self._tokenizer = load_tokenizer(where, commit)
         text = model.config.text_config
         self._most, self._whole = int(text.max_position_embeddings), model.config.model_type == "siglip"
         self._text_model = model.text_model.eval().requires_grad_(False).to(self.device)
@@ -129,7 +129,18 @@ def checkpoint_for(info: EncoderInfo, device: str = "auto", source: str | None =
     return CheckpointModel(where, None if info.revision == NOT_PINNED else info.revision, device, info)
 
 
-def _whole_model(where: str, commit: str | None, name: str) -> Any:  # noqa: ANN401 - a class of transformers
+def whole_model(where: str, commit: str | None, name: str, *, vision: bool = False) -> Any:  # noqa: ANN401 - a class of transformers
+    """Return both towers of a checkpoint, in float32.
+
+    Args:
+        where: Hub id or folder.
+        commit: on the Hub, None for a folder.
+        name: of the model, for messages.
+        vision: whether its vision tower is needed too.
+
+    Raises:
+        ValueError: when it has no text tower, or lacks weights that are needed.
+    """
     import torch
     import transformers
 
@@ -143,12 +154,18 @@ def _whole_model(where: str, commit: str | None, name: str) -> Any:  # noqa: ANN
     model, report = loader.from_pretrained(
         where, revision=commit, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
     )
-    if lost := [key for key in sorted(report["missing_keys"]) if not key.startswith("vision_model.")]:
-        raise ValueError(f"{name} must hold the weights of its text tower, got none for {lost[0]}.")
+    if lost := [key for key in sorted(report["missing_keys"]) if vision or not key.startswith("vision_model.")]:
+        towers = "both towers" if vision else "its text tower"
+        raise ValueError(f"{name} must hold the weights of {towers}, got none for {lost[0]}.")
     return model
 
 
-def _tokenizer(where: str, commit: str | None) -> Any:  # noqa: ANN401 - a class of transformers
+def load_tokenizer(where: str, commit: str | None) -> Any:  # noqa: ANN401 - a class of transformers
+    """Return the tokenizer of a checkpoint.
+
+    Raises:
+        OSError: when it has none.
+    """
     from transformers import AutoTokenizer
 
     try:

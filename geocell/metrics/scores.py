@@ -40,7 +40,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded", "outside_region", "country_accuracy"), _MAYBE),
-    **dict.fromkeys(("quantiles_km", "radii", "confidence", "macro", "levels", "baselines"), (dict, type(None))),
+    **dict.fromkeys(
+        ("quantiles_km", "radii", "confidence", "macro", "levels", "baselines", "trust"), (dict, type(None))
+    ),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
     "clustered_by": (str, type(None)),
     "n_clusters": (int, type(None)),
@@ -95,6 +97,8 @@ class Scores:
         clustered_by: what the locations of a cluster share, see `geocell.metrics.clusters`; None in files of earlier
             versions, whose intervals are over locations.
         n_clusters: how many clusters the intervals are taken over; None likewise.
+        trust: risk of the answers that are kept, coverage of radii and sets, areas; see `geocell.evaluation.trust`.
+            None likewise, and for points that no head made.
     """
 
     decoder: str
@@ -130,6 +134,7 @@ class Scores:
     clustered_by: str | None = None
     n_clusters: int | None = None
     outside_region: float | None = None
+    trust: dict[str, Any] | None = None
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""

@@ -8,16 +8,29 @@ from pathlib import Path
 
 from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
 
-_PANELS = {
+FIT_PANELS = {
     "training loss": "train_loss",
     "validation balscore, %": "val_balscore",
     "median distance, km": "val_median_km",
     "learning rate": "lr",
 }
+PRETRAINING_PANELS = {
+    "training loss": "train_loss",
+    "validation images, right country, %": "val_country",
+    "learning rate": "lr",
+    "validation images, right city, %": "val_city",
+}
+"""Panels of a picture: what stands above -> column of the history."""
 _COLOUR, _BEST = "#0072b2", "#d55e00"
 
 
-def draw_history(out: Path, history: Sequence[Mapping[str, float]], best_epoch: int, title: str) -> Path:
+def draw_history(
+    out: Path,
+    history: Sequence[Mapping[str, float]],
+    best_epoch: int,
+    title: str,
+    panels: Mapping[str, str] = FIT_PANELS,
+) -> Path:
     """Draw the history of a fit.
 
     Args:
@@ -25,6 +38,8 @@ def draw_history(out: Path, history: Sequence[Mapping[str, float]], best_epoch: 
         history: one row per epoch, at least one: `Head.history`.
         best_epoch: the epoch that was kept, which is marked.
         title: what stands above.
+        panels: what stands above each panel, with "%" in it for a share -> its column; without validation, scores are
+            not drawn.
 
     Returns:
         `out`.
@@ -36,14 +51,16 @@ def draw_history(out: Path, history: Sequence[Mapping[str, float]], best_epoch: 
     require_picture_name(out)
     if not history:
         raise ValueError("a picture of a fit needs its history, and this head has none: fit it here.")
-    lacking = sorted({"epoch", *_PANELS.values()} - set(history[0]))
+    if panels is not FIT_PANELS:
+        panels = {label: name for label, name in panels.items() if not name.startswith("val_") or name in history[0]}
+    lacking = sorted({"epoch", *panels.values()} - set(history[0]))
     if lacking:
         raise ValueError(
             f"the history of a fit must have the columns {', '.join(lacking)}, and lacks them: fit it again."
         )
     with own_style():
         figure = new_figure(8.0, 5.0)
-        for place, (label, name) in enumerate(_PANELS.items(), start=1):
+        for place, (label, name) in enumerate(panels.items(), start=1):
             points = [(row["epoch"], (100 if "%" in label else 1) * row[name]) for row in history]
             known = [(epoch, value) for epoch, value in points if math.isfinite(value)]
             axes = figure.add_subplot(2, 2, place)

@@ -96,6 +96,7 @@ function picture(source, name) {
   image.alt = ""; image.src = "data:image/jpeg;base64," + source;
   return image;
 }
+const squareKilometres = area => Number(area.toPrecision(3)).toLocaleString("en") + " km²";
 function title(a) { return a.place || coordinates(a.lat, a.lon); }
 function segment(...buttons) {
   const box = element("div", undefined, "segment");
@@ -119,9 +120,12 @@ function showNow(a) {
   what.append(element("p", a.location, "peek-hidden"));
   if (a.truth) what.append(element("p", kilometres(a.away) + " from where it was taken", "truth"));
   row.append(what);
-  const says = element("p", "Half of the head's probability lies within " + kilometres(a.radii[0]) + " of this point, 90 % within "
-    + kilometres(a.radii[1]) + ".");
+  const says = element("p", (a.calibrated ? "Half of such answers are within " : "Half of the head's probability lies within ")
+    + kilometres(a.radii[0]) + " of " + (a.calibrated ? "the truth" : "this point") + ", 90 % within " + kilometres(a.radii[1]) + ".");
   const parts = [row, says];
+  if (a.sets) parts.push(element("p", "Cells with " + (a.sets === "mass" ? "half of the probability cover " : "the truth half of the time cover ")
+    + squareKilometres(a.km2[0]) + ", with 90 % " + squareKilometres(a.km2[1]) + ".", "peek-hidden"));
+  if (a.abstained) parts.push(element("p", "Withheld: less sure than asked for.", "doubt"));
   if (a.doubt) parts.push(element("p", "Doubtful: " + a.doubt + ".", "doubt"));
   if (a.problem) parts.push(element("p", a.problem + ".", "doubt peek-hidden"));
   const bar = element("div", undefined, "bar");
@@ -164,6 +168,7 @@ const rows = answers.map((a, k) => {
   const button = element("button"), text = element("div", undefined, "text");
   text.append(element("b", title(a)), element("small", a.location),
     element("small", "50 % within " + kilometres(a.radii[0]) + (a.truth ? " · off by " + kilometres(a.away) : "")));
+  if (a.abstained) text.append(element("small", "withheld", "doubt"));
   if (a.doubt) text.append(element("small", "doubtful", "doubt"));
   button.append(a.thumbnails.length ? picture(a.thumbnails[0]) : element("div", undefined, "none"), text);
   button.onclick = () => choose(k);

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.files import csv_text, write_text
+from geocell.heads.calibration import COVERAGES
 from geocell.prediction.records import Prediction
+from geocell.prediction.sets import polygons_of, set_polygon
 
 if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
@@ -16,7 +19,8 @@ SUFFIXES = (".csv", ".geojson", ".html")
 
 _COLUMNS = (
     "location", "lat", "lon", "place", "decoder", "radius_50_km", "radius_90_km", "confidence", "calibrated",
-    "outside_region", "outside_score", "doubt", "problem", "truth_lat", "truth_lon", "distance_km",
+    "abstained", "sets", "area_50_km2", "area_90_km2", "outside_region", "outside_score", "doubt", "problem",
+    "truth_lat", "truth_lon", "distance_km",
 )  # fmt: skip
 
 
@@ -32,7 +36,7 @@ def save_predictions(predictions: Sequence[Prediction], partition: Partition, pa
     if path.suffix.lower() == ".csv":
         write_text(path, to_csv(predictions))
     elif path.suffix.lower() == ".geojson":
-        write_text(path, to_geojson(predictions) + "\n")
+        write_text(path, to_geojson(predictions, partition) + "\n")
     else:
         from geocell.prediction.page import write_answers
 
@@ -58,16 +62,36 @@ def _row(item: Prediction) -> dict[str, Any]:
     return row
 
 
-def to_geojson(predictions: Sequence[Prediction]) -> str:
-    """Return a FeatureCollection (RFC 7946) of points with everything else as properties.
+def to_geojson(predictions: Sequence[Prediction], partition: Partition | None = None) -> str:
+    """Return a FeatureCollection (RFC 7946) of points with everything else as properties, and polygons of their sets.
 
-    A location without an answer is a feature without a geometry, as the RFC has it.
+    A location without an answer is a feature without a geometry, as the RFC has it. Where predictions keep the cells of
+    their sets, each is followed by two polygons with `location`, `sets`, `coverage` in percent and `area_km2`.
+
+    Args:
+        predictions: the answers.
+        partition: the cells that were answered with, for polygons of sets.
     """
     import geopandas
     import shapely
 
-    rows = [item.to_dict() for item in predictions]
-    points = [None if row["lat"] is None else shapely.Point(row["lon"], row["lat"]) for row in rows]
-    properties = [{name: value for name, value in row.items() if name not in ("lat", "lon")} for row in rows]
-    frame = geopandas.GeoDataFrame(properties, geometry=points, crs="EPSG:4326")
-    return str(frame.to_json(drop_id=True, to_wgs84=True, ensure_ascii=False))
+    polygons = None
+    if partition is not None and any(item.set_cells is not None for item in predictions):
+        polygons = polygons_of(partition)
+    shapes: list[Any] = []
+    rows: list[dict[str, Any]] = []
+    for item in predictions:
+        row = item.to_dict()
+        shapes.append(None if row["lat"] is None else shapely.Point(row["lon"], row["lat"]))
+        rows.append({name: value for name, value in row.items() if name not in ("lat", "lon")})
+        if polygons is None or item.set_cells is None:
+            continue
+        for coverage, cells in zip(COVERAGES, item.set_cells, strict=True):
+            shapes.append(set_polygon(polygons, cells))
+            area = row[f"area_{coverage}_km2"]
+            rows.append({"location": item.location, "sets": item.sets, "coverage": coverage, "area_km2": area})
+    table = geopandas.GeoDataFrame(geometry=shapes, crs="EPSG:4326")
+    collection = json.loads(table.to_json(drop_id=True, to_wgs84=True))
+    for feature, row in zip(collection["features"], rows, strict=True):
+        feature["properties"] = row
+    return json.dumps(collection, ensure_ascii=False)

@@ -20,6 +20,8 @@ from geocell.prediction.encoding import MOST_THUMBNAILS, encode_asked
 from geocell.prediction.inputs import Asked, ImageLike, asked_images, asked_inputs, is_image, items_of
 from geocell.prediction.predictions import Names, Predictions, predict_locations, prepare_answer
 from geocell.prediction.records import Prediction, unanswered
+from geocell.prediction.sets import SetMaker, SetMethod
+from geocell.uncertainty.selective import require_threshold
 from geocell.views import ColumnNames
 from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
@@ -38,15 +40,21 @@ class Geolocator:
         encoder: the encoder that its features come from; another is refused.
         device: where the head computes.
         names: what names answers and cells, (P, 2) degrees -> P texts; None for coordinates alone.
+        sets: how sets of cells are made, whose cells predictions keep; see `predict_locations`.
+        abstain_below: the confidence below which answers are withheld; that of the head's calibration when None.
     """
 
     head: HeadLike
     encoder: Encoder
     device: str = "auto"
     names: Names | None = None
+    sets: SetMethod | None = None
+    abstain_below: float | None = None
 
     def __post_init__(self) -> None:
-        """Check that the two belong together."""
+        """Check that head and encoder belong together, and that the head has learned such sets."""
+        require_threshold(self.abstain_below)
+        SetMaker.of(self.head, self.sets)
         self.head.encoder.require_same(self.encoder.info, "the head", "the encoder")
 
     def __repr__(self) -> str:
@@ -223,7 +231,16 @@ class Geolocator:
         ids = np.array([asked.location for asked, _ in readable], dtype=object)
         unknown = np.full((len(readable), 2), np.nan)
         locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
-        return predict_locations(self.head, locations, top_k=top_k, decode=decode, device=self.device, names=self.names)
+        return predict_locations(
+            self.head,
+            locations,
+            top_k=top_k,
+            decode=decode,
+            device=self.device,
+            names=self.names,
+            sets=self.sets,
+            abstain_below=self.abstain_below,
+        )
 
 
 def _require_readable(asked: Asked) -> None:

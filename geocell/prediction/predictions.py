@@ -18,14 +18,15 @@ from geocell.partitioners.base import Partition
 from geocell.prediction.doubt import doubt_of, outside_cells, unlike_of
 from geocell.prediction.files import save_predictions
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
+from geocell.prediction.sets import SetMaker, SetMethod
+from geocell.uncertainty.cell_sets import uniform_of
 from geocell.uncertainty.conformal import conformal_radius_km
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
+from geocell.uncertainty.selective import RISK_KM
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
-CONFIDENCE_KM = 200.0
-"""An answer within this distance of the truth is taken for a right one by its confidence: the region."""
 
 Names = Callable[[Floats], Sequence[str]]
 """What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
@@ -114,6 +115,8 @@ def predict_locations(
     decode: AnyDecoder = "centroid",
     device: str = "auto",
     names: Names | None = None,
+    sets: SetMethod | None = None,
+    abstain_below: float | None = None,
 ) -> Predictions:
     """Answer where locations are, from the features of their views.
 
@@ -125,18 +128,26 @@ def predict_locations(
         decode: the decoder: a name such as `within:200`, or an object.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
         names: what names the answers and their cells; without it they have coordinates alone.
+        sets: how sets of cells are made, whose cells predictions keep then, for polygons; only their areas when left
+            out, by `hpd` of a calibrated head and by `mass` of others.
+        abstain_below: the confidence below which an answer is withheld; that of the calibration when left out.
 
     Raises:
-        ValueError: for another encoder, a bad `top_k`, or a decoder that is unknown or not for this head.
+        ValueError: for another encoder, a bad `top_k`, sets that the head has not learned, or a decoder that is unknown
+            or not for this head.
     """
     prepared = prepare_answer(top_k, decode, head)
     cells = _Cells(head.partition, names)
     factors = _radius_factors(head, prepared)
+    maker = SetMaker.of(head, sets)
+    if abstain_below is None and head.calibration is not None:
+        abstain_below = head.calibration.abstain_below
     items: list[Prediction] = []
     for rows, posterior, points in head.answer_chunks(locations, prepared, device):
         order = np.argsort(-posterior, axis=1, kind="stable")
         outside = outside_cells(head.partition, points)
-        confidence = mass_within(posterior, points, head.partition.centroids, CONFIDENCE_KM)
+        uniform = uniform_of(locations.ids[rows])
+        confidence = mass_within(posterior, points, head.partition.centroids, RISK_KM)
         unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)), posterior)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
@@ -146,6 +157,7 @@ def predict_locations(
             if factors is not None:
                 half, most = (float(conformal_radius_km(q, half)) for q in factors)
             lat, lon = point.tolist()
+            held = maker(row, float(uniform[i]))
             items.append(
                 Prediction(
                     location=str(locations.ids[rows.start + i]),
@@ -160,9 +172,14 @@ def predict_locations(
                     truth=_truth(locations.latlon[rows.start + i]),
                     confidence=float(confidence[i]),
                     calibrated=factors is not None,
+                    sets=maker.method,
+                    area_50_km2=maker.km2(held[0]),
+                    area_90_km2=maker.km2(held[1]),
+                    abstained=abstain_below is not None and bool(confidence[i] < abstain_below),
+                    set_cells=None if sets is None else held,
                     outside_region=unlike[i].flagged,
                     outside_score=unlike[i].score,
-                    area=area_of(row, best),
+                    area=area_of(row, held[1]),
                 )
             )
     return Predictions(tuple(items), head.partition)
@@ -197,16 +214,14 @@ class _Cells:
         return CellGuess(cell, name, float(row[cell]), lat, lon, self._places.get(cell, ""))
 
 
-def area_of(row: NDArray[np.float32], order: NDArray[np.int64], mass: float = 0.9) -> Area:
-    """Return the smallest set of cells that holds a share of the probability, or its first `MOST_CELLS` cells.
+def area_of(row: NDArray[np.float32], cells: NDArray[np.int64]) -> Area:
+    """Return the first `MOST_CELLS` cells of a set for a map.
 
     Args:
         row: (C,) probabilities.
-        order: (C,) cells, most probable first.
-        mass: the share, below 1.
+        cells: (k,) of a set.
     """
-    total = np.cumsum(row[order], dtype=np.float64)
-    cells = order[: min(MOST_CELLS, int(np.searchsorted(total, mass * total[-1])) + 1)]
+    cells = cells[:MOST_CELLS]
     return Area(cells.astype(np.int32), row[cells])
 
 

@@ -35,10 +35,10 @@ class CellGuess:
 
 @dataclass(frozen=True)
 class Area:
-    """The smallest set of cells that holds 90 % of the probability, as far as a map can show it.
+    """The cells of the set of 90 %, as far as a map can show it.
 
     Attributes:
-        cells: (k,) class indices, most probable first, at most `MOST_CELLS`.
+        cells: (k,) class indices, in the order in which they are taken, at most `MOST_CELLS`.
         probability: (k,) float32.
     """
 
@@ -71,6 +71,12 @@ class Prediction:
         truth: true latitude and longitude in degrees, None where they are unknown.
         confidence: probability of the cells whose centroid is within 200 km of the point; None without an answer.
         calibrated: whether the radii are those of a calibration, and probabilities are at its temperature.
+        sets: how the sets of cells of this answer are made, see `geocell.prediction.sets`; "" without an answer.
+        area_50_km2: area of the cells that hold half of the probability, or where `sets` is not `mass` the truth half
+            of the time; None without an answer.
+        area_90_km2: the same for 90 %.
+        abstained: whether the answer is withheld, because its confidence is below the threshold.
+        set_cells: cells of the sets of 50 and 90 %, where their polygons were asked for; in GeoJSON alone.
         outside_region: whether it is so unlike the photographs of the head's region that the head says so; None where
             it did not learn that, or there is no answer.
         outside_score: how unlike it is, 0 on average in the region; see `geocell.uncertainty.region_model`; None
@@ -92,6 +98,11 @@ class Prediction:
     truth: tuple[float, float] | None = None
     confidence: float | None = None
     calibrated: bool = False
+    sets: str = ""
+    area_50_km2: float | None = None
+    area_90_km2: float | None = None
+    abstained: bool = False
+    set_cells: tuple[NDArray[np.int64], NDArray[np.int64]] | None = field(default=None, repr=False, compare=False)
     outside_region: bool | None = None
     outside_score: float | None = None
     area: Area | None = field(default=None, repr=False, compare=False)
@@ -123,6 +134,10 @@ class Prediction:
             "radius_90_km": numbers["radius_90_km"],
             "confidence": self.confidence,
             "calibrated": self.calibrated,
+            "abstained": self.abstained,
+            "sets": self.sets,
+            "area_50_km2": self.area_50_km2,
+            "area_90_km2": self.area_90_km2,
             "outside_region": self.outside_region,
             "outside_score": self.outside_score,
             "doubt": self.doubt,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
+from geocell.metrics.trust import METHOD_WORDS
 from geocell.reports.tables import percent, text_table
 from geocell.uncertainty.region_model import RegionModel
 
@@ -35,7 +39,34 @@ def calibration_text(calibration: Calibration) -> str:
     if coverage:
         held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
         lines.append(f"radii of the decoder {calibration.decoder} hold the truth of {held}")
+    sets = record.get("set_coverage", {})
+    if any(sets.values()):
+        held = ", ".join(f"{METHOD_WORDS[m]} {' and '.join(map(percent, of.values()))} %" for m, of in sets.items())
+        lines.append(f"asked for 50 and 90 %, sets of cells hold the truth of: {held}")
+    if "scaling_nll" in record:
+        lines.append(_scaling(calibration))
+    if "abstention" in record:
+        lines.append(_abstention(record["abstention"]))
     return "\n".join(lines)
+
+
+def _scaling(calibration: Calibration) -> str:
+    """Return which scaling was chosen, and the likelihoods it was chosen by."""
+    tried = ", ".join(
+        f"{nll:.4g} with {'temperature alone' if width == '0' else f'biases of {width}'}"
+        for width, nll in calibration.record["scaling_nll"].items()
+    )
+    chosen = "temperature alone" if calibration.bias is None else "vector scaling"
+    return f"{chosen}: negative log-likelihood of places left out {tried}"
+
+
+def _abstention(found: Mapping[str, Any]) -> str:
+    """Return the threshold, and what is known of the answers above it."""
+    return (
+        f"abstaining below a confidence of {percent(found['below'])} % answers {percent(found['coverage'])} % of the "
+        f"locations, of which {percent(found['error'])} % are wrong by more than 200 km, and with "
+        f"{percent(1 - found['delta'])} % certainty at most {percent(found['bound'])} %"
+    )
 
 
 def region_text(region: RegionModel) -> str:

@@ -11,6 +11,7 @@ from statistics import median
 from geocell.geo.geodesy import distance_km
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import shared_coordinates_text
+from geocell.metrics.trust import rounded_km2
 from geocell.reports.tables import (
     ABSENT,
     Column,
@@ -271,7 +272,9 @@ def prediction_text(prediction: Row) -> str:
     lines = [heading]
     if prediction.get("place"):
         lines.append(f"  {prediction['place']}")
-    lines += _radius_lines(prediction)
+    lines += _radius_lines(prediction) + _set_lines(prediction)
+    if prediction.get("abstained") is True:
+        lines.append("  withheld: less sure than asked for")
     if prediction.get("doubt"):
         lines.append(f"  doubtful: {prediction['doubt']}")
     if problem:
@@ -291,8 +294,11 @@ def predictions_text(predictions: Sequence[Row]) -> str:
     blocks = [prediction_text(prediction) for prediction in predictions]
     if len(predictions) > 1:
         located = sum(number(prediction, "lat") is not None for prediction in predictions)
-        away = [km for prediction in predictions if (km := number(prediction, "distance_km")) is not None]
+        given = [prediction for prediction in predictions if prediction.get("abstained") is not True]
+        away = [km for prediction in given if (km := number(prediction, "distance_km")) is not None]
         summary = f"{located:,} of {len(predictions):,} located"
+        if n := len(predictions) - len(given):
+            summary += f", {n:,} of these answers withheld ({percent((located - n) / len(predictions))} % answered)"
         if away:
             summary += f"; median distance to the truth, known for {len(away):,}: {_km(median(away))} km"
         blocks.append(summary)
@@ -312,6 +318,15 @@ def _radius_lines(prediction: Row) -> list[str]:
     confidence = number(prediction, "confidence")
     sure = "" if confidence is None else f"; within 200 km of the truth with probability {percent(confidence)} %"
     return [f"  {' and '.join(known)}{sure} ({calibrated})"]
+
+
+def _set_lines(prediction: Row) -> list[str]:
+    half, most = (number(prediction, f"area_{share}_km2") for share in (50, 90))
+    method = prediction.get("sets")
+    if half is None or most is None or not method:
+        return []
+    what = "of the probability in" if method == "mass" else "within"
+    return [f"  50 % {what} {rounded_km2(half)} km² and 90 % {what} {rounded_km2(most)} km² (cells by {method})"]
 
 
 def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from geocell.evaluation.published import PublishedScore
+from geocell.files import counted
 from geocell.metrics.outcomes import RADII_KM
 from geocell.prediction.classify import Classification
 from geocell.reports.tables import ABSENT, percent, text_table
@@ -26,22 +27,34 @@ def zero_shot_text(name: str, value: Mapping[str, Any]) -> str:
         name: what to call the classifier.
         value: `ZeroShotScores.to_dict()`.
     """
-    own = value["zero_shot"]
+    scores = score_table([{"head": name, "partition": "candidates", **value}])
+    return f"{accuracy_text(value['zero_shot'], value['n_locations'], 'location')}\n\n{scores}"
+
+
+def accuracy_text(value: Mapping[str, Any], total: int, noun: str) -> str:
+    """Return the table of country and city accuracy, and over what it is taken.
+
+    Args:
+        value: `PlaceAccuracy.to_dict()`.
+        total: how many there are, those without a known country included.
+        noun: what they are.
+    """
     rows = []
     for key, label in _NAMES.items():
-        share, ends = own["accuracies"][key], own["intervals"].get(key)
+        share, ends = value["accuracies"][key], value["intervals"].get(key)
         if share is None:
             rows.append([label, ABSENT, ""])
         else:
             rows.append([label, percent(share), f"[{percent(ends[0])}, {percent(ends[1])}]"])
-    parts = [text_table(["right", "%", "95 % interval"], rows, 1)]
-    known, total = own["n_known"], value["n_locations"]
-    remark = f"of {known:,} locations; {own['truth']}"
+    known = value["n_known"]
+    remark = f"of {counted(known, noun)}; {value['truth']}"
     if known < total:
         remark += f"; {total - known:,} more have no known country"
-    if own["n_candidate_country"] < known:
-        remark += f"; {known - own['n_candidate_country']:,} lie in countries without a candidate, and count as misses"
-    return "\n".join([*parts, remark, "", score_table([{"head": name, "partition": "candidates", **value}])])
+    if value["n_candidate_country"] < known:
+        remark += (
+            f"; {known - value['n_candidate_country']:,} lie in countries without a candidate, and count as misses"
+        )
+    return f"{text_table(['right', '%', '95 % interval'], rows, 1)}\n{remark}"
 
 
 def published_text(rows: Sequence[PublishedScore]) -> str:

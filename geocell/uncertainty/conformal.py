@@ -1,4 +1,4 @@
-"""Split-conformal radii: a factor by which radii of a posterior hold the truth as often as they say."""
+"""Split-conformal quantiles, and radii: a factor by which radii of a posterior hold the truth as often as they say."""
 
 from __future__ import annotations
 
@@ -9,12 +9,33 @@ OFFSET_KM = 50.0
 """Added to a radius before it is scaled: an answer that is sure of one small cell still errs by kilometres."""
 
 
+def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
+    """Return the ⌈(n + 1) · coverage⌉-th smallest score: that of a new location is at most it with that probability.
+
+    Split-conformal prediction (Vovk et al. 2005). The promise holds on average over locations that are drawn like those
+    of the calibration, and only for those: locations of other regions are outside of it.
+
+    Args:
+        scores: (n,) of locations that the head was not trained on; infinite where nothing finite holds the truth.
+        coverage: the wanted share, between 0 and 1.
+
+    Raises:
+        ValueError: when there are too few locations for that coverage.
+    """
+    s = np.asarray(scores, dtype=np.float64)
+    rank = int(np.ceil((len(s) + 1) * coverage))
+    if not 0 < coverage < 1 or rank > len(s):
+        needed = int(np.ceil(coverage / (1 - coverage))) if 0 < coverage < 1 else 0
+        raise ValueError(
+            f"a coverage of {coverage:g} needs at least {needed} locations, got {len(s)}: calibrate on more."
+        )
+    return float(np.sort(s)[rank - 1])
+
+
 def conformal_factor(distances_km: ArrayLike, radii_km: ArrayLike, coverage: float) -> float:
     """Return q such that ``q (r + 50 km)`` holds the truth of a new location with at least that probability.
 
-    The scores are ``d / (r + 50)``, and q is the ⌈(n + 1) · coverage⌉-th smallest (Vovk et al. 2005; Lei et al. 2018,
-    section 5.2, "locally weighted"). The promise holds on average over locations that are drawn like those of the
-    calibration, and only for those: locations of other regions are outside of it.
+    The scores are ``d / (r + 50)`` (Lei et al. 2018, section 5.2, "locally weighted"); see `conformal_quantile`.
 
     Args:
         distances_km: (n,) from the answers to the truth, of locations that the head was not trained on.
@@ -25,14 +46,7 @@ def conformal_factor(distances_km: ArrayLike, radii_km: ArrayLike, coverage: flo
         ValueError: when there are too few locations for that coverage.
     """
     d, r = np.asarray(distances_km, dtype=np.float64), np.asarray(radii_km, dtype=np.float64)
-    rank = int(np.ceil((len(d) + 1) * coverage))
-    if not 0 < coverage < 1 or rank > len(d):
-        needed = int(np.ceil(coverage / (1 - coverage))) if 0 < coverage < 1 else 0
-        raise ValueError(
-            f"a radius with a coverage of {coverage:g} needs at least {needed} locations, got {len(d)}: calibrate on "
-            "more."
-        )
-    return float(np.sort(d / (r + OFFSET_KM))[rank - 1])
+    return conformal_quantile(d / (r + OFFSET_KM), coverage)
 
 
 def conformal_radius_km(factor: float, radius_km: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

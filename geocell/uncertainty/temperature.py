@@ -12,12 +12,13 @@ _TINY = float(np.finfo(np.float32).tiny)
 _CHUNK = 1024  # locations at a time: 45 MB of float64 at 5,444 cells
 
 
-def scaled(posterior: ArrayLike, temperature: float) -> NDArray[np.float32]:
-    """Return the posterior at a temperature, ``softmax(log p / T)``, which is softmax of the logits over T.
+def scaled(posterior: ArrayLike, temperature: float, bias: ArrayLike | None = None) -> NDArray[np.float32]:
+    """Return the posterior at a temperature, ``softmax(log p / T + b)``: without b, softmax of the logits over T.
 
     Args:
         posterior: (P, C) probabilities.
         temperature: T, above 0.
+        bias: (C,) b of vector scaling, in nats; none for temperature scaling.
 
     Returns:
         (P, C) float32.
@@ -25,7 +26,9 @@ def scaled(posterior: ArrayLike, temperature: float) -> NDArray[np.float32]:
     p = np.asarray(posterior)
     result = np.empty(p.shape, dtype=np.float32)
     for start in range(0, len(p), _CHUNK):
-        logits = _logits(p[start : start + _CHUNK]) / temperature
+        logits = logits_of(p[start : start + _CHUNK]) / temperature
+        if bias is not None:
+            logits += np.asarray(bias, dtype=np.float64)
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         result[start : start + _CHUNK] = logits / logits.sum(axis=1, keepdims=True)
@@ -76,7 +79,7 @@ def require_cells(posterior: NDArray[np.floating], cells: NDArray[np.integer]) -
 def _nll_at(p: NDArray[np.floating], cells: NDArray[np.integer], temperature: float) -> float:
     total = 0.0
     for start in range(0, len(p), _CHUNK):
-        logits = _logits(p[start : start + _CHUNK]) / temperature
+        logits = logits_of(p[start : start + _CHUNK]) / temperature
         largest = logits.max(axis=1)
         norm = largest + np.log(np.exp(logits - largest[:, None]).sum(axis=1))
         chosen = cells[start : start + _CHUNK]
@@ -84,5 +87,6 @@ def _nll_at(p: NDArray[np.floating], cells: NDArray[np.integer], temperature: fl
     return total / len(p)
 
 
-def _logits(p: NDArray[np.floating]) -> NDArray[np.float64]:
+def logits_of(p: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the logarithms of probabilities; of 0, that of the smallest float32."""
     return np.asarray(np.log(np.maximum(p, _TINY), dtype=np.float64))

@@ -15,7 +15,7 @@ PresetName = Literal[
 ]  # fmt: skip
 
 ALIASES: dict[str, tuple[str, ...]] = {
-    "image": ("image", "file_name", "path", "image_path", "filename", "file", "url", "image_url"),
+    "image": ("image", "file_name", "path", "image_path", "image_filename", "filename", "file", "url", "image_url"),
     "lat": ("lat", "latitude", "gps_latitude"),
     "lon": ("lon", "lng", "long", "longitude", "gps_longitude"),
     "location": ("location", "location_id"),

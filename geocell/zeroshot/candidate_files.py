@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geocell.files import DamagedFileError, read_json_value, reading
-from geocell.zeroshot.candidates import Candidate, Candidates, shown, with_coordinates
+from geocell.zeroshot.candidates import Candidate, Candidates, Cities, shown, with_coordinates
 
 _MAX_BYTES = 64 << 20
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -45,6 +45,25 @@ def read_candidates(path: str | Path) -> Candidates:
         ModuleNotFoundError: when coordinates are missing and the gazetteer is not installed.
     """
     path = Path(path)
+    items = _items(path)
+    try:
+        return Candidates(tuple(with_coordinates(items)))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def read_cities(path: str | Path) -> Cities:
+    """Read candidate cities from such a file by their names alone; see `read_candidates`."""
+    path = Path(path)
+    items = _items(path)
+    try:
+        return Cities(tuple(items))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _items(path: Path) -> list[Candidate]:
+    """Return the cities of a file as they stand there."""
     if path.suffix.lower() == ".json":
         records: Sequence[Mapping[str, Any]] = list(
             _records(read_json_value(path, "candidates", max_bytes=_MAX_BYTES), path)
@@ -54,8 +73,7 @@ def read_candidates(path: str | Path) -> Candidates:
     else:
         raise ValueError(f"candidates must be a .csv, .tsv or .json file, got {path}.")
     try:
-        items = [_candidate(record, number) for number, record in enumerate(records, start=1)]
-        return Candidates(tuple(with_coordinates(items)))
+        return [_candidate(record, number) for number, record in enumerate(records, start=1)]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

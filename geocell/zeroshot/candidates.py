@@ -51,11 +51,11 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Candidates:
-    """C cities, ordered by country, population and name, whatever order they were given in.
+class Cities:
+    """C cities by their names, ordered by country, population and name, whatever order they were given in.
 
     Attributes:
-        items: the cities, each once.
+        items: the cities, each once; where they lie is not asked.
     """
 
     items: tuple[Candidate, ...]
@@ -64,8 +64,7 @@ class Candidates:
         """Check and order the cities.
 
         Raises:
-            ValueError: for none or too many, a city or a country without a name, a country that nobody knows, or
-                coordinates that are none.
+            ValueError: for none or too many, a city or a country without a name, or a country that nobody knows.
         """
         if not 0 < len(self.items) <= _MOST:
             raise ValueError(f"candidates must be from 1 to {_MOST:,} cities, got {len(self.items):,}.")
@@ -81,7 +80,6 @@ class Candidates:
                 f"countries must be known by English names or alpha-2 codes, got {shown(unknown)}: "
                 "correct the spelling."
             )
-        as_latlon([(item.lat, item.lon) for item in self.items], "candidates")
         ordered = sorted(dict.fromkeys(_spelled(self.items)), key=_order)
         object.__setattr__(self, "items", tuple(ordered))
 
@@ -91,12 +89,7 @@ class Candidates:
 
     def __repr__(self) -> str:
         """Return how many there are."""
-        return f"<Candidates: {len(self):,} cities of {len(self.countries):,} countries>"
-
-    @cached_property
-    def latlon(self) -> Floats:
-        """(C, 2) degrees."""
-        return as_latlon([(item.lat, item.lon) for item in self.items], "candidates")
+        return f"<{type(self).__name__}: {len(self):,} cities of {len(self.countries):,} countries>"
 
     @cached_property
     def codes(self) -> NDArray[np.str_]:
@@ -108,14 +101,33 @@ class Candidates:
         """The countries as prompts say them, by code."""
         return tuple({code: item.country for code, item in zip(self.codes.tolist(), self.items, strict=True)}.values())
 
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the JSON form: a list of records, which `read_candidates` reads."""
+        return [asdict(item) for item in self.items]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Candidates(Cities):
+    """C cities with coordinates, which are answers."""
+
+    def __post_init__(self) -> None:
+        """Check and order the cities.
+
+        Raises:
+            ValueError: see `Cities`, and for coordinates that are none.
+        """
+        super().__post_init__()
+        as_latlon([(item.lat, item.lon) for item in self.items], "candidates")
+
+    @cached_property
+    def latlon(self) -> Floats:
+        """(C, 2) degrees."""
+        return as_latlon([(item.lat, item.lon) for item in self.items], "candidates")
+
     @property
     def sha256(self) -> str:
         """Hash of all that is known of them."""
         return hashlib.sha256(canonical_json(self.to_records()).encode()).hexdigest()
-
-    def to_records(self) -> list[dict[str, Any]]:
-        """Return the JSON form: a list of records, which `read_candidates` reads."""
-        return [asdict(item) for item in self.items]
 
 
 def _order(item: Candidate) -> tuple[Any, ...]:

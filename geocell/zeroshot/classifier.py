@@ -26,7 +26,7 @@ from geocell.partitioners.base import Partition
 from geocell.partitioners.partition_file import CENTROIDS_KIND
 from geocell.uncertainty.temperature import scaled
 from geocell.zeroshot.candidates import Candidates
-from geocell.zeroshot.levels import Level, descend, ensembled, joint, levels_of, texts_of
+from geocell.zeroshot.levels import Level, city_probabilities, descend, level_texts, levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
 
 if TYPE_CHECKING:
@@ -97,14 +97,7 @@ class ZeroShot:
         Raises:
             ValueError: when a template names what a candidate does not have, or a text is too long for the model.
         """
-        levels = levels_of(candidates, list(settings.templates))
-        parts = [texts_of(level, candidates, settings.templates[level.name]) for level in levels]
-        embeddings = embed_texts(model, [text for part in parts for text in part], cache)
-        ends = np.cumsum([len(part) for part in parts])[:-1]
-        texts = tuple(
-            ensembled(part, len(settings.templates[level.name]))
-            for level, part in zip(levels, np.split(embeddings, ends), strict=True)
-        )
+        texts = level_texts(candidates, settings, lambda texts: embed_texts(model, texts, cache))
         return cls(candidates, settings, model.info, model.projection, texts, model.text_identity)
 
     @cached_property
@@ -226,10 +219,8 @@ class ZeroShot:
 
     def posterior_of(self, embeddings: Float32) -> NDArray[np.float32]:
         """Return the (P, C) probabilities of candidates, uncalibrated, of (P, d) embeddings."""
-        logits = [self.projection.logits(embeddings, texts).astype(np.float64) for texts in self.texts]
-        if weight := self.settings.population_weight:
-            logits[-1] += weight * np.log([max(item.population, 1) for item in self.candidates.items])
-        return np.asarray(joint(self.levels, logits, self.settings.keep), dtype=np.float32)
+        logits = [self.projection.logits(embeddings, texts) for texts in self.texts]
+        return city_probabilities(self.levels, self.candidates, self.settings, logits)
 
     def posterior(self, locations: Locations, device: str = "auto") -> NDArray[np.float32]:
         """Return the (P, C) float32 probabilities of candidates; see `posterior_chunks`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from geocell.geo.country_names import folded
 from geocell.imagetext.projection import Float32, unit_rows
 from geocell.imagetext.templates import FIELDS, CaptionTemplate
-from geocell.zeroshot.candidates import Candidate, Candidates
-from geocell.zeroshot.settings import CITY, COUNTRY
+from geocell.zeroshot.candidates import Candidate, Cities
+from geocell.zeroshot.settings import CITY, COUNTRY, ZeroShotSettings
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ class Level:
         return np.asarray(np.add.reduceat(posterior[:, order].astype(np.float64), starts, axis=1))
 
 
-def levels_of(candidates: Candidates, names: Sequence[str]) -> tuple[Level, ...]:
+def levels_of(candidates: Cities, names: Sequence[str]) -> tuple[Level, ...]:
     """Return the levels of candidates, from the coarsest; the last one has a group for each.
 
     Args:
@@ -90,7 +90,7 @@ def _key(item: Candidate, level: str, row: int) -> tuple[object, ...]:
     return (row,) if level == CITY else (folded(item.region),)
 
 
-def texts_of(level: Level, candidates: Candidates, templates: Sequence[str]) -> list[str]:
+def texts_of(level: Level, candidates: Cities, templates: Sequence[str]) -> list[str]:
     """Return the texts of a level: for each template, one per group.
 
     Raises:
@@ -113,10 +113,43 @@ def texts_of(level: Level, candidates: Candidates, templates: Sequence[str]) -> 
     return texts
 
 
+def level_texts(
+    candidates: Cities, settings: ZeroShotSettings, embed: Callable[[Sequence[str]], Float32]
+) -> tuple[Float32, ...]:
+    """Return the (G, d) embeddings of the texts of each level, all embedded in one pass.
+
+    Args:
+        candidates: C cities.
+        settings: their texts.
+        embed: (n,) texts -> (n, d) embeddings of norm 1.
+
+    Raises:
+        ValueError: when a template names what a candidate does not have.
+    """
+    levels = levels_of(candidates, list(settings.templates))
+    parts = [texts_of(level, candidates, settings.templates[level.name]) for level in levels]
+    embeddings = embed([text for part in parts for text in part])
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return tuple(
+        ensembled(part, len(settings.templates[level.name]))
+        for level, part in zip(levels, np.split(embeddings, ends), strict=True)
+    )
+
+
 def ensembled(embeddings: Float32, n_templates: int) -> Float32:
     """Return the (G, d) embeddings of groups, of (n_templates · G, d) of their texts: the mean direction."""
     stacked = embeddings.reshape(n_templates, -1, embeddings.shape[1])
     return unit_rows(stacked.astype(np.float64).mean(axis=0), "embeddings of texts")
+
+
+def city_probabilities(
+    levels: Sequence[Level], candidates: Cities, settings: ZeroShotSettings, logits: Sequence[NDArray[np.floating]]
+) -> NDArray[np.float32]:
+    """Return the (P, C) probabilities of cities, of the (P, G) logits of each level; see `joint`."""
+    values = [part.astype(np.float64) for part in logits]
+    if weight := settings.population_weight:
+        values[-1] += weight * np.log([max(item.population, 1) for item in candidates.items])
+    return np.asarray(joint(levels, values, settings.keep), dtype=np.float32)
 
 
 def joint(levels: Sequence[Level], logits: Sequence[Floats], keep: int) -> Floats:

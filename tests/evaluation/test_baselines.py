@@ -77,8 +77,6 @@ def test_they_stand_beside_scores_that_are_the_same(world: tuple[gc.Locations, g
     assert scores.baselines == {name: baseline.to_dict() for name, baseline in found.items()}
     assert replace(scores, baselines=None) == score(head, test, split="test")
     assert gc.Scores.from_dict(scores.to_dict()) == scores
-    plain, none = score_beside_baselines(head, test, majority=False)
-    assert (plain.baselines, none) == (None, {})
 
 
 def test_clusters_of_the_head_are_those_of_its_baselines(world: tuple[gc.Locations, gc.Locations]) -> None:

@@ -4,13 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from geocell.evaluation.calibrate import calibrate
+from geocell.evaluation.held_out import true_cells
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.head import Head
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.prediction.predictions import predict_locations
+from geocell.uncertainty.areas import cell_areas
+from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
 from tests.heads.test_head import DIM, make_head, random_module
 from tests.worlds import make_locations
 
@@ -70,6 +74,71 @@ def test_radii_of_new_locations_hold_the_truth_as_often_as_they_say() -> None:
         assert sure[away <= 200].mean() > sure[away > 200].mean() + 0.02
         others = predict_locations(calibrated, new.take(np.arange(3)), decode="mean", device="cpu")
         assert not any(answer.calibrated for answer in others)  # radii were learned for another decoder
+
+
+def test_sets_of_new_locations_hold_the_truth_as_often_as_they_say() -> None:
+    head = gentle_head()
+    learned = calibrate(head, drawn_world(head, 800, 2, sure=2.0), device="cpu")
+    assert learned.set_thresholds is not None
+    new = drawn_world(head, 3000, 3, sure=2.0)
+    posterior = replace(head, calibration=learned).posterior(new, "cpu")
+    areas, cells = cell_areas(head.partition).km2, true_cells(head.partition, new.latlon)
+    for method in METHODS:
+        scores = set_scores(posterior, cells, method, areas, uniform_of([f"new{i}" for i in range(3000)]))
+        held = [(scores <= q).mean() for q in learned.set_thresholds[method].values()]
+        assert held == pytest.approx([0.5, 0.9], abs=0.05)
+        assert learned.record["set_coverage"][method] == pytest.approx({"50": 0.5, "90": 0.9}, abs=0.06)
+
+
+def test_a_threshold_lets_few_errors_through() -> None:
+    head = gentle_head()
+    known, new = drawn_world(head, 1500, 4, sure=2.0), drawn_world(head, 3000, 5, sure=2.0)
+    with pytest.raises(ValueError, match="no threshold keeps answers of which at most 1 % are wrong"):
+        calibrate(head, known, device="cpu", max_error=0.01)
+    wrong = [answer.distance_km > 200 for answer in predict_locations(head, known, device="cpu")]  # type: ignore[operator]
+    wanted = 0.8 * float(np.mean(wrong))
+    learned = calibrate(head, known, device="cpu", max_error=wanted)
+    record = learned.record["abstention"]
+    assert learned.abstain_below == record["below"]
+    assert record["bound"] <= wanted
+    assert record["error"] < wanted
+    answers = predict_locations(replace(head, calibration=learned), new, device="cpu")
+    kept = [a.distance_km > 200 for a in answers if a.confidence >= learned.abstain_below]  # type: ignore[operator]
+    assert len(kept) / len(answers) == pytest.approx(record["coverage"], abs=0.05)
+    assert np.mean(kept) <= wanted + 0.03
+    assert calibrate(head, known, device="cpu").abstain_below is None
+
+
+def test_biases_are_learned_where_they_are_asked_for() -> None:
+    head = gentle_head()
+    bias = np.random.default_rng(0).normal(0, 1.5, len(head.partition))
+    bias -= bias.mean()
+    biased = replace(head, module=random_module())
+    biased.module.load_state_dict(head.module.state_dict())
+    biased.module.head[2].bias.data -= torch.tensor(bias, dtype=torch.float32)
+    locations = drawn_world(head, 1500, 6)
+    plain, vector, auto = (
+        calibrate(biased, locations, device="cpu", scaling=name) for name in ("temperature", "vector", "auto")
+    )
+    assert (plain.bias, "scaling_nll" in plain.record) == (None, False)
+    assert vector.bias is not None
+    assert np.corrcoef(vector.bias, bias)[0, 1] > 0.7
+    assert auto.bias == vector.bias
+    assert auto.record["scaling_nll"]["0"] > min(auto.record["scaling_nll"].values()) + 0.05
+    assert vector.record["after"]["nll"] < plain.record["after"]["nll"] - 0.05
+
+
+def test_the_curves_of_the_halves_are_those_of_their_errors() -> None:
+    head = gentle_head()
+    record = calibrate(head, drawn_world(head, 400, 7, sure=3.0), device="cpu").record
+    for when in ("before", "after"):
+        mean, accuracy, share = np.array(record[when]["reliability"]).T
+        assert share.sum() == pytest.approx(1.0, abs=1e-3)
+        assert (share * np.abs(mean - accuracy)).sum() == pytest.approx(record[when]["ece"], abs=1e-3)
+    curve = np.array(record["risk"]["curve"])
+    assert len(curve) <= 100
+    assert curve[-1] == pytest.approx([1.0, 1 - record["within"]["200"]], abs=1e-3)
+    assert record["risk"]["augrc"] < record["risk"]["aurc"] < curve[-1, 1]
 
 
 def test_locations_that_tell_nothing_are_refused() -> None:

@@ -59,7 +59,8 @@ def test_score_is_the_sum_of_its_parts(world: tuple[np.ndarray, np.ndarray], nam
     right = {"country_accuracy": countries_of(points) == countries_of(latlon)}
     outcome = replace(outcomes_of(points, latlon, top_hits(posterior, cells), 0), further=right)
     expected = with_countries(scores_of(outcome, partition, name, "val"), outcome, latlon)
-    assert score(head, locations, name, "val") == replace(expected, head_sha256=head.sha256, n_trained_on=None)
+    found = score(head, locations, name, "val")
+    assert found == replace(expected, head_sha256=head.sha256, n_trained_on=None, trust=found.trust)
     assert expected.top1 == (posterior.argmax(1) == cells).mean()
 
 

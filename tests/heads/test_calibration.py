@@ -18,7 +18,10 @@ from geocell.heads.protocol import default_decoder
 from geocell.uncertainty.temperature import scaled
 from tests.heads.test_head import make_head, random_module, world
 
+SETS: dict[Any, dict[int, float]] = {"hpd": {50: 0.4, 90: 0.8}, "lac": {50: 0.5, 90: 0.9}, "aps": {50: 0.4, 90: 1.0}}
 LEARNED = Calibration(2.5, {25: 0.1, 200: 0.4, 750: 0.7}, "balscore", {50: 0.8, 90: 3.0}, {"split": "val"})
+
+LATER = ("bias", "set_thresholds", "abstain_below")
 
 
 def test_the_temperature_is_part_of_the_posterior_and_no_cell_changes_its_rank() -> None:
@@ -56,6 +59,24 @@ def test_round_trip(tmp_path: Path) -> None:
     assert again.temperature == 3.0
 
 
+def test_what_an_earlier_version_did_not_learn_is_in_no_file_and_no_hash(tmp_path: Path) -> None:
+    assert not set(LATER) & set(LEARNED.to_dict())
+    full = replace(LEARNED, bias=(0.5, -0.5), set_thresholds=SETS, abstain_below=0.25)
+    (tmp_path / "calibration.json").write_text(json.dumps(full.to_dict()))
+    assert read_calibration(tmp_path) == full
+    each = [replace(LEARNED, **{name: getattr(full, name)}).sha256 for name in LATER]
+    assert len({LEARNED.sha256, *each}) == 4
+
+
+def test_a_bias_is_part_of_the_posterior() -> None:
+    plain = make_head()
+    bias = np.random.default_rng(0).normal(size=len(plain.partition))
+    found = replace(plain, calibration=replace(LEARNED, bias=tuple(bias.tolist()))).posterior(world(), "cpu")
+    assert found == pytest.approx(scaled(plain.posterior(world(), "cpu"), 2.5, bias), abs=1e-5)
+    with pytest.raises(ValueError, match="must have one bias for each of the"):
+        replace(plain, calibration=replace(LEARNED, bias=(0.0,)))
+
+
 def test_scores_of_before_are_of_another_head(tmp_path: Path) -> None:
     from geocell.evaluation.score import score
     from geocell.publishing.push import push_head
@@ -86,6 +107,11 @@ def test_joined_heads_have_none_of_their_own() -> None:
         ({"radius_factors": {50: 1.0}}, "radius_factors must be of 50 and 90 %"),
         ({"radius_factors": {50: 1.0, 90: -1.0}}, "from 0 on"),
         ({"decoder": "os:system"}, "decode must be one of"),
+        ({"bias": (0.0, float("nan"))}, "bias must be one number per cell from -50 to 50"),
+        ({"bias": (99.0,)}, "bias must be one number"),
+        ({"set_thresholds": {"hpd": {50: 0.4, 90: 0.8}}}, "set_thresholds must be of hpd, lac, aps, for 50 and 90 %"),
+        ({"set_thresholds": {**SETS, "aps": {50: 0.4, 90: 1.1}}}, "from 0 to 1"),
+        ({"abstain_below": 1.5}, r"abstain_below must be from 0 to 1, got 1\.5"),
     ],
 )
 def test_numbers_that_cannot_be(change: dict[str, Any], words: str) -> None:
@@ -99,6 +125,9 @@ def test_numbers_that_cannot_be(change: dict[str, Any], words: str) -> None:
         {"temperature": "2"}, {"temperature": None}, {"temperature": 1e9}, {"shares": []}, {"shares": {}},
         {"shares": {"25": "x", "200": 0.4, "750": 0.7}}, {"radius_factors": {"50": 1.0}}, {"decoder": "own:Code"},
         {"decoder": 3}, {"record": 3}, {"format": 2}, {"radius_factors": {"50": 1.0, "90": True}},
+        {"bias": "0"}, {"bias": [0.0, "x"]}, {"bias": [1e9]}, {"set_thresholds": []}, {"set_thresholds": {}},
+        {"set_thresholds": {"hpd": 1, "lac": 1, "aps": 1}}, {"abstain_below": None}, {"abstain_below": 2.0},
+        {"set_thresholds": {"hpd": {"50": 0.1, "90": "x"}, "lac": {}, "aps": {}}},
     ],
 )  # fmt: skip
 def test_damaged_files(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -117,7 +146,7 @@ ANYTHING = st.recursive(
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(value=ANYTHING, key=st.sampled_from(["temperature", "shares", "decoder", "radius_factors", "record"]))
+@given(value=ANYTHING, key=st.sampled_from(["temperature", "shares", "decoder", "radius_factors", "record", *LATER]))
 def test_nothing_but_a_value_error_comes_of_a_file(tmp_path: Path, value: object, key: str) -> None:
     (tmp_path / "calibration.json").write_text(json.dumps({**LEARNED.to_dict(), key: value}))
     try:

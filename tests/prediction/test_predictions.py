@@ -100,9 +100,9 @@ def test_towns_are_named_offline() -> None:
     assert re.fullmatch(r"[\d,]+ km [NESW]+ of .+, .+", sea)
 
 
-def test_the_area_is_the_smallest_set_of_cells() -> None:
+def test_a_map_has_the_first_cells_of_a_set() -> None:
     row = np.array([0.1, 0.5, 0.05, 0.35], np.float32)
-    area = area_of(row, np.argsort(-row))
+    area = area_of(row, np.array([1, 3, 0]))
     assert area.cells.tolist() == [1, 3, 0]
     assert area.probability.tolist() == pytest.approx([0.5, 0.35, 0.1])
     flat = np.full(1000, 1e-3, np.float32)

@@ -238,6 +238,24 @@ def test_predictions_that_have_no_answer_say_why() -> None:
     assert blocks[0] == "x.jpg: no answer: no such file"
     assert blocks[-1] == "2 of 3 located; median distance to the truth, known for 2: 20.0 km"
     assert predictions_text([bad]) == prediction_text(bad)
+    withheld = predictions_text([{**away[0], "abstained": True}, away[1]]).split("\n\n")
+    assert "  withheld: less sure than asked for" in withheld[0].splitlines()
+    assert withheld[-1] == (
+        "2 of 2 located, 1 of these answers withheld (50.0 % answered); median distance to the truth, known for 1: "
+        "30.0 km"
+    )
+
+
+def test_prediction_with_sets() -> None:
+    areas = {"area_50_km2": 1234.5, "area_90_km2": 7_654_321.0}
+    assert prediction_text({**PREDICTION, **areas, "sets": "hpd"}).split("\n")[1] == (
+        "  50 % within 1,230 km² and 90 % within 7,650,000 km² (cells by hpd)"
+    )
+    by_mass = prediction_text({**PREDICTION, **areas, "sets": "mass"})
+    assert (
+        "  50 % of the probability in 1,230 km² and 90 % of the probability in 7,650,000 km² (cells by mass)" in by_mass
+    )
+    assert "km²" not in prediction_text({**PREDICTION, **areas, "sets": ""})
 
 
 def test_prediction_without_cells_or_coordinates() -> None:

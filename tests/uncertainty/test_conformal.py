@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geocell.uncertainty.conformal import conformal_factor, conformal_radius_km
+from geocell.uncertainty.conformal import conformal_factor, conformal_quantile, conformal_radius_km
 
 
 def test_is_the_rank_of_the_scores() -> None:
@@ -26,3 +26,9 @@ def test_covers_what_was_asked_for(nominal: float, low: float, high: float) -> N
         q = conformal_factor(away[:100], radii[:100], nominal)
         covered.append((away[100:] <= conformal_radius_km(q, radii[100:])).mean())
     assert low <= np.mean(covered) <= high
+
+
+def test_a_share_without_a_finite_score_has_no_finite_threshold() -> None:
+    scores = [0.1, 0.2, 0.3, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf]
+    assert conformal_quantile(scores, 0.25) == 0.3
+    assert conformal_quantile(scores, 0.9) == np.inf

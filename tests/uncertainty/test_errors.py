@@ -51,3 +51,14 @@ def test_the_curve_has_bins_of_equal_mass() -> None:
     assert curve.shape == (4, 3)
     assert curve[:, 2].tolist() == [0.25] * 4
     assert curve[:, 1].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
+@given(st.lists(st.booleans(), min_size=100, max_size=100))
+def test_torchmetrics_finds_the_same_where_its_bins_of_equal_width_have_equal_mass(hits: list[bool]) -> None:
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    torch = pytest.importorskip("torch")
+    confidence = (np.arange(100) + 0.5) / 100
+    posterior = torch.tensor(np.stack([confidence, 1 - confidence], axis=1)[50:])
+    cells = torch.tensor([0 if hit else 1 for hit in hits[50:]])
+    theirs = functional.multiclass_calibration_error(posterior, cells, num_classes=2, n_bins=10)
+    assert expected_calibration_error(confidence[50:], hits[50:], 5) == pytest.approx(float(theirs), abs=1e-6)

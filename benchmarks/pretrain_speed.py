@@ -1,0 +1,144 @@
+"""How fast a CLIP is trained, and in how much memory, beside a plain loop of transformers on the same batch.
+
+One step on images and captions that are in memory, of a small CLIP built at random: (a) the plain loop, the whole batch
+through `model(…, return_loss=True)`, (b) a step of `geocell pretrain` on the same batch at once, (c) in pieces of 32 with the
+gradient of the whole (GradCache), (d) with gradient checkpointing as well. Every method runs in a process of its own, whose
+peak memory is that of the process less what it had before the first step.
+
+Run: python -m benchmarks.pretrain_speed [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks.common import conditions, finish, parse_flags
+from geocell.pretraining.clip_model import ClipModel
+from geocell.pretraining.config import PretrainConfig
+from geocell.pretraining.trainer import Piece, Trainer
+
+PIECE, SIDE, TOKENS, VOCABULARY = 32, 112, 20, 1000
+METHODS = ("plain loop", "whole batch", "pieces", "pieces, checkpointing")
+
+
+def small_clip() -> Any:  # noqa: ANN401 - a class of transformers
+    """Return a CLIP of 6 and 4 layers, 256 wide, on images of 112 pixels in patches of 16."""
+    import transformers
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 256, "intermediate_size": 1024, "num_attention_heads": 4}
+    vision = {**sizes, "num_hidden_layers": 6, "image_size": SIDE, "patch_size": 16}
+    ids = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": VOCABULARY - 1, "pad_token_id": 1}
+    text = {**sizes, **ids, "num_hidden_layers": 4, "max_position_embeddings": TOKENS}
+    config: Any = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=128)
+    return transformers.CLIPModel(config)
+
+
+def measure(method: str, batch: int, steps: int, device: str) -> dict[str, float]:
+    """Return seconds of a step (the median after a first one), peak MB above the model, and the loss of the first."""
+    model = small_clip()
+    random = torch.Generator().manual_seed(1)
+    pixels = torch.randn((batch, 3, SIDE, SIDE), generator=random).to(device)
+    words = torch.randint(2, VOCABULARY - 1, (batch, TOKENS), generator=random)
+    words[:, -1] = VOCABULARY - 1
+    tokens = {"input_ids": words.to(device), "attention_mask": torch.ones_like(words).to(device)}
+    size = batch if method in {"plain loop", "whole batch"} else PIECE
+    config = PretrainConfig(
+        batch=size, accumulate=batch // size, positives="own", device=device, precision="float32",
+        gradient_checkpointing=method.endswith("checkpointing"),
+    )  # fmt: skip
+    trainer = Trainer(ClipModel(model, None, None, None, "benchmark", ""), config, torch.device(device))  # type: ignore[arg-type]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+    fields = torch.arange(batch)[:, None]
+    pieces = [
+        Piece(pixels[start : start + size], {name: value[start : start + size] for name, value in tokens.items()})
+        for start in range(0, batch, size)
+    ]
+
+    def plain() -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = model(pixel_values=pixels, **tokens, return_loss=True).loss
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    def ours() -> float:
+        return trainer.step(pieces, fields, torch.ones_like(fields).bool(), lr=1e-6)
+
+    step = plain if method == "plain loop" else ours
+    cuda = device == "cuda"
+    before = _memory_mb(cuda)
+    first = step()
+    seconds = []
+    for _ in range(steps):
+        start = time.perf_counter()
+        step()
+        if cuda:
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": median(seconds), "peak_mb": _memory_mb(cuda) - before, "loss": first}
+
+
+def _memory_mb(cuda: bool) -> float:
+    """Return the peak so far."""
+    if cuda:
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def main() -> None:
+    """Measure every method, on the CPU and on a GPU where there is one."""
+    if len(sys.argv) == 6 and sys.argv[1] == "--one":  # a process of its own
+        print(json.dumps(measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])))
+        return
+    flags = parse_flags(__doc__ or "")
+    batch, steps = (64, 1) if flags.quick else (384, 3)
+    shared = conditions("torch", "transformers")
+    rows: list[dict[str, Any]] = []
+    for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+        found: dict[str, dict[str, float]] = {}
+        for method in METHODS:
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.pretrain_speed",
+                "--one",
+                method,
+                str(batch),
+                str(steps),
+                device,
+            ]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found[method] = json.loads(done.stdout.splitlines()[-1])
+        plain = found[METHODS[0]]
+        for method, values in found.items():
+            rows.append(
+                {
+                    "device": torch.cuda.get_device_name() if device == "cuda" else device,
+                    "method": method,
+                    "batch": batch,
+                    "piece": batch if method in METHODS[:2] else PIECE,
+                    "images_per_s": round(batch / values["seconds"], 1),
+                    "times_the_loop": round(plain["seconds"] / values["seconds"], 2),
+                    "peak_mb": round(values["peak_mb"]),
+                    "share_of_its_memory": round(values["peak_mb"] / plain["peak_mb"], 3),
+                    "loss": round(values["loss"], 5),
+                    "steps": steps,
+                    "threads": torch.get_num_threads(),
+                    **shared,
+                }
+            )
+    summary = {f"{row['device']} {row['method']}": row["times_the_loop"] for row in rows}
+    finish("pretrain_speed", rows, summary, flags)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""How far the answers of a head can be trusted: risk of those that are kept, coverage of radii and sets, areas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from geocell.decoders.base import PreparedDecoder
+from geocell.evaluation.held_out import half_radii_km, risk_record, true_cells
+from geocell.features.locations import Locations
+from geocell.geo.geodesy import Floats
+from geocell.heads.calibration import COVERAGES
+from geocell.metrics.groups import named_groups
+from geocell.metrics.outcomes import Outcomes
+from geocell.uncertainty.areas import RECALL_AREAS_KM2, areas_to_truth_km2, cell_areas, recall_against_area
+from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
+from geocell.uncertainty.conformal import conformal_radius_km
+from geocell.uncertainty.radii import mass_within
+from geocell.uncertainty.selective import RISK_KM, abstains
+
+if TYPE_CHECKING:
+    from geocell.heads.protocol import HeadLike
+
+Bools = NDArray[np.bool_]
+
+
+class TrustRecorder:
+    """Notes piece by piece, while a head answers, what its trust is measured by; no posterior is kept."""
+
+    def __init__(self, head: HeadLike, locations: Locations, decoder: PreparedDecoder) -> None:
+        """Prepare for P locations that the head answers with a decoder."""
+        n = len(locations)
+        self._partition, self._calibration = head.partition, head.calibration
+        self._cells = true_cells(head.partition, locations.latlon) if n else np.empty(0, dtype=np.int64)
+        self._areas = cell_areas(head.partition)
+        self._uniform = uniform_of(locations.ids)
+        self._confidence, self._largest, self._searched = np.empty(n), np.empty(n), np.empty(n)
+        known = self._calibration
+        self._radii = np.empty(n) if known is not None and known.decoder == decoder.decoder.spec else None
+        thresholds = None if known is None else known.set_thresholds
+        self._scores = {} if thresholds is None else {method: np.empty(n) for method in METHODS}
+
+    def __call__(self, rows: slice, posterior: NDArray[np.float32], points: Floats) -> None:
+        """Note a piece of `answer_chunks`."""
+        cells, areas = self._cells[rows], self._areas.km2
+        self._confidence[rows] = mass_within(posterior, points, self._partition.centroids, RISK_KM)
+        self._largest[rows] = posterior.max(axis=1)
+        self._searched[rows] = areas_to_truth_km2(posterior, cells, areas)
+        if self._radii is not None:
+            self._radii[rows] = half_radii_km(self._partition, posterior, points)
+        for method, scores in self._scores.items():
+            scores[rows] = set_scores(posterior, cells, method, areas, self._uniform[rows])
+
+    def to_dict(
+        self, outcome: Outcomes, countries: ArrayLike | None = None, abstain_below: float | None = None
+    ) -> dict[str, Any]:
+        """Return the measurements as JSON, for `Scores.trust`.
+
+        Args:
+            outcome: what became of the P locations, P >= 1.
+            countries: (P,) names, None when they are not known.
+            abstain_below: the confidence below which answers are withheld; that of the calibration when left out.
+        """
+        distances_km = outcome.distances_km
+        wrong = distances_km > RISK_KM
+        held, curve = recall_against_area(self._searched)
+        risk, by_largest = (risk_record(values, wrong) for values in (self._confidence, self._largest))
+        del by_largest["curve"]
+        if abstain_below is None and self._calibration is not None:
+            abstain_below = self._calibration.abstain_below
+        hits = self._hits(distances_km)
+        groups = {} if countries is None or not hits else dict(named_groups(countries))
+        return {
+            "risk_km": RISK_KM,
+            "error": float(wrong.mean()),
+            "confidence": risk,
+            "max_probability": by_largest,
+            "area_km2": {f"{share:g}": km2 for share, km2 in held.items()},
+            "recall_against_area": {
+                f"{km2:.0f}": float(share) for km2, share in zip(RECALL_AREAS_KM2, curve, strict=True)
+            },
+            "areas_estimated": int(self._areas.estimated.sum()),
+            "coverage": _coverage(hits, np.ones(len(distances_km), dtype=bool)),
+            "coverage_by_country": {
+                name: {"n_locations": int(members.sum()), **_coverage(hits, members)}
+                for name, members in groups.items()
+            },
+            "abstention": None if abstain_below is None else self._abstention(outcome, abstain_below),
+        }
+
+    def _hits(self, distances_km: Floats) -> dict[str, dict[int, Bools]]:
+        """Return what is calibrated -> coverage in percent -> which (P,) truths it holds."""
+        known, hits = self._calibration, {}
+        if known is not None and self._radii is not None:
+            reach = {c: conformal_radius_km(known.radius_factors[c], self._radii) for c in COVERAGES}
+            hits["radius"] = {coverage: distances_km <= km for coverage, km in reach.items()}
+        if known is not None and known.set_thresholds is not None:
+            for method, scores in self._scores.items():
+                hits[method] = {c: scores <= known.set_thresholds[method][c] for c in COVERAGES}
+        return hits
+
+    def _abstention(self, outcome: Outcomes, below: float) -> dict[str, Any]:
+        kept = ~abstains(self._confidence, below)
+        value: dict[str, Any] = {"below": below, "n_kept": int(kept.sum()), "coverage": float(kept.mean())}
+        if not kept.any():
+            return value
+        together = None if outcome.clusters is None else outcome.clusters.take(kept)
+        others = Outcomes(outcome.distances_km[kept], clusters=together)
+        scores, intervals = others.values(), others.intervals()
+        low, high = intervals["within_200"]
+        return {
+            **value,
+            "error": 1.0 - scores["within_200"],
+            "error_interval": [1.0 - high, 1.0 - low],
+            "scores": scores,
+            "intervals": {name: list(ends) for name, ends in intervals.items()},
+        }
+
+
+def _coverage(hits: Mapping[str, Mapping[int, Bools]], members: Bools) -> dict[str, dict[str, float]]:
+    return {
+        name: {str(coverage): float(held[members].mean()) for coverage, held in of.items()} for name, of in hits.items()
+    }

@@ -1,0 +1,1 @@
+"""Captions of geotagged images, and contrastive training of a model of images and texts on them."""

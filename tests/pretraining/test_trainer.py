@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from geocell.pretraining.config import PretrainConfig
+from geocell.pretraining.trainer import Piece, Trainer
+from tests.pretraining.captioned_photos import World
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CAPTIONS = ["A photo in Mali.", "A photo in Peru.", "A photo close to Town1 in Mali."]
+CPU = torch.device("cpu")
+
+
+def piece(world: World) -> Piece:
+    generator = torch.Generator().manual_seed(4)
+    return Piece(torch.randn((3, 3, 56, 56), generator=generator), world.clip().tokenize(CAPTIONS))
+
+
+def test_embeddings_are_those_of_transformers(world: World) -> None:
+    clip = world.clip()
+    trainer = Trainer(clip, PretrainConfig(device="cpu"), CPU)
+    batch = piece(world)
+    images, texts = trainer.embed(batch)
+    expected = clip.model(pixel_values=batch.pixels, **batch.tokens)
+    torch.testing.assert_close(images, expected.image_embeds)
+    torch.testing.assert_close(texts, expected.text_embeds)
+
+
+def test_a_step_is_that_of_the_plain_loop(world: World) -> None:
+    """With own positives and one piece: transformers' own loss, and AdamW with decay on matrices alone."""
+    clip, plain = world.clip(), world.clip()
+    config = PretrainConfig(batch=3, accumulate=1, positives="own", device="cpu", weight_decay=0.1)
+    trainer = Trainer(clip, config, CPU)
+    fields = torch.arange(3)[:, None]
+    batch = piece(world)
+    value = trainer.step([batch], fields, torch.ones_like(fields).bool(), lr=1e-2)
+    model = plain.model.train()
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-2)
+    loss = model(pixel_values=batch.pixels, **batch.tokens, return_loss=True).loss
+    loss.backward()
+    optimizer.step()
+    assert value == pytest.approx(float(loss.detach()), rel=1e-6)
+    for (name, one), (_, other) in zip(clip.model.named_parameters(), model.named_parameters(), strict=True):
+        if not name.endswith("k_proj.bias"):  # of no effect on the output: AdamW divides rounding by rounding
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_a_state_without_a_weight(world: World) -> None:
+    trainer = Trainer(world.clip(), PretrainConfig(device="cpu"), CPU)
+    with pytest.raises(KeyError, match="weight"):
+        trainer.load_state({})
+
+
+def test_low_precision_is_on_request(world: World) -> None:
+    batch = piece(world)
+    exact, _ = Trainer(world.clip(), PretrainConfig(device="cpu"), CPU).embed(batch)
+    low, _ = Trainer(world.clip(), PretrainConfig(device="cpu", precision="bfloat16"), CPU).embed(batch)
+    assert low.dtype == exact.dtype == torch.float32
+    assert not torch.equal(low, exact)
+    torch.testing.assert_close(low, exact, atol=0.05, rtol=0.1)
