@@ -164,7 +164,7 @@ def _below_the_cell(
     if train is not None:
         index = NeighbourIndex.from_locations(head, train)
         near = replace(head, neighbours=index)
-        knn, _ = fit_neighbours(near, index, val, device=device)
+        knn, _ = fit_neighbours(near, index, val, device=device, report=note)
         write_neighbours(folder, index)
         return near, knn
     if head.places is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -22,6 +23,9 @@ from geocell.cli.output import (
 )
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.evaluation.benchmarks import Benchmark, Missing
+
+if TYPE_CHECKING:
+    from geocell.evaluation.baselines import Baseline
 
 Flat = Parameter(name="*")
 
@@ -127,8 +131,9 @@ def score(  # noqa: PLR0915 - one step after the other
         require_unseen([loaded], locations, allow_training)
     say_other_protocol(loaded, splits)
     what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+    found: Mapping[str, Baseline] = {}
     if no_baselines:
-        scores, found = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)[0], {}
+        scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
     else:
         train = training_locations(loaded, cache, splits, name)
         scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
