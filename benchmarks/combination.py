@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Floats, Ints, Protocol, folds, row_of
+from benchmarks.protocol import Floats, Protocol, folds, mean_row, row_of
 from benchmarks.real_features import N_FOLDS, real_locations
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.combine import combine
@@ -52,13 +52,12 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def heads_on(locations: Locations, index: Ints, repeat: int, n: int) -> list[Head]:
-    """Return heads of the first n partitions, cut and fitted on some of the locations."""
-    known = locations.take(index)
+def heads_on(known: Locations, repeat: int, numbers: Sequence[int]) -> list[Head]:
+    """Return heads of some of the partitions, cut and fitted on locations."""
     found = []
-    for number, k in enumerate(SIZES[:n]):
+    for number in numbers:
         seed = 100 * repeat + number
-        partition = KMeansPartitioner(k=k, seed=seed).fit(known.latlon)
+        partition = KMeansPartitioner(k=SIZES[number], seed=seed).fit(known.latlon)
         found.append(fit_head(known, None, partition, FitConfig(seed=seed, device="cpu")))
     return found
 
@@ -109,9 +108,9 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
         for i, test in enumerate(dealt):
             v = (i + 1) % N_FOLDS
             known = np.concatenate([part for j, part in enumerate(dealt) if j not in (i, v)])
-            both = np.concatenate((known, dealt[v]))
-            train, rest, val, asked = (locations.take(index) for index in (known, both, dealt[v], test))
-            first, again = (heads_on(locations, index, repeat, most) for index in (known, both))
+            rows = (known, np.concatenate((known, dealt[v])), dealt[v], test)
+            train, rest, val, asked = map(locations.take, rows)
+            first, again = (heads_on(part, repeat, range(most)) for part in (train, rest))
             distances[BASE][repeat, test] = distance_km(points_of(again[ONE], asked, "centroid"), asked.latlon)
             one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
             points = {"one head, best decoder": points_of(one, asked, spec)}
@@ -148,43 +147,12 @@ def main() -> None:
                 row = row_of(name, "combination", base, protocol, own, distances[base])
                 rows.append({**row, "chosen": text, **conditions("torch")})
     rows += [
-        {**mean_row(name, base, protocols, found), "chosen": "", **conditions("torch")}
+        {**mean_row(name, "combination", base, protocols, found), "chosen": "", **conditions("torch")}
         for name in found[False]
         for base in (BASE, NEAREST)
     ]
     summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}
     finish("combination", rows, summary, flags)
-
-
-def mean_row(
-    name: str, base: str, protocols: dict[bool, Protocol], found: dict[bool, dict[str, Floats]]
-) -> dict[str, Any]:
-    """Return a line of the mean over both protocols, whose places and repeats are drawn together."""
-    from benchmarks.protocol import RADII_KM, mean_of_drawn_repeats
-    from geocell.metrics.intervals import percentile_interval
-
-    scores, drawn, shares = [], [], []
-    for by_place, protocol in protocols.items():
-        own, other, weights = found[by_place][name], found[by_place][base], protocol.draws()
-        scores.append((protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]))
-        drawn.append(protocol.balscores(own, weights) - protocol.balscores(other, weights))
-        shares.append([(own <= radius).mean() for radius in RADII_KM])
-    low, high = percentile_interval(mean_of_drawn_repeats(np.mean(drawn, axis=0)))
-    values = {
-        "balscore": np.mean([own.mean() for own, _ in scores]),
-        "difference": np.mean([(own - other).mean() for own, other in scores]),
-        "difference_low": low,
-        "difference_high": high,
-        **{f"within_{radius}": share for radius, share in zip(RADII_KM, np.mean(shares, axis=0), strict=True)},
-    }
-    return {
-        "folds": "both",
-        "group": "combination",
-        "case": name,
-        "base": base,
-        "repeats": protocols[False].repeats,
-        **{key: round(100 * float(value), 2) for key, value in values.items()},
-    }
 
 
 if __name__ == "__main__":

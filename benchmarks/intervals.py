@@ -37,8 +37,8 @@ from geocell.splits.neighbours import connected_places
 SIMULATIONS, QUICK_SIMULATIONS = 500, 10
 DRAWS = 500
 GROUP_KM = 25.0
-SCORES = ("balscore", "within_25", "within_200", "within_750", "median_km", "mean_km", "geoscore")
-SHARES = ("within_25", "within_200", "within_750")
+SCORES = ("balscore", "within_1", "within_25", "within_200", "within_750", "median_km", "mean_km", "geoscore")
+SHARES = ("within_1", "within_25", "within_200", "within_750")
 
 Found = dict[str, Interval]
 Method = Callable[[Outcomes, Outcomes, int], tuple[Found, Found]]
@@ -219,7 +219,7 @@ def _influences(outcome: Outcomes) -> Mapping[str, tuple[float, Floats]]:
     """Return score -> its value, and (P,) numbers whose mean is that value and whose spread is its own, linearised."""
     values, hits, d = outcome.values(), outcome.hits(), outcome.distances_km
     found = {name: (values[name], hits[name].astype(np.float64)) for name in SHARES}
-    slopes = [(hits[name] - values[name]) / max(values[name], 1e-9) for name in SHARES]
+    slopes = [(hits[name] - values[name]) / max(values[name], 1e-9) for name in SHARES[1:]]
     found["balscore"] = (values["balscore"], values["balscore"] * (1 + np.sum(slopes, axis=0) / 3))
     near = np.quantile(d, np.clip(0.5 + np.array([-1, 1]) / np.sqrt(len(d)), 0, 1))
     slope = (near[1] - near[0]) * np.sqrt(len(d)) / 2

@@ -176,3 +176,31 @@ def row_of(name: str, group: str, base: str, protocol: Protocol, own: Floats, ot
         "repeats": protocol.repeats,
         **{key: round(100 * float(value), 2) for key, value in numbers.items()},
     }
+
+
+def mean_row(
+    name: str, group: str, base: str, protocols: dict[bool, Protocol], found: dict[bool, dict[str, Floats]]
+) -> dict[str, Any]:
+    """Return a line of the mean over both protocols, whose places and repeats are drawn together."""
+    scores, drawn, shares = [], [], []
+    for by_place, protocol in protocols.items():
+        own, other, weights = found[by_place][name], found[by_place][base], protocol.draws()
+        scores.append((protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]))
+        drawn.append(protocol.balscores(own, weights) - protocol.balscores(other, weights))
+        shares.append([(own <= radius).mean() for radius in RADII_KM])
+    low, high = percentile_interval(mean_of_drawn_repeats(np.mean(drawn, axis=0)))
+    values = {
+        "balscore": np.mean([own.mean() for own, _ in scores]),
+        "difference": np.mean([(own - other).mean() for own, other in scores]),
+        "difference_low": low,
+        "difference_high": high,
+        **{f"within_{radius}": share for radius, share in zip(RADII_KM, np.mean(shares, axis=0), strict=True)},
+    }
+    return {
+        "folds": "both",
+        "group": group,
+        "case": name,
+        "base": base,
+        "repeats": protocols[False].repeats,
+        **{key: round(100 * float(value), 2) for key, value in values.items()},
+    }

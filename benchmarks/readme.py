@@ -260,6 +260,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "defaults": readme_heads.defaults_in_short,
+        "answers": readme_answers.answers,
     },
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),

@@ -212,6 +212,42 @@ def _difference(row: Mapping[str, str]) -> str:
     return "" if row["case"] == row["base"] else f"{ends[0]} [{ends[1]}, {ends[2]}]"
 
 
+_IN_SHORT = {
+    "majority cell": "majority cell",
+    "1-NN": "1-NN",
+    "1-NN, centred": "1-NN, centred features",
+    "kNN, centred": "kNN, centred features",
+    "one head, centroid": "head, `centroid`",
+    "one head, geoscore": "head, calibrated, `geoscore`",
+    "one head, balscore": "head, calibrated, `balscore`",
+    "one head, kNN in its cells": "head, `calibrate --knn`",
+    "two partitions": "two partitions, `combine`",
+    "eight partitions, kNN": "eight partitions, `combine --knn`",
+}
+"""Cases of `answers.csv` and `combination.csv` -> what the README calls them."""
+
+
+def answers() -> str:
+    """Return the balscore of a head, of what is added to it, and of what needs none, in both protocols."""
+    base, nearest = "one head, centroid", "1-NN, centred"
+    results = [*read_results("answers"), *read_results("combination")]
+    found = {(row["case"], row["folds"], row["base"]): row for row in results}
+    header = ["answer", "by location", "− head", "− centred 1-NN", "by place", "− head", "− centred 1-NN"]
+    lines = []
+    for case, name in _IN_SHORT.items():
+        line = [name]
+        for protocol in ("location", "place"):
+            line.append(f"{float(found[case, protocol, base]['balscore']):.1f}")
+            line += [_difference(found[case, protocol, other]) for other in (base, nearest)]
+        lines.append(line)
+    note = (
+        f"Balscore in percent, {results[0]['repeats']} repeats of five folds; in brackets 95 % intervals over places "
+        "and repeats, paired with the head\nthat answers by `centroid`. Temperatures, decoders, neighbours and weights "
+        "are chosen on a fold that is not asked."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
+
+
 def combination() -> str:
     """Return the balscore of heads of several partitions in both protocols, and its differences."""
     results = read_results("combination")
@@ -277,6 +313,12 @@ def intervals() -> str:
         "one size would tell as much if all of a cluster were alike (Kish). Alike: share of the variance of "
         "log-distances that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns "
         "after it are of balscore by other methods; Δ: differences of two answers."
+    )
+    few = [row for row in results if row["method"] == "geocell" and not row["alike"] and row["groups"] != "locations"]
+    held = sorted(float(row["difference_within_1_held"]) for row in few)
+    note += (
+        f" Shares within 1 km, of which a place or two decide on the shared features: their differences are held in "
+        f"{held[0]:.0f}–{held[-1]:.0f} %, since most samples are without these places."
     )
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.decoders.balscore import reached_shares
-from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
-from geocell.geo.geodesy import Floats, distance_km
+from geocell.features.neighbours import Ints, Singles, most_probable
+from geocell.geo.geodesy import Floats, distance_km, unit_vectors
 from geocell.metrics.outcomes import balscore_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SHARES = (0.0, 0.3, 0.6)
 _ROUNDS = 3
 
 
-def fit_neighbours(
+def fit_neighbours(  # noqa: PLR0913 - keywords with defaults
     head: Head,
     index: NeighbourIndex,
     val: Locations,
@@ -36,11 +36,12 @@ def fit_neighbours(
     shares: Sequence[float] = SHARES,
     k: int = 256,
     device: str = "auto",
+    report: Callable[[str], None] | None = None,
 ) -> tuple[KNN, list[dict[str, float]]]:
     """Return the decoder `knn` with the largest balscore on validation locations, and what was tried.
 
     All are tried with the shares W_r that the head's centroids reach; those of the chosen one are then counted again
-    on its own answers, three times.
+    on its own answers, three times. Neighbours are searched once per number of cells: the others share them.
 
     Args:
         head: the head; neither it nor the index may have seen the validation locations.
@@ -51,6 +52,7 @@ def fit_neighbours(
         shares: shares of the head to try.
         k: neighbours.
         device: where the head computes.
+        report: called with a line for every search among the training locations, which takes nearly all of the time.
 
     Returns:
         The decoder, and one row of parameters and balscore, a fraction, per combination; the first of equal ones wins.
@@ -62,10 +64,19 @@ def fit_neighbours(
         raise ValueError("neighbours are fitted on validation locations, and there is none: name a split with some.")
     index.require_for(head)
     posterior, features = head.posterior(val, device), val.mean_features()
-    data = PartitionData(head.partition.centroids, neighbours=index)
+    vectors = unit_vectors(index.latlon)
+    nearest: dict[int, tuple[Ints, Singles]] = {}
+    for n in n_cells:
+        if report is not None:
+            report(
+                f"searching {len(index):,} training locations in the {n} most probable cells of {len(val):,} "
+                f"locations, {len(nearest) + 1} of {len(n_cells)}"
+            )
+        nearest[n] = index.nearest(features, k, most_probable(posterior, n))
 
     def km(decoder: KNN) -> Floats:
-        return distance_km(decoder.prepare(data)(posterior, LocationData(features=lambda: features)), val.latlon)
+        best = decoder.vote(posterior, index.cells, vectors, *nearest[decoder.n_cells])
+        return distance_km(index.latlon[best], val.latlon)
 
     start = reached_shares(distance_km(head.partition.centroids[posterior.argmax(axis=1)], val.latlon))
     tried = [KNN(n, t, s, k, *start.values()) for n, t, s in product(n_cells, temperatures, shares)]

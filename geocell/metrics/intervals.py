@@ -30,6 +30,9 @@ _PSEUDO = 0.5
 _BLOCK = 1024
 """Kinds of clusters whose weights are in memory together."""
 
+_LEAST_FREEDOM = 2.0
+"""Degrees of freedom below which the same coverage would cost intervals that are twice as wide."""
+
 
 def share_draws(hits: Bools, seed: int = 0, *, clusters: Ints | None = None, paired: bool = False) -> Floats:
     """Return draws of the shares of hits by the Bayesian bootstrap of clusters, jointly for all columns.
@@ -114,14 +117,14 @@ def design_effect(values: NDArray[np.generic], clusters: Ints) -> float:
 
 
 def _degrees_of_freedom(sizes: Floats, effect: float) -> float:
-    """Return Satterthwaite's degrees of freedom of a variance over clusters with this design effect, at least 1.
+    """Return Satterthwaite's degrees of freedom of a variance over clusters with this design effect, at least 2.
 
     The total of m locations with an intraclass correlation ρ has a variance in proportion to m (1 + (m - 1) ρ).
     """
     largest = float((sizes**2).sum() / sizes.sum())
     correlation = (effect - 1) / (largest - 1) if largest > 1 else 0.0
     variances = sizes * (1 + (sizes - 1) * correlation)
-    return max(float(variances.sum() ** 2 / (variances**2).sum()) - 1.0, 1.0)
+    return max(float(variances.sum() ** 2 / (variances**2).sum()) - 1.0, _LEAST_FREEDOM)
 
 
 def _widening(sizes: Floats, effect: float) -> float:

@@ -31,6 +31,12 @@ def test_the_best_that_was_tried_is_returned_and_scores_like_it() -> None:
     assert best["balscore"] == 1.0
     assert decoder.within_25 == pytest.approx(40.5 / 41)
     assert score(head, world(), decoder, "val", "cpu", allow_training=True).balscore == 1.0
+    lines: list[str] = []
+    fit_neighbours(head, head.neighbours, world(), n_cells=(1, 6), device="cpu", report=lines.append)
+    assert lines == [
+        f"searching 40 training locations in the {n} most probable cells of 40 locations, {i} of 2"
+        for i, n in ((1, 1), (2, 6))
+    ]
     with pytest.raises(ValueError, match="validation locations, and there is none"):
         fit_neighbours(head, head.neighbours, world().take(np.empty(0, np.int64)))
 

@@ -223,7 +223,7 @@ def test_one_cluster_says_almost_nothing() -> None:
     assert found["within_25"][0] < 0.15
     low, high = Outcomes(np.arange(100.0), clusters=Clusters.of("place", np.arange(100) < 50)).intervals()["within_25"]
     assert low < 0.01
-    assert high > 0.99
+    assert high > 0.95
 
 
 def test_the_order_of_locations_changes_nothing() -> None:

@@ -1,0 +1,151 @@
+"""What decoders and the nearest features are worth for one head on real photographs, beside answers without a head.
+
+Folds, heads and what is chosen where are those of `combination.py`, whose rows stand beside these in the README: three
+folds train and one chooses; then all four train, and the fifth is asked. Differences are paired with the head that
+answers by `centroid`, and with the nearest neighbour on centred features.
+
+Run: python -m benchmarks.answers [--quick] [--json]
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.combination import BASE, NEAREST, ONE, REPEATS, heads_on, points_of
+from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.protocol import Floats, Protocol, folds, mean_row, row_of
+from benchmarks.real_features import N_FOLDS, real_locations
+from geocell.decoders.balscore import reached_shares
+from geocell.decoders.base import LocationData, PartitionData
+from geocell.decoders.knn import KNN
+from geocell.evaluation.calibrate import calibrate
+from geocell.features.locations import Locations
+from geocell.features.neighbours import NeighbourIndex
+from geocell.geo.geodesy import distance_km
+from geocell.heads.head import Head
+from geocell.heads.neighbours import TEMPERATURES, fit_neighbours
+from geocell.metrics.outcomes import balscore_of
+
+DECODERS = ("centroid", "mean", "medoid", "geoscore", "balscore", "within:200")
+IN_CELL = "kNN in its cells"
+CASES = (
+    "majority cell",
+    "1-NN",
+    NEAREST,
+    "kNN, centred",
+    *(f"one head, {name}" for name in (*DECODERS, IN_CELL, "best decoder")),
+)
+
+
+def answers_of_one(
+    first: Head, again: Head, parts: tuple[Locations, Locations, Locations], asked: Locations
+) -> tuple[dict[str, Floats], str]:
+    """Return the answers of one head by every decoder and by the one that is best on the validation locations.
+
+    Temperature, shares, and the parameters of the neighbours are those of the first head on the validation locations.
+    """
+    train, rest, val = parts
+    sure = replace(first, calibration=calibrate(first, val, device="cpu"))
+    near = replace(sure, neighbours=NeighbourIndex.from_locations(first, train))
+    index = near.neighbours
+    if index is None:
+        raise ValueError("a head needs its index here.")
+    knn, _ = fit_neighbours(near, index, val, device="cpu")
+    specs = {**{spec: spec for spec in DECODERS}, IN_CELL: knn.spec}
+    scores = {name: balscore_of(distance_km(points_of(near, val, spec), val.latlon)) for name, spec in specs.items()}
+    ready = replace(again, calibration=sure.calibration, neighbours=NeighbourIndex.from_locations(again, rest))
+    points = {f"one head, {name}": points_of(ready, asked, spec) for name, spec in specs.items()}
+    best = max(scores, key=lambda name: scores[name])
+    return {**points, "one head, best decoder": points[f"one head, {best}"]}, best
+
+
+def answers_without_head(
+    again: Head, parts: tuple[Locations, Locations, Locations], asked: Locations
+) -> dict[str, Floats]:
+    """Return the answers of the majority cell, of the nearest neighbour, and of the vote of the nearest ones.
+
+    The vote is that of the decoder `knn` where all cells are equally probable, its temperature chosen on the validation
+    locations.
+    """
+    train, rest, val = parts
+    cells = np.bincount(again.partition.assign(rest.latlon), minlength=len(again.partition))
+    majority = np.tile(again.partition.centroids[cells.argmax()], (len(asked), 1))
+    plain = _unit(asked.mean_features()) @ _unit(rest.mean_features()).T
+    indices = {len(part): NeighbourIndex.from_locations(again, part) for part in (train, rest)}
+
+    def vote(known: Locations, of: Locations, knn: KNN) -> Floats:
+        index, features = indices[len(known)], of.mean_features()
+        alike = np.full((len(of), len(again.partition)), 1 / len(again.partition), dtype=np.float32)
+        decoder = knn.prepare(PartitionData(again.partition.centroids, neighbours=index))
+        return decoder(alike, LocationData(features=lambda: features))
+
+    tried = [KNN(len(again.partition), temperature, share=0.0) for temperature in TEMPERATURES]
+    best = max(tried, key=lambda knn: balscore_of(distance_km(vote(train, val, knn), val.latlon)))
+    reached = reached_shares(distance_km(vote(train, val, best), val.latlon))
+    best = replace(best, within_25=reached[25], within_200=reached[200], within_750=reached[750])
+    nearest = indices[len(rest)]
+    return {
+        "majority cell": majority,
+        "1-NN": rest.latlon[plain.argmax(axis=1)],
+        NEAREST: nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]],
+        "kNN, centred": vote(rest, asked, best),
+    }
+
+
+def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
+
+
+def measure(protocol: Protocol) -> tuple[dict[str, Floats], list[str]]:
+    """Return (R, P) distances of every case, and which decoder was best on the validation locations of each fold."""
+    locations = protocol.locations
+    distances = {name: np.empty((protocol.repeats, len(locations))) for name in CASES}
+    chosen: list[str] = []
+    for repeat in range(protocol.repeats):
+        dealt = folds(locations, repeat, protocol.by_place)
+        for i, test in enumerate(dealt):
+            v = (i + 1) % N_FOLDS
+            known = np.concatenate([part for j, part in enumerate(dealt) if j not in (i, v)])
+            rows = (known, np.concatenate((known, dealt[v])), dealt[v], test)
+            train, rest, val, asked = map(locations.take, rows)
+            first, again = (heads_on(part, repeat, [ONE])[0] for part in (train, rest))
+            parts = (train, rest, val)
+            points, best = answers_of_one(first, again, parts, asked)
+            chosen.append(best)
+            for name, found in {**answers_without_head(again, parts, asked), **points}.items():
+                distances[name][repeat, test] = distance_km(found, asked.latlon)
+    return distances, chosen
+
+
+def main() -> None:
+    """Measure and report."""
+    import torch
+
+    torch.set_num_threads(1)  # products this small are slower on two threads than on one
+    flags = parse_flags("what decoders and the nearest features are worth for one head")
+    locations = real_locations(shared_data())
+    rows: list[dict[str, Any]] = []
+    found: dict[bool, dict[str, Floats]] = {}
+    protocols = {by_place: Protocol(locations, by_place, 1 if flags.quick else REPEATS) for by_place in (False, True)}
+    for by_place, protocol in protocols.items():
+        found[by_place], chosen = measure(protocol)
+        counts = ", ".join(f"{name} ({chosen.count(name)})" for name in dict.fromkeys(chosen))
+        for name, own in found[by_place].items():
+            for base in (BASE, NEAREST):
+                row = row_of(name, "answers", base, protocol, own, found[by_place][base])
+                rows.append({**row, "chosen": counts if name.endswith("best decoder") else "", **conditions("torch")})
+    rows += [
+        {**mean_row(name, "answers", base, protocols, found), "chosen": "", **conditions("torch")}
+        for name in CASES
+        for base in (BASE, NEAREST)
+    ]
+    summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}
+    finish("answers", rows, summary, flags)
+
+
+if __name__ == "__main__":
+    main()
