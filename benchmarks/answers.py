@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.combination import BASE, NEAREST, ONE, REPEATS, heads_on, points_of
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Floats, Protocol, folds, mean_row, row_of
-from benchmarks.real_features import N_FOLDS, real_locations
+from benchmarks.protocol import Floats, Protocol, mean_row, row_of
+from benchmarks.real_features import real_locations
 from geocell.decoders.balscore import reached_shares
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
@@ -105,19 +105,13 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], list[str]]:
     locations = protocol.locations
     distances = {name: np.empty((protocol.repeats, len(locations))) for name in CASES}
     chosen: list[str] = []
-    for repeat in range(protocol.repeats):
-        dealt = folds(locations, repeat, protocol.by_place)
-        for i, test in enumerate(dealt):
-            v = (i + 1) % N_FOLDS
-            known = np.concatenate([part for j, part in enumerate(dealt) if j not in (i, v)])
-            rows = (known, np.concatenate((known, dealt[v])), dealt[v], test)
-            train, rest, val, asked = map(locations.take, rows)
-            first, again = (heads_on(part, repeat, [ONE])[0] for part in (train, rest))
-            parts = (train, rest, val)
-            points, best = answers_of_one(first, again, parts, asked)
-            chosen.append(best)
-            for name, found in {**answers_without_head(again, parts, asked), **points}.items():
-                distances[name][repeat, test] = distance_km(found, asked.latlon)
+    for repeat, *indices, test in protocol.choosing():
+        train, val, rest, asked = map(locations.take, (*indices, test))
+        first, again = (heads_on(part, repeat, [ONE])[0] for part in (train, rest))
+        points, best = answers_of_one(first, again, (train, rest, val), asked)
+        chosen.append(best)
+        for name, found in {**answers_without_head(again, (train, rest, val), asked), **points}.items():
+            distances[name][repeat, test] = distance_km(found, asked.latlon)
     return distances, chosen
 
 

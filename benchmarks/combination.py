@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Floats, Protocol, folds, mean_row, row_of
-from benchmarks.real_features import N_FOLDS, real_locations
+from benchmarks.protocol import Floats, Protocol, mean_row, row_of
+from benchmarks.real_features import real_locations
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.combine import combine
 from geocell.features.locations import Locations
@@ -103,27 +103,22 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
     distances = {name: np.empty((protocol.repeats, len(locations))) for name in names}
     chosen: dict[str, list[str]] = {name: [] for name in names}
     most = max(case["n"] for case in CASES.values())
-    for repeat in range(protocol.repeats):
-        dealt = folds(locations, repeat, protocol.by_place)
-        for i, test in enumerate(dealt):
-            v = (i + 1) % N_FOLDS
-            known = np.concatenate([part for j, part in enumerate(dealt) if j not in (i, v)])
-            rows = (known, np.concatenate((known, dealt[v])), dealt[v], test)
-            train, rest, val, asked = map(locations.take, rows)
-            first, again = (heads_on(part, repeat, range(most)) for part in (train, rest))
-            distances[BASE][repeat, test] = distance_km(points_of(again[ONE], asked, "centroid"), asked.latlon)
-            one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
-            points = {"one head, best decoder": points_of(one, asked, spec)}
-            chosen["one head, best decoder"].append(spec.partition(":")[0])
-            nearest = NeighbourIndex.from_locations(again[ONE], rest)
-            points[NEAREST] = nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]]
-            for name, case in CASES.items():
-                made = combined(first, again, (train, rest, val), case)
-                points[name] = points_of(made, asked, "balscore")
-                vote = made.pooling.vote
-                chosen[name].append(made.pooling.rule + ("" if vote is None else f" + vote {vote.temperature:g}"))
-            for name, found in points.items():
-                distances[name][repeat, test] = distance_km(found, asked.latlon)
+    for repeat, *indices, test in protocol.choosing():
+        train, val, rest, asked = map(locations.take, (*indices, test))
+        first, again = (heads_on(part, repeat, range(most)) for part in (train, rest))
+        distances[BASE][repeat, test] = distance_km(points_of(again[ONE], asked, "centroid"), asked.latlon)
+        one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
+        points = {"one head, best decoder": points_of(one, asked, spec)}
+        chosen["one head, best decoder"].append(spec.partition(":")[0])
+        nearest = NeighbourIndex.from_locations(again[ONE], rest)
+        points[NEAREST] = nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]]
+        for name, case in CASES.items():
+            made = combined(first, again, (train, rest, val), case)
+            points[name] = points_of(made, asked, "balscore")
+            vote = made.pooling.vote
+            chosen[name].append(made.pooling.rule + ("" if vote is None else f" + vote {vote.temperature:g}"))
+        for name, found in points.items():
+            distances[name][repeat, test] = distance_km(found, asked.latlon)
     return distances, chosen
 
 

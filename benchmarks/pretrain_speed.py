@@ -1,9 +1,9 @@
 """How fast a CLIP is trained, and in how much memory, beside a plain loop of transformers on the same batch.
 
 One step on images and captions that are in memory, of a small CLIP built at random: (a) the plain loop, the whole batch
-through `model(…, return_loss=True)`, (b) a step of `geocell pretrain` on the same batch at once, (c) in pieces of 32 with the
-gradient of the whole (GradCache), (d) with gradient checkpointing as well. Every method runs in a process of its own, whose
-peak memory is that of the process less what it had before the first step.
+through `model(…, return_loss=True)`, (b) a step of `geocell pretrain` on the same batch at once, (c) in pieces of 32
+with the gradient of the whole (GradCache), (d) with gradient checkpointing as well. Every method runs in a process of
+its own; its peak memory is that of the process less what it had before the first step.
 
 Run: python -m benchmarks.pretrain_speed [--quick] [--json]
 """
@@ -42,6 +42,11 @@ def small_clip() -> Any:  # noqa: ANN401 - a class of transformers
     return transformers.CLIPModel(config)
 
 
+def piece_of(batch: int) -> int:
+    """Return how many images of a batch are in memory at a time."""
+    return min(PIECE, batch // 2)
+
+
 def measure(method: str, batch: int, steps: int, device: str) -> dict[str, float]:
     """Return seconds of a step (the median after a first one), peak MB above the model, and the loss of the first."""
     model = small_clip()
@@ -50,7 +55,7 @@ def measure(method: str, batch: int, steps: int, device: str) -> dict[str, float
     words = torch.randint(2, VOCABULARY - 1, (batch, TOKENS), generator=random)
     words[:, -1] = VOCABULARY - 1
     tokens = {"input_ids": words.to(device), "attention_mask": torch.ones_like(words).to(device)}
-    size = batch if method in {"plain loop", "whole batch"} else PIECE
+    size = batch if method in METHODS[:2] else piece_of(batch)
     config = PretrainConfig(
         batch=size, accumulate=batch // size, positives="own", device=device, precision="float32",
         gradient_checkpointing=method.endswith("checkpointing"),
@@ -100,7 +105,7 @@ def main() -> None:
         print(json.dumps(measure(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])))
         return
     flags = parse_flags(__doc__ or "")
-    batch, steps = (64, 1) if flags.quick else (384, 3)
+    batch, steps = (16, 1) if flags.quick else (384, 3)
     shared = conditions("torch", "transformers")
     rows: list[dict[str, Any]] = []
     for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
@@ -125,7 +130,7 @@ def main() -> None:
                     "device": torch.cuda.get_device_name() if device == "cuda" else device,
                     "method": method,
                     "batch": batch,
-                    "piece": batch if method in METHODS[:2] else PIECE,
+                    "piece": batch if method in METHODS[:2] else piece_of(batch),
                     "images_per_s": round(batch / values["seconds"], 1),
                     "times_the_loop": round(plain["seconds"] / values["seconds"], 2),
                     "peak_mb": round(values["peak_mb"]),

@@ -8,7 +8,7 @@ are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -70,6 +70,15 @@ class Protocol:
         """Return (rest, test) of the five folds of a repeat."""
         parts = folds(self.locations, repeat, self.by_place)
         return [(np.concatenate(parts[:i] + parts[i + 1 :]), test) for i, test in enumerate(parts)]
+
+    def choosing(self) -> Iterator[tuple[int, Ints, Ints, Ints, Ints]]:
+        """Yield repeat, train, val, rest and test: of the folds that are not asked three train and one chooses."""
+        for repeat in range(self.repeats):
+            parts = folds(self.locations, repeat, self.by_place)
+            for i, test in enumerate(parts):
+                v = (i + 1) % N_FOLDS
+                train = np.concatenate([part for j, part in enumerate(parts) if j not in (i, v)])
+                yield repeat, train, parts[v], np.concatenate((train, parts[v])), test
 
     def distances(self, answer: Answer) -> Floats:
         """Return (R, P) km, every location answered from the folds it is not in."""

@@ -95,8 +95,8 @@ def baselines(
 ) -> dict[str, Baseline]:
     """Return what baselines reach on the locations that a head is scored on, and how far the head is ahead of each.
 
-    The majority cell is answered for every location where the head's partition knows its counts. `1-NN` answers the
-    training location whose mean feature, less the mean over training locations, has the highest cosine.
+    The majority cell is answered for every location where the head's partition has cells and knows their counts. `1-NN`
+    answers the training location whose mean feature, less the mean over training locations, has the highest cosine.
 
     Args:
         head: the head, or an ensemble.
@@ -161,7 +161,7 @@ def baselines_of(
         split: name of the split, for the record.
     """
     points: dict[str, tuple[Floats, int | None]] = {}
-    if partition.counts.any():
+    if partition.can_assign and partition.counts.any():
         points[MAJORITY] = majority_points(partition, len(locations)), None
     if train is not None and len(train):
         points[NEAREST] = nearest_points(train, locations), len(train)

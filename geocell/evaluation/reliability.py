@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import share_draws, share_interval
 from geocell.uncertainty.errors import expected_calibration_error
+from geocell.uncertainty.selective import RISK_KM
 
 RADIUS_SHARES = (50, 90)
 """Percent of the true positions that a radius of that name should hold."""
-
-CONFIDENCE_KM = 200
-"""What the confidence of an answer is about: that the truth lies at most that far away."""
 
 Floats = NDArray[np.float64]
 
@@ -60,10 +58,10 @@ def confidence_errors(distances_km: Floats, confidence: Floats) -> dict[str, Any
     known = np.isfinite(confidence)
     if not known.any():
         return None
-    sure, hits = confidence[known], distances_km[known] <= CONFIDENCE_KM
+    sure, hits = confidence[known], distances_km[known] <= RISK_KM
     return {
         "n_locations": int(known.sum()),
-        "within_km": CONFIDENCE_KM,
+        "within_km": RISK_KM,
         "mean": float(sure.mean()),
         "share": float(hits.mean()),
         "ece": expected_calibration_error(sure, hits),

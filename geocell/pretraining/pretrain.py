@@ -250,7 +250,8 @@ class _Run:
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     """Let the first Ctrl-C or SIGTERM wait for the end of a step, so that the weights are those after a whole one.
 
-    A second one interrupts at once. Outside of the main thread nothing is changed.
+    A second one interrupts at once. A signal that is ignored (nohup) stays so, and outside of the main thread nothing
+    is changed.
 
     Yields:
         A function that says whether there was one.
@@ -265,7 +266,8 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         seen.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
     try:
         yield lambda: bool(seen)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def calibration_text(calibration: Calibration) -> str:
     coverage = record.get("coverage", {})
     if coverage:
         held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
-        lines.append(f"radii of the decoder {calibration.decoder} hold the truth of {held}")
+        lines.append(f"radii of the decoder {_decoder_text(calibration.decoder)} hold the truth of {held}")
     sets = record.get("set_coverage", {})
     if any(sets.values()):
         held = ", ".join(f"{METHOD_WORDS[m]} {' and '.join(map(percent, of.values()))} %" for m, of in sets.items())
@@ -98,7 +99,7 @@ def combination_text(combination: Combination) -> str:
         lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
     else:
         where = f"{record['n_locations']:,} locations of the split {record['split']}"
-        lines.append(f"  chosen on {where}, answers by {combination.calibration.decoder}")
+        lines.append(f"  chosen on {where}, answers by {_decoder_text(combination.calibration.decoder)}")
         lines += [f"  {line}" for line in calibration_text(combination.calibration).splitlines()]
     return "\n".join(lines)
 
@@ -124,3 +125,8 @@ def decoders_text(comparison: DecoderComparison) -> str:
     )
     left_out = [f"left out: {why}" for why in comparison.left_out.values()]
     return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])
+
+
+def _decoder_text(spec: str) -> str:
+    """Return a decoder as a reader wants it: parameters that were fitted have more digits than anybody reads."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", spec)

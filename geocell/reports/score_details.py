@@ -103,7 +103,7 @@ def _confidence(scores: Mapping[str, Any]) -> str:
         return ""
     return (
         f"confidence: {percent(found['mean'])} % on average, {percent(found['share'])} % within "
-        f"{found['within_km']} km; calibration error {percent(found['ece'])} %, Brier score {found['brier']:.3f}"
+        f"{found['within_km']:g} km; calibration error {percent(found['ece'])} %, Brier score {found['brier']:.3f}"
     )
 
 

@@ -86,3 +86,12 @@ def test_clusters_of_the_head_are_those_of_its_baselines(world: tuple[gc.Locatio
     assert found.comparison is not None
     assert found.comparison.clustered_by == "cell:1"
     assert found.intervals != gc.baselines(head, test, train, cluster="location")["1-NN"].intervals
+
+
+def test_candidate_points_are_no_cells(world: tuple[gc.Locations, gc.Locations]) -> None:
+    """Of a combination at training places, the fullest one is a place where two photographs were taken."""
+    train, test = world
+    heads = [head_on(KMeansPartitioner(k=k, seed=0).fit(train.latlon)) for k in (6, 8)]
+    together = gc.combine(heads, train, candidates="places", device="cpu")
+    assert together.partition.counts.any()
+    assert gc.baselines(together, test, train).keys() == {"1-NN"}

@@ -26,6 +26,7 @@ def test_nearest_equals_a_plain_loop_whatever_the_blocks(
     whole = index.nearest(asked, 4, allowed)
     monkeypatch.setattr(module, "_ROWS", 7)
     monkeypatch.setattr(module, "_BLOCK", 9)
+    monkeypatch.setattr(module, "_CANDIDATES", 50)
     assert np.array_equal(index.nearest(asked, 4, allowed)[0], whole[0])
     for i, feature in enumerate(asked):
         row = feature - index.mean
@@ -36,6 +37,22 @@ def test_nearest_equals_a_plain_loop_whatever_the_blocks(
         assert whole[1][i] == pytest.approx(cosines[best], abs=1e-5)
         there = np.isfinite(cosines[best])
         assert np.array_equal(whole[0][i][there], best[there])
+
+
+def test_few_in_the_cells_that_are_allowed(index: NeighbourIndex) -> None:
+    """All of them are found, in order, and the others are nowhere."""
+    asked = world(1).mean_features()
+    allowed = np.zeros((len(asked), CELLS), dtype=np.bool_)
+    allowed[1:, 2] = True
+    found, cosines = index.nearest(asked, N, allowed)
+    inside = int((index.cells == 2).sum())
+    assert 0 < inside < N
+    assert np.isfinite(cosines).sum(axis=1).tolist() == [0, *[inside] * (len(asked) - 1)]
+    assert (index.cells[found[1:, :inside]] == 2).all()
+    assert (np.diff(cosines[1:, :inside], axis=1) <= 0).all()
+    everywhere = np.ones((len(asked), CELLS), dtype=np.bool_)
+    for a, b in zip(index.nearest(asked, 5, everywhere), index.nearest(asked, 5), strict=True):
+        assert np.allclose(a, b, atol=1e-6)
 
 
 def test_a_training_location_is_its_own_nearest(index: NeighbourIndex) -> None:

@@ -2,7 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +58,15 @@ def test_pieces_train_as_the_whole_batch_does(world: World) -> None:
         torch.testing.assert_close(models[1][name], value, rtol=1e-6, atol=1e-9, msg=name)
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """The handler of an interactive process: one that a shell starts in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupted_training_goes_on_to_the_same_bytes(world: World, tmp_path: Path) -> None:
     whole = world.clip()
     expected = pretrain(whole, world.captions(), CONFIG)
