@@ -174,10 +174,15 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
     from geocell.heads.source import find_head
+    from geocell.zeroshot.folder import is_zero_shot
 
     source = find_head(name)
     if source.remark:
         note(source.remark)
+    if is_zero_shot(source.folder):
+        raise ValueError(
+            f"{name} must be a head, got a zero-shot classifier: make a head of words with `geocell zero-shot-head`."
+        )
     head = load_head(source, partitioner)
     if remark := why_not_hashed(source.folder):
         note(remark)

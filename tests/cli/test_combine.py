@@ -10,7 +10,9 @@ from geocell.cli import main
 from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
+from geocell.zeroshot.folder import save_zero_shot
 from tests.worlds import fit_by_command
+from tests.zeroshot.worlds import made
 
 N = 240
 
@@ -161,3 +163,9 @@ def test_bad_input_is_one_sentence(
     assert len(captured.err.strip().splitlines()) == 1
     assert captured.out == ""
     assert not (tmp_path / "out").exists()
+
+
+def test_a_zero_shot_classifier_is_no_head(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_zero_shot(made(), tmp_path / "zs")
+    assert main(f"combine {fitted}/head {tmp_path}/zs --out {tmp_path}/both".split()) == 1
+    assert "must be a head, got a zero-shot classifier" in capsys.readouterr().err

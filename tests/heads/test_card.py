@@ -17,6 +17,7 @@ from geocell.heads.folder import card_of
 from geocell.heads.head import Head, load_head
 from geocell.heads.region import fit_region
 from geocell.partitioners import KMeansPartitioner
+from tests.heads.test_calibration import LEARNED
 from tests.heads.test_head import make_head, world
 from tests.local_hub import Hub
 
@@ -41,9 +42,16 @@ def test_it_says_how_locations_outside_the_region_are_told() -> None:
     assert "| outside the region | flagged (`outside_region`) where the features, beside those of 40 training" in text
     assert "false alarms 10 % of locations like its 40 validation locations |" in text
     assert "flags 10 % inside it" in text
-    assert "Its probabilities are not calibrated, and" in text
     assert "outside_region" not in before
     assert "where the probability is spread too far to be one" in before
+
+
+def test_a_calibrated_head_is_not_said_to_be_none() -> None:
+    head = make_head()
+    before, after = card_of(head.parts, None), card_of(replace(head, calibration=LEARNED).parts, None)
+    assert "Its probabilities are not calibrated, and a single answer is no evidence." in before
+    assert "not calibrated" not in after
+    assert "are calibrated on its validation locations, and hold for locations like those." in after
 
 
 @pytest.mark.loopback

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from geocell.evaluation.decoders import DecoderComparison
 from geocell.heads.region import fit_region
-from geocell.reports.calibrations import calibration_text, decoders_text, region_text
+from geocell.reports.calibrations import calibration_text, combination_text, decoders_text, region_text
 from tests.heads.test_calibration import LEARNED
+from tests.heads.test_combination import complete
 from tests.heads.test_head import make_head, world
 
 ERRORS = {"ece": 0.2, "nll": 2.0, "brier": 0.9}
@@ -29,6 +32,18 @@ def test_a_region() -> None:
         f"outside the region: flagged above {region.threshold:.2f}, by the angle to {len(region.components)} principal "
         "components of 40 training locations and the entropy; 5 % false alarms, by 40 validation locations"
     )
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_vote_that_is_not_best_is_said(asked: bool) -> None:
+    row = {"pool": "linear", "objective": -1.6}
+    tried = [row, {**row, "temperature": 0.03, "share": 0.0}] if asked else [row]
+    both = complete()
+    silent = replace(
+        both, pooling=replace(both.pooling, vote=None), neighbours=None, record={**both.record, "tried": tried}
+    )
+    text = combination_text(silent)
+    assert ("the nearest training features do not vote" in text) is asked
 
 
 def test_decoders() -> None:
