@@ -240,7 +240,9 @@ def _scores(progress: Progress) -> dict[str, float]:
 
 
 def _note_epoch(row: Mapping[str, float]) -> None:
-    scores = "".join(f", {name.removeprefix('val_')} {100 * v:.1f} %" for name, v in row.items() if "val_" in name)
+    scores = "".join(
+        f", {name.removeprefix('val_').replace('_', ' ')} {100 * v:.1f} %" for name, v in row.items() if "val_" in name
+    )
     note(f"epoch {row['epoch']:.0f}: loss {row['train_loss']:.4f}{scores}")
 
 

@@ -198,8 +198,15 @@ def _radii(
 ) -> dict[str, dict[str, Any]] | None:
     """Return percent -> coverage of the columns of radii, None without any."""
     found = {}
-    for share in RADIUS_SHARES:
-        column = answers.numbers((f"radius_{share}_km",), 0.0, np.inf)
+    columns = {share: answers.numbers((f"radius_{share}_km",), 0.0, np.inf) for share in RADIUS_SHARES}
+    for share, column in columns.items():
+        for less, inner in columns.items():
+            crossed = less < share and inner is not None and column is not None and (inner > column)
+            if np.any(crossed):
+                raise ValueError(
+                    f"{answers.path}: radius_{share}_km must be at least radius_{less}_km, and is less for the id "
+                    f"{answers.ids[int(np.argmax(crossed))]!r}: see whether the columns are exchanged."
+                )
         coverage = None if column is None else radius_coverage(distances, column[rows], clusters)
         if coverage is not None:
             found[str(share)] = coverage

@@ -210,7 +210,10 @@ def require_scores_of(parts: Described, scores: Mapping[str, Any], what: str) ->
     if scores.get("partition_sha256") != parts.partition.sha256:
         raise ValueError(f"{what} must be of its partition, got those of another: score it again.")
     if scores.get("head_sha256") not in {None, parts.sha256}:
-        raise ValueError(f"{what} must be its own, got those of another head on the same cells: score it again.")
+        raise ValueError(
+            f"{what} must be its own, got those of another head on the same cells, or of this one before it was "
+            "calibrated: score it again."
+        )
 
 
 def write_scores_and_card(parts: Described, folder: Path, scores: Scores | None) -> None:

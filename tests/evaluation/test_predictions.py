@@ -145,6 +145,10 @@ def test_what_answers_say_of_themselves(tables: tuple[Path, Path, pd.DataFrame, 
     ("columns", "message"),
     [
         ({"radius_50_km": -1.0}, "radius_50_km must be numbers of at least 0, got -1.0 for the id '000'"),
+        (
+            {"radius_50_km": 9.0, "radius_90_km": 3.0},
+            "radius_90_km must be at least radius_50_km, and is less for the id",
+        ),
         ({"radius_90_km": math.inf}, "radius_90_km must be numbers of at least 0, got inf"),
         ({"confidence": 73.0}, "confidence must be numbers from 0 to 1, got 73.0"),
         ({"probability": "high"}, "probability must be numbers from 0 to 1, got high"),
