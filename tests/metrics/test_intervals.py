@@ -62,8 +62,9 @@ def test_nominal_95_percent_covers_93_to_97(
         for name, (low, high) in paired_intervals(a, b, i).items():
             paired[name] += low <= truth[0][name] - truth[1][name] <= high
     for name in single:
-        # A share that a location or two decide jumps: no interval covers it by 95 % exactly, and these by more.
-        most = 1.0 if name in rare else 0.97
+        # A share that a location or two decide jumps: no interval covers it by 95 % exactly, and these by more. So do
+        # those of low quantiles, near which there are few locations.
+        most = 1.0 if name in rare else 0.99 if name.startswith("quantile_") else 0.97
         assert 0.93 <= single[name] / SIMULATIONS <= most, name
         assert 0.93 <= paired[name] / SIMULATIONS <= most, name
 
