@@ -202,6 +202,7 @@ def choose_pooling(combination: Combination, val: Locations, pool: Rule | None, 
     near = Nearness.of(combination.partition.centroids, asked.latlon, SHARE_RADII_KM)
     n = len(combination.members)
     start = near.at_best(pooled(((mass, 1 / n) for mass in masses), combination.places, "linear"))
+    weights = _vote_weights(combination, asked)
     tried: list[dict[str, Any]] = []
     best: tuple[float, Pooling] | None = None
     rules: Sequence[Rule] = ("linear", "log") if pool is None else (pool,)
@@ -209,12 +210,7 @@ def choose_pooling(combination: Combination, val: Locations, pool: Rule | None, 
         members = fit_weights(masses, near, combination.places, rule)
         base = pooled(zip(masses, members, strict=True), combination.places, rule)
         for vote in _votes(combination.pooling.vote):
-            posterior = base
-            if vote is not None and combination.neighbours is not None:
-                weights = vote_weights(
-                    combination.neighbours, combination.vote_features(asked), vote, combination.places
-                )
-                posterior = voted(base, weights, vote.share)
+            posterior = base if vote is None else voted(base, weights[vote.temperature], vote.share)
             value = near.at_best(posterior)
             numbers = {} if vote is None else {"temperature": vote.temperature, "share": vote.share}
             tried.append({"pool": rule, **numbers, "objective": value})
@@ -282,6 +278,15 @@ def _log_weights(masses: Sequence[Singles], near: Nearness, places: NDArray[np.i
     found = minimize(loss, np.zeros(len(masses)), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
     weights = np.exp(found.x - found.x.max())
     return np.asarray(weights / weights.sum())
+
+
+def _vote_weights(combination: Combination, asked: Locations) -> dict[float, Singles]:
+    """Return temperature -> the weights of the candidates by it, of one search; empty where no features vote."""
+    index, vote = combination.neighbours, combination.pooling.vote
+    if index is None or vote is None:
+        return {}
+    nearest = index.nearest(combination.vote_features(asked), vote.k)
+    return {temperature: vote_weights(index, nearest, temperature, combination.places) for temperature in TEMPERATURES}
 
 
 def _votes(vote: Vote | None) -> list[Vote | None]:

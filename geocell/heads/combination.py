@@ -202,7 +202,8 @@ class Combination:
         )
         posterior, vote = pooled(masses, self.places, self.pooling.rule), self.pooling.vote
         if vote is not None and self.neighbours is not None:
-            weights = vote_weights(self.neighbours, self.vote_features(part), vote, self.places)
+            nearest = self.neighbours.nearest(self.vote_features(part), vote.k)
+            weights = vote_weights(self.neighbours, nearest, vote.temperature, self.places)
             posterior = voted(posterior, weights, vote.share)
         known = self.calibration
         if known is None or (known.temperature, known.bias) == (1.0, None):

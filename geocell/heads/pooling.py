@@ -148,22 +148,22 @@ class Spread:
         return np.asarray(mass, dtype=np.float32)
 
 
-def vote_weights(index: NeighbourIndex, features: Singles, vote: Vote, places: Ints) -> Singles:
+def vote_weights(index: NeighbourIndex, nearest: tuple[Ints, Singles], temperature: float, places: Ints) -> Singles:
     """Return what the training features say of each candidate: the sum of exp(cos / T) over its locations, per place.
 
     A location that is none of the k nearest counts like the k-th, which is at least as near: no candidate is ruled out.
 
     Args:
         index: N training features whose cells are the candidates.
-        features: (P, D).
-        vote: temperature and k.
+        nearest: what `index.nearest` returned for P locations: (P, k) training locations and their cosines.
+        temperature: T.
         places: (K,) training places that each candidate stands for.
 
     Returns:
         (P, K) float32, the nearest location having 1.
     """
-    found, cosines = index.nearest(features, vote.k)
-    power = np.exp((cosines - cosines[:, :1]) / np.float32(vote.temperature))
+    found, cosines = nearest
+    power = np.exp((cosines - cosines[:, :1]) / np.float32(temperature))
     least = power[:, -1:]
     weights = least * np.bincount(index.cells, minlength=len(places)).astype(np.float32)
     np.add.at(weights, (np.arange(len(weights))[:, None], index.cells[found]), power - least)

@@ -83,7 +83,7 @@ def test_votes_are_sums_over_locations(k: int) -> None:
     rng = np.random.default_rng(k)
     index, places = make_index(rng, 20), rng.integers(1, 4, K)
     features = rng.normal(size=(4, 6)).astype(np.float32)
-    found = vote_weights(index, features, Vote(0.1, 0.5, k), places)
+    found = vote_weights(index, index.nearest(features, k), 0.1, places)
     _, cosines = index.nearest(features, 20)
     order = index.nearest(features, 20)[0]
     for i in range(4):
