@@ -18,7 +18,19 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from geocell._version import __version__
-from geocell.cli import answers, caches, calibration, features, heads, partitions, publish, scoring, start, sweeps
+from geocell.cli import (
+    answers,
+    caches,
+    calibration,
+    combining,
+    features,
+    heads,
+    partitions,
+    publish,
+    scoring,
+    start,
+    sweeps,
+)
 from geocell.cli import pretraining as trainings
 from geocell.cli import zero_shot as zero_shots
 from geocell.cli.output import UsageError, note
@@ -67,7 +79,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "zero-shot-head": zero_shots.zero_shot_head,
         "plot-history": heads.plot_history,
         "average": heads.average,
-        "combine": calibration.combine,
+        "combine": combining.combine,
         "sweep": sweeps.sweep,
         "calibrate": calibration.calibrate,
         "decode": calibration.decode,

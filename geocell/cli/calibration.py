@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,9 @@ from geocell.cli.output import (
     emit,
     note,
     open_answerer,
-    open_head,
     split_name,
     usage_errors,
 )
-from geocell.heads.candidates import CandidateRule
-from geocell.heads.pooling import Rule
-from geocell.splits.splits import UNKNOWN_PROTOCOL
 from geocell.uncertainty.vector import Scaling
 
 if TYPE_CHECKING:
@@ -106,7 +101,7 @@ def calibrate(  # noqa: PLR0915 - one step after the other
         if decode is not None:
             parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
-        _require_for_choices(split)
+        require_for_choices(split)
         require_error(max_error)
         if plot is not None:
             require_picture_name(plot)
@@ -211,91 +206,6 @@ def _fit_region(
     return fit_region(head, train, val, false_alarms=false_alarms, device=device)
 
 
-def combine(
-    *heads: str,
-    out: Path,
-    cache: Path | None = None,
-    splits: Path | None = None,
-    split: str | None = None,
-    pool: Rule | None = None,
-    candidates: CandidateRule = "auto",
-    knn: bool = False,
-    decode: Decode = "balscore",
-    device: str = "auto",
-    overwrite: bool = False,
-    partitioner: str | None = None,
-    json: bool = False,
-) -> None:
-    """Combine heads of several partitions or seeds into one that is scored, predicted with and pushed like a head.
-
-    Their probabilities are pooled on candidate points that all share. Weights, the rule and the vote of the nearest
-    training features are chosen on validation locations, and the combination is calibrated there. Without --cache and
-    --splits weights are equal, and nothing is calibrated.
-
-    Args:
-        heads: two or more heads, folders or user/repo@revision on the Hub.
-        out: folder of the combination, with copies of the heads in it.
-        cache: feature cache; its split train has the training places, and features for --knn. For heads of different
-            encoders it is one that `geocell cache join` made.
-        splits: splits.json.
-        split: which split of it weights are chosen on; val when left out.
-        pool: linear or log(-linear); chosen on the validation locations when left out, linear without these.
-        candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
-            of the partitions), or centroids (of all heads); auto takes the first that there is, up to 5,000 places.
-        knn: let the nearest training features vote; their index goes into the folder.
-        decode: the decoder that is calibrated for, and answers by default afterwards.
-        device: where the heads compute: auto, cpu, cuda or mps.
-        overwrite: replace an existing combination.
-        partitioner: module:attribute of the partitioner, for cells of a custom kind.
-        json: print one JSON object.
-    """
-    from geocell.compute.devices import choose_device
-    from geocell.decoders.table import parse_decoder
-    from geocell.evaluation.combine import combine as join
-    from geocell.files import require_new
-    from geocell.heads.combination_file import COMBINATION_MARKS, COMBINATION_PARTS
-    from geocell.reports.calibrations import combination_text
-    from geocell.splits.splits import Splits
-
-    with usage_errors():
-        parse_decoder(decode)  # a file names it, so it is one of the package
-        choose_device(device)
-        _require_several(heads, out)
-        if (cache is None) != (splits is None):
-            raise ValueError("--cache and --splits go together: pass both, or neither for equal weights.")
-        if splits is None and (split is not None or knn):
-            raise ValueError(f"{'--knn' if knn else '--split'} needs --cache and --splits, and they are not there.")
-        _require_for_choices(split or "val")
-    require_new(out, overwrite, COMBINATION_MARKS, COMBINATION_PARTS)
-    members = [open_head(name, partitioner)[0] for name in heads]
-    train = val = None
-    protocol, name = UNKNOWN_PROTOCOL, split or "val"
-    if cache is not None and splits is not None:
-        loaded = Splits.load(splits)
-        protocol = loaded.protocol
-        train = cache_locations(cache, splits, "train")
-        if split is not None or loaded.ids.get(name):
-            val = cache_locations(cache, splits, name)
-        else:
-            note(f"{splits} has no validation locations: weights are equal, and nothing is calibrated")
-    made = join(
-        members,
-        train,
-        val,
-        pool=pool,
-        candidates=candidates,
-        knn=knn,
-        decode=decode,
-        split=name,
-        protocol=protocol,
-        device=device,
-    )
-    made.save(out, overwrite=overwrite)
-    result = {"out": str(out), "heads": list(heads), **made.parts.combination_json()}
-    known = None if made.calibration is None else made.calibration.to_dict()
-    emit({**result, "calibration": known}, f"{out}: {combination_text(made)}", json)
-
-
 def decode(
     head: str,
     /,
@@ -363,18 +273,7 @@ def _require_no_additions(answerer: HeadLike, knn: bool, places: bool) -> None:
         raise UsageError("--places is for a head: a combination has them by `geocell combine --candidates places`.")
 
 
-def _require_for_choices(split: str) -> None:
+def require_for_choices(split: str) -> None:
+    """Refuse a split that nothing may be chosen on."""
     if split in _NOT_FOR_CHOICES:
         raise ValueError(f"a calibration is learned on validation locations, got the split {split}: pass --split val.")
-
-
-def _require_several(heads: Sequence[str], out: Path) -> None:
-    """Refuse fewer than two heads, one that is named twice, and an output that is one of them."""
-    if len(heads) < 2:
-        raise ValueError(f"expected two heads or more, got {len(heads)}: name all that are combined.")
-    names = [str(Path(name).resolve()) if Path(name).exists() else name for name in heads]
-    twice = [name for name, given in zip(heads, names, strict=True) if names.count(given) > 1]
-    if twice:
-        raise ValueError(f"every head counts once, and {twice[0]} is named twice: leave one out.")
-    if str(out.resolve()) in names:
-        raise ValueError(f"--out must be another folder than the heads, got {out}: name a new one.")
