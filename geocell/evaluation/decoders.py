@@ -14,6 +14,7 @@ from geocell.decoders.together import prepared_together
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.comparison import paired_intervals
 from geocell.geo.geodesy import Floats, distance_km
+from geocell.heads.head import Head
 from geocell.heads.protocol import default_decoder
 from geocell.metrics.clusters import Clusters, clusters_text
 from geocell.metrics.intervals import Interval
@@ -110,7 +111,7 @@ class DecoderComparison:
 def compare_decoders(
     head: HeadLike,
     locations: Locations,
-    decoders: Sequence[AnyDecoder] = CANDIDATES,
+    decoders: Sequence[AnyDecoder] | None = None,
     split: str = "",
     device: str = "auto",
     *,
@@ -126,7 +127,8 @@ def compare_decoders(
         head: a head, or whatever answers like one.
         locations: P >= 1 locations with features of the head's encoder.
         decoders: decoders, those that the head cannot use are left out; `centroid` and that of its calibration are
-            always among them.
+            always among them. All of `CANDIDATES` when omitted, but for those at training places where it is no single
+            head, which alone can have some.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
         cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
@@ -136,6 +138,8 @@ def compare_decoders(
     """
     if len(locations) == 0:
         raise ValueError("decoders are compared on at least one location, got none.")
+    if decoders is None:
+        decoders = [name for name in CANDIDATES if isinstance(head, Head) or "places" not in name]
     clusters = clusters_of(locations, cluster)
     ready: dict[str, PreparedDecoder] = {}
     left_out: dict[str, str] = {}

@@ -67,6 +67,7 @@ class TrustRecorder:
         distances_km = outcome.distances_km
         wrong = distances_km > RISK_KM
         held, curve = recall_against_area(self._searched)
+        points = self._areas.points
         risk, by_largest = (risk_record(values, wrong) for values in (self._confidence, self._largest))
         del by_largest["curve"]
         if abstain_below is None and self._calibration is not None:
@@ -78,10 +79,10 @@ class TrustRecorder:
             "error": float(wrong.mean()),
             "confidence": risk,
             "max_probability": by_largest,
-            "area_km2": {f"{share:g}": km2 for share, km2 in held.items()},
-            "recall_against_area": {
-                f"{km2:.0f}": float(share) for km2, share in zip(RECALL_AREAS_KM2, curve, strict=True)
-            },
+            "area_km2": {f"{share:g}": None if points else km2 for share, km2 in held.items()},
+            "recall_against_area": {}
+            if points
+            else {f"{km2:.0f}": float(share) for km2, share in zip(RECALL_AREAS_KM2, curve, strict=True)},
             "areas_estimated": int(self._areas.estimated.sum()),
             "coverage": _coverage(hits, np.ones(len(distances_km), dtype=bool)),
             "coverage_by_country": {

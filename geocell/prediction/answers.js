@@ -123,7 +123,7 @@ function showNow(a) {
   const says = element("p", (a.calibrated ? "Half of such answers are within " : "Half of the head's probability lies within ")
     + kilometres(a.radii[0]) + " of " + (a.calibrated ? "the truth" : "this point") + ", 90 % within " + kilometres(a.radii[1]) + ".");
   const parts = [row, says];
-  if (a.sets) parts.push(element("p", "Cells with " + (a.sets === "mass" ? "half of the probability cover " : "the truth half of the time cover ")
+  if (a.sets && a.km2[0] !== null) parts.push(element("p", "Cells with " + (a.sets === "mass" ? "half of the probability cover " : "the truth half of the time cover ")
     + squareKilometres(a.km2[0]) + ", with 90 % " + squareKilometres(a.km2[1]) + ".", "peek-hidden"));
   if (a.abstained) parts.push(element("p", "Withheld: less sure than asked for.", "doubt"));
   if (a.doubt) parts.push(element("p", "Doubtful: " + a.doubt + ".", "doubt"));

@@ -67,6 +67,10 @@ class SetMaker:
     def _areas(self) -> Floats:
         return cell_areas(self.partition).km2
 
+    @cached_property
+    def _points(self) -> bool:
+        return cell_areas(self.partition).points
+
     def __call__(self, row: NDArray[np.float32], uniform: float) -> tuple[Cells, Cells]:
         """Return the cells of 50 and of 90 %, in the order in which they are taken; at least the first cell.
 
@@ -84,9 +88,9 @@ class SetMaker:
         cells = conformal_set(row, method, self.thresholds[coverage], self._areas, uniform)
         return cells if len(cells) else conformal_set(row, method, 1.0, self._areas, uniform)[:1]
 
-    def km2(self, cells: Cells) -> float:
-        """Return the area of a set."""
-        return float(self._areas[cells].sum())
+    def km2(self, cells: Cells) -> float | None:
+        """Return the area of a set, None where the cells are points."""
+        return None if self._points else float(self._areas[cells].sum())
 
 
 def set_polygon(polygons: NDArray[Any], cells: Cells) -> BaseGeometry:

@@ -30,14 +30,19 @@ class CellAreas:
         km2: (C,) above 0, on the sphere.
         estimated: (C,) whether it is that of a disc of the cell's spread (`cell_spread_km`), because the cell has no
             polygon: its partition has centroids alone, or its locations lie outside their region.
+        points: whether the cells are candidate points (training places, cities), whose discs say by which of them
+            probability is dense, but are no area that could hold the truth.
     """
 
     km2: Floats
     estimated: NDArray[np.bool_]
+    points: bool = False
 
     @property
     def note(self) -> str:
-        """A clause that says how many areas are estimates; "" where none is."""
+        """A clause that says how many areas are estimates, or why none is told; "" where all are known."""
+        if self.points:
+            return "no areas are told: the cells are points"
         n = int(self.estimated.sum())
         if not n:
             return ""
@@ -54,7 +59,7 @@ def cell_areas(partition: Partition) -> CellAreas:
         known = np.where(missing, disc_area_km2(cell_spread_km(partition)), known)
     for array in (known, missing):
         array.setflags(write=False)
-    return CellAreas(known, missing)
+    return CellAreas(known, missing, "candidates" in partition.parameters)
 
 
 def disc_area_km2(radius_km: ArrayLike) -> Floats:

@@ -123,6 +123,7 @@ class ZeroShot:
             self.candidates.latlon,
             np.zeros(n, dtype=np.int64),
             np.full(n, np.nan),
+            {"candidates": "cities"},
         )
 
     @property

@@ -10,6 +10,8 @@ import shapely
 
 from geocell.evaluation.calibrate import calibrate
 from geocell.geo.shapes import areas_km2
+from geocell.heads.candidates import make_candidates
+from geocell.partitioners import KMeansPartitioner
 from geocell.prediction.files import to_geojson
 from geocell.prediction.predictions import predict_locations
 from geocell.prediction.sets import SetMaker, SetMethod, polygons_of, set_polygon
@@ -107,3 +109,14 @@ def test_sets_that_were_not_learned_are_refused() -> None:
         SetMaker.of(gentle_head(), "aps")
     with pytest.raises(ValueError, match="sets must be one of mass, hpd, lac, aps, got 'best'"):
         SetMaker.of(gentle_head(), "best")  # type: ignore[arg-type]
+
+
+def test_points_have_no_area() -> None:
+    """Discs around training places by their neighbours are no area that could hold the truth."""
+    latlon = np.random.default_rng(0).uniform(40.0, 60.0, (12, 2))
+    places = make_candidates([KMeansPartitioner(k=3, seed=0).fit(latlon)], latlon, "places").partition
+    maker = SetMaker(places, "mass")
+    half, _ = maker(np.full(len(places), 1 / len(places), dtype=np.float32), 0.5)
+    assert len(half) >= len(places) / 2
+    assert maker.km2(half) is None
+    assert cell_areas(places).note == "no areas are told: the cells are points"
