@@ -10,15 +10,12 @@ Run: python -m benchmarks.answers [--quick] [--json]
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.combination import BASE, NEAREST, ONE, REPEATS, heads_on, points_of
-from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Floats, Protocol, mean_row, row_of
-from benchmarks.real_features import real_locations
+from benchmarks.combination import NEAREST, ONE, heads_on, points_of, report
+from benchmarks.protocol import Floats, Protocol
 from geocell.decoders.balscore import reached_shares
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
@@ -100,7 +97,7 @@ def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
 
 
-def measure(protocol: Protocol) -> tuple[dict[str, Floats], list[str]]:
+def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]]:
     """Return (R, P) distances of every case, and which decoder was best on the validation locations of each fold."""
     locations = protocol.locations
     distances = {name: np.empty((protocol.repeats, len(locations))) for name in CASES}
@@ -112,33 +109,12 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], list[str]]:
         chosen.append(best)
         for name, found in {**answers_without_head(again, (train, rest, val), asked), **points}.items():
             distances[name][repeat, test] = distance_km(found, asked.latlon)
-    return distances, chosen
+    return distances, {"one head, best decoder": chosen}
 
 
 def main() -> None:
     """Measure and report."""
-    import torch
-
-    torch.set_num_threads(1)  # products this small are slower on two threads than on one
-    flags = parse_flags("what decoders and the nearest features are worth for one head")
-    locations = real_locations(shared_data())
-    rows: list[dict[str, Any]] = []
-    found: dict[bool, dict[str, Floats]] = {}
-    protocols = {by_place: Protocol(locations, by_place, 1 if flags.quick else REPEATS) for by_place in (False, True)}
-    for by_place, protocol in protocols.items():
-        found[by_place], chosen = measure(protocol)
-        counts = ", ".join(f"{name} ({chosen.count(name)})" for name in dict.fromkeys(chosen))
-        for name, own in found[by_place].items():
-            for base in (BASE, NEAREST):
-                row = row_of(name, "answers", base, protocol, own, found[by_place][base])
-                rows.append({**row, "chosen": counts if name.endswith("best decoder") else "", **conditions("torch")})
-    rows += [
-        {**mean_row(name, "answers", base, protocols, found), "chosen": "", **conditions("torch")}
-        for name in CASES
-        for base in (BASE, NEAREST)
-    ]
-    summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}
-    finish("answers", rows, summary, flags)
+    report("answers", "what decoders and the nearest features are worth for one head", measure)
 
 
 if __name__ == "__main__":

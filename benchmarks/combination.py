@@ -11,7 +11,7 @@ Run: python -m benchmarks.combination [--quick] [--json]
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,7 @@ REPEATS = 3
 SIZES = (48, 64, 96, 128, 48, 64, 96, 128)
 ONE = 1  # of them: the head that stands alone
 DECODERS = ("centroid", "medoid", "geoscore", "balscore", "within:200")
+Measure = Callable[[Protocol], tuple[dict[str, Floats], dict[str, list[str]]]]
 BASE, NEAREST = "one head, centroid", "1-NN, centred"
 CASES: dict[str, dict[str, Any]] = {
     "two partitions": {"n": 2},
@@ -122,12 +123,18 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
     return distances, chosen
 
 
-def main() -> None:
-    """Measure and report."""
+def report(group: str, what: str, measure: Measure) -> None:
+    """Measure in both protocols, and write the balscore of every case and its difference to two of them.
+
+    Args:
+        group: name of the CSV.
+        what: is measured, for --help.
+        measure: returns (R, P) distances of every case, and what was chosen for it in each fold.
+    """
     import torch
 
     torch.set_num_threads(1)  # products this small are slower on two threads than on one
-    flags = parse_flags("what heads of several partitions are worth, pooled on training places")
+    flags = parse_flags(what)
     locations = real_locations(shared_data())
     rows: list[dict[str, Any]] = []
     found: dict[bool, dict[str, Floats]] = {}
@@ -136,18 +143,23 @@ def main() -> None:
         distances, chosen = measure(protocol)
         found[by_place] = distances
         for name, own in distances.items():
-            counts = {what: chosen[name].count(what) for what in dict.fromkeys(chosen[name])}
-            text = ", ".join(f"{what} ({count})" for what, count in counts.items())
+            choices = chosen.get(name, [])
+            text = ", ".join(f"{choice} ({choices.count(choice)})" for choice in dict.fromkeys(choices))
             for base in (BASE, NEAREST):
-                row = row_of(name, "combination", base, protocol, own, distances[base])
+                row = row_of(name, group, base, protocol, own, distances[base])
                 rows.append({**row, "chosen": text, **conditions("torch")})
     rows += [
-        {**mean_row(name, "combination", base, protocols, found), "chosen": "", **conditions("torch")}
+        {**mean_row(name, group, base, protocols, found), "chosen": "", **conditions("torch")}
         for name in found[False]
         for base in (BASE, NEAREST)
     ]
     summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}
-    finish("combination", rows, summary, flags)
+    finish(group, rows, summary, flags)
+
+
+def main() -> None:
+    """Measure and report."""
+    report("combination", "what heads of several partitions are worth, pooled on training places", measure)
 
 
 if __name__ == "__main__":
