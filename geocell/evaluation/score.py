@@ -17,7 +17,7 @@ from geocell.evaluation.countries import ACCURACY, same_country, with_countries
 from geocell.evaluation.trust import TrustRecorder
 from geocell.features.locations import Locations, require_locations
 from geocell.geo.geodesy import Floats
-from geocell.heads.region import flagged_share
+from geocell.heads.region import FlaggedShare
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
@@ -176,7 +176,13 @@ def scores_of_head(
     """Return the scores of a head, and the outcomes that they are of; see `score`, which warns where this does not."""
     require_locations(locations, "what a head is scored on")
     recorder = TrustRecorder(head, locations, prepared)
-    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=recorder)
+    flagged = FlaggedShare(head, locations)
+
+    def watch(rows: slice, posterior: NDArray[np.float32], answers: Floats) -> None:
+        recorder(rows, posterior, answers)
+        flagged(rows, posterior)
+
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=watch)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = locations.columns.get(COUNTRY)
     scores = with_countries(scores, outcome, locations.latlon, countries)
@@ -185,7 +191,7 @@ def scores_of_head(
         scores,
         head_sha256=head.sha256,
         n_trained_on=count_trained_on(head.trained_on, locations),
-        outside_region=flagged_share(head, locations, device),
+        outside_region=flagged.share,
         trust=trust,
     ), outcome
 

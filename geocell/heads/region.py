@@ -47,18 +47,30 @@ def fit_region(
 
 
 def plain_entropy(head: HeadLike, posterior: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the (P,) entropy of a head's posterior before the temperature of its calibration."""
-    temperature = 1.0 if head.calibration is None else head.calibration.temperature
-    return entropy(posterior if temperature == 1.0 else scaled(posterior, 1.0 / temperature))
+    """Return the (P,) entropy of a head's posterior before the temperature and the biases of its calibration."""
+    known = head.calibration
+    if known is None or (known.temperature, known.bias) == (1.0, None):
+        return entropy(posterior)
+    # log p = T (log q - b), up to a constant, for the calibrated q = softmax(log p / T + b)
+    bias = None if known.bias is None else -known.temperature * np.asarray(known.bias)
+    return entropy(scaled(posterior, 1.0 / known.temperature, bias))
 
 
-def flagged_share(head: HeadLike, locations: Locations, device: str = "auto") -> float | None:
-    """Return the share of P >= 1 locations flagged as outside the region of a head; None where it did not learn it."""
-    region = head.region
-    if region is None:
-        return None
-    n = 0
-    for rows, posterior, _ in head.answer_chunks(locations, device=device):
-        part = locations.take(np.arange(rows.start, rows.stop))
-        n += int(region.flagged(region.scores(part.mean_features(), plain_entropy(head, posterior))).sum())
-    return n / len(locations)
+class FlaggedShare:
+    """Counts how many locations are flagged as outside the region of a head, piece by piece of its posterior."""
+
+    def __init__(self, head: HeadLike, locations: Locations) -> None:
+        """Begin with none of P locations."""
+        self._head, self._locations, self._n = head, locations, 0
+
+    def __call__(self, rows: slice, posterior: NDArray[np.float32]) -> None:
+        """Note the (rows, C) posterior of a piece."""
+        if self._head.region is not None:
+            part = self._locations.take(np.arange(rows.start, rows.stop))
+            scores = self._head.region.scores(part.mean_features(), plain_entropy(self._head, posterior))
+            self._n += int(self._head.region.flagged(scores).sum())
+
+    @property
+    def share(self) -> float | None:
+        """The share of the locations; None where the head did not learn its region."""
+        return None if self._head.region is None else self._n / len(self._locations)

@@ -9,7 +9,7 @@ from scipy.stats import entropy
 
 from geocell.evaluation.score import score
 from geocell.heads.head import Head, load_head
-from geocell.heads.region import fit_region, flagged_share, plain_entropy
+from geocell.heads.region import fit_region, plain_entropy
 from geocell.prediction.predictions import predict_locations
 from geocell.publishing.push import push_head
 from tests.heads.test_calibration import LEARNED
@@ -29,6 +29,9 @@ def test_the_entropy_is_that_before_the_temperature() -> None:
     wanted = entropy(plain.posterior(world(), "cpu").astype(float), axis=1)
     assert plain_entropy(plain, plain.posterior(world(), "cpu")) == pytest.approx(wanted, abs=1e-5)
     assert plain_entropy(sure, sure.posterior(world(), "cpu")) == pytest.approx(wanted, abs=1e-3)
+    bias = np.random.default_rng(0).normal(0.0, 1.0, len(plain.partition))
+    biased = replace(plain, calibration=replace(LEARNED, bias=tuple((bias - bias.mean()).tolist())))
+    assert plain_entropy(biased, biased.posterior(world(), "cpu")) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_a_calibration_does_not_move_the_region() -> None:
@@ -48,10 +51,9 @@ def test_the_share_that_is_flagged_is_that_of_the_predictions() -> None:
     head = replace(head, region=fit_region(head, world(), world(1), false_alarms=0.3))
     answers = predict_locations(head, world(2), device="cpu")
     share = np.mean([answer.outside_region for answer in answers])
-    assert flagged_share(head, world(2), "cpu") == pytest.approx(share)
     assert score(head, world(2), device="cpu").outside_region == pytest.approx(share)
     assert 0 < share < 1
-    assert flagged_share(make_head(), world(2)) is None
+    assert score(make_head(), world(2), device="cpu").outside_region is None
 
 
 def test_folder_and_push_keep_it(tmp_path: Path) -> None:
