@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geocell.decoders.balscore import shares_problem
 from geocell.decoders.table import parse_decoder
 from geocell.files import FORMAT, DamagedFileError, canonical_json, read_json, require_types
 from geocell.uncertainty.cell_sets import METHODS, Method
-from geocell.uncertainty.temperature import RANGE
+from geocell.uncertainty.temperature import RANGE, scaled
 
 CALIBRATION_FILE = "calibration.json"
 COVERAGES = (50, 90)
@@ -97,6 +100,22 @@ class Calibration:
         value = self.to_dict()
         del value["record"]
         return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+    @property
+    def scales(self) -> bool:
+        """Whether it changes probabilities at all."""
+        return (self.temperature, self.bias) != (1.0, None)
+
+    def applied(self, posterior: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (P, C) calibrated probabilities, ``softmax(log p / T + b)``."""
+        return scaled(posterior, self.temperature, self.bias) if self.scales else posterior
+
+    def undone(self, posterior: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the (P, C) probabilities from before `applied`, up to rounding: ``softmax(T (log q - b))``."""
+        if not self.scales:
+            return posterior
+        bias = None if self.bias is None else -self.temperature * np.asarray(self.bias)
+        return scaled(posterior, 1.0 / self.temperature, bias)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `calibration.json`; what was not learned is left out."""

@@ -31,7 +31,6 @@ from geocell.heads.pooling import Pooling, Spread, pooled, vote_weights, voted
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
-from geocell.uncertainty.temperature import scaled
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -205,10 +204,7 @@ class Combination:
             nearest = self.neighbours.nearest(self.vote_features(part), vote.k)
             weights = vote_weights(self.neighbours, nearest, vote.temperature, self.places)
             posterior = voted(posterior, weights, vote.share)
-        known = self.calibration
-        if known is None or (known.temperature, known.bias) == (1.0, None):
-            return posterior
-        return scaled(posterior, known.temperature, known.bias)
+        return posterior if self.calibration is None else self.calibration.applied(posterior)
 
     def member_masses(self, locations: Locations, device: str = "auto") -> list[NDArray[np.float32]]:
         """Return the (P, K) mass of each member on the candidates, before any weight."""

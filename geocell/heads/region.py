@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from geocell.features.locations import Locations
 from geocell.uncertainty.out_of_region import entropy
 from geocell.uncertainty.region_model import FALSE_ALARMS, VARIANCE, RegionModel
-from geocell.uncertainty.temperature import scaled
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
@@ -48,12 +47,7 @@ def fit_region(
 
 def plain_entropy(head: HeadLike, posterior: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the (P,) entropy of a head's posterior before the temperature and the biases of its calibration."""
-    known = head.calibration
-    if known is None or (known.temperature, known.bias) == (1.0, None):
-        return entropy(posterior)
-    # log p = T (log q - b), up to a constant, for the calibrated q = softmax(log p / T + b)
-    bias = None if known.bias is None else -known.temperature * np.asarray(known.bias)
-    return entropy(scaled(posterior, 1.0 / known.temperature, bias))
+    return entropy(posterior if head.calibration is None else head.calibration.undone(posterior))
 
 
 class FlaggedShare:

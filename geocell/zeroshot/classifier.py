@@ -24,7 +24,6 @@ from geocell.imagetext.protocol import ImageTextModel
 from geocell.imagetext.text_cache import embed_texts
 from geocell.partitioners.base import Partition
 from geocell.partitioners.partition_file import CENTROIDS_KIND
-from geocell.uncertainty.temperature import scaled
 from geocell.zeroshot.candidates import Candidates
 from geocell.zeroshot.levels import Level, city_probabilities, descend, level_texts, levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
@@ -167,11 +166,11 @@ class ZeroShot:
     @cached_property
     def _centroid(self) -> PreparedDecoder:
         """The decoder `centroid`: level by level, and never the most probable candidate of all countries."""
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        known = self.calibration
 
         def answer(posterior: NDArray[np.float32], locations: LocationData) -> Floats:
             del locations
-            plain = posterior if temperature == 1.0 else scaled(posterior, 1.0 / temperature)
+            plain = posterior if known is None else known.undone(posterior)
             return np.asarray(self.partition.centroids[descend(self.levels, plain)])
 
         return PreparedDecoder(Centroid(), self.partition.centroids, answer)
@@ -201,13 +200,13 @@ class ZeroShot:
         """
         del device
         self.encoder.require_same(locations.encoder, "the zero-shot classifier", "the locations")
-        temperature = 1.0 if self.calibration is None else self.calibration.temperature
+        known = self.calibration
         chunk = max(1, _MOST // len(self.candidates))
         for start in range(0, len(locations), chunk):
             rows = slice(start, min(start + chunk, len(locations)))
             part = locations.take(np.arange(rows.start, rows.stop))
             posterior = self.posterior_of(self.embeddings(part))
-            yield rows, posterior if temperature == 1.0 else scaled(posterior, temperature)
+            yield rows, posterior if known is None else known.applied(posterior)
 
     def embeddings(self, locations: Locations) -> Float32:
         """Return the (P, d) embeddings of locations; with `logit` fusion the mean of those of their views."""

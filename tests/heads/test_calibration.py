@@ -172,3 +172,14 @@ def test_the_card_says_whether_it_is_calibrated(tmp_path: Path) -> None:
     strange = replace(LEARNED, record={"n_locations": "many", "before": [], "after": {"ece": "x"}})
     replace(make_head(), calibration=strange).save(tmp_path / "strange")
     assert "temperature 2.50; decoder" in (tmp_path / "strange" / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_calibration_can_be_undone() -> None:
+    rng = np.random.default_rng(0)
+    posterior = rng.dirichlet(np.ones(6), 20).astype(np.float32)
+    for known in (LEARNED, replace(LEARNED, bias=tuple(rng.normal(size=6).tolist()))):
+        q = known.applied(posterior)
+        logits = np.log(posterior) / known.temperature + (0.0 if known.bias is None else np.asarray(known.bias))
+        assert q == pytest.approx(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), abs=1e-6)
+        assert known.undone(q) == pytest.approx(posterior, abs=1e-5)
+    assert replace(LEARNED, temperature=1.0).applied(posterior) is posterior
