@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.decoders.base import Need, PartitionData
-from geocell.decoders.utility import UtilityDecoder
+from geocell.decoders.utility import KEPT_CELLS, UtilityDecoder, table_of
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
 
 SHARE_RADII_KM = (25, 200, 750)
@@ -93,14 +93,35 @@ def fit_shares(posterior: ArrayLike, truth: ArrayLike, centroids: ArrayLike) -> 
         raise ValueError(f"shares need a posterior (P, C) of P >= 1 locations, got {p.shape} for {len(points)}.")
     found = reached_shares(distance_km(cells[p.argmax(axis=1)], points))
     rounds: list[tuple[float, ...]] = []
+    answers = _answers_by_shares(cells)
     for _ in range(_MAX_ROUNDS):
         rounds.append(tuple(found.values()))
-        answers = BalScore(*found.values()).prepare(PartitionData(cells))(p)
-        found = reached_shares(distance_km(answers, points))
+        found = reached_shares(distance_km(answers(BalScore(*found.values()), p), points))
         if tuple(found.values()) in rounds:
             break
     cycle = rounds[rounds.index(tuple(found.values())) :] if tuple(found.values()) in rounds else rounds
     return dict(zip(SHARE_RADII_KM, max(cycle, key=math.prod), strict=True))
+
+
+def _answers_by_shares(centroids: Floats) -> Callable[[BalScore, NDArray[Any]], Floats]:
+    """Return what answers posteriors by decoders of several shares: distances are computed once for all of them.
+
+    A utility of balscore has four values, so that how many radii a pair of centroids is beyond is all that is kept.
+    """
+    if len(centroids) > KEPT_CELLS:
+        return lambda decoder, p: decoder.prepare(PartitionData(centroids))(p)
+
+    def passed(km: Floats) -> NDArray[np.uint8]:
+        return np.asarray(np.sum([km > radius for radius in SHARE_RADII_KM], axis=0, dtype=np.uint8))
+
+    beyond = table_of(centroids, slice(0, len(centroids)), passed, np.uint8)
+
+    def answers(decoder: BalScore, p: NDArray[Any]) -> Floats:
+        data = PartitionData(centroids)
+        values = decoder.utility(np.array([*SHARE_RADII_KM, np.inf], dtype=np.float64), data).astype(np.float32)
+        return decoder.centroid_answers(p, values[beyond], data)
+
+    return answers
 
 
 def reached_shares(km: Floats) -> dict[int, float]:

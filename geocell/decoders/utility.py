@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from geocell.decoders.base import Decoder, LocationData, LocationFunction, Need, PartitionData
+from geocell.decoders.base import Decoder, LocationFunction, Need, PartitionData
 from geocell.decoders.place_candidates import Candidates, best_candidates
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_distance_km, unit_vectors
 
-_KEPT_CELLS = 11_585  # up to here the table of all pairs is kept: 512 MiB of float32
+KEPT_CELLS = 11_585  # up to here the table of all pairs is kept: 512 MiB of float32
 _BLOCK = 256  # candidates whose utilities are computed at a time: 60 MB of float64 differences at 10,000 cells
 _CHUNK = 2048  # locations of one product: 45 MB of float32 at 5,444 cells
 _MOST_CELLS = 1000  # whose training places are candidates
@@ -74,30 +75,31 @@ class UtilityDecoder(Decoder):
     def centroid_points(self, data: PartitionData) -> LocationFunction:
         """Return the product with the (C, C) utilities, which is kept, or above 11,585 cells made in blocks."""
         n_cells = len(data.centroids)
-        kept = self._table(data, slice(0, n_cells)) if n_cells <= _KEPT_CELLS else None
+        kept = self._table(data, slice(0, n_cells)) if n_cells <= KEPT_CELLS else None
+        return lambda posterior, _: self.centroid_answers(posterior, kept, data)
+
+    def centroid_answers(
+        self, posterior: NDArray[np.float32], table: NDArray[np.float32] | None, data: PartitionData
+    ) -> Floats:
+        """Return the (P, 2) centroids of the largest expectation.
+
+        Args:
+            posterior: (P, C) probabilities.
+            table: (C, C) utilities; None where they are made in blocks.
+            data: what the decoder is prepared with.
+        """
         tie = _TIE * self._largest_utility(data)
-
-        def function(posterior: NDArray[np.float32], _: LocationData) -> Floats:
-            best = np.empty(len(posterior), dtype=np.int64)
-            for start in range(0, len(posterior), _CHUNK):
-                p = posterior[start : start + _CHUNK]
-                expected = p @ kept if kept is not None else self._product(p, data)
-                close = expected >= expected.max(axis=1, keepdims=True) - tie
-                best[start : start + _CHUNK] = np.where(close, p, -1.0).argmax(axis=1)
-            return np.asarray(data.centroids[best])
-
-        return function
+        best = np.empty(len(posterior), dtype=np.int64)
+        for start in range(0, len(posterior), _CHUNK):
+            p = posterior[start : start + _CHUNK]
+            expected = self._product(p, data) if table is None else p @ table
+            close = expected >= expected.max(axis=1, keepdims=True) - tie
+            best[start : start + _CHUNK] = np.where(close, p, -1.0).argmax(axis=1)
+        return np.asarray(data.centroids[best])
 
     def _table(self, data: PartitionData, candidates: slice) -> NDArray[np.float32]:
         """Return the (C, K) float32 utilities of K candidates, the true cell first."""
-        vectors = unit_vectors(data.centroids)
-        chosen = vectors[candidates]
-        table = np.empty((len(vectors), len(chosen)), dtype=np.float32)
-        for start in range(0, len(chosen), _BLOCK):
-            columns = slice(start, start + _BLOCK)
-            km = unit_distance_km(chosen[columns, None], vectors)
-            table[:, columns] = self.utility(km, data).T
-        return table
+        return table_of(data.centroids, candidates, lambda km: self.utility(km, data), np.float32)
 
     def _product(self, p: NDArray[np.float32], data: PartitionData) -> NDArray[np.float32]:
         """Return the (P, C) expectations without keeping the table."""
@@ -106,3 +108,16 @@ class UtilityDecoder(Decoder):
             columns = slice(start, min(start + _BLOCK, p.shape[1]))
             expected[:, columns] = p @ self._table(data, columns)
         return expected
+
+
+def table_of(
+    centroids: Floats, candidates: slice, value: Callable[[Floats], NDArray[Any]], dtype: DTypeLike
+) -> NDArray[Any]:
+    """Return the (C, K) values of the distances in km between C centroids and K of them, computed in blocks."""
+    vectors = unit_vectors(centroids)
+    chosen = vectors[candidates]
+    table = np.empty((len(vectors), len(chosen)), dtype=dtype)
+    for start in range(0, len(chosen), _BLOCK):
+        columns = slice(start, start + _BLOCK)
+        table[:, columns] = value(unit_distance_km(chosen[columns, None], vectors)).T
+    return table

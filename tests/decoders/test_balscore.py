@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from geocell.decoders import balscore
 from geocell.decoders.balscore import BalScore, fit_shares, shares_problem
 from geocell.decoders.base import PartitionData
 from geocell.decoders.table import as_decoder, parse_decoder
@@ -59,6 +60,17 @@ class TestFitShares:
     def test_a_radius_that_nobody_hits_has_a_finite_weight(self) -> None:
         shares = fit_shares(np.eye(4)[:2], [[0.0, 100.0], [0.0, 3.0]], DATA.centroids)
         assert shares == pytest.approx({25: 0.5 / 3, 200: 0.5 / 3, 750: 1.5 / 3})
+
+    def test_distances_that_are_kept_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Above a number of cells every round prepares a decoder of its own."""
+        rng = np.random.default_rng(1)
+        centroids = np.stack((rng.uniform(40, 50, 80), rng.uniform(0, 15, 80)), axis=1)
+        centroids[1] = centroids[0]
+        posterior = rng.dirichlet(np.full(80, 0.1), 300).astype(np.float32)
+        truth = centroids[rng.integers(80, size=300)]
+        kept = fit_shares(posterior, truth, centroids)
+        monkeypatch.setattr(balscore, "KEPT_CELLS", 10)
+        assert fit_shares(posterior, truth, centroids) == kept
 
     def test_no_location_is_refused(self) -> None:
         with pytest.raises(ValueError, match="of P >= 1 locations"):

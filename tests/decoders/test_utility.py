@@ -80,7 +80,7 @@ class TestEveryUtility:
     def test_many_cells_are_decoded_in_blocks(self, spec: str) -> None:
         data, p = world(3, 700)
         whole = as_decoder(spec).prepare(data)(p)
-        with mock.patch.object(utility, "_KEPT_CELLS", 100):
+        with mock.patch.object(utility, "KEPT_CELLS", 100):
             assert np.array_equal(as_decoder(spec).prepare(data)(p), whole)
 
     def test_equals_are_won_by_the_most_probable_cell(self, spec: str) -> None:
