@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.decoders import compare_decoders as compare_decoders
     from geocell.evaluation.leaks import Leaks as Leaks
     from geocell.evaluation.leaks import leaks as leaks
+    from geocell.evaluation.named_baselines import named_baseline as named_baseline
     from geocell.evaluation.predictions import compare_predictions as compare_predictions
     from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
@@ -123,6 +124,7 @@ _HOMES = {
     "features.neighbours": ("NeighbourIndex",),
     "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
+    "evaluation.named_baselines": ("named_baseline",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),
