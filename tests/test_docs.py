@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts and path.name != "commands.md")
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+FIRST = DOCS / "tutorials" / "own-photos.md"  # the others go on in its folder
 _BLOCK = re.compile(r"^(<!-- not run: .+? -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS_NETWORK = re.compile(r"^(pip|git|make) ")
 
@@ -63,32 +64,23 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
     assert sorted(re.findall(r"^\.\. auto\w+:: (\w+)$", text, re.MULTILINE)) == geocell.__all__[1:]
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The images of a small synthetic Europe, with EXIF positions."""
-    world = tmp_path_factory.mktemp("world") / "world"
-    make_world(world, n_locations=150)
-    return world / "images"
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("page", TUTORIALS, ids=named(TUTORIALS))
-def test_a_tutorial_runs_as_written(page: Path, photos: Path, tmp_path: Path) -> None:
-    tmp_path.joinpath("photos").symlink_to(photos)
+def test_tutorials_run_as_written_one_after_the_other(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    make_world(world, n_locations=150)
+    tmp_path.joinpath("photos").symlink_to(world / "images")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment |= {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    blocks = [
-        (language, body)
-        for not_run, language, body in _BLOCK.findall(page.read_text(encoding="utf-8"))
-        if language in ("sh", "python") and not not_run and not _NEEDS_NETWORK.match(body)
-    ]
-    assert blocks
-    python = ""
-    for language, body in blocks:
-        if language == "python":  # names of earlier blocks are there, as in one session
-            python += body
-            command = [sys.executable, "-c", python]
-        else:
-            command = ["bash", "-euo", "pipefail", "-c", body]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{body}\n{done.stdout}\n{done.stderr}"
+    for page in (FIRST, *(page for page in TUTORIALS if page != FIRST)):
+        blocks = [
+            (language, body)
+            for not_run, language, body in _BLOCK.findall(page.read_text(encoding="utf-8"))
+            if language in ("sh", "python") and not not_run and not _NEEDS_NETWORK.match(body)
+        ]
+        assert blocks, f"{page.name} has nothing to run"
+        for language, body in blocks:
+            command = [sys.executable, "-c"] if language == "python" else ["bash", "-euo", "pipefail", "-c"]
+            done = subprocess.run(
+                [*command, body], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{page.name}:\n{body}\n{done.stdout}\n{done.stderr}"
