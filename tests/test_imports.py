@@ -19,7 +19,7 @@ PACKAGE = Path(geocell.__file__).parent
 # From the bottom up. Rooms of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("_version", "files"),
-    ("compute", "geo", "hub"),
+    ("compute", "display", "geo", "hub"),
     ("images", "metrics"),
     ("encoders", "partitioners", "views"),
     ("features", "imagetext"),

@@ -241,3 +241,11 @@ def test_probabilities_are_those_of_transformers(tmp_path: Path) -> None:
 
 def city_sums(values: np.ndarray, groups: np.ndarray) -> Any:
     return np.stack([values[:, groups == group].sum(axis=1) for group in groups], axis=1)
+
+
+def test_it_shows_itself() -> None:
+    model = made()
+    page = model._repr_html_()
+    assert f">{len(model.candidates)} of {len(model.candidates.countries)} countries</td>" in page
+    assert "A Street View photo from {city}." in page
+    assert "<svg" in page
