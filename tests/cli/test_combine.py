@@ -11,6 +11,7 @@ from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
 from geocell.zeroshot.folder import save_zero_shot
+from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.worlds import fit_by_command
 from tests.zeroshot.worlds import made
 
@@ -105,12 +106,11 @@ def test_splits_without_validation_locations(
     assert "120 candidates (places)" in captured.out
 
 
-def test_an_ensemble_is_scored_and_made_a_combination(
+def test_an_ensemble_of_an_earlier_version_is_scored_and_made_a_combination(
     fitted: Path, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = load_head(fitted / "head")
-    second = replace(first, module=load_head(fitted / "head").module)
-    Ensemble((first, second)).save(tmp_path / "ensemble")
+    write_earlier_ensemble(tmp_path / "ensemble", (first, first))
     before = sorted(path.name for path in (tmp_path / "ensemble").iterdir())
     assert run(f"score {tmp_path}/ensemble {source}", capsys)["n_locations"] == 48
     assert sorted(path.name for path in (tmp_path / "ensemble").iterdir()) == before
@@ -121,6 +121,19 @@ def test_an_ensemble_is_scored_and_made_a_combination(
     parts = f"{tmp_path}/ensemble/0 {tmp_path}/ensemble/1"
     assert run(f"combine {parts} {source} --out {tmp_path}/made", capsys)["n_candidates"] == 12
     assert run(f"score {tmp_path}/made {source}", capsys)["top1"] is not None  # one partition keeps its rule
+
+
+def test_an_ensemble_is_calibrated_scored_and_pushed(
+    fitted: Path, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = load_head(fitted / "head")
+    Ensemble((first, first)).save(tmp_path / "ensemble")
+    learned = run(f"calibrate {tmp_path}/ensemble {source} --decode centroid", capsys)
+    assert learned["temperature"] > 0
+    scores = run(f"score {tmp_path}/ensemble {source}", capsys)
+    assert scores["head_sha256"] == load_combination(tmp_path / "ensemble").sha256
+    pushed = run(f"push {tmp_path}/ensemble me/it --dry-run", capsys)
+    assert {"combination.json", "calibration.json", "scores.json", "0/config.json"} <= set(pushed["files"])
 
 
 @pytest.mark.parametrize(

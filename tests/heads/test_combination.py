@@ -12,7 +12,6 @@ from geocell.heads.combination import Combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
-from geocell.heads.loading import combination_of
 from geocell.heads.module import GeoHead
 from geocell.heads.pooling import Pooling, Rule, Vote
 from geocell.partitioners import KMeansPartitioner
@@ -66,7 +65,7 @@ def test_on_one_partition_it_is_the_ensemble() -> None:
     ensemble, made = Ensemble(tuple(three)), combine(three)
     assert made.partition is first.partition
     assert made.posterior(world(5), "cpu") == pytest.approx(ensemble.posterior(world(5), "cpu"), abs=1e-6)
-    assert combination_of(ensemble).sha256 == made.sha256
+    assert ensemble.as_combination().sha256 == made.sha256
 
 
 def test_chunks_do_not_matter() -> None:
