@@ -101,6 +101,10 @@ class Locations:
             columns={name: values[index] for name, values in self.columns.items()},
         )
 
+    def loaded(self) -> Locations:
+        """Return them with the features of their own views alone, in memory."""
+        return replace(self, features=np.asarray(self.features[self.rows]), rows=np.arange(len(self.rows)))
+
 
 def require_locations(value: object, what: str) -> None:
     """Raise TypeError, with the way there, unless `value` is `Locations`; `what` says what it is for."""

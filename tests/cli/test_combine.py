@@ -4,12 +4,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from geocell.cli import main
+from geocell.features import FeatureCache
 from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
+from geocell.splits.splits import Splits
 from geocell.zeroshot.folder import save_zero_shot
 from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.worlds import fit_by_command
@@ -104,6 +107,26 @@ def test_splits_without_validation_locations(
     captured = capsys.readouterr()
     assert "has no validation locations: weights are equal, and nothing is calibrated" in captured.err
     assert "120 candidates (places)" in captured.out
+    assert main(f"combine {fitted}/head {fitted}/other {flags} --decode mean --out {tmp_path}/b".split()) == 2
+    assert "--decode mean is calibrated for on validation locations" in capsys.readouterr().err
+
+
+def test_features_of_training_locations_are_read_for_their_vote_alone(
+    fitted: Path, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, splits = FeatureCache.open(fitted / "cache"), Splits.load(fitted / "splits.json")
+    expected = {name: splits.select(cache.locations(), name).rows.tolist() for name in ("train", "val")}
+    read: set[int] = set()
+    take = FeatureCache.take
+
+    def noted(cache: FeatureCache, rows: np.ndarray) -> np.ndarray:
+        read.update(rows.tolist())
+        return take(cache, rows)
+
+    monkeypatch.setattr(FeatureCache, "take", noted)
+    monkeypatch.setattr(FeatureCache, "features", None)
+    assert main(f"combine {fitted}/head {fitted}/other {source} --out {tmp_path}/a".split()) == 0
+    assert read == set(expected["val"])
 
 
 def test_an_ensemble_of_an_earlier_version_is_scored_and_made_a_combination(
@@ -151,7 +174,8 @@ def test_an_ensemble_is_calibrated_scored_and_pushed(
         ("combine {head} {other} {source} --decode offset --out {out}", 1, "decode offset needs offsets"),
         ("combine {head} {other} --knn --out {out}", 2, "--knn needs --cache and --splits"),
         ("combine {head} {other} --cache {cache} --out {out}", 2, "--cache and --splits go together"),
-        ("combine {head} {other} --candidates places --out {out}", 1, "are made of training locations"),
+        ("combine {head} {other} --candidates places --out {out}", 2, "--candidates places needs --cache and --splits"),
+        ("combine {head} {other} --decode mean --out {out}", 2, "--decode needs --cache and --splits"),
         ("combine {head} {out}/nothing --out {out}", 1, "there is no folder"),
         ("combine {head} {strange} {source} --out {out}", 1, "the heads are of 2 encoders, another + tiny"),
         ("average {made} {head} --out {out}", 1, "expected one head, got the combination"),

@@ -33,3 +33,13 @@ def test_means_take_little_more_memory_than_they_are() -> None:
     tracemalloc.stop()
     assert means.dtype == np.float32
     assert peak < 4 * means.nbytes  # all views in float64 would be nine times as much
+
+
+def test_loaded_ones_hold_their_own_views_alone() -> None:
+    everywhere = views_of(40, 3, 5)
+    some = everywhere.take(np.array([31, 4, 17]))
+    loaded = some.loaded()
+    assert loaded.features.shape == (some.n_views, 3)
+    assert np.array_equal(loaded.view_features(), some.view_features())
+    assert np.array_equal(loaded.mean_features(), some.mean_features())
+    assert loaded.ids.tolist() == some.ids.tolist()
