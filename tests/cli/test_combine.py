@@ -180,6 +180,7 @@ def test_an_ensemble_is_calibrated_scored_and_pushed(
         ("combine {head} {strange} {source} --out {out}", 1, "the heads are of 2 encoders, another + tiny"),
         ("average {made} {head} --out {out}", 1, "expected one head, got the combination"),
         ("calibrate {made} {source} --knn", 2, "--knn is for a head"),
+        ("calibrate {made} {source} --false-alarms 0.1", 2, "--false-alarms is of the region of a head"),
         ("push {made} me/both --dry-run", 1, "the candidates of this combination are the training places"),
     ],
 )
