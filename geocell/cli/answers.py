@@ -82,7 +82,7 @@ def predict(
     from geocell.prediction.inputs import require_some
     from geocell.prediction.predictions import require_top_k, town_names
     from geocell.prediction.sets import SetMaker
-    from geocell.reports.text import predictions_text
+    from geocell.reports.predictions import predictions_text
     from geocell.uncertainty.selective import require_threshold
     from geocell.zeroshot.folder import is_zero_shot
 

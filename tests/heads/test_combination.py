@@ -1,6 +1,7 @@
 """Heads of several partitions as one: posteriors against a loop over places."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -84,6 +85,7 @@ def test_the_nearest_training_features_decide_where_they_alone_count() -> None:
     assert points.shape == train.latlon.shape  # its index serves the decoder too
 
 
+@cache
 def complete() -> Combination:
     """Return a combination with every part."""
     made = combine(heads(), world(), named(world(7), "val"), split="val", pool="log")
