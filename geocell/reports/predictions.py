@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from geocell.geo.geodesy import distance_km
-
 from geocell.metrics.trust import rounded_km2
 from geocell.reports.tables import ABSENT, Row, decoder_label, km_text, number, percent, text_table
 
