@@ -12,8 +12,8 @@ from geocell.features import FeatureCache
 from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
+from geocell.heads.zero_shot_folder import save_zero_shot
 from geocell.splits.splits import Splits
-from geocell.zeroshot.folder import save_zero_shot
 from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.worlds import fit_by_command
 from tests.zeroshot.worlds import made
