@@ -189,7 +189,7 @@ def test_loads_find_a_whole_folder_while_it_is_overwritten(tmp_path: Path) -> No
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(1, 25):
+    for number in range(1, 13):
         save(number)
     done.set()
     reader.join()

@@ -90,7 +90,7 @@ def read_all(folder: Path) -> None:
 @pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize("kind", ["fitted", "imported"])
 @given(data=st.data())
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutated_file_is_read_or_refused(folders: Path, kind: str, hashed: bool, data: st.DataObject) -> None:
     folder = folders / kind
     name = data.draw(st.sampled_from([f for f in (*FILES, "model.safetensors") if (folder / f).exists()]))
