@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from geocell.cli.output import (
     Decode,
+    UsageError,
     emit,
     note,
     open_answerer,
@@ -96,6 +97,8 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)

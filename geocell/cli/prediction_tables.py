@@ -63,6 +63,8 @@ def score_tables(
     read = flags.checked()
     if out is not None:
         require_new(out, overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     predictions, truth = tables
     scores = score_predictions(predictions, truth, **read).to_dict()
     if remark := not_pinned_remark(flags.preset, flags.truth_sha256, scores["truth_sha256"]):
