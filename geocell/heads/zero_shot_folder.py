@@ -37,7 +37,7 @@ PARTS = (INFO_FILE, PARTITION_FILE, CALIBRATION_FILE, SCORES_FILE, "scores-*.jso
 ZERO_SHOT_FILES = (*MARKS, *PARTS)
 """Names and patterns of all that the folder or the repository of a zero-shot classifier is made of."""
 
-_MAX_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 _MAX_DIM = 1 << 16
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "encoder": dict,
@@ -111,7 +111,7 @@ def write_zero_shot_calibration(folder: Path, calibration: Calibration) -> None:
 
 def _read(folder: Path) -> ZeroShot:
     path = folder / ZERO_SHOT_FILE
-    value = read_json(path, "a zero-shot classifier", max_bytes=_MAX_BYTES)
+    value = read_json(path, "a zero-shot classifier", max_bytes=MAX_BYTES)
     require_types(value, _TYPES, str(path))
     if not isinstance(value.get("independent"), bool):
         raise DamagedFileError(f"{path} must have true or false as 'independent': make the folder again.")
