@@ -31,13 +31,13 @@ from geocell.geo.geodesy import distance_km
 from geocell.heads.ensemble import average_heads
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
+from geocell.heads.words_head import head_from_words, scaled_to
 from geocell.imagetext.loading import load_image_text
 from geocell.imagetext.protocol import ImageTextModel
 from geocell.metrics.intervals import percentile_interval
 from geocell.metrics.outcomes import balscore_of
 from geocell.partitioners import KMeansPartitioner
 from geocell.training.fit import fit_head
-from geocell.zeroshot.words_head import head_from_words, scaled_to
 
 REPEATS = 3
 CELLS = 64

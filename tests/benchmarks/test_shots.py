@@ -30,10 +30,10 @@ from benchmarks.shots import (
 from benchmarks.shots_chart import draw_shots
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
+from geocell.heads.words_head import head_from_words
 from geocell.metrics.outcomes import balscore_of
 from geocell.training.fit import fit_head
-from geocell.zeroshot.words_head import head_from_words
-from tests.zeroshot.test_words_head import PARTITION, TOWNS
+from tests.heads.test_words_head import PARTITION, TOWNS
 from tests.zeroshot.worlds import Words, places
 
 pytestmark = pytest.mark.usefixtures("one_thread")

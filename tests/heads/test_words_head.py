@@ -12,10 +12,10 @@ from geocell.heads.ensemble import average_heads
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import load_head
 from geocell.heads.trained_on import count_trained_on
+from geocell.heads.words_head import cell_captions, fit_words, head_from_words, scaled_to
 from geocell.imagetext.projection import Projection, unit_rows
 from geocell.partitioners.kmeans import KMeansPartitioner
 from geocell.training.fit import fit_head
-from geocell.zeroshot.words_head import cell_captions, fit_words, head_from_words, scaled_to
 from tests.zeroshot.worlds import CITIES, INFO, Words, places
 
 TOWNS = Gazetteer(
