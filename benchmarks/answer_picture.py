@@ -4,12 +4,14 @@ The head is fitted and calibrated on the 553 locations whose photographs are not
 nearest of them 55 km away; the photograph chose nothing. It is gss_01915 of Global Streetscapes (Mapillary/KartaView,
 CC BY-SA 4.0), which shows no person and no number plate.
 
-Run: python -m benchmarks.answer_picture, with Chromium installed
+Run: python -m benchmarks.answer_picture [--quick] [--json], with Chromium installed; --quick draws no picture
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import json
 import shlex
 import shutil
 import tempfile
@@ -17,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import shared_data
-from geocell.cli import main
+from benchmarks.common import Flags, finish, parse_flags, shared_data
+from geocell.cli import main as geocell
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "answer.png"
 PHOTO = "gss_01915.jpg"
@@ -33,6 +35,7 @@ partition kmeans --k 64 --cache cache --splits splits.json --out partition
 fit-head --cache cache --splits splits.json --partition partition --out head
 calibrate head --cache cache --splits splits.json --knn
 predict head photo.csv --out answer.html
+predict head photo.csv --out answer.csv
 """
 
 
@@ -49,7 +52,7 @@ def write_page(data: Path, folder: Path) -> Path:
     shutil.copy(data / "photos" / PHOTO, folder)
     with contextlib.chdir(folder):
         for command in COMMANDS.strip().splitlines():
-            if status := main(shlex.split(command)):
+            if status := geocell(shlex.split(command)):
                 raise SystemExit(status)
     return folder / "answer.html"
 
@@ -67,6 +70,19 @@ def draw(page: Path, picture: Path) -> None:
         browser.close()
 
 
-if __name__ == "__main__":
+def main(flags: Flags) -> None:
+    """Write the picture and what its caption says."""
     with tempfile.TemporaryDirectory() as scratch:
-        draw(write_page(shared_data(), Path(scratch)), PICTURE)
+        folder = Path(scratch)
+        page = write_page(shared_data(), folder)
+        (row,) = csv.DictReader(folder.joinpath("answer.csv").read_text(encoding="utf-8").splitlines())
+        splits = json.loads(folder.joinpath("splits.json").read_text(encoding="utf-8"))["splits"]
+        kept = ("place", "km_to_truth", "radius_50_km", "radius_90_km", "confidence")
+        found = {"photo": PHOTO, **{key: row[key] for key in kept}, "training_locations": len(splits["train"])}
+        if not flags.quick:
+            draw(page, PICTURE)
+    finish("answer_picture", [found], found, flags)
+
+
+if __name__ == "__main__":
+    main(parse_flags(__doc__))
