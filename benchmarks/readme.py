@@ -37,8 +37,8 @@ def _answer() -> str:
     km, half = float(row["distance_km"]), float(row["radius_50_km"])
     return (
         f"*A real photograph, asked of a head that was fitted on {int(row['training_locations'])} locations of other "
-        f"collections, with a small encoder. It is {km:,.0f} km off,\nand says how sure it is: half of such answers lie "
-        f"within {half:,.0f} km, and this one is right within 200 km with probability "
+        f"collections, with a small encoder. It is {km:,.0f} km off,\nand says how sure it is: half of such answers "
+        f"lie within {half:,.0f} km, and this one is right within 200 km with probability "
         f"{100 * float(row['confidence']):.0f} %.\nPhotograph: Global Streetscapes, from Mapillary or KartaView, "
         "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*"
     )
