@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geocell.cli.output import note
 
 if TYPE_CHECKING:
@@ -55,18 +53,11 @@ def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_countr
 
 def training_locations(head: HeadLike, cache: Path, splits: Path | None, scored: str) -> Locations | None:
     """Return what the head was trained on by its splits, with features on the disk; None where these say nothing."""
+    from geocell.evaluation.known import known_locations
     from geocell.features import FeatureCache
     from geocell.splits.splits import Splits
 
-    if splits is None or scored == "train":
-        return None
-    members = Splits.load(splits)
-    refitted = bool(getattr(head, "training", {}).get("refit")) and scored != "val"
-    names = ["train", "val"] if refitted else ["train"]
-    wanted = {location for name in names for location in members.ids.get(name, ())}
-    locations = FeatureCache.open(cache).locations(in_memory=False)
-    index = np.flatnonzero([location in wanted for location in locations.ids.tolist()])
-    return locations.take(index) if len(index) else None
+    return None if splits is None else known_locations(head, FeatureCache.open(cache), Splits.load(splits), scored)
 
 
 def say_other_protocol(head: HeadLike, splits: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Baseline:
         values: score -> value: fractions, and km where the name says so.
         intervals: score -> 95 % interval.
         comparison: the head less the baseline, paired; None where there is no head.
+        outcome: that the scores are of.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Baseline:
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
     comparison: Comparison | None = None
+    outcome: Outcomes | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the scores as `Scores.to_dict` has them."""
@@ -177,5 +179,6 @@ def baselines_of(
             comparison=None
             if outcome is None
             else comparison_of(Outcomes(outcome.distances_km, clusters=outcome.clusters), reached, decoder, split),
+            outcome=reached,
         )
     return found

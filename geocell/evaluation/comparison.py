@@ -117,7 +117,7 @@ def compare(
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
-        a, b = (_without_cells(one) for one in (a, b))
+        a, b = (without_cells(one) for one in (a, b))
     return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
 
 
@@ -146,7 +146,7 @@ def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed:
     )
 
 
-def _without_cells(outcome: Outcomes) -> Outcomes:
+def without_cells(outcome: Outcomes) -> Outcomes:
     """Return an outcome without hits of cells and their groups, which are other things on other cells."""
     further = {ACCURACY: outcome.further[ACCURACY]} if ACCURACY in outcome.further else {}
     return Outcomes(outcome.distances_km, clusters=outcome.clusters, further=further)
