@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.evaluation.comparison import Comparison, comparison_of
+from geocell.evaluation.comparison import Comparison, comparison_of, without_cells
+from geocell.evaluation.countries import ACCURACY, same_country
 from geocell.evaluation.score import outcomes, scores_of_head
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
@@ -170,6 +171,7 @@ def baselines_of(
     found = {}
     for name, (answers, n_train) in points.items():
         reached = outcomes_of(answers, locations.latlon, clusters=None if outcome is None else outcome.clusters)
+        reached = replace(reached, further={ACCURACY: same_country(answers, locations.latlon)})
         found[name] = Baseline(
             name=name,
             n_locations=len(locations),
@@ -178,7 +180,7 @@ def baselines_of(
             intervals=reached.intervals(),
             comparison=None
             if outcome is None
-            else comparison_of(Outcomes(outcome.distances_km, clusters=outcome.clusters), reached, decoder, split),
+            else comparison_of(without_cells(outcome), reached, decoder, split),
             outcome=reached,
         )
     return found

@@ -18,9 +18,17 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#b5538c", "#7a6a00", "#3c8dbc")
 DASHES = ((), (5, 2), (1.5, 1.5), (7, 2, 1.5, 2), (3, 1), (9, 3))
 """A dash of each, so that lines are told apart without colour too."""
 
-_WIDTH = 4.7  # inches: its text keeps its size on a phone, where a chart is as wide as the page
-_ROLES = {INK: "ink", SOFT: "soft", GRID: "line", **{colour: f"series-{i}" for i, colour in enumerate(SERIES)}}
-_PAPER = "#ffffff"
+HEAT = ("#fdf3c0", "#e4ecb6", "#c6dfad", "#9bcda8", "#6bb9ab", "#4a9fae", "#3a83a9", "#2d629a", "#27418a", "#231d5c")
+"""Ten steps of the colours of maps, of shares from 0 to 1."""
+ON_LIGHT, ON_DARK = "#101214", "#fdfdfc"
+"""Text on the first and on the last steps of `HEAT`."""
+
+_WIDTH = 4.3  # inches: its text keeps its size on a phone, where a chart is as wide as the page
+_ROLES = {
+    **{INK: "ink", SOFT: "soft", GRID: "line", ON_LIGHT: "on-few", ON_DARK: "on-many"},
+    **{colour: f"series-{i}" for i, colour in enumerate(SERIES)},
+    **{colour: f"heat-{i}" for i, colour in enumerate(HEAT)},
+}
 
 
 def new_chart(height: float = 3.3, width: float = _WIDTH) -> tuple[Figure, Axes]:
@@ -30,9 +38,9 @@ def new_chart(height: float = 3.3, width: float = _WIDTH) -> tuple[Figure, Axes]
     axes.spines[["top", "right"]].set_visible(False)
     for spine in axes.spines.values():
         spine.set_color(SOFT)
-    axes.tick_params(colors=SOFT, labelsize=8.5, length=3)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
+    axes.tick_params(colors=SOFT, labelsize=9, length=3)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=INK, size=9.5)
     axes.grid(True, color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     return figure, axes
@@ -46,7 +54,7 @@ def show_legend(axes: Axes, where: str) -> None:
 def inline_svg(figure: Figure, name: str, label: str) -> str:
     """Return a chart as SVG for an HTML page: text stays text, and colours follow the page's theme.
 
-    Colours with a role become the CSS variables `--ink`, `--soft`, `--line`, `--series-0` …, and the white ground
+    Colours with a role become the CSS variables `--ink`, `--soft`, `--line`, `--series-0` …, `--heat-0` …, and the white ground
     disappears. Ids are prefixed by the name, so that several charts fit into one page.
 
     Args:

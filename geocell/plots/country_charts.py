@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.plots.chart import GRID, INK, SOFT, new_chart
+from geocell.plots.chart import GRID, HEAT, INK, ON_DARK, ON_LIGHT, SOFT, new_chart
 from geocell.plots.grid import height_per_width
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, shapes_patch
 from geocell.plots.paths import Box, require_box
@@ -32,10 +32,8 @@ def confusion_chart(names: Sequence[str], counts: ArrayLike) -> Figure:
     totals = n.sum(axis=1)
     share = n / np.maximum(totals, 1)[:, None]
     with own_style():
-        from matplotlib.colors import LinearSegmentedColormap
         from matplotlib.patches import Rectangle
 
-        colours = LinearSegmentedColormap.from_list("shares", COLOURS)
         k = len(names)
         side = float(np.clip(0.30 * (k + 1), 2.2, 6.6))
         longest = 0.066 * max(map(len, names), default=0)  # inches of the longest name at 8 points
@@ -43,10 +41,11 @@ def confusion_chart(names: Sequence[str], counts: ArrayLike) -> Figure:
         axes.grid(False)
         for row, column in zip(*np.nonzero(n), strict=True):
             value = float(share[row, column])
+            step = min(len(HEAT) - 1, int(len(HEAT) * value))
             x, y = int(column) + 0.25 * (column == k), int(row)
-            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colours(value), edgecolor="none"))
-            text = f"{100 * value:.0f}"
-            axes.text(x, y, text, ha="center", va="center", fontsize=7, color="#ffffff" if value > 0.45 else "#111111")
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=HEAT[step], edgecolor="none"))
+            on = ON_DARK if step > len(HEAT) // 2 else ON_LIGHT
+            axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=on)
         for i in range(k):
             axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, facecolor="none", edgecolor=SOFT, linewidth=0.8))
         axes.set(xlim=(-0.5, k + 0.75), ylim=(k - 0.5, -0.5))

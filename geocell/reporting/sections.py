@@ -38,7 +38,7 @@ def value_text(name: str, value: float | None, unit: bool = False) -> str:
 
 def interval_text(name: str, ends: Sequence[float] | None) -> str:
     """Return an interval in the unit of its score, "" for none."""
-    return "" if ends is None else f"{value_text(name, ends[0])} – {value_text(name, ends[1])}"
+    return "" if ends is None else f"{value_text(name, ends[0])}–{value_text(name, ends[1])}"
 
 
 def header_text(name: str) -> str:
