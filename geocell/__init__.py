@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.decoders import compare_decoders as compare_decoders
     from geocell.evaluation.leaks import Leaks as Leaks
     from geocell.evaluation.leaks import leaks as leaks
+    from geocell.evaluation.named_baselines import named_baseline as named_baseline
     from geocell.evaluation.predictions import compare_predictions as compare_predictions
     from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
@@ -77,6 +78,8 @@ if TYPE_CHECKING:
     from geocell.prediction.records import Prediction as Prediction
     from geocell.publishing.push import pull_head as pull_head
     from geocell.publishing.push import push_head as push_head
+    from geocell.reporting.report import Report as Report
+    from geocell.reporting.report import report as report
     from geocell.splits.draw import make_splits as make_splits
     from geocell.splits.draw import split as split
     from geocell.splits.splits import Splits as Splits
@@ -123,6 +126,7 @@ _HOMES = {
     "features.neighbours": ("NeighbourIndex",),
     "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
+    "evaluation.named_baselines": ("named_baseline",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),
@@ -138,6 +142,7 @@ _HOMES = {
     "partitioners.semantic": ("SemanticPartitioner",),
     "prediction.predictions": ("Predictions",),
     "prediction.records": ("Prediction",),
+    "reporting.report": ("Report", "report"),
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),
     "metrics.scores": ("Scores",),

@@ -51,8 +51,11 @@ def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_countr
     return "\n".join(filter(None, [*parts, countries]))
 
 
-def training_locations(head: HeadLike, cache: Path, splits: Path | None, scored: str) -> Locations | None:
-    """Return what the head was trained on by its splits, with features on the disk; None where these say nothing."""
+def training_locations(head: HeadLike | None, cache: Path, splits: Path | None, scored: str) -> Locations | None:
+    """Return what a head was trained on by its splits, with features on the disk; None where these say nothing.
+
+    Without a head it is the split train.
+    """
     from geocell.evaluation.known import known_locations
     from geocell.features import FeatureCache
     from geocell.splits.splits import Splits

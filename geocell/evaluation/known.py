@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from geocell.splits.splits import Splits
 
 
-def known_locations(head: HeadLike, cache: FeatureCache, splits: Splits, scored: str) -> Locations | None:
+def known_locations(head: HeadLike | None, cache: FeatureCache, splits: Splits, scored: str) -> Locations | None:
     """Return what a head was trained on by its splits, with features on the disk; None where there is nothing.
 
     Args:
-        head: a head that was fitted again on train and val knows both, unless the validation locations are scored.
+        head: a head that was fitted again on train and val knows both, unless the validation locations are scored;
+            without a head it is the split train.
         cache: features of its encoder.
         splits: those that it was fitted with.
         scored: name of the split that is scored; nothing is known beside the training locations themselves.

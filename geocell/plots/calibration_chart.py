@@ -42,7 +42,9 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
         plot_reliability(left, curves, tuple(_COLOURS.values()))
         kept = record.get("abstention")
         at = (kept["coverage"], kept["error"]) if kept else None
-        plot_risk(right, record["risk"]["curve"], areas_text(record["risk"]), _RISK_KM, at, kept["below"] if kept else 0)
+        plot_risk(
+            right, record["risk"]["curve"], areas_text(record["risk"]), _RISK_KM, at, kept["below"] if kept else 0
+        )
         for axes, where in ((left, "upper left"), (right, "lower right")):
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, loc=where)

@@ -85,7 +85,9 @@ def _line(i: int) -> dict[str, object]:
     return {"color": SERIES[i % len(SERIES)], "linewidth": 2.0 if i == 0 else 1.3, "linestyle": style}
 
 
-def distance_chart(names: Sequence[str], counts: ArrayLike, shares: ArrayLike, low: ArrayLike, high: ArrayLike) -> Figure:
+def distance_chart(
+    names: Sequence[str], counts: ArrayLike, shares: ArrayLike, low: ArrayLike, high: ArrayLike
+) -> Figure:
     """Draw a score by the distance to the nearest training location, and how many locations each bin has.
 
     Args:
@@ -155,4 +157,3 @@ def _plain_ticks(axes: Axes) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
-

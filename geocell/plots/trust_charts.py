@@ -105,8 +105,6 @@ def coverage_chart(
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set(xlim=(0, 100), ylim=(-0.6, len(names) - 0.4), xlabel="true positions held, % (95 % interval)")
         axes.grid(False, axis="y")
-        axes.legend(
-            frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=8.5, labelcolor=INK
-        )
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, fontsize=8.5, labelcolor=INK)
         figure.tight_layout(pad=0.6)
     return figure

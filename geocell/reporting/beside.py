@@ -10,8 +10,8 @@ from geocell.evaluation.score import outcomes
 from geocell.heads.protocol import default_decoder
 
 if TYPE_CHECKING:
-    from geocell.evaluation.baselines import Baseline
     from geocell.decoders.table import AnyDecoder
+    from geocell.evaluation.baselines import Baseline
     from geocell.features.locations import Locations
     from geocell.heads.protocol import HeadLike
     from geocell.metrics.clusters import Clusters

@@ -51,7 +51,11 @@ def _write_maps(measured: Measured, folder: Path) -> None:
     truth, points = measured.truth[rows], measured.points[rows]
     box = extent(np.vstack([truth, points]))
     scores, head = measured.value["scores"], measured.value["head"]
-    part = "" if len(rows) == len(measured.truth) else f"{len(rows):,} of {len(measured.truth):,} locations, drawn at random"
+    part = (
+        ""
+        if len(rows) == len(measured.truth)
+        else f"{len(rows):,} of {len(measured.truth):,} locations, drawn at random"
+    )
     subtitle = f"median {scores['median_km']:,.0f} km, balscore {100 * scores['balscore']:.1f} %"
     shares = {row["code"]: row["within_200"] for row in measured.value["by_country"]}
     _save(country_map(shares, box, "answers within 200 km, %"), folder, "country-map")

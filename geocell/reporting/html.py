@@ -60,7 +60,7 @@ def _cell(cell: Cell, column: int) -> str:
     text = f"<b>{escaped(cell.text)}</b>" if cell.strong else escaped(cell.text)
     small = f"<small>{escaped(cell.small)}</small>" if cell.small else ""
     tag = 'th scope="row"' if column == 0 else "td"
-    return f"<{tag}{value}>{text}{small}</{tag.split()[0]}>"
+    return f"<{tag}{value}>{text}{small}</{tag.split(maxsplit=1)[0]}>"
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -83,9 +83,7 @@ def section(name: str, title: str, *parts: str) -> str:
 
 def chart_figure(svg: str, title: str, reading: str, name: str) -> str:
     """Return a chart with its title above and how it is read below."""
-    return (
-        f'<figure id="{name}"><h3>{escaped(title)}</h3>{svg}<figcaption>{_joined(escaped(reading))}</figcaption></figure>'
-    )
+    return f'<figure id="{name}"><h3>{escaped(title)}</h3>{svg}<figcaption>{_joined(escaped(reading))}</figcaption></figure>'
 
 
 def _joined(text: str) -> str:

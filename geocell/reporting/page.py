@@ -37,7 +37,9 @@ def write_report(out: Path, measured: Measured) -> Path:
     """Write the page; see `Report.save`."""
     value = measured.value
     found = {
-        name: chart_figure(inline_svg(chart.figure, name, f"{chart.title}. {chart.reading}"), chart.title, chart.reading, name)
+        name: chart_figure(
+            inline_svg(chart.figure, name, f"{chart.title}. {chart.reading}"), chart.title, chart.reading, name
+        )
         for name, chart in charts(measured).items()
     }
     name = value["head"]["name"]

@@ -176,7 +176,10 @@ def report(  # noqa: PLR0913 - all that a report is asked for
         "cache": short(cache.folder.name),
         "split": _about_split(members, split),
         "scores": scores.to_dict(),
-        "rows": [score_row(short(name), f"{len(head.partition):,} cells", prepared.decoder.spec, outcome, None), *beside],
+        "rows": [
+            score_row(short(name), f"{len(head.partition):,} cells", prepared.decoder.spec, outcome, None),
+            *beside,
+        ],
         "error_cdf": _curves(head, locations, outcome, found, short(name)),
         "reliability": curves.to_dict(),
         "leaks": _leaks(cache, members, split) if leaks else None,

@@ -109,7 +109,9 @@ def _fit_text(fit: Mapping[str, Any]) -> str:
     if "epochs_run" in fit:
         parts.append(f"{fit['epochs_run']} epochs, epoch {fit.get('best_epoch', ABSENT)} kept")
     config = fit.get("config", {})
-    parts += [f"{name} {config[name]}" for name in ("lr", "batch_size", "fusion", "haversine", "seed") if name in config]
+    parts += [
+        f"{name} {config[name]}" for name in ("lr", "batch_size", "fusion", "haversine", "seed") if name in config
+    ]
     return ", ".join(parts)
 
 
@@ -118,7 +120,9 @@ def _calibration_text(calibration: Mapping[str, Any] | None) -> str:
         return "none: probabilities are as the fit left them"
     n = calibration.get("n_locations")
     of = "" if n is None else f" on {n:,} locations of {calibration.get('split', 'a split')}"
-    return f"{calibration['scaling']} scaling, T = {calibration['temperature']:.3g}{of}, decoder {calibration['decoder']}"
+    return (
+        f"{calibration['scaling']} scaling, T = {calibration['temperature']:.3g}{of}, decoder {calibration['decoder']}"
+    )
 
 
 def _locations_text(value: Mapping[str, Any]) -> str:
@@ -183,7 +187,9 @@ def score_tables(value: Mapping[str, Any]) -> str:
     compared = [row for row in rows if "difference" in row]
     if compared:
         parts.append("<h3>The head less the others, on the same locations</h3>")
-        parts.append(table("Paired differences", ["head less …", *map(header_text, _DIFFERENCES)], _differences(compared)))
+        parts.append(
+            table("Paired differences", ["head less …", *map(header_text, _DIFFERENCES)], _differences(compared))
+        )
         parts.append(
             paragraph(
                 "▲ the head is better, ▼ worse, at 95 %; without a mark these locations cannot tell. Both answer the same "
@@ -270,7 +276,9 @@ def partition_facts(measured: Measured) -> str:
     pairs = [("Cells", f"{len(partition):,}"), ("Kind", measured.value["head"]["partition"]["kind"])]
     if counts.any():
         low, high = int(counts.min()), int(counts.max())
-        pairs.append(("Training locations per cell", f"{low:,} to {high:,}, median {sorted(counts)[len(counts) // 2]:,}"))
+        pairs.append(
+            ("Training locations per cell", f"{low:,} to {high:,}, median {sorted(counts)[len(counts) // 2]:,}")
+        )
     top1, top5 = (measured.value["scores"].get(name) for name in ("top1", "top5"))
     if top1 is not None and top5 is not None:
         pairs.append(("The true cell is first", f"{100 * top1:.1f} %, among the first five {100 * top5:.1f} %"))
