@@ -90,9 +90,8 @@ def report(
         if members is not None:
             members.require_split(name)
     loaded = open_answerer(head, partitioner)[0]
-    others = _others(
-        against or (), Asked(cache, splits, name, device, partitioner), loaded, Path(head).name, no_baselines
-    )
+    asked = Asked(cache, splits, name, device, partitioner)
+    others = _others(against or (), asked, loaded, Path(head).name, no_baselines)
     say_other_protocol(loaded, splits)
     with usage_errors():
         found = measure(
@@ -134,7 +133,7 @@ def report(
 
 
 def _others(names: Sequence[str], asked: Asked, head: HeadLike, own: str, no_baselines: bool) -> dict[str, HeadLike]:
-    """Return name -> what a head is compared with, each name once; baselines that stand in every report are left out."""
+    """Return name -> what a head is compared with, each name once; baselines of every report are left out."""
     from geocell.cli.scorers import open_scorer
     from geocell.evaluation.named_baselines import MAJORITY, NEAREST, is_named_baseline
 

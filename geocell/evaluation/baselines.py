@@ -42,8 +42,8 @@ class Baseline:
             for zero-shot.
         values: score -> value: fractions, and km where the name says so.
         intervals: score -> 95 % interval.
-        comparison: the head less the baseline, paired; None where there is no head.
         outcome: that the scores are of.
+        comparison: the head less the baseline, paired; None where there is no head.
         n_candidates: cities that zero-shot chose from; None for the others.
     """
 
@@ -52,8 +52,8 @@ class Baseline:
     n_train: int | None
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
+    outcome: Outcomes = field(repr=False, compare=False)
     comparison: Comparison | None = None
-    outcome: Outcomes | None = field(default=None, repr=False, compare=False)
     n_candidates: int | None = None
 
     def to_dict(self) -> dict[str, Any]:

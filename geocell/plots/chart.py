@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geocell.plots.style import new_figure, own_style
 
@@ -46,7 +46,7 @@ def new_chart(height: float = 3.3, width: float = _WIDTH) -> tuple[Figure, Axes]
     return figure, axes
 
 
-def show_legend(axes: Axes, where: str) -> None:
+def show_legend(axes: Axes, where: Any) -> None:  # noqa: ANN401 - one of matplotlib's words
     """Add a legend without a frame, in the colour of the text."""
     axes.legend(frameon=False, loc=where, fontsize=8.5, labelcolor=INK, handlelength=2.2)
 
@@ -54,8 +54,8 @@ def show_legend(axes: Axes, where: str) -> None:
 def inline_svg(figure: Figure, name: str, label: str) -> str:
     """Return a chart as SVG for an HTML page: text stays text, and colours follow the page's theme.
 
-    Colours with a role become the CSS variables `--ink`, `--soft`, `--line`, `--series-0` …, `--heat-0` …, and the white ground
-    disappears. Ids are prefixed by the name, so that several charts fit into one page.
+    Colours with a role become the CSS variables `--ink`, `--soft`, `--line`, `--series-0` …, `--heat-0` …, and the
+    white ground disappears. Ids are prefixed by the name, so that several charts fit into one page.
 
     Args:
         figure: the chart.

@@ -77,7 +77,7 @@ def country_map(values: Mapping[str, float], box: Box, label: str) -> Figure:
     shapes = shapely.intersection(shapely.make_valid(frame.geometry.to_numpy()), window)
     with own_style():
         from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import LinearSegmentedColormap, Normalize
+        from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 
         colours = LinearSegmentedColormap.from_list("shares", COLOURS)
         height = float(np.clip(_WIDTH * height_per_width(box), 2.0, 9.0))
@@ -89,7 +89,7 @@ def country_map(values: Mapping[str, float], box: Box, label: str) -> Figure:
             if shape.is_empty:
                 continue
             colour = colours(values[code]) if code in values else LAND
-            axes.add_artist(shapes_patch([shape], facecolor=colour, edgecolor=COUNTRY_LINE, linewidth=0.4))
+            axes.add_artist(shapes_patch([shape], facecolor=to_hex(colour), edgecolor=COUNTRY_LINE, linewidth=0.4))
         axes.set(xlim=(west, east), ylim=(south, north))
         bar = figure.add_axes((0.03, 0.42 / total, 0.35, 0.12 / total))
         scale = figure.colorbar(ScalarMappable(Normalize(0, 100), colours), cax=bar, orientation="horizontal")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -69,7 +69,13 @@ def error_cdf(curves: Mapping[str, ArrayLike]) -> Figure:
         axes.minorticks_off()
         axes.set(xlabel="error, km (logarithmic)", ylabel="locations answered within it, %")
         rows = -(-len(curves) // _PER_ROW)
-        style = {"frameon": False, "fontsize": 8.5, "labelcolor": INK, "handlelength": 2.4, "columnspacing": 1.4}
+        style: dict[str, Any] = {
+            "frameon": False,
+            "fontsize": 8.5,
+            "labelcolor": INK,
+            "handlelength": 2.4,
+            "columnspacing": 1.4,
+        }
         figure.legend(loc="lower center", ncols=_PER_ROW, **style)
         figure.tight_layout(pad=0.6, rect=(0, 0.055 * rows + 0.01, 1, 1))
     return figure
@@ -79,7 +85,7 @@ def _short(name: str) -> str:
     return name if len(name) <= _MOST_NAME else f"{name[: _MOST_NAME - 1]}…"
 
 
-def _line(i: int) -> dict[str, object]:
+def _line(i: int) -> dict[str, Any]:
     dash = DASHES[i % len(DASHES)]
     style: object = (0, dash) if dash else "-"
     return {"color": SERIES[i % len(SERIES)], "linewidth": 2.0 if i == 0 else 1.3, "linestyle": style}
@@ -130,7 +136,7 @@ def counts_chart(counts: ArrayLike) -> Figure:
             axes.set_yscale("log")
         else:
             axes.set_ylim(0, 1.05 * max(ranked[0], 1))
-        marker = {"marker": "o", "markersize": 3.0} if len(ranked) <= _FEW else {}
+        marker: dict[str, Any] = {"marker": "o", "markersize": 3.0} if len(ranked) <= _FEW else {}
         axes.plot(rank[shown], np.maximum(ranked[shown], 0.5), color=SERIES[0], linewidth=1.6, **marker)
         axes.axhline(max(middle, 0.5), color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
         axes.annotate(

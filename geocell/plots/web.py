@@ -105,7 +105,7 @@ def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
     return sorted(found, key=lambda row: -row[3])
 
 
-def fill_template(
+def fill_template(  # noqa: PLR0913 - all that a page has
     out: Path,
     template: str,
     title: str,

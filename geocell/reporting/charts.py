@@ -60,8 +60,8 @@ def charts(measured: Measured) -> dict[str, Chart]:
 
 def _errors(value: Mapping[str, Any]) -> dict[str, Chart]:
     reading = (
-        "How many locations are answered within a distance: a curve further to the left is better. The oracle knows the "
-        "true cell and answers its centroid; no head on these cells can be left of it by that decoder."
+        "How many locations are answered within a distance: a curve further to the left is better. The oracle knows "
+        "the true cell and answers its centroid; no head on these cells can be left of it by that decoder."
     )
     return {"error-cdf": Chart(error_cdf(value["error_cdf"]), "Distribution of errors", reading)}
 
@@ -108,8 +108,8 @@ def _risk(value: Mapping[str, Any]) -> dict[str, Chart]:
         trust["confidence"]["curve"], areas_text(trust["confidence"]), trust["risk_km"], at, kept.get("below", 0.0)
     )
     reading = (
-        "If only the most confident answers are given, how many of them are wrong. A curve that rises from the left says "
-        "that confidence tells right from wrong; a flat one, that it does not. AURC is the area below."
+        "If only the most confident answers are given, how many of them are wrong. A curve that rises from the left "
+        "says that confidence tells right from wrong; a flat one, that it does not. AURC is the area below."
     )
     return {"risk-coverage": Chart(figure, "Risk against coverage", reading)}
 

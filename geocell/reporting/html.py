@@ -83,7 +83,8 @@ def section(name: str, title: str, *parts: str) -> str:
 
 def chart_figure(svg: str, title: str, reading: str, name: str) -> str:
     """Return a chart with its title above and how it is read below."""
-    return f'<figure id="{name}"><h3>{escaped(title)}</h3>{svg}<figcaption>{_joined(escaped(reading))}</figcaption></figure>'
+    caption = f"<figcaption>{_joined(escaped(reading))}</figcaption>"
+    return f'<figure id="{name}"><h3>{escaped(title)}</h3>{svg}{caption}</figure>'
 
 
 def _joined(text: str) -> str:

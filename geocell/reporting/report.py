@@ -1,4 +1,4 @@
-"""The report of a head: measured on locations, beside baselines and other heads, and saved as page, JSON and figures."""
+"""The report of a head: measured on locations beside baselines and other heads; saved as page, JSON and figures."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def report(  # noqa: PLR0913 - all that a report is asked for
 
     Raises:
         FileNotFoundError: when there is no such cache or file.
-        ValueError: for a split without locations, features of another encoder, training locations, an unknown decoder or
-            column, or images that cannot be read.
+        ValueError: for a split without locations, features of another encoder, training locations, an unknown decoder
+            or column, or images that cannot be read.
     """
     cache = source if isinstance(source, FeatureCache) else FeatureCache.open(source)
     members = Splits.load(splits) if isinstance(splits, str | Path) else splits
@@ -159,9 +159,9 @@ def report(  # noqa: PLR0913 - all that a report is asked for
     beside, found = rows_beside(outcome, others, locations, decode, split, device, clusters)
     if baselines:
         known = None if members is None else known_locations(head, cache, members, split)
-        for each in baselines_of(head.partition, locations, known, outcome, prepared.decoder.spec, split).values():
-            beside.append(baseline_row(each))
-            found[each.name] = each.outcome
+        of = baselines_of(head.partition, locations, known, outcome, prepared.decoder.spec, split)
+        beside += [baseline_row(baseline) for baseline in of.values()]
+        found |= {baseline.name: baseline.outcome for baseline in of.values()}
     truth_code, answer_code = countries_of(locations.latlon), countries_of(points)
     chosen = {"worst": worst(outcome.distances_km), "random": drawn(len(locations), N_EXAMPLES)}
     places = town_names if Gazetteer.installed() else None
@@ -169,6 +169,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
         key: example_rows(rows, locations, points, outcome.distances_km, curves.largest, places)
         for key, rows in chosen.items()
     }
+    own = score_row(short(name), f"{len(head.partition):,} cells", prepared.decoder.spec, outcome, None)
     value: dict[str, Any] = {
         "format": FORMAT,
         "version": __version__,
@@ -176,10 +177,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
         "cache": short(cache.folder.name),
         "split": _about_split(members, split),
         "scores": scores.to_dict(),
-        "rows": [
-            score_row(short(name), f"{len(head.partition):,} cells", prepared.decoder.spec, outcome, None),
-            *beside,
-        ],
+        "rows": [own, *beside],
         "error_cdf": _curves(head, locations, outcome, found, short(name)),
         "reliability": curves.to_dict(),
         "leaks": _leaks(cache, members, split) if leaks else None,

@@ -24,6 +24,7 @@ MOST_COUNTRIES = 250
 
 _DIFFERENCES = ("balscore", "within_25", "within_200", "within_750", "median_km", "geoscore", "country_accuracy")
 _KEY_SCORES = ("balscore", "median_km", "within_25", "within_200", "within_750", "country_accuracy")
+_OF_CONFIG = ("lr", "batch_size", "fusion", "haversine", "seed")
 _LOW_IS_GOOD = ("median_km", "mean_km")
 
 
@@ -50,7 +51,7 @@ def header_text(name: str) -> str:
 def key_scores(value: Mapping[str, Any]) -> str:
     """Return the main scores of the head as a list of large numbers."""
     row = value["rows"][0]
-    nearest = next((other["values"] for other in value["rows"] if other["name"] == NEAREST), {})
+    nearest: Mapping[str, float] = next((other["values"] for other in value["rows"] if other["name"] == NEAREST), {})
     tiles = [
         f"<div><dt>{escaped(score_label(name))}</dt><dd>{value_text(name, row['values'][name], unit=True)}"
         f"<small>{interval_text(name, row['intervals'].get(name))}</small>"
@@ -192,8 +193,8 @@ def score_tables(value: Mapping[str, Any]) -> str:
         )
         parts.append(
             paragraph(
-                "▲ the head is better, ▼ worse, at 95 %; without a mark these locations cannot tell. Both answer the same "
-                "locations, so the interval of the difference is narrower than those of the scores.",
+                "▲ the head is better, ▼ worse, at 95 %; without a mark these locations cannot tell. Both answer the "
+                "same locations, so the interval of the difference is narrower than those of the scores.",
                 "note",
             )
         )
@@ -227,8 +228,8 @@ def distance_facts(value: Mapping[str, Any]) -> str:
     text = (
         f"Half of the locations have a training location within {length_text(quantiles['0.5'])}, "
         f"95 % within {length_text(quantiles['0.95'])}. {of['n_near_duplicates']:,} have a view that is nearly one of "
-        f"training (cosine of features at least {leaks['cosine']:g}), {of['n_shared_coordinates']:,} the coordinates of a "
-        "training location."
+        f"training (cosine of features at least {leaks['cosine']:g}), {of['n_shared_coordinates']:,} the coordinates "
+        "of a training location."
     )
     return paragraph(text)
 
