@@ -66,8 +66,9 @@ def _parts(measured: Measured, found: Mapping[str, str]) -> dict[str, tuple[str,
     """Return id -> title and content of every section but the map; those without content are empty."""
     value = measured.value
 
-    def figures(*names: str) -> str:
+    def figures(*names: str, beside: str = "") -> str:
         shown = "\n".join(found[name] for name in names if name in found)
+        shown += f"<div>{beside}</div>" if beside else ""
         return f'<div class="figures">{shown}</div>' if shown else ""
 
     def of(*parts: str) -> str:
@@ -76,13 +77,13 @@ def _parts(measured: Measured, found: Mapping[str, str]) -> dict[str, tuple[str,
     images = "" if measured.thumbnails else "Their images are not on this machine, or were left out."
     seeded = f"Drawn with the seed {value['seed']}, whatever their error."
     counts = figures("cell-counts")
-    trust = figures("reliability", "risk-coverage", "coverage")
+    trust = figures("reliability", "risk-coverage", "coverage", beside=sections.trust_text(value))
     return {
         "summary": ("Summary", of(sections.key_scores(value), sections.verdict(value))),
         "about": ("What was measured", sections.about(value)),
         "scores": ("Scores", sections.score_tables(value)),
         "errors": ("Errors", of(figures("error-cdf", "by-distance"), sections.distance_facts(value))),
-        "trust": ("Trust in answers", of(trust, sections.trust_text(value))),
+        "trust": ("Trust in answers", trust),
         "countries": ("Countries", of(sections.countries_table(value), figures("confusion"))),
         "partition": ("Partition", of('<div class="pair">', sections.partition_facts(measured), counts, "</div>")),
         "worst": ("Largest errors", of(paragraph(images, "note"), sections.example_cards(measured, "worst"))),
