@@ -130,7 +130,9 @@ def counts_chart(counts: ArrayLike) -> Figure:
         figure, axes = new_chart(2.9)
         rank = np.arange(1, len(ranked) + 1)
         middle = float(np.median(ranked))
-        shown = np.unique(np.geomspace(1, len(ranked), min(len(ranked), _MOST_POINTS)).round().astype(np.int64)) - 1
+        shown = rank - 1
+        if len(ranked) > _MOST_POINTS:  # evenly spaced on the logarithmic axis
+            shown = np.unique(np.geomspace(1, len(ranked), _MOST_POINTS).round().astype(np.int64)) - 1
         axes.set(xscale="log" if len(ranked) > _FEW else "linear")
         if steep := ranked[0] > _STEEP * max(middle, 1.0):
             axes.set_yscale("log")

@@ -57,6 +57,7 @@ def baseline_row(baseline: Baseline) -> dict[str, Any]:
 
 
 def rows_beside(
+    head: HeadLike,
     outcome: Outcomes,
     others: Mapping[str, HeadLike],
     locations: Locations,
@@ -68,7 +69,8 @@ def rows_beside(
     """Return a row for each of the heads that one is compared with, and their outcomes by name.
 
     Args:
-        outcome: of the head, on these locations.
+        head: that one.
+        outcome: its own, on these locations.
         others: name -> what answers like a head, of the same encoder.
         locations: P locations.
         decode: decoder of the others; the default of each when None.
@@ -76,13 +78,14 @@ def rows_beside(
         device: where they compute.
         clusters: what was drawn together.
     """
-    mine = without_cells(outcome)
     rows, found = [], {}
-    for name, head in others.items():
-        prepared = head.prepare(default_decoder(head) if decode is None else decode)
-        reached = outcomes(head, locations, prepared, split, device, cluster=clusters)
-        theirs = without_cells(reached)
-        compared = comparison_of(mine, theirs, prepared.decoder.spec, split)
-        rows.append(score_row(name, f"{len(head.partition):,} cells", prepared.decoder.spec, theirs, compared))
+    for name, other in others.items():
+        prepared = other.prepare(default_decoder(other) if decode is None else decode)
+        reached = outcomes(other, locations, prepared, split, device, cluster=clusters)
+        pair = (outcome, reached)
+        if other.partition.sha256 != head.partition.sha256:
+            pair = (without_cells(outcome), without_cells(reached))
+        compared = comparison_of(*pair, prepared.decoder.spec, split)
+        rows.append(score_row(name, f"{len(other.partition):,} cells", prepared.decoder.spec, reached, compared))
         found[name] = reached
     return rows, found

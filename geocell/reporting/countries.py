@@ -68,7 +68,7 @@ def pairs_taken(found: dict[str, Any], most: int = 5) -> list[tuple[str, str, in
         found: what `confusion` returns.
         most: how many pairs.
     """
-    counts = np.array(found["counts"], dtype=np.int64).reshape(len(found["names"]), -1)
+    counts = np.array(found["counts"], dtype=np.int64).reshape(len(found["names"]), len(found["names"]) + 1)
     off = counts[:, :-1] * (1 - np.eye(len(counts), dtype=np.int64))
     order = np.argsort(-off.ravel(), kind="stable")[:most]
     pairs = [(int(i // len(counts)), int(i % len(counts))) for i in order] if len(counts) else []

@@ -156,7 +156,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
     scores, outcome = scores_of_head(head, locations, prepared, split, device, cluster=clusters, watch=watch)
     shared = None if train is None else count_at_training_coordinates(locations.latlon, train.latlon)
     scores = replace(scores, n_at_training_coordinates=shared)
-    beside, found = rows_beside(outcome, others, locations, decode, split, device, clusters)
+    beside, found = rows_beside(head, outcome, others, locations, decode, split, device, clusters)
     if baselines:
         known = None if members is None else known_locations(head, cache, members, split)
         of = baselines_of(head.partition, locations, known, outcome, prepared.decoder.spec, split)
