@@ -1,6 +1,6 @@
-"""Take the picture of a page for the documentation: its first screen, and optionally an element of it below.
+"""Take the picture of a page for the documentation: its first screen, and elements of it below.
 
-Run: python tools/page_picture.py report.html docs/images/report.png [--width 1180] [--height 760] [--below map-section]
+Run: python tools/page_picture.py report.html docs/images/report.png [--height 485] [--below map-section errors]
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-COLOURS = 128
-"""Of the picture: enough for charts and maps, at a third of the bytes."""
 
-
-def take(page: Path, width: int, height: int, below: str) -> Image.Image:
-    """Return the first screen of a page without a network, and the element of an id below it."""
+def take(page: Path, width: int, height: int, below: list[str]) -> Image.Image:
+    """Return the first screen of a page without a network, and below it the elements of some ids."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -28,10 +25,10 @@ def take(page: Path, width: int, height: int, below: str) -> Image.Image:
         tab.wait_for_selector("html[data-ready=yes]")
         tab.wait_for_timeout(300)
         parts = [_image(tab.screenshot())]
-        if below:
-            box = tab.locator(f"#{below}").bounding_box()
+        for name in below:
+            box = tab.locator(f"#{name}").bounding_box()
             if box is None:
-                raise ValueError(f"{page} has no element #{below}: name another one.")
+                raise ValueError(f"{page} has no element #{name}: name another one.")
             clip = {"x": 0, "y": box["y"], "width": width, "height": box["height"]}
             parts.append(_image(tab.screenshot(full_page=True, clip=clip)))
         browser.close()
@@ -48,16 +45,17 @@ def _image(data: bytes) -> Image.Image:
 
 
 def main() -> None:
-    """Take the picture and write it with few colours."""
+    """Take the picture and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--width", type=int, default=1180)
-    parser.add_argument("--height", type=int, default=760)
-    parser.add_argument("--below", default="map-section")
+    parser.add_argument("--height", type=int, default=485)
+    parser.add_argument("--below", nargs="*", default=["map-section", "errors"])
     given = parser.parse_args()
     picture = take(given.page, given.width, given.height, given.below)
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(given.out, optimize=True)
+    few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)  # a third of the bytes
+    few.save(given.out, optimize=True)
 
 
 if __name__ == "__main__":
