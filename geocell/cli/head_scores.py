@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.metrics.scores import Scores
-    from geocell.zeroshot.classifier import ZeroShot
 
 
 def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
@@ -24,8 +24,8 @@ def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scor
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import write_zero_shot_scores
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import write_zero_shot_scores
 
     if isinstance(head, ZeroShot):
         write_zero_shot_scores(folder, scores.to_dict(), scores.split)

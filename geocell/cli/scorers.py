@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
     from geocell.heads.source import HeadSource
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def open_scored(name: str, asked: Asked) -> tuple[Head | Combination | ZeroShot,
         UsageError: for another baseline, which stands beside every head that is scored.
     """
     from geocell.evaluation.named_baselines import is_named_baseline
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
     if not is_named_baseline(name):
         return open_answerer(name, asked.partitioner)
@@ -95,7 +95,7 @@ def open_zero_shot(name: str, asked: Asked) -> ZeroShot:
     Raises:
         UsageError: for something else.
     """
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
     found, _ = open_scored(name, asked)
     if not isinstance(found, ZeroShot):
@@ -127,7 +127,7 @@ def decoders_of(typed: AnyDecoder | None, a: HeadLike, b: HeadLike) -> tuple[Any
     """
     from geocell.evaluation.named_baselines import PointBaseline
     from geocell.heads.protocol import default_decoder
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
     if typed is not None:
         return typed, typed

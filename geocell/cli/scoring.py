@@ -95,6 +95,7 @@ def score(  # noqa: PLR0915 - one step after the other
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
         of_heads |= {"--no-baselines": no_baselines or None, "--against": against}
+        of_heads |= {"--device": None if device == "auto" else device}
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
@@ -108,9 +109,9 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.uncertainty.selective import require_threshold
-    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)

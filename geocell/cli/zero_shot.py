@@ -79,10 +79,10 @@ def zero_shot(
     from geocell.evaluation.published import published_scores
     from geocell.evaluation.zero_shot import score_zero_shot
     from geocell.files import counted, require_new
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import MARKS, PARTS, save_zero_shot
     from geocell.imagetext.text_cache import text_cache_folder
     from geocell.reports.zero_shot import published_text, zero_shot_text
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import MARKS, PARTS, save_zero_shot
 
     with usage_errors():
         if out is None and cache is None:
@@ -167,10 +167,10 @@ def zero_shot_head(
     from geocell.compute.devices import choose_device
     from geocell.files import require_new
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
+    from geocell.heads.words_head import head_from_words
     from geocell.imagetext.templates import CaptionTemplate
     from geocell.imagetext.text_cache import text_cache_folder
     from geocell.partitioners.base import Partition
-    from geocell.zeroshot.words_head import head_from_words
 
     with usage_errors():
         choose_device(device)

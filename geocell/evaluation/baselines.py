@@ -23,8 +23,8 @@ from geocell.metrics.scores import Scores
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.heads.protocol import HeadLike
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.partitioners.base import Partition
-    from geocell.zeroshot.classifier import ZeroShot
 
 MAJORITY = "majority cell"
 NEAREST = "1-NN"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.display import Display, TextTable
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
@@ -15,6 +16,7 @@ from geocell.files import FORMAT
 from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
 from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import Outcomes
+from geocell.metrics.scores import SCORE_LABELS, score_label, score_text, score_unit
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Scores of two heads on the same locations by one decoder, and how far apart they are.
 
@@ -52,6 +54,31 @@ class Comparison:
     clustered_by: str | None = None
     n_clusters: int | None = None
     decoder_b: str | None = None
+
+    def __repr__(self) -> str:
+        """Return which of the two is better, if these locations can tell."""
+        return f"<Comparison, decoder {self.decoder}: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                score_label(name),
+                score_text(name, self.a[name]),
+                score_text(name, self.b[name]),
+                _difference_text(name, difference),
+                " to ".join(_difference_text(name, end) for end in self.intervals.get(name, ())),
+            )
+            for name in SCORE_LABELS
+            if (difference := self.differences.get(name)) is not None
+        ]
+        facts = [
+            ("split", self.split),
+            ("decoder", self.decoder),
+            ("locations", f"{self.n_locations:,}, the same distance at {self.n_same:,}"),
+            ("intervals over", self.drawn_text),
+        ]
+        table = TextTable(("score", "A", "B", "A − B", "95 % interval"), rows)
+        return Display("Comparison of two heads", facts, [table], notes=[self.sentence()]).html()
 
     @property
     def drawn_text(self) -> str:
@@ -86,6 +113,11 @@ class Comparison:
 def signed(value: float) -> str:
     """Return a difference with its sign, one decimal; a dash for none."""
     return "–" if np.isnan(value) else f"{value:+,.1f}".replace("-", "−")
+
+
+def _difference_text(name: str, value: float) -> str:
+    """Return the difference of a score with its sign: points of percent, or its unit."""
+    return f"{signed(value if score_unit(name) != '%' else 100 * value)}{' km' * (score_unit(name) == 'km')}"
 
 
 def compare(

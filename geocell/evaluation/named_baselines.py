@@ -24,7 +24,7 @@ from geocell.partitioners.partition_file import CENTROIDS_KIND
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
     from geocell.heads.protocol import HeadLike
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
 ZERO_SHOT, NEAREST, MAJORITY = "zero-shot", "1-nn", "majority"
 BASELINES_USAGE = "zero-shot, zero-shot:CANDIDATES.csv, 1-nn or majority"
@@ -181,10 +181,10 @@ def zero_shot_baseline(
         ValueError: when the encoder has no text tower, or joins several encoders, or the file is none of candidates.
         FileNotFoundError, OSError, ImportError: see `image_text_for`.
     """
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.imagetext import image_text_for
     from geocell.zeroshot.candidate_files import read_candidates
     from geocell.zeroshot.candidates import gazetteer_candidates
-    from geocell.zeroshot.classifier import ZeroShot
 
     if AND in encoder.name:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "os^D"
 _BLUE, _ORANGE = SERIES[0], SERIES[1]
+_WHOLE: dict[str, Any] = {"clip_on": False, "zorder": 3}  # marks are whole at 0 and 100 % too
 
 
 def reliability_chart(curves: Mapping[str, ArrayLike]) -> Figure:
@@ -39,7 +40,8 @@ def plot_reliability(axes: Axes, curves: Mapping[str, ArrayLike], colours: Seque
     axes.plot([0, 100], [0, 100], color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)))
     for (name, curve), colour, marker in zip(curves.items(), colours, _MARKERS, strict=False):
         mean, accuracy, _ = 100.0 * np.asarray(curve, dtype=np.float64).T
-        axes.plot(mean, accuracy, color=colour, marker=marker, markersize=4, linewidth=1.2, label=name)
+        look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2, **_WHOLE}
+        axes.plot(mean, accuracy, **look, label=name)
     axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="probability of the most probable cell, %", ylabel="right, %")
     axes.set_aspect("equal")
 
@@ -74,7 +76,7 @@ def plot_risk(
     axes.axhline(risk[-1], color=SOFT, linewidth=0.8, linestyle=(0, (4, 3)), label="all answers")
     if kept is not None:
         text = f"confidence of at least {100 * below:.0f} %"
-        axes.plot(100 * kept[0], 100 * kept[1], "D", color=_ORANGE, markersize=6, label=text)
+        axes.plot(100 * kept[0], 100 * kept[1], "D", color=_ORANGE, markersize=6, label=text, **_WHOLE)
     top = min(100.0, 10.0 * np.ceil(float(risk.max()) / 10.0 + 0.3))
     axes.set(xlim=(0, 100), ylim=(0, top), xlabel="answers kept, the most confident first, %")
     axes.set_ylabel(f"wrong by more than {risk_km:g} km, %")

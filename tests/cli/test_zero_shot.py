@@ -11,8 +11,8 @@ import pytest
 from geocell.cli import main
 from geocell.encoders import load_encoder
 from geocell.encoding import import_features
+from geocell.heads.zero_shot_folder import load_zero_shot
 from geocell.views import read_views
-from geocell.zeroshot.folder import load_zero_shot
 from tests.imagetext.models import make_image_text
 from tests.worlds import make_image
 from tests.zeroshot.worlds import CITIES
