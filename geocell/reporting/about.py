@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from geocell.files import printable
 from geocell.heads.combination import Combination
 from geocell.heads.head import Head
-from geocell.zeroshot.classifier import ZeroShot
+from geocell.heads.zero_shot import ZeroShot
 
 if TYPE_CHECKING:
     from geocell.heads.calibration import Calibration
