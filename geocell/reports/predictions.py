@@ -38,7 +38,7 @@ def prediction_text(prediction: Row) -> str:
     lat, lon = _place(prediction, "a prediction")
     heading = f"{name}: {lat:.4f}, {lon:.4f}"
     if prediction.get("decoder"):
-        heading += f"  (decoder {decoder_label(prediction['decoder'])})"
+        heading += f"  (decoder {decoder_label(str(prediction['decoder']))})"
     truth = prediction.get("truth")
     origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
     lines = [heading]
