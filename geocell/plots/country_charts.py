@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.geo.maps import COLOURS, COUNTRY_LINE, LAND, SEA, Box, height_per_width
 from geocell.plots.chart import GRID, HEAT, INK, ON_DARK, ON_LIGHT, SOFT, new_chart
-from geocell.plots.grid import height_per_width
-from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, shapes_patch
-from geocell.plots.paths import Box, require_box
-from geocell.plots.style import COLOURS, new_figure, own_style
+from geocell.plots.panel import shapes_patch
+from geocell.plots.paths import require_box
+from geocell.plots.style import new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

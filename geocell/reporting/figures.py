@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.files import require_new
+from geocell.geo.maps import extent
 from geocell.plots import draw_cells, draw_centroids, draw_map
 from geocell.plots.country_charts import country_map
-from geocell.plots.paths import extent
 from geocell.plots.style import own_style, save_figure
 from geocell.reporting.charts import charts
 from geocell.reporting.examples import drawn

@@ -11,10 +11,8 @@ import numpy as np
 from geocell.files import printable
 from geocell.geo.countries import country_outlines
 from geocell.geo.gazetteer import Gazetteer
+from geocell.geo.maps import ERROR_KM, count_range, extent
 from geocell.plots.chart import inline_svg
-from geocell.plots.panel import ERROR_KM
-from geocell.plots.paths import extent
-from geocell.plots.style import count_range
 from geocell.plots.web import OUTLINES, cell_rings, fill_template, ground, rings_chars
 from geocell.reporting import sections
 from geocell.reporting.charts import charts

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from geocell.display.numbers import ABSENT
 from geocell.evaluation.baselines import NEAREST
 from geocell.evaluation.comparison import signed
 from geocell.metrics.scores import BALSCORE_TEXT, score_label, score_unit
@@ -13,7 +14,6 @@ from geocell.metrics.trust import trust_sentences
 from geocell.reporting.beside import SHOWN
 from geocell.reporting.countries import pairs_taken
 from geocell.reporting.html import Cell, escaped, facts, paragraph, table
-from geocell.reports.tables import ABSENT
 from geocell.splits.leaks import length_text
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import pytest
 from matplotlib.colors import to_hex
 
+from geocell.geo.maps import COLOURS
 from geocell.plots.chart import HEAT
 from geocell.plots.country_charts import confusion_chart, country_map
-from geocell.plots.style import COLOURS
 
 pytest.importorskip("matplotlib")
 

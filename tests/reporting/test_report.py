@@ -11,7 +11,6 @@ from geocell.evaluation.score import score
 from geocell.features import FeatureCache
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import Head, load_head
-from geocell.heads.loading import combination_of
 from geocell.metrics.outcomes import Outcomes
 from geocell.reporting.report import Report, report, require_page_name
 from geocell.splits.leaks import nearest_km
@@ -49,7 +48,7 @@ def test_its_numbers_are_those_of_the_parts(made: Report, world: Path, head: Hea
 
 def test_it_takes_whatever_answers_like_a_head(world: Path, head: Head) -> None:
     plain = load_head(world / "head")
-    both = combination_of(Ensemble((plain, plain)))
+    both = Ensemble((plain, plain)).as_combination()
     found = report(both, world / "cache", world / "splits.json", "val", baselines=False, leaks=False, thumbnails=False)
     assert found.value["head"]["kind"] == "combination of 2 heads"
     assert len(found.value["rows"]) == 1
