@@ -60,6 +60,7 @@ def run_streetclip(
     cells: Partition,
     *,
     seed: int = 0,
+    config: PretrainConfig = CONFIG,
     say: Callable[[str], None],
 ) -> StreetClipResult:
     """Train a small CLIP on captions of training locations, and score it by zero-shot, and a head on its features.
@@ -73,6 +74,7 @@ def run_streetclip(
         splits: of its locations.
         cells: cells of the training locations, for the head.
         seed: of the start weights, the training and the fit.
+        config: settings of the training, but for the seed.
         say: gets one line per stage and epoch.
     """
     from dataclasses import replace
@@ -92,7 +94,7 @@ def run_streetclip(
     captions.train.table.to_parquet(out / "captions.parquet", index=False)
     captions.val.table.to_parquet(out / "val.parquet", index=False)
     write_json(out / "candidates.json", {"locations": captions.candidates.to_records()})
-    history = train(out, captions, replace(CONFIG, seed=seed), say)
+    history = train(out, captions, replace(config, seed=seed), say)
     picture = draw_history(
         out / "history.png", history, len(history), "A small CLIP, trained on captions", PRETRAINING_PANELS
     )
