@@ -77,6 +77,7 @@ def predict(
     from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
+    from geocell.heads.zero_shot_folder import is_zero_shot
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
@@ -84,7 +85,6 @@ def predict(
     from geocell.prediction.sets import SetMaker
     from geocell.reports.text import predictions_text
     from geocell.uncertainty.selective import require_threshold
-    from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)

@@ -88,14 +88,14 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     from geocell.heads.additions import write_calibration, write_region
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import write_zero_shot_calibration
     from geocell.plots.calibration_chart import draw_calibration
     from geocell.plots.style import require_picture_name
     from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import require_false_alarms
     from geocell.uncertainty.selective import require_error
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         if decode is not None:
@@ -262,7 +262,7 @@ def _require_one_decoder(decode: str | None, knn: bool, places: bool) -> None:
 
 
 def _require_no_additions(answerer: HeadLike, knn: bool, places: bool) -> None:
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
     if (knn or places) and isinstance(answerer, ZeroShot):
         flag = "--knn" if knn else "--places"

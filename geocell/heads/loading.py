@@ -1,4 +1,4 @@
-"""What answers like a head, from its folder or repository: a head, or several combined."""
+"""What answers like a head, from its folder or repository: a head, several combined, a zero-shot classifier."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from geocell.heads.hashes import COMBINATION_FILE
 from geocell.heads.head import Head, load_head
 from geocell.heads.pooling import Pooling
 from geocell.heads.source import HeadSource, find_head
+from geocell.heads.zero_shot import ZeroShot
+from geocell.heads.zero_shot_folder import is_zero_shot, load_zero_shot
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
     from geocell.partitioners.kinds import Kind
 
 
-def load_head_like(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Head | Combination:
-    """Load a head, or a combination of several; an ensemble is read as a combination with equal weights.
+def load_head_like(
+    path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None
+) -> Head | Combination | ZeroShot:
+    """Load a head, a combination of several, or a zero-shot classifier; an ensemble is read as a combination.
 
     Args:
         path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
@@ -41,6 +45,8 @@ def load_head_like(path: str | Path | HeadSource, partitioner: str | type[Kind] 
         return combination_of(load_ensemble(source.folder, partitioner))
     if (source.folder / COMBINATION_FILE).is_file():
         return load_combination(source, partitioner)
+    if is_zero_shot(source.folder):
+        return load_zero_shot(source.folder)
     return load_head(source, partitioner)
 
 

@@ -6,10 +6,22 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from geocell.display.numbers import ABSENT, percent
 from geocell.files import printable
 
-ABSENT = "–"
-"""What a table shows where a row has no value."""
+__all__ = [
+    "ABSENT",
+    "Column",
+    "Row",
+    "Table",
+    "chosen_columns",
+    "markdown",
+    "number",
+    "numbers",
+    "percent",
+    "text_table",
+    "words",
+]
 
 Row = Mapping[str, object]
 
@@ -33,15 +45,6 @@ class Column:
     text: Callable[[Row], str | None]
     left: bool = False
     shared: bool = False
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as percent with one decimal, without the sign.
-
-    >>> percent(0.6306)
-    '63.1'
-    """
-    return f"{100.0 * fraction:.1f}"
 
 
 def number(row: Row, key: str) -> float | None:

@@ -10,7 +10,7 @@ from geocell.cli import main
 from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
-from geocell.zeroshot.folder import save_zero_shot
+from geocell.heads.zero_shot_folder import save_zero_shot
 from tests.worlds import fit_by_command
 from tests.zeroshot.worlds import made
 

@@ -231,3 +231,14 @@ def test_nothing_to_audit(tmp_path: Path) -> None:
     (tmp_path / "cells/partition.json").unlink()
     with pytest.raises(ValueError, match="can only decode"):
         audit(Partition.load(tmp_path / "cells"), TRAIN)
+
+
+def test_it_shows_itself() -> None:
+    places = uniform_europe(300, 0)
+    partition = KDTreePartitioner(max_count=20).fit(places)
+    found = audit(partition, places, np.array(["A<", "B"] * 150, dtype=object))
+    assert repr(found).startswith(f"<Audit of kdtree: {len(partition)} cells, balscore of the oracle on 300 locations ")
+    page = found._repr_html_()
+    assert "A&lt;" in page
+    assert "300, those of the fit" in page
+    assert f">{100 * found.within[200]:.1f} %</td>" in page

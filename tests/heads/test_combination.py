@@ -127,3 +127,11 @@ def test_what_is_no_combination() -> None:
         replace(made, cells=made.cells + 100)
     with pytest.raises(ValueError, match="their index is not there"):
         replace(made, pooling=Pooling.equal(3, vote=Vote()))
+
+
+def test_it_shows_itself() -> None:
+    combined = combine(heads(), world())
+    page = combined._repr_html_()
+    assert "kmeans, 4 cells" in page
+    assert f">{len(combined.partition):,} of {int(combined.places.sum()):,} training places</td>" in page
+    assert repr(combined).startswith("<Combination of 3 heads tiny on ")

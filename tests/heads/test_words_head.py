@@ -11,10 +11,10 @@ from geocell.geo.gazetteer import Gazetteer, Town
 from geocell.heads.ensemble import average_heads
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import load_head
+from geocell.heads.words_head import cell_captions, fit_words, head_from_words
 from geocell.imagetext.projection import Projection, unit_rows
 from geocell.partitioners.kmeans import KMeansPartitioner
 from geocell.training.fit import fit_head
-from geocell.zeroshot.words_head import cell_captions, fit_words, head_from_words
 from tests.zeroshot.worlds import CITIES, INFO, Words, places
 
 TOWNS = Gazetteer(
