@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ SIDE, PATCH = 64, 16
 """Pixels of its square images, to which a view is squeezed, and of its patches."""
 
 VOCABULARY = 2000
-"""Most tokens of the tokenizer."""
+"""Most tokens of captions; single letters that these lack come on top."""
 
 _VISION = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
 _TEXT = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -24,9 +25,15 @@ def caption_tokenizer(captions: Iterable[str]) -> Any:  # noqa: ANN401 - a class
     from tokenizers.pre_tokenizers import ByteLevel
 
     letters = sorted(ByteLevel.alphabet())
-    vocab = {token: i for i, token in enumerate([*letters, *(f"{letter}</w>" for letter in letters), _START, _END])}
-    empty: Any = transformers.CLIPTokenizer(vocab=vocab, merges=[])
-    return empty.train_new_from_iterator(captions, VOCABULARY)
+    every = [*letters, *(f"{letter}</w>" for letter in letters)]
+
+    def made(merges: list[tuple[str, str]]) -> Any:  # noqa: ANN401 - see above
+        tokens = dict.fromkeys([*every, *(first + second for first, second in merges), _START, _END])
+        return transformers.CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
+
+    # What is trained knows the letters of its texts alone, and reads all others as the end of the text.
+    trained = made([]).train_new_from_iterator(captions, VOCABULARY)
+    return made([tuple(pair) for pair in json.loads(trained.backend_tokenizer.to_str())["model"]["merges"]])
 
 
 def small_clip(tokenizer: Any, seed: int = 0) -> Any:  # noqa: ANN401 - classes of transformers
