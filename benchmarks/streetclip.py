@@ -28,13 +28,13 @@ from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
 from geocell.features import FeatureCache
 from geocell.heads.head import load_head
+from geocell.heads.zero_shot_folder import load_zero_shot
 from geocell.metrics.clusters import PLACE, Clusters
 from geocell.metrics.outcomes import Outcomes
 from geocell.partitioners import Partition
 from geocell.quickstart.streetclip import CONFIG, run_streetclip, shrink
 from geocell.quickstart.streetclip_result import HEAD, ZERO_SHOT, StreetClipResult
 from geocell.splits.splits import Splits
-from geocell.zeroshot.folder import load_zero_shot
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 QUICKSTART = Path("quickstart")

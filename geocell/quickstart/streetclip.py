@@ -81,12 +81,12 @@ def run_streetclip(
 
     from geocell.encoders import load_encoder
     from geocell.encoding import encode
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import save_zero_shot
     from geocell.imagetext import load_image_text
     from geocell.plots.history_chart import PRETRAINING_PANELS, draw_history
     from geocell.quickstart.spread import SpreadEncoder
     from geocell.training.fit import fit_head
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import save_zero_shot
 
     out.mkdir(exist_ok=True)
     small = shrink(world, out / "small")
