@@ -121,13 +121,10 @@ def main() -> None:
         folder = Path(scratch) if flags.quick else Path("quickstart-streetclip")
         folder.mkdir(exist_ok=True)
         small = shrink(QUICKSTART / "world", folder / "small")
-        runs = {
-            loss: [
-                train_one(folder / f"{loss}-{seed}", small, splits, cells, loss, seed)
-                for seed in range(1 if flags.quick else SEEDS)
-            ]
-            for loss in LOSSES
-        }
+        runs: dict[str, list[Trained]] = {loss: [] for loss in LOSSES}
+        for seed in range(1 if flags.quick else SEEDS):
+            for loss in LOSSES:
+                runs[loss].append(train_one(folder / f"{loss}-{seed}", small, splits, cells, loss, seed))
     first = runs["true"][0].result
     shared = {
         "n_locations": len(runs["true"][0].found[HEAD].distances_km), "seeds": len(runs["true"]),

