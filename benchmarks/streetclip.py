@@ -28,6 +28,7 @@ from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
 from geocell.features import FeatureCache
 from geocell.heads.head import load_head
+from geocell.heads.protocol import HeadLike
 from geocell.heads.zero_shot_folder import load_zero_shot
 from geocell.metrics.clusters import PLACE, Clusters
 from geocell.metrics.outcomes import Outcomes
@@ -57,14 +58,14 @@ def train_one(folder: Path, small: Path, splits: Splits, cells: Partition, posit
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "small").exists():
         (folder / "small").symlink_to(small.resolve(), target_is_directory=True)
-    config = replace(CONFIG, positives=positives, **({"epochs": 1} if "--quick" in sys.argv else {}))
+    config = replace(CONFIG, positives=positives, epochs=1 if "--quick" in sys.argv else CONFIG.epochs)
 
     def say(text: str) -> None:
         print(f"{positives} {seed}: {text}", file=sys.stderr, flush=True)
 
     result = run_streetclip(folder, small, splits, cells, seed=seed, config=config, say=say)
     test = splits.select(FeatureCache.open(folder / "cache").locations(), "test")
-    answers = {ZERO_SHOT: load_zero_shot(folder / "zero-shot"), HEAD: load_head(folder / "head")}
+    answers: dict[str, HeadLike] = {ZERO_SHOT: load_zero_shot(folder / "zero-shot"), HEAD: load_head(folder / "head")}
     found = {name: outcomes(model, test, "centroid", "test") for name, model in answers.items()}
     return Trained(result, found, Clusters.of(TOWN, test.columns["place"]))
 
@@ -98,7 +99,8 @@ def difference(answer: str, runs: dict[str, list[Trained]]) -> dict[str, Any]:
     """Return the multi-positive loss less CLIP's, paired."""
     row: dict[str, Any] = {"loss": "true less own", "answer": answer}
     for by in (PLACE, TOWN):
-        found = comparison_of(*(stacked(runs[loss], answer, by) for loss in LOSSES), "centroid", "test")
+        true, own = (stacked(runs[loss], answer, by) for loss in LOSSES)
+        found = comparison_of(true, own, "centroid", "test")
         low, high = found.intervals[ACCURACY]
         row |= {f"{by}_low": low, f"{by}_high": high, f"n_{by}": found.n_clusters}
     last = {loss: np.mean([run.result.history[-1]["val_country"] for run in runs[loss]]) for loss in LOSSES}

@@ -27,9 +27,11 @@ def caption_tokenizer(captions: Iterable[str]) -> Any:  # noqa: ANN401 - a class
     letters = sorted(ByteLevel.alphabet())
     every = [*letters, *(f"{letter}</w>" for letter in letters)]
 
+    clip: Any = transformers.CLIPTokenizer  # which is said to take texts as merges
+
     def made(merges: list[tuple[str, str]]) -> Any:  # noqa: ANN401 - see above
         tokens = dict.fromkeys([*every, *(first + second for first, second in merges), _START, _END])
-        return transformers.CLIPTokenizer(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
+        return clip(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
 
     # What is trained knows the letters of its texts alone, and reads all others as the end of the text.
     trained = made([]).train_new_from_iterator(captions, VOCABULARY)
