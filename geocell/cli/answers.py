@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from geocell.cli.output import (
     Decode,
+    UsageError,
     emit,
     note,
     open_answerer,
@@ -83,7 +84,7 @@ def predict(
     from geocell.prediction.inputs import require_some
     from geocell.prediction.predictions import require_top_k, town_names
     from geocell.prediction.sets import SetMaker
-    from geocell.reports.text import predictions_text
+    from geocell.reports.predictions import predictions_text
     from geocell.uncertainty.selective import require_threshold
 
     with usage_errors():
@@ -96,6 +97,8 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)

@@ -95,6 +95,7 @@ def score(  # noqa: PLR0915 - one step after the other
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
         of_heads |= {"--no-baselines": no_baselines or None, "--against": against}
+        of_heads |= {"--device": None if device == "auto" else device}
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()

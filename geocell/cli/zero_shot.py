@@ -138,6 +138,8 @@ def zero_shot_head(
     *,
     cache: Path,
     out: Path,
+    splits: Path | None = None,
+    scale_split: str | None = None,
     encoder: str | None = None,
     templates: Texts = (STREETCLIP_CAPTION,),
     text_cache: Path | None = None,
@@ -149,12 +151,16 @@ def zero_shot_head(
     """Make a head of words: the captions of a partition's cells are its weights, and no location is trained on.
 
     A caption names the town nearest to the centroid of its cell, the region and the country (extra gazetteer). The
-    result is a head like any other, and `fit-head --init` starts from it.
+    result is a head like any other, and `fit-head --init` starts from it. Texts are surer of cells than they are right,
+    so that a start for a fit should be scaled to its training locations by `--scale-split train`.
 
     Args:
         partition: folder of the partition.
         cache: feature cache, of whose features two constants are taken; where they are is not used.
         out: folder of the head.
+        splits: splits.json, for --scale-split.
+        scale_split: split at whose locations a temperature is fitted, a single number; they count as training
+            locations of the head afterwards. The scale is the model's own when left out.
         encoder: where the model of the cache's encoder is, when not where the cache says.
         templates: captions of a cell, with parts in brackets that are left out where a name is not known; embeddings of
             several are averaged.
@@ -176,12 +182,16 @@ def zero_shot_head(
         choose_device(device)
         for template in templates:
             CaptionTemplate(template)
+    if (splits is None) != (scale_split is None):
+        raise UsageError("--scale-split needs --splits, and --splits is for --scale-split alone: give both or none.")
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     cells = Partition.load(partition, partitioner)
     locations = cache_locations(cache, None, "all")
+    labelled = None if scale_split is None else cache_locations(cache, splits, scale_split)
     note(f"loading the texts' model of {locations.encoder.name}")
     model = texts_model(locations.encoder, encoder, None, device)
-    head = head_from_words(model, cells, locations, templates, cache=text_cache or text_cache_folder())
+    texts = text_cache or text_cache_folder()
+    head = head_from_words(model, cells, locations, templates, labelled=labelled, cache=texts)
     head.save(out, overwrite=overwrite)
     words = head.training["words"]
     text = (
@@ -190,6 +200,11 @@ def zero_shot_head(
         f"mean square), and {100 * words['agreement']:.1f} % of {words['n_features']:,} locations have the same first "
         "cell"
     )
+    if scaled := words.get("scaled"):
+        text += (
+            f"\n  at temperature {scaled['temperature']:.2g}, which makes the cells of {scaled['n_locations']:,} "
+            f"locations of the split {scale_split} most likely"
+        )
     emit({"head": str(out), "training": dict(head.training)}, text, json)
 
 

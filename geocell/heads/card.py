@@ -82,7 +82,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         region=region_text(partition["centroids"]),
         outside_rule=partition["outside_rule"],
         fusion=config["fusion"],
-        fitted_on=f"{seen['n_train']:,} locations" if "n_train" in seen else "not known",
+        fitted_on=_fitted_on(seen if combined is None else config["combined"]),
         training=_training(training),
         recipe=_toml(config["fit"]),
         version=config["version"],
@@ -175,6 +175,13 @@ def _published(scores: Mapping[str, Any]) -> dict[str, str]:
 
 def _cell(name: str, value: float | None) -> str:
     return f"{value:,}" if name == "n_locations" and value is not None else _form(name, value)
+
+
+def _fitted_on(seen: Mapping[str, Any]) -> str:
+    """Return on how many locations it was fitted, for a combination on how many different ones its members were."""
+    if "n_train" not in seen:
+        return "not known"
+    return f"{'' if seen.get('complete', True) else 'at least '}{seen['n_train']:,} locations"
 
 
 def _training(training: Mapping[str, Any]) -> str:

@@ -57,14 +57,30 @@ def require_trained_model(folder: Path) -> Mapping[str, Any]:
     from geocell.pretraining.clip_model import ClipModel
 
     record = read_record(folder)
-    if not list(folder.glob("model*.safetensors")):
+    weights = sorted(folder.glob("model*.safetensors"))
+    if not weights:
         raise missing(folder / "model.safetensors", "a trained model")
+    for path in weights:
+        _require_tensors(path)
     config = read_json(folder / "config.json", "a trained model", versioned=False, max_bytes=_MAX_BYTES)
     if config.get("model_type") != "clip":
         kind = config.get("model_type")
         raise DamagedFileError(f"{folder / 'config.json'} must be of a CLIP, got model type {kind!r}.")
     ClipModel.load(str(folder))
     return record
+
+
+def _require_tensors(path: Path) -> None:
+    """Refuse a file that is no whole safetensors file; only its header is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except SafetensorError as error:
+        raise DamagedFileError(
+            f"{path} must be a safetensors file, got a damaged one ({error}): copy it again from its origin."
+        ) from error
 
 
 def trained_contents(folder: Path, settings: CardSettings) -> Contents:

@@ -252,3 +252,11 @@ def test_a_head_from_words(world: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "must be 2 numbers" in capsys.readouterr().err
     assert main([*map(str, words), "--templates", "{town}", "--out", str(tmp_path / "x")]) == 2
     assert "got {town}" in capsys.readouterr().err
+    scaled = run(capsys, *words, *source[2:], "--scale-split", "train", "--out", tmp_path / "scaled")
+    assert scaled["training"]["words"]["scaled"]["n_locations"] == 48
+    assert main([*map(str, words), "--scale-split", "train", "--out", str(tmp_path / "x")]) == 2
+    assert "--scale-split needs --splits" in capsys.readouterr().err
+    assert (
+        main([*map(str, words), *map(str, source[2:]), "--scale-split", "nowhere", "--out", str(tmp_path / "x")]) == 2
+    )
+    assert "nowhere" in capsys.readouterr().err
