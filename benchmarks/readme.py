@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_answers, readme_heads
+from benchmarks import readme_answers, readme_heads, readme_pretraining
 from benchmarks.common import read_results
 from geocell.heads.fit_config import read_recipe
 from geocell.reports.tables import markdown
@@ -302,6 +302,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
+    "docs/pretraining.md": {
+        "streetclip_text": readme_pretraining.streetclip_text,
+        "streetclip": readme_pretraining.streetclip,
+        "pretrain_speed": readme_pretraining.pretrain_speed,
+    },
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
     "docs/responsible-use.md": {"doubt": _doubt, "radii": _radii, "outside_region": readme_answers.outside_region},
