@@ -3,7 +3,7 @@
 import numpy as np
 
 from geocell.partitioners import KMeansPartitioner, Partition
-from geocell.partitioners.shown import partition_display, partition_map
+from geocell.partitioners.notebook import partition_display, partition_map
 from tests.geo.test_thumbnails import dots
 
 
