@@ -29,7 +29,7 @@ class Comparison:
     """Scores of two heads on the same locations by one decoder, and how far apart they are.
 
     Attributes:
-        decoder: which decoder turned both posteriors into points.
+        decoder: which decoder turned both posteriors into points, or that of the first.
         split: name of the split.
         n_locations: P, the same for both.
         a: score -> value of the first head: fractions, and km where the name says so.
@@ -40,6 +40,7 @@ class Comparison:
         n_same: locations for which both heads answer at the same distance from the truth.
         clustered_by: what the locations of a cluster share; see `geocell.metrics.clusters`.
         n_clusters: how many clusters the intervals are taken over.
+        decoder_b: the decoder of the second, None where it is the same.
     """
 
     decoder: str
@@ -52,6 +53,7 @@ class Comparison:
     n_same: int
     clustered_by: str | None = None
     n_clusters: int | None = None
+    decoder_b: str | None = None
 
     def __repr__(self) -> str:
         """Return which of the two is better, if these locations can tell."""
@@ -86,6 +88,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         value = {"format": FORMAT, **asdict(self)}
+        if self.decoder_b is None:
+            del value["decoder_b"]
         return {**value, "intervals": {name: list(interval) for name, interval in self.intervals.items()}}
 
     def sentence(self, a: str = "A", b: str = "B") -> str:
@@ -125,6 +129,7 @@ def compare(
     seed: int = 0,
     *,
     cluster: str | Clusters | None = None,
+    decode_b: AnyDecoder | None = None,
 ) -> Comparison:
     """Return the paired difference of two heads' scores on the same locations.
 
@@ -140,17 +145,21 @@ def compare(
         split: name of the split that the locations are, for the record.
         seed: of the resampling.
         cluster: what was drawn together; see `geocell.evaluation.clusters.clusters_of`.
+        decode_b: another decoder for the second, a baseline with one of its own say.
 
     Raises:
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
-    prepared = [head.prepare(decode) for head in (head_a, head_b)]  # both before anything is computed
+    decoders = (decode, decode if decode_b is None else decode_b)
+    prepared = [head.prepare(one) for head, one in zip((head_a, head_b), decoders, strict=True)]  # before any answer
     clusters = clusters_of(locations, cluster)
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
         a, b = (_without_cells(one) for one in (a, b))
-    return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
+    spec_a, spec_b = (ready.decoder.spec for ready in prepared)
+    found = comparison_of(a, b, spec_a, split, seed)
+    return found if spec_a == spec_b else replace(found, decoder_b=spec_b)
 
 
 def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed: int = 0) -> Comparison:

@@ -168,6 +168,10 @@ class Locations:
             columns={name: values[index] for name, values in self.columns.items()},
         )
 
+    def loaded(self) -> Locations:
+        """Return them with the features of their own views alone, in memory."""
+        return replace(self, features=np.asarray(self.features[self.rows]), rows=np.arange(len(self.rows)))
+
 
 def _first_and_groups(names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the (P,) first row of every name, ascending, and the (N,) number of the name of every row."""

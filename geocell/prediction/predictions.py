@@ -180,11 +180,11 @@ def predict_locations(
         unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)), posterior)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
-        for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
-            half, most = mass_radii_km(point, row, best, head.partition.centroids, cells.spread_km)
+        radii = mass_radii_km(points, posterior, head.partition.centroids, cells.spread_km).tolist()
+        for i, (point, row, best, (half, most)) in enumerate(zip(points, posterior, order, radii, strict=True)):
             doubt = doubt_of(half, bool(outside[i]), unlike[i])
             if factors is not None:
-                half, most = (float(conformal_radius_km(q, half)) for q in factors)
+                half, most = (float(conformal_radius_km(q, half)) for q in factors)  # noqa: PLW2901 - as calibrated
             lat, lon = point.tolist()
             held = maker(row, float(uniform[i]))
             items.append(

@@ -26,7 +26,13 @@ def uniform_europe(n: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("resolution", "within_25", "median_km"), [(3, 0.174, 42.0), (4, 0.988, 16.0), (5, 1.0, 6.0), (6, 1.0, 2.3)]
+    ("resolution", "within_25", "median_km"),
+    [
+        (3, 0.174, 42.0),
+        (4, 0.988, 16.0),
+        pytest.param(5, 1.0, 6.0, marks=pytest.mark.slow),
+        pytest.param(6, 1.0, 2.3, marks=pytest.mark.slow),
+    ],
 )
 def test_ceilings_of_h3_in_europe(resolution: int, within_25: float, median_km: float) -> None:
     # Known figures for cell centres; fitting on the centre of every cell puts the centroids there.

@@ -39,6 +39,16 @@ def test_means_take_little_more_memory_than_they_are() -> None:
     assert peak < 4 * means.nbytes  # all views in float64 would be nine times as much
 
 
+def test_loaded_ones_hold_their_own_views_alone() -> None:
+    everywhere = views_of(40, 3, 5)
+    some = everywhere.take(np.array([31, 4, 17]))
+    loaded = some.loaded()
+    assert loaded.features.shape == (some.n_views, 3)
+    assert np.array_equal(loaded.view_features(), some.view_features())
+    assert np.array_equal(loaded.mean_features(), some.mean_features())
+    assert loaded.ids.tolist() == some.ids.tolist()
+
+
 def test_locations_of_arrays_are_those_of_a_cache(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     ids = ["b", "a", "b", "c", "a", "b"]

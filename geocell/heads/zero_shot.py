@@ -162,7 +162,8 @@ class ZeroShot:
         for array in (*self.texts, *(() if self.projection.matrix is None else (self.projection.matrix,))):
             digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
         scalars = [self.projection.scale, self.projection.bias, self.projection.independent]
-        content = [self.candidates.sha256, self.settings.to_dict(), scalars, self.encoder.to_dict(), self.text_identity]
+        encoder = {**self.encoder.to_dict(), "source": ""}  # where it is loaded from here is no part of it
+        content = [self.candidates.sha256, self.settings.to_dict(), scalars, encoder, self.text_identity]
         digest.update(canonical_json(content).encode())
         return digest.hexdigest()
 
