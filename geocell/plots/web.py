@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.files import printable, write_text
+from geocell.geo.gazetteer import place_names
 from geocell.geo.geodesy import circle, distance_km, unit_vectors
 from geocell.geo.shapes import great_circle_polygons
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
 
 OUTLINES = "Outlines: Natural Earth (public domain)"
+GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 UNITS = 1e4  # whole numbers per degree: 11 m
 _DISC_KM = (0.2, 60.0)
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
@@ -52,17 +54,20 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     polygons = class_polygons(partition) if partition.can_assign else _discs(partition)
     sizes = np.sqrt(shapely.area(polygons))
     tolerance = float(np.clip(0.01 * np.median(sizes), _FINEST, _COARSEST))
+    places = place_names(partition.centroids)
     data = {
         **ground(box),
         "range": count_range(np.maximum(partition.counts, 1)),
         "names": list(map(printable, partition.names)),
         "labels": [] if partition.labels == partition.names else list(map(printable, partition.labels)),
+        "places": list(map(printable, places)) if any(places) else [],
         "counts": partition.counts.tolist(),
         "centroids": np.round(partition.centroids, 4).tolist(),
         "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)] if partition.can_assign else None,
         "cells": [rings(shape) for shape in shapely.simplify(polygons, tolerance)],
     }
-    return fill_template(out, "cells.html", title, caption, data)
+    credits_ = f"{OUTLINES}. {GEONAMES}" if data["places"] else OUTLINES
+    return fill_template(out, "cells.html", title, caption, data, credits_=credits_)
 
 
 def _discs(partition: Partition) -> Geometries:

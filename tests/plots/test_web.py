@@ -9,6 +9,7 @@ from geocell.geo.geodesy import distance_km
 from geocell.partitioners import H3Partitioner
 from geocell.plots import draw_cells
 from geocell.plots.web import ground, steps
+from geocell.prediction.predictions import town_names
 from tests.browser import needs_browser, open_page
 from tests.plots.test_cells import data_of
 from tests.prediction.test_predictions import bare
@@ -61,6 +62,7 @@ def test_a_page_of_centroids_has_discs_that_do_not_touch(tmp_path: Path) -> None
     places = np.array([[50.0, 10.0], [50.0, 12.0], [-17.0, 179.99], [89.99, 0.0]])
     data = data_of(draw_cells(tmp_path / "cells.html", bare(places)))
     assert data["areas"] is None
+    assert data["places"] == town_names(places)
     assert data["counts"] == [0, 0, 0, 0]
     first, second = (np.cumsum(np.reshape(data["cells"][i][0], (-1, 2)), axis=0) / 1e4 for i in (0, 1))
     assert first.mean(axis=0) == pytest.approx([10.0, 50.0], abs=0.05)
