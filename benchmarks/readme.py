@@ -32,6 +32,18 @@ def _real_features() -> str:
     return f"{markdown(header, lines)}\n\n{note}"
 
 
+def _answer() -> str:
+    (row,) = read_results("answer_picture")
+    km, half = float(row["distance_km"]), float(row["radius_50_km"])
+    return (
+        f"*A real photograph, asked of a head that was fitted on {int(row['training_locations'])} locations of other "
+        f"collections, with a small encoder. It is {km:,.0f} km off,\nand says how sure it is: half of such answers "
+        f"lie within {half:,.0f} km, and this one is right within 200 km with probability "
+        f"{100 * float(row['confidence']):.0f} %.\nPhotograph: Global Streetscapes, from Mapillary or KartaView, "
+        "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*"
+    )
+
+
 def _quickstart() -> str:
     text = (ROOT / "docs" / "quickstart.txt").read_text(encoding="utf-8")
     return "```\n" + text.split("\n\nSynthetic:", maxsplit=1)[0].strip() + "\n```"
@@ -257,6 +269,7 @@ def _cache_speeds() -> str:
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
+        "answer": _answer,
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "defaults": readme_heads.defaults_in_short,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 UNITS = 1e4  # whole numbers per degree: 11 m
 _DISC_KM = (0.2, 60.0)
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
+_TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # the same, of many cells
 
 
 def write_page(out: Path, partition: Partition, title: str, box: Box, caption: str = "") -> Path:
@@ -125,7 +126,7 @@ def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
     return sorted(found, key=lambda row: -row[3])
 
 
-def fill_template(
+def fill_template(  # noqa: PLR0913 - all that a page has
     out: Path,
     template: str,
     title: str,
@@ -134,6 +135,7 @@ def fill_template(
     *,
     room: str = "geocell.plots",
     parts: Mapping[str, str] | None = None,
+    fragments: Mapping[str, str] | None = None,
     credits_: str = OUTLINES,
 ) -> Path:
     """Write a page of one file that asks for nothing: a template of a package, with style, script and data inside.
@@ -146,15 +148,18 @@ def fill_template(
         data: what the script draws, JSON.
         room: package of the template.
         parts: further name -> file of `room` whose text stands for it.
+        fragments: further name -> HTML that stands for it as it is: whatever somebody else wrote is escaped in it.
         credits_: where outlines and names come from.
 
     Returns:
         `out`.
     """
     values = {
+        "THEME": _text("geocell.plots", "theme.css"),
         "STYLE": _text("geocell.plots", "page.css"),
         "SCRIPT": _text("geocell.plots", "page.js"),
         **{key: _text(room, name) for key, name in (parts or {}).items()},
+        **(fragments or {}),
         "TITLE": html.escape(printable(title)),
         "CAPTION": html.escape(printable(caption)),
         "CREDITS": html.escape(credits_),
@@ -177,6 +182,31 @@ def _json(value: object) -> str:
 def _in_script(value: object) -> str:
     """Return JSON that no HTML parser takes for the end of a script, or for the start of a comment in it."""
     return _json(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")
+
+
+def cell_rings(partition: Partition, cells: Sequence[int], most_chars: int) -> list[list[list[int]]]:
+    """Return the rings of cells as `rings` has them, coarser where there are many.
+
+    Args:
+        partition: the cells; without a rule only their centroids are known, and none has a ring.
+        cells: class indices.
+        most_chars: of all rings as JSON, roughly; the coarsest may have more.
+    """
+    import shapely
+
+    if not partition.can_assign or not len(cells):
+        return [[] for _ in cells]
+    polygons = class_polygons(partition)[list(cells)]
+    for tolerance in _TOLERANCES:
+        outlines = [rings(shape) for shape in shapely.simplify(polygons, tolerance)]
+        if rings_chars(outlines) <= most_chars:
+            break
+    return outlines
+
+
+def rings_chars(outlines: Sequence[Sequence[Sequence[int]]]) -> int:
+    """Return roughly how many characters the rings of cells are as JSON."""
+    return sum(6 * len(ring) for outline in outlines for ring in outline)
 
 
 def rings(shape: BaseGeometry) -> list[list[int]]:

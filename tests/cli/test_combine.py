@@ -64,7 +64,10 @@ def test_a_combination_goes_through_all_commands(
     assert json.loads((out / "scores.json").read_text())["balscore"] == scores["balscore"]
     card = (out / "README.md").read_text()
     assert "2 linear classifiers over different cells" in card
-    assert "12 kmeans cells; 20 kmeans cells" in card
+    assert "12 kmeans cells (k 12" in card
+    assert "20 kmeans cells (k 20" in card
+    assert card.count(", fitted on 120 locations") == 2
+    assert "| fitted on | 120 locations |" in card
     assert "were chosen on 72 locations of the split val" in card
     assert set(run(f"decode {out} {source}", capsys)["decoders"]) >= {"balscore", "centroid"}  # type: ignore[call-overload]
     compared = run(f"compare {out} {fitted}/head {source.removesuffix(' --device cpu')} --decode medoid", capsys)
