@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +78,7 @@ def example_rows(
 
 
 def thumbnails_of(
-    rows: Sequence[int], locations: Locations, cache: FeatureCache, images: Path | str | None
+    rows: Sequence[int], locations: Locations, cache: FeatureCache, images: Images | None
 ) -> dict[int, bytes]:
     """Return row -> thumbnail of the first readable view of a location, those without one left out.
 
@@ -85,11 +86,9 @@ def thumbnails_of(
         rows: which of the locations.
         locations: P locations of the cache.
         cache: whose table of views names the images.
-        images: table or folder that the cache was encoded from. When None, that of the cache's own record, where it is
-            there; URLs are then not fetched, and of files only those below its folder are read.
+        images: what `images_of` returns.
     """
-    source = _image_source(cache, images)
-    if source is None:
+    if images is None:
         return {}
     found = {}
     references = cache.views["image"]
@@ -97,18 +96,37 @@ def thumbnails_of(
         for row in dict.fromkeys(rows):
             first, last = locations.offsets[row : row + 2]
             for reference in references.iloc[locations.rows[first:last]].tolist():
-                data = _thumbnail(source, reference, anywhere=images is not None)
+                data = _thumbnail(images, reference)
                 if data:
                     found[row] = data
                     break
     return found
 
 
-def _image_source(cache: FeatureCache, images: Path | str | None) -> ImageSource | None:
-    """Return what reads the images of a cache.
+@dataclass(frozen=True)
+class Images:
+    """What reads the images of a cache.
+
+    Attributes:
+        source: makes a reference bytes.
+        named: whether a person named it; else it is the cache's word, URLs are not fetched, and of files only those
+            below its folder are read.
+    """
+
+    source: ImageSource
+    named: bool
+
+
+def images_of(cache: FeatureCache, images: Path | str | None) -> Images | None:
+    """Return what reads the images of a cache, None where they are not there.
+
+    Args:
+        cache: whose record is taken when `images` is None.
+        images: table or folder that it was encoded from.
 
     Raises:
-        ValueError: when images that were asked for cannot be read.
+        FileNotFoundError: when what was named is not there.
+        ValueError: when it cannot be read.
     """
     from geocell.views.reading import read_rows
 
@@ -116,18 +134,18 @@ def _image_source(cache: FeatureCache, images: Path | str | None) -> ImageSource
     if images is None and (is_url(place) or not Path(place).exists()):
         return None
     try:
-        return read_rows(place)[1]
+        return Images(read_rows(place)[1], images is not None)
     except (ValueError, OSError):
         if images is not None:
             raise
         return None
 
 
-def _thumbnail(source: ImageSource, reference: str, *, anywhere: bool) -> bytes:
-    if not anywhere and (is_url(reference) or _leaves(reference)):
+def _thumbnail(images: Images, reference: str) -> bytes:
+    if not images.named and (is_url(reference) or _leaves(reference)):
         return b""
     try:
-        data = source.read(reference)
+        data = images.source.read(reference)
     except OSError:
         return b""
     keep = _Keeper()

@@ -30,7 +30,7 @@ from geocell.prediction.predictions import town_names
 from geocell.reporting.about import about_head, short
 from geocell.reporting.beside import baseline_row, rows_beside, score_row
 from geocell.reporting.countries import confusion, country_scores
-from geocell.reporting.examples import N_EXAMPLES, SEED, drawn, example_rows, thumbnails_of, worst
+from geocell.reporting.examples import N_EXAMPLES, SEED, drawn, example_rows, images_of, thumbnails_of, worst
 from geocell.reporting.measured import Measured
 from geocell.splits.leaks import count_at_training_coordinates, nearest_km
 from geocell.splits.splits import Splits
@@ -133,6 +133,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
     """
     cache = source if isinstance(source, FeatureCache) else FeatureCache.open(source)
     members = Splits.load(splits) if isinstance(splits, str | Path) else splits
+    readable = images_of(cache, images) if thumbnails else None  # refused before anything is computed
     others = dict(against or {})
     locations = cache.locations(in_memory=cache.n_bytes <= _IN_MEMORY)
     train = None if members is None else _of_split(members, locations, "train")
@@ -189,7 +190,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
         "seed": SEED,
         **said,
     }
-    small = thumbnails_of(np.concatenate([*chosen.values()]).tolist(), locations, cache, images) if thumbnails else {}
+    small = thumbnails_of(np.concatenate([*chosen.values()]).tolist(), locations, cache, readable)
     return Report(value, locations.latlon, points, outcome.distances_km, head.partition, chosen, small)
 
 

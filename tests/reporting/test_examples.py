@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geocell.features import FeatureCache
-from geocell.reporting.examples import drawn, example_rows, thumbnails_of, worst
+from geocell.reporting.examples import drawn, example_rows, images_of, thumbnails_of, worst
 from tests.worlds import make_locations
 
 
@@ -53,13 +53,13 @@ def test_thumbnails_where_images_are(world: Path, tmp_path: Path) -> None:
     even = [int(name[3:]) % 2 == 0 for name in locations.ids.tolist()]  # these have an image
     rows = list(range(20))
     for images in (None, world / "photos.csv"):
-        found = thumbnails_of(rows, locations, cache, images)
+        found = thumbnails_of(rows, locations, cache, images_of(cache, images))
         assert sorted(found) == [row for row in rows if even[row]]
     with Image.open(io.BytesIO(found[min(found)])) as image:
         assert image.format == "JPEG"
         assert not image.getexif()
     with pytest.raises(FileNotFoundError):
-        thumbnails_of(rows, locations, cache, tmp_path / "nothing.csv")
+        images_of(cache, tmp_path / "nothing.csv")
 
 
 @pytest.mark.parametrize("reference", ["/etc/hostname", "../secret.jpg", "http://127.0.0.1:9/a.jpg", "s3://b/a.jpg"])
@@ -75,7 +75,7 @@ def test_a_cache_of_somebody_else_opens_no_other_files(
         raise OSError(name)
 
     monkeypatch.setattr("geocell.images.sources.FileImages.read", read)
-    assert thumbnails_of([0], cache.locations(), cache, None) == {}
+    assert thumbnails_of([0], cache.locations(), cache, images_of(cache, None)) == {}
     assert asked == []
-    assert thumbnails_of([0], cache.locations(), cache, world / "photos.csv") == {}
+    assert thumbnails_of([0], cache.locations(), cache, images_of(cache, world / "photos.csv")) == {}
     assert asked == [reference]
