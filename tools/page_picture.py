@@ -29,8 +29,9 @@ def take(page: Path, width: int, height: int, below: list[str]) -> Image.Image:
             box = tab.locator(f"#{name}").bounding_box()
             if box is None:
                 raise ValueError(f"{page} has no element #{name}: name another one.")
-            clip = {"x": 0, "y": box["y"], "width": width, "height": box["height"]}
-            parts.append(_image(tab.screenshot(full_page=True, clip=clip)))
+            y, tall = box["y"], box["height"]
+            shot = tab.screenshot(full_page=True, clip={"x": 0, "y": y, "width": width, "height": tall})
+            parts.append(_image(shot))
         browser.close()
     picture = Image.new("RGB", (width, sum(part.height for part in parts)), "white")
     top = 0
