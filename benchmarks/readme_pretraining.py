@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.common import read_results
@@ -43,9 +43,17 @@ def streetclip() -> str:
         f"{int(first['n_images']):,} images; {first['n_locations']} test locations in {first['n_town']} towns. Chance "
         f"among {first['n_countries']} countries is {100 * float(first['chance']):.1f} %, and the largest "
         f"({first['largest_country']}) has {100 * float(first['largest']):.1f} % of the test locations: zero-shot "
-        f"reaches {' and '.join(times)} times chance."
+        f"reaches {' and '.join(times)} times chance. {_verdict(rows)}"
     )
     return f"{markdown([*header, '≤750 km', 'balscore'], lines, left=2)}\n\n{note}"
+
+
+def _verdict(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return whether the locations tell the losses apart by zero-shot."""
+    row = next(row for row in rows if "less" in row["loss"] and row["answer"] == "zero-shot")
+    if float(row["place_low"]) <= 0 <= float(row["place_high"]):
+        return "So few locations do not tell the two losses apart."
+    return f"The {'multi-positive loss' if float(row['country']) > 0 else 'loss of CLIP'} is ahead."
 
 
 def _percent(row: Mapping[str, str], name: str) -> str:

@@ -29,12 +29,12 @@ from geocell.heads.combination_folder import (
     write_combination_scores,
 )
 from geocell.heads.head import Head
+from geocell.heads.notebook import calibration_text
 from geocell.heads.pooling import Pooling, Spread, pooled, vote_weights, voted
-from geocell.heads.shown import calibration_text
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
-from geocell.partitioners.shown import partition_map
+from geocell.partitioners.notebook import partition_map
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo

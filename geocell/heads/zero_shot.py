@@ -21,13 +21,13 @@ from geocell.features.locations import encoder_text
 from geocell.files import canonical_json
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
-from geocell.heads.shown import calibration_text
+from geocell.heads.notebook import calibration_text
 from geocell.imagetext.projection import Float32, Projection
 from geocell.imagetext.protocol import ImageTextModel
 from geocell.imagetext.text_cache import embed_texts
 from geocell.partitioners.base import Partition
+from geocell.partitioners.notebook import partition_map
 from geocell.partitioners.partition_file import CENTROIDS_KIND
-from geocell.partitioners.shown import partition_map
 from geocell.zeroshot.candidates import Candidates
 from geocell.zeroshot.levels import Level, city_probabilities, descend, level_texts, levels_of
 from geocell.zeroshot.settings import ZeroShotSettings

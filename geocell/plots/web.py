@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.files import printable, write_text
+from geocell.geo.gazetteer import place_names
+from geocell.geo.geodesy import circle, distance_km, unit_vectors
+from geocell.geo.shapes import great_circle_polygons
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
 from geocell.plots.paths import Box
 from geocell.plots.style import COLOURS, count_range
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
 
 OUTLINES = "Outlines: Natural Earth (public domain)"
+GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 UNITS = 1e4  # whole numbers per degree: 11 m
+_DISC_KM = (0.2, 60.0)
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
 _TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # the same, of many cells
 
@@ -37,7 +42,7 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
 
     Args:
         out: file to write; an existing one is replaced.
-        partition: one that assigns.
+        partition: any; one that only decodes is shown by discs around its centroids.
         title: heading of the page.
         box: south, west, north, east in degrees that it begins with.
         caption: what a reader must know about the locations.
@@ -47,20 +52,36 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     """
     import shapely
 
-    polygons = class_polygons(partition)
+    polygons = class_polygons(partition) if partition.can_assign else _discs(partition)
     sizes = np.sqrt(shapely.area(polygons))
     tolerance = float(np.clip(0.01 * np.median(sizes), _FINEST, _COARSEST))
+    places = place_names(partition.centroids)
     data = {
         **ground(box),
         "range": count_range(np.maximum(partition.counts, 1)),
         "names": list(map(printable, partition.names)),
         "labels": [] if partition.labels == partition.names else list(map(printable, partition.labels)),
+        "places": list(map(printable, places)) if any(places) else [],
         "counts": partition.counts.tolist(),
         "centroids": np.round(partition.centroids, 4).tolist(),
-        "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)],
+        "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)] if partition.can_assign else None,
         "cells": [rings(shape) for shape in shapely.simplify(polygons, tolerance)],
     }
-    return fill_template(out, "cells.html", title, caption, data)
+    credits_ = f"{OUTLINES}. {GEONAMES}" if data["places"] else OUTLINES
+    return fill_template(out, "cells.html", title, caption, data, credits_=credits_)
+
+
+def _discs(partition: Partition) -> Geometries:
+    """Return a disc around each centroid that reaches a third of the way to the nearest other one, 60 km at most."""
+    from scipy.spatial import cKDTree
+
+    places = partition.centroids
+    near = np.full(len(places), np.inf)
+    if len(places) > 1:
+        vectors = unit_vectors(places)
+        near = distance_km(places, places[np.asarray(cKDTree(vectors).query(vectors, k=2)[1])[:, 1]])
+    radii = np.clip(near / 3.0, *_DISC_KM).tolist()
+    return great_circle_polygons([circle(place, km, n=24) for place, km in zip(places, radii, strict=True)])
 
 
 def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from geocell.files import printable
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
 from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import OUTLINES, cell_rings, fill_template, ground, steps
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, fill_template, ground, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ MOST_ANSWERS = 300
 _MOST_THUMBNAIL_BYTES = 700_000  # of all JPEG files together
 _MOST_CELL_CHARS = 500_000  # of the outlines of cells as JSON
 _MOST_COUNTRY_CHARS = 550_000
-_GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 _MERCATOR = 84.0  # degrees of latitude that the map shows
 _WORLD: Box = (-60.0, -180.0, 80.0, 180.0)
 
@@ -77,7 +76,7 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
         data,
         room="geocell.prediction",
         parts={"PAGE_STYLE": "answers.css", "PAGE_SCRIPT": "answers.js"},
-        credits_=f"{OUTLINES}. {_GEONAMES}" if named else OUTLINES,
+        credits_=f"{OUTLINES}. {GEONAMES}" if named else OUTLINES,
     )
 
 
