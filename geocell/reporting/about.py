@@ -70,7 +70,7 @@ def _about_partition(partition: Partition) -> dict[str, Any]:
 
 def _about_fit(head: HeadLike) -> dict[str, Any]:
     if isinstance(head, ZeroShot):
-        return {"templates": {k: short(str(v)) for k, v in head.settings.templates.items()}}
+        return {"templates": {k: short(" · ".join(map(str, v))) for k, v in head.settings.templates.items()}}
     if isinstance(head, Combination):
         names = {"rule": head.pooling.rule, "weights": [round(float(w), 4) for w in head.pooling.weights]}
         return {**names, "vote": head.pooling.vote is not None}

@@ -138,7 +138,7 @@ def _data(measured: Measured) -> dict[str, Any]:
         "names": [_cut(partition.labels[c] or partition.names[c]) for c in cells],
         "counts": partition.counts[cells].tolist(),
         "n_cells": len(partition),
-        "range": list(count_range(counts))[:2],
+        "range": list(count_range(counts))[:2] if partition.counts.any() else None,
         "centroids": np.round(partition.centroids[cells], 3).tolist(),
         "cells": outlines,
     }

@@ -25,8 +25,9 @@ let tones = [];
 const css = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 const size = () => Math.max(2.2, Math.min(5, 60 / Math.sqrt(ways.length)));
 
-const [low, high] = data.range.map(Math.log);
-const fullness = count => (Math.log(Math.max(count, 1)) - low) / (high - low || 1);
+const counted = data.range !== null;  // else nothing is known of training locations
+const [low, high] = (data.range || [1, 2]).map(Math.log);
+const fullness = count => !counted ? 0.6 : (Math.log(Math.max(count, 1)) - low) / (high - low || 1);
 function recolour() {
   tones = [0, 1, 2, 3].map(k => css("error-" + k));
   shapes.forEach((c, i) => { c.fill = mix(fullness(data.counts[i])); });
@@ -87,6 +88,7 @@ function describe(i) {
   }
   if (layer === "cells") {
     const n = data.counts[i];
+    if (!counted) return [element("b", data.names[i])];
     return [element("b", data.names[i]), element("span", n.toLocaleString("en") + (n === 1 ? " training location" : " training locations"))];
   }
   const of = data.by_country[data.codes[i]];
@@ -110,12 +112,14 @@ function ticks(...texts) {
   $("ticks").replaceChildren(...texts.map(([at, text]) => { const e = element("span", text); e.style.left = 100 * at + "%"; return e; }));
 }
 function legend() {
+  $("bar").hidden = $("ticks").hidden = layer === "cells" && !counted;
   $("classes").hidden = layer !== "answers"; $("shades").hidden = layer === "answers";
   if (layer === "countries") { $("what").textContent = "answers within 200 km, % of the locations of a country"; ticks([0, "0"], [0.5, "50"], [1, "100"]); }
   if (layer === "cells") {
     const part = data.cells.length < data.n_cells ? " (the " + data.cells.length.toLocaleString("en") + " fullest of " + data.n_cells.toLocaleString("en") + " cells)" : "";
-    $("what").textContent = "training locations in a cell" + part;
-    ticks([0, data.range[0].toLocaleString("en")], [1, data.range[1].toLocaleString("en")]);
+    const known = counted ? "training locations in a cell" : "centroids of the cells; their training locations are not known";
+    $("what").textContent = known + part;
+    if (counted) ticks([0, data.range[0].toLocaleString("en")], [1, data.range[1].toLocaleString("en")]);
   }
 }
 function choose(name) {

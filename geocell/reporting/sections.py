@@ -118,7 +118,7 @@ def _fit_text(fit: Mapping[str, Any]) -> str:
 
 def _calibration_text(calibration: Mapping[str, Any] | None) -> str:
     if calibration is None:
-        return "none: probabilities are as the fit left them"
+        return "none: nothing was learned on validation locations"
     n = calibration.get("n_locations")
     of = "" if n is None else f" on {n:,} locations of {calibration.get('split', 'a split')}"
     return (

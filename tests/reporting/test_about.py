@@ -6,6 +6,7 @@ from dataclasses import replace
 from geocell.heads.head import Head
 from geocell.reporting.about import about_head, short
 from tests.reporting.conftest import HOSTILE
+from tests.zeroshot.worlds import made as zero_shot
 
 
 def test_head_cells_fit_and_calibration(head: Head) -> None:
@@ -35,6 +36,14 @@ def test_head_cells_fit_and_calibration(head: Head) -> None:
 def test_no_path_of_a_partition_is_told(head: Head) -> None:
     partition = replace(head.partition, parameters={"path": "/home/me/secret.geojson", "k": 6})
     assert "secret" not in json.dumps(about_head(replace(head, partition=partition), "x"))
+
+
+def test_a_zero_shot_classifier_is_its_texts() -> None:
+    about = about_head(zero_shot(), "zs")
+    assert about["kind"] == "zero-shot classifier"
+    assert about["fit"]["templates"]["city"] == "A Street View photo from {city}."
+    assert about["partition"]["assigns"] is False
+    assert about["partition"]["n_train"] is None
 
 
 def test_texts_of_others_are_bounded() -> None:

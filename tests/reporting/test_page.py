@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from geocell.partitioners import KMeansPartitioner
+from geocell.partitioners.base import Partition
 from geocell.reporting.measured import Measured
 from geocell.reporting.page import MOST_ARCS, write_report
 from tests.browser import needs_browser, open_page
@@ -67,6 +68,7 @@ def test_the_map_holds_the_answers_the_shares_and_the_cells(made: Measured, tmp_
     assert "were left out" not in (tmp_path / "a.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_locations_and_many_cells_stay_small(made: Measured, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     n = 100_000
@@ -144,6 +146,21 @@ def test_in_a_browser(made: Measured, tmp_path: Path, width: int) -> None:
     assert names == sorted(names)
     assert (ascending, unsorted) == ("ascending", None)
     assert found["reach"] == 0
+
+
+@needs_browser
+def test_cells_whose_ends_are_not_known_are_dots(made: Measured, tmp_path: Path) -> None:
+    n = len(made.partition)
+    counts, names = np.zeros(n, dtype=np.int64), made.partition.names
+    bare = Partition("centroids", names, names, made.partition.centroids, counts, np.full(n, np.nan))
+    page = write_report(tmp_path / "a.html", replace(made, partition=bare))
+    data = data_of(page)
+    assert data["cells"] == [[]] * n
+    assert data["range"] is None
+    seen = open_page(page, 1280, 900, SEEN)
+    assert seen.console == []
+    assert seen.result["hovered"] == names[0]
+    assert seen.result["charts"] == 6  # none of counts
 
 
 @needs_browser
