@@ -23,6 +23,7 @@ from geocell.cli import (
     caches,
     calibration,
     combining,
+    demo,
     features,
     heads,
     partitions,
@@ -90,6 +91,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
         "classify": zero_shots.classify,
+        "demo": demo.demo,
     },
     "Pretraining": {
         "captions": trainings.captions,

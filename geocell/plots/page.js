@@ -183,6 +183,24 @@ function dot(lat, lon, radius, fill, pixel) {
   pen.fillStyle = fill; pen.fill(); pen.strokeStyle = "#fff"; pen.lineWidth = 1.5 * pixel; pen.stroke();
 }
 
+const styleColour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+function stroked(path, width, style, pixel, dash = []) {
+  pen.setLineDash([]); pen.strokeStyle = theme.halo; pen.lineWidth = (width + 2.4) * pixel; pen.stroke(path);
+  pen.setLineDash(dash.map(d => d * pixel)); pen.strokeStyle = style; pen.lineWidth = width * pixel; pen.stroke(path);
+  pen.setLineDash([]);
+}
+function star(lat, lon, pixel) {
+  const y = mercator(lat);
+  pen.beginPath();
+  for (let i = 0; i < 10; i++) {
+    const r = (i % 2 ? 4.6 : 10.5) * pixel, turn = i * Math.PI / 5;
+    pen.lineTo(lon + r * Math.sin(turn), y - r * Math.cos(turn));
+  }
+  pen.closePath();
+  pen.lineJoin = "round"; pen.strokeStyle = "#fff"; pen.lineWidth = 4 * pixel; pen.stroke();
+  pen.fillStyle = styleColour("truth"); pen.fill(); pen.strokeStyle = "#222"; pen.lineWidth = 1.4 * pixel; pen.stroke();
+}
+
 function cellAt(x, y) {
   const py = top_ + y / scale;
   let px = left + x / scale;

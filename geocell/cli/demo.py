@@ -1,0 +1,72 @@
+"""The demo in a browser, and as a Space on the Hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geocell.cli.output import UsageError, emit, note, open_answerer, usage_errors
+
+
+def demo(
+    head: str,
+    /,
+    *,
+    port: int | None = None,
+    share: bool = False,
+    zero_shot: Path | None = None,
+    quiz: Path | None = None,
+    splits: Path | None = None,
+    split: str = "test",
+    images: str | None = None,
+    encoder: str | None = None,
+    device: str = "auto",
+    partitioner: str | None = None,
+    json: bool = False,
+) -> None:
+    """Try a head in a browser, on this machine: photographs in, the page of its answer out. Ends with Ctrl-C.
+
+    Uploaded files are deleted once they are read, and nothing is asked of the net.
+
+    Args:
+        head: folder of a head, a combination, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
+        port: port to listen on; the first free one from 7860 on when left out.
+        share: also make the demo public for a week, by a tunnel of Gradio's servers.
+        zero_shot: folder of a zero-shot classifier whose answers are shown beside those of the head.
+        quiz: feature cache over whose test locations people guess against the head; needs `splits`.
+        splits: splits.json of the quiz.
+        split: which split of it people are asked about.
+        images: table, folder or shards that the cache of the quiz was encoded from, where it is not there any more.
+        encoder: where to load the head's encoder from; another one is refused.
+        device: where encoder and head compute: auto, cpu, cuda or mps.
+        partitioner: module:attribute of the partitioner, for cells of a custom kind.
+        json: print one JSON object once the demo runs.
+    """
+    from geocell.compute.devices import choose_device
+    from geocell.demo.app import Demo
+    from geocell.demo.opening import TITLE, about, open_quiz, place_names
+    from geocell.demo.opening import open_answerer as with_zero_shot
+    from geocell.demo.server import require_gradio, serving, wait
+    from geocell.encoders import encoder_for
+    from geocell.prediction.geolocator import Geolocator
+
+    with usage_errors():
+        choose_device(device)
+    if (quiz is None) != (splits is None):
+        raise UsageError("a quiz needs --quiz CACHE and --splits FILE, and one is lacking: pass both.")
+    if images is not None and quiz is None:
+        raise UsageError("--images says where the images of a quiz are: pass --quiz CACHE too, or leave it out.")
+    if port is not None and not 1 <= port <= 65535:
+        raise UsageError(f"--port must be from 1 to 65535, got {port}.")
+    require_gradio()
+    loaded, _ = open_answerer(head, partitioner)
+    asked = None
+    if quiz is not None and splits is not None:
+        asked = open_quiz(loaded, quiz, splits, split, source=images, device=device)
+    note(f"loading the encoder {loaded.encoder.name}")
+    locator = Geolocator(loaded, encoder_for(loaded.encoder, device, encoder), device, place_names())
+    shown = Demo(with_zero_shot(locator, zero_shot), asked)
+    with serving(shown, TITLE, about(loaded), port=port, share=share) as served:
+        result = {"address": served.address, "public": served.public or None, "head": head}
+        shared = f"; for everybody at {served.public}" if served.public else ""
+        emit(result, f"the demo runs at {served.address}{shared} (Ctrl-C ends it)", json)
+        wait()
