@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("prediction", "pretraining"),
     ("reports",),
     ("publishing",),
-    ("sweeps",),
+    ("demo", "sweeps"),
     ("quickstart",),
     ("cli",),
     ("__main__",),

@@ -98,7 +98,12 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "pretrain": trainings.pretrain,
         "evaluate": trainings.evaluate,
     },
-    "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
+    "Publishing": {
+        "push": publish.push,
+        "push-demo": demo.push_demo,
+        "pull": publish.pull,
+        "import": publish.import_,
+    },
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""
 

@@ -70,3 +70,64 @@ def demo(
         shared = f"; for everybody at {served.public}" if served.public else ""
         emit(result, f"the demo runs at {served.address}{shared} (Ctrl-C ends it)", json)
         wait()
+
+
+def push_demo(
+    head: str,
+    space: str,
+    /,
+    *,
+    private: bool = False,
+    dry_run: bool = False,
+    package: str = "",
+    out: Path | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Publish the demo of a head as a Space on the Hub: an app of a few lines, pinned requirements, the head.
+
+    A head on the Hub is loaded from there at its commit; a folder becomes part of the Space, without what discloses the
+    coordinates of its training locations. Log in once with `hf auth login`.
+
+    Args:
+        head: folder of a head or a combination, or user/repo@revision on the Hub.
+        space: user/space, made if need be.
+        private: make the Space private.
+        dry_run: say what would be sent, and print it; the Space is not touched.
+        package: what the Space installs geocell from, a URL of git say; the version here, from the package index, when
+            left out.
+        out: write the folder of the Space here instead, where `python app.py` runs it.
+        overwrite: replace an existing folder, or the app of a Space that somebody wrote.
+        json: print one JSON object.
+    """
+    from geocell.demo.space import APP_FILE, REQUIREMENTS_FILE, SPACE_MARKS, make_space, push_space
+    from geocell.files import require_new
+    from geocell.hub.client import CARD_FILE
+    from geocell.hub.names import HubName
+
+    with usage_errors():
+        HubName.parse(space)
+    if out is not None:
+        require_new(out, overwrite, SPACE_MARKS)
+    made = make_space(head, space, package=package)
+    shown = {file: made.text(file) for file in (CARD_FILE, REQUIREMENTS_FILE, APP_FILE)}
+    if out is not None:
+        made.save(out, overwrite=overwrite)
+    elif not dry_run:
+        made = push_space(made, private=private, overwrite=overwrite)
+    size = sum(made.sizes.values()) / 1e6
+    text = f"{made.address or out}: {len(made.sizes)} files, {size:.1f} MB"
+    if not made.address and out is None:
+        rows = [f"{size:>12,} {file}" for file, size in made.sizes.items()]
+        parts = [f"{file}:\n{content}" for file, content in shown.items()]
+        text = "\n".join([f"{made.name.repo} would get {len(rows)} files, {size:.1f} MB:", *rows, "", *parts])
+    result = {
+        "space": made.name.repo,
+        "files": made.sizes,
+        "address": made.address or None,
+        "folder": None if out is None else str(out),
+        "readme": shown[CARD_FILE],
+        "requirements": shown[REQUIREMENTS_FILE],
+        "app": shown[APP_FILE],
+    }
+    emit(result, text, json)

@@ -158,15 +158,6 @@ def decoder_choices(head: HeadLike) -> tuple[str, ...]:
     return tuple(dict.fromkeys([as_decoder(usual).spec, *found]))
 
 
-def decoder_label(spec: str) -> str:
-    """Return a decoder with its line of help.
-
-    >>> decoder_label("within:200")
-    'within:200 – centroid with the largest probability within that many km'
-    """
-    return f"{spec} – {as_decoder(spec).summary}"
-
-
 def neighbours(
     head: HeadLike, locations: Locations, prediction: Prediction, names: Names | None = None, k: int = N_NEIGHBOURS
 ) -> tuple[Neighbour, ...]:

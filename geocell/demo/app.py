@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.demo import fragments
-from geocell.demo.answering import Answerer, decoder_label
+from geocell.demo.answering import Answerer
 from geocell.demo.quiz import Game, Points, Quiz, Round, parse_guess
 from geocell.demo.quiz_page import guess_map, result_map
 from geocell.demo.uploads import MOST_BYTES, MOST_PHOTOGRAPHS, Photograph, read_photographs
@@ -153,7 +153,7 @@ def build(demo: Demo, title: str, about: str) -> gr.Blocks:
     """
     import gradio as gr
 
-    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(300, 600)) as blocks:
+    with gr.Blocks(title=title, analytics_enabled=False, delete_cache=(300, 600), fill_width=True) as blocks:
         gr.HTML(f'<header><h1>{fragments.text(title)}</h1><p class="soft">{fragments.text(about)}</p></header>')
         if demo.quiz is None:
             _photographs(demo, gr)
@@ -187,8 +187,11 @@ def _photographs(demo: Demo, gr: Any) -> None:  # noqa: ANN401 - the module
             )
             strip = gr.HTML("", elem_id="strip")
             clear = gr.Button("Start over", size="sm", elem_id="clear")
-            choices = [(decoder_label(spec), spec) for spec in demo.answerer.decoders]
-            decode = gr.Dropdown(choices, value=choices[0][1], label="Decoder", elem_id="decode", filterable=False)
+            specs = demo.answerer.decoders
+            calibrated = demo.answerer.head.head.calibration is not None
+            choices = [(fragments.decoder_name(spec, calibrated and spec == specs[0]), spec) for spec in specs]
+            decode = gr.Dropdown(choices, value=specs[0], label="Decoder", elem_id="decode", filterable=False)
+            summary = gr.HTML(fragments.decoder(specs[0]))
             below = demo.answerer.abstain_below
             withhold = gr.Checkbox(
                 value=below is not None,
@@ -199,8 +202,10 @@ def _photographs(demo: Demo, gr: Any) -> None:  # noqa: ANN401 - the module
         with gr.Column(scale=3, min_width=320):
             said = gr.HTML("", elem_id="said")
             with gr.Row():
-                page = gr.HTML(_EMPTY, elem_id="answer", min_width=300)
-                beside = gr.HTML("", elem_id="zero-shot", min_width=300, visible=demo.answerer.zero_shot is not None)
+                with gr.Column(min_width=300):
+                    page = gr.HTML(_EMPTY, elem_id="answer")
+                with gr.Column(min_width=300, visible=demo.answerer.zero_shot is not None):
+                    beside = gr.HTML("", elem_id="zero-shot")
             near = gr.HTML("", elem_id="near")
 
     def add(paths: list[str] | None, photographs: Photographs, spec: str, hold: bool) -> tuple[Any, ...]:
@@ -215,12 +220,13 @@ def _photographs(demo: Demo, gr: Any) -> None:  # noqa: ANN401 - the module
     answers = [said, page, beside, near]
     one = {**_QUIET, "concurrency_limit": 1, "concurrency_id": "head"}
     upload.upload(one_sentence(add), [upload, kept, decode, withhold], [kept, upload, strip, *answers], **one)
+    decode.input(one_sentence(fragments.decoder), [decode], [summary], **_QUIET)
     for choice in (decode, withhold):
         choice.input(one_sentence(again), [kept, decode, withhold], answers, **one)
     clear.click(lambda: ((), None, "", "", _EMPTY, "", ""), None, [kept, upload, strip, *answers], **_QUIET)
 
 
-_EMPTY = '<div class="empty">The answer appears here on a map.</div>'
+_EMPTY = '<div class="empty"><p>The answer appears here on a map.</p></div>'
 
 
 def _quiz(demo: Demo, gr: Any, blocks: gr.Blocks) -> None:  # noqa: ANN401 - the module
@@ -233,7 +239,7 @@ def _quiz(demo: Demo, gr: Any, blocks: gr.Blocks) -> None:  # noqa: ANN401 - the
             page = gr.HTML("", elem_id="quiz-map", js_on_load=_HEAR_GUESSES)
             with gr.Row(elem_classes="guess"):
                 text = gr.Textbox(
-                    label="Your guess: latitude, longitude",
+                    label="Your guess",
                     placeholder="click on the map, or type 48.137, 11.575",
                     max_lines=1,
                     elem_id="guess-text",

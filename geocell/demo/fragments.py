@@ -7,6 +7,7 @@ import html
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geocell.decoders.table import parse_decoder
 from geocell.files import printable
 
 if TYPE_CHECKING:
@@ -107,6 +108,27 @@ def score(game: Game) -> str:
 def apart(km: float) -> str:
     """Return how far the answers of head and zero-shot are from each other."""
     return f'<p class="apart">The two answers are {kilometres(km)} apart.</p>'
+
+
+def decoder_name(spec: str, calibrated: bool) -> str:
+    """Return what a list of decoders calls one: without the parameters that a calibration has found.
+
+    >>> decoder_name("knn:5,0.08,0.3,256,0.27,0.5,0.844", True), decoder_name("within:200", False)
+    ('knn (calibrated)', 'within:200')
+    """
+    return f"{spec.partition(':')[0]} (calibrated)" if calibrated else spec
+
+
+def decoder(spec: str) -> str:
+    """Return what a decoder does, its line of help.
+
+    >>> decoder("within:200")
+    '<p class="soft">centroid with the largest probability within that many km</p>'
+
+    Raises:
+        ValueError: for an unknown one.
+    """
+    return f'<p class="soft">{text(parse_decoder(spec).summary)}</p>'
 
 
 def coordinates(lat: float, lon: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from geocell.demo.uploads import MOST_BYTES, MOST_PHOTOGRAPHS
+from geocell.files.workspace import workspace
 
 if TYPE_CHECKING:
     from geocell.demo.app import Demo
@@ -70,12 +72,12 @@ def serving(
         OSError: when the port is taken.
     """
     require_gradio()
-    with TemporaryDirectory(prefix="geocell-demo-") as folder, _environment(_settings(folder)):
+    with workspace(Path(gettempdir()).resolve() / "geocell-demo") as folder, _environment(_settings(folder)):
         from starlette.middleware import Middleware
 
         from geocell.demo.app import build
 
-        blocks = build(replace(demo, folder=Path(folder)), title, about)
+        blocks = build(replace(demo, folder=folder), title, about)
         blocks.queue(max_size=_WAITING)
         try:
             _, local, public = blocks.launch(
@@ -103,16 +105,22 @@ def serving(
 
 
 def wait() -> None:
-    """Wait until Ctrl-C, or for ever."""
+    """Wait until Ctrl-C, or until the process is asked to end."""
+    asked = threading.Event()
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set()) if in_main else None
     try:
-        threading.Event().wait()
+        asked.wait()
     except KeyboardInterrupt:
         return
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
 
 
-def _settings(folder: str) -> dict[str, str]:
+def _settings(folder: Path) -> dict[str, str]:
     return {
-        "GRADIO_TEMP_DIR": folder,
+        "GRADIO_TEMP_DIR": str(folder),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }

@@ -96,7 +96,7 @@ def head_card(  # noqa: PLR0913 - all that a card says
         outside=None if region is None else {**region, "rate": f"{100 * region['false_alarms']:g} %"},
         combined=combined,
         license=settings.license,
-        encoder_license=" ".join(_encoder_license(name) for name in encoder["name"].split(AND)),
+        encoder_license=" ".join(encoder_license(name) for name in encoder["name"].split(AND)),
         streetclip="geolocal/StreetCLIP" in encoder["name"].split(AND),
     )
     metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
@@ -238,7 +238,7 @@ def _region(centroids: Floats) -> str:
     return f"cells from {lat[0]} to {lat[1]} and from {lon[0]} to {lon[1]}"
 
 
-def _encoder_license(encoder: str) -> str:
+def encoder_license(encoder: str) -> str:
     """Return what a user of the head has to know about the licence of its encoder."""
     license_ = next((value for name, value in _LICENCES.items() if encoder.startswith(name)), None)
     if license_ is None:

@@ -125,6 +125,7 @@ function paintSea(copies, place, seen) {
 }
 function paint() {
   const ratio = window.devicePixelRatio || 1, w = width(), h = height();
+  if (!w || !h) return;  // in a frame that is not shown yet
   if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
     canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio);
   }

@@ -106,23 +106,14 @@ def push_head(  # noqa: PLR0913 - keywords with defaults
             f"{folder}/1 --out …`, and push that."
         )
     head = load_head_like(folder)
-    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
-        _require_known_encoder(encoder)
     scores = _read_scores(folder, head)
     if settings.benchmark and scores is None:
         raise ValueError(
             f"benchmark says what {SCORES_FILE} was measured on, and there is none in {folder}: score the head first, "
             "or leave it out."
         )
-    stays = frozenset(
-        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
-    )
-    _require_answers_without(stays, head)
     with TemporaryDirectory() as scratch:
-        add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
-        for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
-            add[name_of_config] = _public_config(folder / name_of_config)
-        _hash_again(add)
+        add = public_files(folder, head, with_neighbours=with_neighbours, with_places=with_places)
         sent = {PurePosixPath(name).parts[0] for name in add}
         left_out = tuple(sorted(p.name for p in folder.iterdir() if p.name not in sent))
         if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
@@ -151,6 +142,36 @@ def push_head(  # noqa: PLR0913 - keywords with defaults
         stale = [file for file in remote.files if (_belongs(file) or file in replaced) and file not in add]
         message = f"Geocell head on {len(head.partition):,} cells"
         return replace(result, address=commit(remote, add, stale, message, create_pr=pr))
+
+
+def public_files(
+    folder: Path, head: Head | Combination, *, with_neighbours: bool = False, with_places: bool = False
+) -> dict[str, Path | bytes]:
+    """Return the files of a head as others get them: without coordinates of training locations, and without paths.
+
+    Args:
+        folder: of the head or the combination.
+        head: what was loaded from it.
+        with_neighbours: see `push_head`.
+        with_places: see `push_head`.
+
+    Returns:
+        Name -> file of the folder, or content that takes its place.
+
+    Raises:
+        ValueError: for a head whose encoder nobody could load, or that answers by a file which would stay here.
+    """
+    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
+        _require_known_encoder(encoder)
+    stays = frozenset(
+        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
+    )
+    _require_answers_without(stays, head)
+    add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
+    for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
+        add[name_of_config] = _public_config(folder / name_of_config)
+    _hash_again(add)
+    return add
 
 
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
