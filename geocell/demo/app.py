@@ -143,7 +143,7 @@ def one_sentence(function: Callable[..., Any]) -> Callable[..., Any]:
     return handler
 
 
-def build(demo: Demo, title: str, about: str) -> gr.Blocks:
+def build(demo: Demo, title: str, about: str) -> Any:  # noqa: ANN401 - gr.Blocks, which is lazy
     """Return the demo as Gradio's blocks, which are not launched yet.
 
     Args:

@@ -256,5 +256,5 @@ def _readme(source: HeadSource, head: Head | Combination, encoders: Iterable[Enc
         " ".join(encoder_license(name) for name in names),
         "Photographs are deleted once they are read, and positions in them are not looked at.",
     ]
-    top = yaml.safe_dump({k: v for k, v in header.items() if v}, sort_keys=False, allow_unicode=True)
+    top: str = yaml.safe_dump({k: v for k, v in header.items() if v}, sort_keys=False, allow_unicode=True)
     return "---\n" + top + "---\n\n" + "\n\n".join(lines) + "\n"

@@ -141,7 +141,7 @@ def open_repository(
                 raise ValueError(f"{name} is a tag, which stays where it is: push to a branch.")
             if name.revision not in {branch.name for branch in refs.branches}:
                 api.create_branch(name.repo, branch=name.revision, repo_type=kind, exist_ok=True)
-        info = api.repo_info(name.repo, revision=name.revision, repo_type=kind)
+        info: Any = api.repo_info(name.repo, revision=name.revision, repo_type=kind)
         files = tuple(sibling.rfilename for sibling in info.siblings or ())
         card = None
         if CARD_FILE in files:
