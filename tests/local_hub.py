@@ -216,8 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
 
         errors = []
         try:
-            data = ModelCard(json.loads(body)["content"]).data
-            missing = [key for key in ("license", "library_name") if not data.get(key)]
+            asked = json.loads(body)
+            data = ModelCard(asked["content"]).data
+            needed = ("sdk", "app_file") if asked["repoType"] == "space" else ("license", "library_name")
+            missing = [key for key in needed if not data.get(key)]
             errors = [{"message": f'"{key}" is required'} for key in missing]
         except Exception as error:  # whatever a card breaks is the answer
             errors = [{"message": str(error)}]
