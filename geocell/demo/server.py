@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def serving(
         OSError: when the port is taken.
     """
     require_gradio()
-    with workspace(Path(gettempdir()).resolve() / "geocell-demo") as folder, _environment(_settings(folder)):
+    uploads = Path(gettempdir()).resolve() / "geocell-demo"
+    with _ending_well(), workspace(uploads) as folder, _environment(_settings(folder)):
         from starlette.middleware import Middleware
 
         from geocell.demo.app import build
@@ -106,16 +108,23 @@ def serving(
 
 def wait() -> None:
     """Wait until Ctrl-C, or until the process is asked to end."""
-    asked = threading.Event()
-    in_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set()) if in_main else None
     try:
-        asked.wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
         return
+
+
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Let SIGTERM end the block as the end of the program would, so that the folder of uploads is removed."""
+    if threading.current_thread() is not threading.main_thread():  # where no handler can be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
     finally:
-        if in_main:
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _settings(folder: Path) -> dict[str, str]:

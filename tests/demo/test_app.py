@@ -1,5 +1,6 @@
 """The demo: what its widgets do, and what a visitor sees of it in a browser without a network."""
 
+import gc
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,6 +19,13 @@ from tests.demo.conftest import World
 from tests.demo.test_fragments import Tags
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of gradio and of what it serves with
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Have what gradio leaves open collected here, where its warnings are ignored."""
+    yield
+    gc.collect()
 
 
 def uploaded(world: World, folder: Path, n: int) -> list[str]:

@@ -1,15 +1,17 @@
 """The server: its requests are bounded, its folder goes away, and a missing extra is one sentence."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterable
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from geocell.demo import server
-from geocell.demo.server import BoundedRequests, require_gradio, serving
+from geocell.demo.server import MOST_REQUEST_BYTES, BoundedRequests, require_gradio, serving
 from tests.demo.conftest import World
 
 
@@ -79,8 +81,11 @@ def test_it_serves_and_leaves_nothing(world: World, tmp_path: Path, monkeypatch:
         text = httpx.get(served.address).text
         assert '"analytics_enabled":false' in text.replace(" ", "")
         assert "fonts.googleapis" not in text
-        large = httpx.post(f"{served.address}/gradio_api/upload", headers={"Content-Length": "999999999"})
-        assert large.status_code == 413
+        host = HTTPConnection(served.address.removeprefix("http://"))
+        host.request("POST", "/gradio_api/upload", headers={"Content-Length": str(MOST_REQUEST_BYTES + 1)})
+        assert host.getresponse().status == 413
+        host.close()
         assert httpx.get(f"{served.address}/docs").status_code == 404
+    gc.collect()  # gradio leaves an event loop, whose warning is ignored here and is an error elsewhere
     assert not list(tmp_path.iterdir())
     assert dict(os.environ) == before

@@ -171,7 +171,7 @@ def test_its_app_runs(head: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {"GRADIO_SERVER_PORT": str(port), "SYSTEM": "spaces", "SPACE_ID": "me/where", "TMPDIR": str(tmp_path)}
+    settings = {"GRADIO_SERVER_PORT": str(port), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
         [sys.executable, "app.py"],
         cwd=tmp_path / "space",
