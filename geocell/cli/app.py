@@ -22,10 +22,13 @@ from geocell.cli import (
     answers,
     caches,
     calibration,
+    classifying,
     combining,
     demo,
+    evaluating,
     features,
     heads,
+    leaks,
     partitions,
     publish,
     scoring,
@@ -64,7 +67,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
             },
         ),
         "split": features.split,
-        "leaks": scoring.leaks,
+        "leaks": leaks.leaks,
     },
     "Partitions": {
         "partition": (
@@ -90,13 +93,13 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     "Answers": {
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
-        "classify": zero_shots.classify,
+        "classify": classifying.classify,
         "demo": demo.demo,
     },
     "Pretraining": {
         "captions": trainings.captions,
         "pretrain": trainings.pretrain,
-        "evaluate": trainings.evaluate,
+        "evaluate": evaluating.evaluate,
     },
     "Publishing": {
         "push": publish.push,

@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocell.decoders.base import decoder_label
 from geocell.demo import fragments
 from geocell.demo.answering import Answerer
 from geocell.demo.quiz import Game, Points, Quiz, Round, parse_guess
@@ -188,8 +189,7 @@ def _photographs(demo: Demo, gr: Any) -> None:  # noqa: ANN401 - the module
             strip = gr.HTML("", elem_id="strip")
             clear = gr.Button("Start over", size="sm", elem_id="clear")
             specs = demo.answerer.decoders
-            calibrated = demo.answerer.head.head.calibration is not None
-            choices = [(fragments.decoder_name(spec, calibrated and spec == specs[0]), spec) for spec in specs]
+            choices = [(decoder_label(spec), spec) for spec in specs]
             decode = gr.Dropdown(choices, value=specs[0], label="Decoder", elem_id="decode", filterable=False)
             summary = gr.HTML(fragments.decoder(specs[0]))
             below = demo.answerer.abstain_below

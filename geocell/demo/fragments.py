@@ -110,15 +110,6 @@ def apart(km: float) -> str:
     return f'<p class="apart">The two answers are {kilometres(km)} apart.</p>'
 
 
-def decoder_name(spec: str, calibrated: bool) -> str:
-    """Return what a list of decoders calls one: without the parameters that a calibration has found.
-
-    >>> decoder_name("knn:5,0.08,0.3,256,0.27,0.5,0.844", True), decoder_name("within:200", False)
-    ('knn (calibrated)', 'within:200')
-    """
-    return f"{spec.partition(':')[0]} (calibrated)" if calibrated else spec
-
-
 def decoder(spec: str) -> str:
     """Return what a decoder does, its line of help.
 

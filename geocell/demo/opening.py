@@ -9,11 +9,13 @@ from geocell.demo.answering import Answerer
 from geocell.demo.app import Demo
 from geocell.demo.quiz import Quiz
 from geocell.demo.server import require_gradio, serving, wait
+from geocell.encoders import encoder_for
 from geocell.geo.gazetteer import Gazetteer
+from geocell.heads.loading import load_head_like
 from geocell.heads.protocol import HeadLike, default_decoder
+from geocell.heads.zero_shot import ZeroShot
 from geocell.prediction.geolocator import Geolocator
 from geocell.prediction.predictions import Names, town_names
-from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -31,22 +33,23 @@ def open_answerer(head: Geolocator, zero_shot: str | Path | None = None) -> Answ
 
     Args:
         head: the head and its encoder.
-        zero_shot: folder of a zero-shot classifier.
+        zero_shot: folder of a zero-shot classifier, or `user/repo@revision` on the Hub.
 
     Raises:
-        FileNotFoundError: when the folder is of something else.
+        FileNotFoundError: when there is none.
+        ValueError: when it is something else.
     """
     if zero_shot is None:
         return Answerer(head)
-    if not is_zero_shot(zero_shot):
-        raise FileNotFoundError(
-            f"--zero-shot must be the folder of a zero-shot classifier, got {zero_shot}: make one with "
+    beside = load_head_like(zero_shot)
+    if not isinstance(beside, ZeroShot):
+        raise ValueError(  # noqa: TRY004 - the name is wrong, not a type
+            f"--zero-shot must be a zero-shot classifier, got the head {zero_shot}: make one with "
             "`geocell zero-shot --out`."
         )
-    beside = load_zero_shot(zero_shot)
     if _same(head.encoder.info, beside.encoder):
         return Answerer(head, Geolocator(beside, head.encoder, head.device, head.names))
-    return Answerer(head, Geolocator.load(zero_shot, device=head.device, names=head.names))
+    return Answerer(head, Geolocator(beside, encoder_for(beside.encoder, head.device), head.device, head.names))
 
 
 def _same(one: EncoderInfo, other: EncoderInfo) -> bool:

@@ -25,10 +25,10 @@ from geocell.heads.head import Head
 from geocell.heads.loading import load_head_like
 from geocell.heads.markdown import code
 from geocell.heads.source import HeadSource, find_head
+from geocell.heads.zero_shot import ZeroShot
 from geocell.hub.client import CARD_FILE, commit, open_repository
 from geocell.hub.names import HubName
 from geocell.publishing.push import public_files
-from geocell.zeroshot.folder import is_zero_shot
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -104,13 +104,13 @@ def make_space(head: str | Path, space: str, *, package: str = "") -> Space:
     """
     require_gradio()
     name = HubName.parse(space)
-    if is_zero_shot(head):
-        raise ValueError(
+    source = find_head(head)
+    loaded = load_head_like(source)
+    if isinstance(loaded, ZeroShot):
+        raise ValueError(  # noqa: TRY004 - the name is wrong, not a type
             f"a Space needs a head, got the zero-shot classifier {head}: make a head of words with "
             "`geocell zero-shot-head`."
         )
-    source = find_head(head)
-    loaded = load_head_like(source)
     public = public_files(source.folder, loaded)  # also refuses what nobody could load
     encoders = _encoders(loaded)
     files: dict[str, Path | bytes] = {}

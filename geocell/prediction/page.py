@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.decoders.base import decoder_label
 from geocell.files import printable, write_text
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
@@ -97,7 +98,7 @@ def _caption(shown: Sequence[Prediction], total: int) -> str:
     warning = f"Probabilities are {known}, and a head always answers, also where it knows nothing."
     if any(item.outside_region is not None for item in shown):
         warning += " Photographs unlike those of its region are doubted, at the stated rate of false alarms."
-    return f"{part}Decoder {shown[0].decoder}. {warning}"
+    return f"{part}Decoder {decoder_label(shown[0].decoder)}. {warning}"
 
 
 def _points(item: Prediction) -> list[tuple[float, float]]:

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from geocell.demo.opening import about, open_answerer, open_quiz, place_names
+from geocell.heads.zero_shot_folder import save_zero_shot
 from geocell.imagetext.projection import Projection
-from geocell.prediction.geolocator import Geolocator
 from geocell.prediction.predictions import town_names
-from geocell.zeroshot.folder import save_zero_shot
 from tests.demo.conftest import Quarters, World
 from tests.zeroshot.worlds import DIM, made
 
@@ -36,16 +35,14 @@ def test_zero_shot_shares_the_encoder_of_the_head_where_it_is_the_same(
     assert answerer.zero_shot is not None
     assert len(answerer.encoders) == 1
     assert open_answerer(world.locator).zero_shot is None
-    with pytest.raises(FileNotFoundError, match="must be the folder of a zero-shot classifier"):
-        open_answerer(world.locator, world.folder)
-    loaded = []
-
-    def load(name: Path, **_: object) -> Geolocator:
-        loaded.append(name)
-        return world.locator
-
-    monkeypatch.setattr(Geolocator, "load", load)
-    other = replace(like, encoder=replace(Quarters.info, revision="2"))
-    save_zero_shot(other, tmp_path / "other")
-    assert len(open_answerer(world.locator, tmp_path / "other").encoders) == 2
-    assert loaded == [tmp_path / "other"]
+    with pytest.raises(FileNotFoundError):
+        open_answerer(world.locator, world.folder / "nowhere")
+    world.head.save(tmp_path / "head")
+    with pytest.raises(ValueError, match="must be a zero-shot classifier, got the head"):
+        open_answerer(world.locator, tmp_path / "head")
+    other = replace(Quarters.info, revision="2")
+    loaded = Quarters()
+    loaded.info = other
+    monkeypatch.setattr("geocell.demo.opening.encoder_for", lambda info, _device: loaded if info == other else None)
+    save_zero_shot(replace(like, encoder=other), tmp_path / "other")
+    assert open_answerer(world.locator, tmp_path / "other").encoders[1] is loaded

@@ -1,5 +1,6 @@
 """The picture of a calibration."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ def test_the_same_bytes_each_time_and_others_with_a_threshold(tmp_path: Path) ->
     for colour in ((0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)):  # before, after
         assert (np.abs(pixels.astype(int) - colour).max(axis=-1) < 12).sum() > 200
     assert "before: ECE 12.0 %" in draw_calibration(tmp_path / "a.svg", record()).read_text()
+
+
+def test_markers_at_the_ends_are_whole(tmp_path: Path) -> None:
+    kept = {"below": 0.4, "coverage": 1.0, "error": 0.0}
+    drawn = draw_calibration(tmp_path / "a.svg", record(abstention=kept)).read_text()
+    assert "<use" in drawn
+    assert not re.search(r'<g clip-path="[^"]*">\s*<use', drawn)
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -2,7 +2,16 @@
 
 import pytest
 
-from geocell.reports.tables import Table, chosen_columns, markdown, number, numbers, percent, text_table, words
+from geocell.reports.tables import (
+    Table,
+    chosen_columns,
+    markdown,
+    number,
+    numbers,
+    percent,
+    text_table,
+    words,
+)
 
 COLUMNS = (words("name", "name"), numbers("share", "share", percent), numbers("n", "n", "{:,.0f}".format))
 
