@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from geocell.cli.output import UsageError, emit, note, open_answerer, usage_errors
@@ -69,6 +70,7 @@ def demo(
         result = {"address": served.address, "public": served.public or None, "head": head}
         shared = f"; for everybody at {served.public}" if served.public else ""
         emit(result, f"the demo runs at {served.address}{shared} (Ctrl-C ends it)", json)
+        sys.stdout.flush()  # whoever reads it through a pipe wants it before the demo ends
         wait()
 
 
