@@ -1,6 +1,10 @@
 """A small world of the demo: photographs of noise, an encoder of mean colours, a head with an index of neighbours."""
 
+import asyncio
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,6 +68,16 @@ class World:
     def demo(self) -> Demo:
         quiz = Quiz.open(self.head, self.cache, self.splits, decode="centroid", device="cpu")
         return Demo(Answerer(self.locator), quiz)
+
+
+@pytest.fixture(autouse=True)
+def _loop_closed() -> Iterator[None]:
+    """Close the event loop that gradio leaves in this thread: whoever sets another one would leave it open."""
+    yield
+    with suppress(RuntimeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        asyncio.get_event_loop().close()
+        asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
