@@ -25,6 +25,7 @@ def data_of(page: str) -> dict[str, Any]:
 def test_it_asks_for_nothing() -> None:
     for page in (guess_map(BOX), result_map(TRUTH, GUESS, ANSWER, "<b>München</b>")):
         assert "default-src 'none'" in page
+        assert "--sea:" in page
         assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|(src|href)=(?!\"data:)", page)
         assert "{{" not in page.replace("{{DATA}}", "")
         assert len(page) < 1_500_000
