@@ -4,7 +4,7 @@ Folds, heads and what is chosen where are those of `combination.py`, whose rows 
 folds train and one chooses; then all four train, and the fifth is asked. Differences are paired with the head that
 answers by `centroid`, and with the nearest neighbour on centred features.
 
-Run: python -m benchmarks.answers [--quick] [--json]
+Run: python -m benchmarks.answers [--quick] [--json] [--again]
 """
 
 from __future__ import annotations

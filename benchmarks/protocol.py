@@ -188,7 +188,7 @@ def row_of(name: str, group: str, base: str, protocol: Protocol, own: Floats, ot
 
 
 def mean_row(
-    name: str, group: str, base: str, protocols: dict[bool, Protocol], found: dict[bool, dict[str, Floats]]
+    name: str, group: str, base: str, protocols: dict[bool, Protocol], found: Mapping[bool, Mapping[str, Floats]]
 ) -> dict[str, Any]:
     """Return a line of the mean over both protocols, whose places and repeats are drawn together."""
     scores, drawn, shares = [], [], []
