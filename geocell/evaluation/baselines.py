@@ -149,6 +149,8 @@ def baselines_of(
     outcome: Outcomes | None = None,
     decoder: str = "",
     split: str = "",
+    *,
+    clusters: Clusters | None = None,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on locations; see `baselines`.
 
@@ -159,7 +161,9 @@ def baselines_of(
         outcome: what a head reaches on the locations, which is compared with; none when omitted.
         decoder: its decoder, for the record.
         split: name of the split, for the record.
+        clusters: which of the locations were drawn together, where there is no outcome that knows; places when omitted.
     """
+    together = clusters if outcome is None else outcome.clusters
     points: dict[str, tuple[Floats, int | None]] = {}
     if partition.can_assign and partition.counts.any():
         points[MAJORITY] = majority_points(partition, len(locations)), None
@@ -167,7 +171,7 @@ def baselines_of(
         points[NEAREST] = nearest_points(train, locations), len(train)
     found = {}
     for name, (answers, n_train) in points.items():
-        reached = outcomes_of(answers, locations.latlon, clusters=None if outcome is None else outcome.clusters)
+        reached = outcomes_of(answers, locations.latlon, clusters=together)
         found[name] = Baseline(
             name=name,
             n_locations=len(locations),
