@@ -20,6 +20,7 @@ from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Floats, Protocol, folds, row_of
 from benchmarks.real_features import N_FOLDS, real_locations
+from geocell.evaluation.baselines import majority_points, nearest_points
 from geocell.evaluation.calibrate import calibrate
 from geocell.features.locations import Locations
 from geocell.features.neighbours import NeighbourIndex
@@ -73,10 +74,9 @@ def measure(protocol: Protocol) -> tuple[dict[str, Any], dict[str, Floats]]:
             knn, _ = fit_neighbours(near, index, asked, device="cpu")
             points = np.concatenate([part for _, _, part in near.answer_chunks(unseen, knn, "cpu")])
             distances[KNN][repeat, test] = distance_km(points, unseen.latlon)
-            nearest = index.nearest(unseen.mean_features(), 1)[0][:, 0]
-            distances[NEAREST][repeat, test] = distance_km(index.latlon[nearest], unseen.latlon)
-            largest = partition.centroids[partition.counts.argmax()]
-            distances[MAJORITY][repeat, test] = distance_km(largest, unseen.latlon)
+            distances[NEAREST][repeat, test] = distance_km(nearest_points(known, unseen), unseen.latlon)
+            majority = majority_points(partition, len(unseen))
+            distances[MAJORITY][repeat, test] = distance_km(majority, unseen.latlon)
     row: dict[str, Any] = {"folds": "place" if protocol.by_place else "location", "repeats": protocol.repeats}
     row["temperature_median"] = round(float(np.median(temperatures)), 2)
     truth = np.concatenate(cells)

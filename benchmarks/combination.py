@@ -21,6 +21,7 @@ from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Floats, Protocol, mean_row, row_of
 from benchmarks.real_features import real_locations
+from geocell.evaluation.baselines import nearest_points
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.combine import combine
 from geocell.features.locations import Locations
@@ -112,8 +113,7 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
         one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
         points = {"one head, best decoder": points_of(one, asked, spec)}
         chosen["one head, best decoder"].append(spec.partition(":")[0])
-        nearest = NeighbourIndex.from_locations(again[ONE], rest)
-        points[NEAREST] = nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]]
+        points[NEAREST] = nearest_points(rest, asked)
         for name, case in CASES.items():
             made = combined(first, again, (train, rest, val), case)
             points[name] = points_of(made, asked, "balscore")
