@@ -23,7 +23,7 @@ import numpy as np
 from torch import set_num_threads
 
 from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, NEAREST, PLAIN, QUICK, Case
-from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.common import conditions, finish, parse_flags, read_results, shared_data
 from benchmarks.kept import Answers, keep, kept
 from benchmarks.plain_loop import fit_plain, plain_answers
 from benchmarks.protocol import Floats, Ints, Protocol, chosen, inner_scores, row_of
@@ -125,13 +125,16 @@ def main() -> None:
             found[by_place] = measure(Protocol(locations, by_place, 1 if flags.quick else REPEATS[by_place]), cases)
             if not flags.quick:
                 keep("ablation", found)
-    rows = []
-    for by_place in sorted(found):
-        answers = found[by_place]
-        rows += rows_of(Protocol(locations, by_place, answers.repeats), answers)
+    rows: list[dict[str, Any]] = []
+    for by_place in (False, True):
+        if by_place in found:
+            own = rows_of(Protocol(locations, by_place, found[by_place].repeats), found[by_place])
+            rows += [{**row, **conditions("torch")} for row in own]
+        elif flags.again:  # measured before distances were kept
+            rows += [row for row in read_results("ablation") if (row["folds"] == "place") == by_place]
     best = [row for row in rows if row["group"] == "chosen"]
     summary = {f"chosen less {row['base']}, folds by {row['folds']}": row["difference"] for row in best}
-    finish("ablation", [{**row, **conditions("torch")} for row in rows], summary, flags)
+    finish("ablation", rows, summary, flags)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def risk() -> str:
     for row in read_results("trust"):
         first = row["folds"]
         for name, text in ranks.items():
-            lines.append([first, text, *(f"{100 * float(row[f'{area}_{name}']):.1f}" for area in ("aurc", "augrc"))])
+            areas = [f"{area}_{name}" for area in ("aurc", "augrc")]
+            lines.append([first, text, *(f"{_percent(row, area)} {_ends(row, area)}" for area in areas)])
             first = ""
         numbers = [f"{100 * float(row[name]):.0f} %" for name in ("threshold_found", "kept", "error_kept", "error")]
         kept.append(
@@ -98,7 +99,16 @@ def risk() -> str:
             f"200 km, where {numbers[3]} of all answers are."
         )
     table = markdown(["folds by", "answers ranked by", "AURC", "AUGRC"], lines, left=2)
-    return "\n".join([table, "", "Percent, of answers wrong by more than 200 km; less is better.", *kept])
+    note = "Percent, of answers wrong by more than 200 km; less is better. In brackets 95 % intervals over places."
+    return "\n".join([table, "", note, *kept])
+
+
+def _percent(row: dict[str, str], name: str) -> str:
+    return f"{100 * float(row[name]):.1f}"
+
+
+def _ends(row: dict[str, str], name: str) -> str:
+    return f"[{_percent(row, f'{name}_low')}, {_percent(row, f'{name}_high')}]"
 
 
 def scalings() -> str:
