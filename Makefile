@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: quickstart test test-slow test-all test-min coverage lint hooks release-check clean
+.PHONY: quickstart test test-slow test-all test-min coverage docs lint hooks release-check clean
 .NOTPARALLEL:
 
 quickstart: $(VENV)/.quickstart
@@ -34,6 +34,10 @@ test-all: test test-slow coverage
 # The tests with the lowest versions that pyproject.toml admits.
 test-min:
 	$(MAKE) test VENV=$(VENV)-min CONSTRAINTS=constraints-min.txt EXTRAS=test
+
+# The pages into docs/_build/html; a warning is an error.
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -q -W -E docs docs/_build/html
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -68,4 +72,4 @@ $(VENV)/.release:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-min quickstart dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-min quickstart dist docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

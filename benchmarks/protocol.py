@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE
 from geocell.features.locations import Locations
-from geocell.metrics.intervals import Interval, percentile_interval, share_draws
+from geocell.metrics.intervals import N_DRAWS, Interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import balscore_of
 from geocell.views import latlon_keys
 
@@ -118,11 +118,29 @@ def difference_draws(own: Floats, other: Floats, places: Ints, seed: int = 0) ->
         places: (P,) numbers from 0.
         seed: of the draws.
     """
-    radii = np.array(RADII_KM)
-    hits = [(km.T[:, :, None] <= radii).reshape(len(km.T), -1) for km in (own, other)]  # (P, R · 3)
-    drawn = share_draws(np.concatenate(hits, axis=1), seed, clusters=places, paired=True)
-    first, second = np.cbrt(drawn.reshape(len(drawn), 2, len(own), len(radii)).prod(axis=-1)).transpose(1, 2, 0)
+    drawn = share_draws(np.concatenate((_hits(own), _hits(other)), axis=1), seed, clusters=places, paired=True)
+    first, second = np.split(_balscores_of_shares(drawn), 2)
     return np.asarray(first - second)
+
+
+def score_draws(own: Floats, places: Ints, seed: int = 0) -> Floats:
+    """Return (R, N) draws of the balscore of an answer in every repeat; see `difference_draws`."""
+    return _balscores_of_shares(share_draws(_hits(own), seed, clusters=places))
+
+
+def _hits(km: Floats) -> NDArray[np.bool_]:
+    """Return the (P, R · 3) hits of (R, P) km within the radii of the balscore."""
+    return np.asarray((km.T[:, :, None] <= np.array(RADII_KM)).reshape(len(km.T), -1))
+
+
+def _balscores_of_shares(drawn: Floats) -> Floats:
+    """Return the (S, N) balscores of (N, S · 3) shares."""
+    return np.asarray(np.cbrt(drawn.reshape(len(drawn), -1, len(RADII_KM)).prod(axis=-1)).T)
+
+
+def place_weights(places: Ints) -> Floats:
+    """Return (N_DRAWS, P) weights of locations, for means of them: places drawn by the Bayesian bootstrap."""
+    return np.random.default_rng(0).standard_exponential((N_DRAWS, places.max() + 1))[:, places]
 
 
 def balscores(distances: Floats) -> Floats:

@@ -48,7 +48,7 @@ def discs(partition: Partition) -> Radii:
     spread = cell_spread_km(partition)
 
     def radii(point: Floats, row: NDArray[np.float32]) -> tuple[float, ...]:
-        return mass_radii_km(point, row, np.argsort(-row, kind="stable"), partition.centroids, spread, MASSES)
+        return tuple(mass_radii_km(point[None], row[None], partition.centroids, spread, MASSES)[0].tolist())
 
     return radii
 

@@ -291,6 +291,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "risk": readme_answers.risk,
         "scalings": readme_answers.scalings,
     },
+    "docs/zero-shot.md": {"shots": readme_heads.shots},
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},

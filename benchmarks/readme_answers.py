@@ -18,7 +18,7 @@ def benchmark_rows() -> str:
             [
                 f"`{name}`",
                 "not checked" if rows is None else f"{rows:,}",
-                "not checked" if found is None else f"`{found[:12]}…`",
+                "not pinned" if found is None else f"`{found[:12]}…`",
             ]
         )
     return markdown(["`--preset`", "rows of the truth", "hash of its points"], lines)

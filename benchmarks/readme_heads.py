@@ -1,4 +1,4 @@
-"""The generated parts of the READMEs that are about fits: defaults, kept epoch, ablation, search and simulation."""
+"""The generated parts of the READMEs that are about fits: defaults, epochs, shots, ablation, search, simulation."""
 
 from __future__ import annotations
 
@@ -200,3 +200,49 @@ def kept_epoch_few() -> str:
         "less, with 95 % intervals over test locations."
     )
     return f"{markdown(header, rows)}\n\n{note}"
+
+
+def shots() -> str:
+    """Return the balscore of a fit from zeros by the photographs of a cell, and what words add to it."""
+    results = read_results("shots")
+    found = {(row["folds"], row["shots"], row["case"]): row for row in results}
+    header = ["folds", "shots", "locations", *_SHOTS.values(), "mean km, scaled", "nats, scaled"]
+    lines = []
+    for folds, count in dict.fromkeys((row["folds"], row["shots"]) for row in results if row["shots"] != "0"):
+        by = {case: found[folds, count, case] for case in _SHOTS}
+        scaled = by["from words, scaled"]
+        texts = [
+            f"{float(row['balscore']):.1f}" if row["case"] == row["base"] else _difference(row) for row in by.values()
+        ]
+        km = "{:+,.0f} [{:+,.0f}, {:+,.0f}]".format(*_ends(scaled, "km_difference")).replace("-", "−")
+        nats = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*_ends(scaled, "nats_difference")).replace("-", "−")
+        lines.append([f"by {folds}", count, scaled["locations"], *texts, km, nats])
+    alone = "; ".join(
+        f"by {folds} {float(found[folds, '0', 'words alone']['balscore']):.1f} and "
+        f"{float(found[folds, '0', 'majority cell']['balscore']):.1f}"
+        for folds in ("location", "place")
+    )
+    temperatures = [float(row["chosen"]) for row in results if row["case"] == "from words, scaled"]
+    note = (
+        f"Balscore in percent of a fit from zeros, and how much more the others have, with 95 % intervals over places "
+        f"and repeats; the last two columns are the mean distance and the negative log-likelihood of the true cell, "
+        f"scaled words less zeros. {results[0]['repeats']} repeats of five folds with their own draws of shots. Words "
+        f"alone and the majority cell, without a photograph: {alone}. Temperatures of the scaled words, median over "
+        f"folds: {min(temperatures):.1f} to {max(temperatures):.1f}."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
+
+
+_SHOTS = {
+    "from zeros": "from zeros",
+    "1-NN, centred": "1-NN, centred",
+    "from words": "from words",
+    "from words, scaled": "from words, scaled",
+    "WiSE-FT, words and from words": "scaled, WiSE-FT",
+    "words and from zeros, averaged": "zeros, averaged with words",
+}
+"""Cases of `shots.csv` -> what the table calls them."""
+
+
+def _ends(row: Line, name: str) -> list[float]:
+    return [float(row[f"{name}{end}"]) for end in ("", "_low", "_high")]

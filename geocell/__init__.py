@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from geocell.evaluation.decoders import compare_decoders as compare_decoders
     from geocell.evaluation.leaks import Leaks as Leaks
     from geocell.evaluation.leaks import leaks as leaks
+    from geocell.evaluation.named_baselines import named_baseline as named_baseline
     from geocell.evaluation.predictions import compare_predictions as compare_predictions
     from geocell.evaluation.predictions import score_predictions as score_predictions
     from geocell.evaluation.score import score as score
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     from geocell.heads.head import load_head as load_head
     from geocell.heads.pooling import Pooling as Pooling
     from geocell.heads.region import fit_region as fit_region
+    from geocell.heads.words_head import head_from_words as head_from_words
+    from geocell.heads.zero_shot import ZeroShot as ZeroShot
+    from geocell.heads.zero_shot_folder import load_zero_shot as load_zero_shot
+    from geocell.heads.zero_shot_folder import save_zero_shot as save_zero_shot
     from geocell.images.downloads import DownloadConfig as DownloadConfig
     from geocell.images.downloads import Downloads as Downloads
     from geocell.imagetext.loading import load_image_text as load_image_text
@@ -91,11 +96,7 @@ if TYPE_CHECKING:
     from geocell.zeroshot.candidates import Candidate as Candidate
     from geocell.zeroshot.candidates import Candidates as Candidates
     from geocell.zeroshot.candidates import gazetteer_candidates as gazetteer_candidates
-    from geocell.zeroshot.classifier import ZeroShot as ZeroShot
-    from geocell.zeroshot.folder import load_zero_shot as load_zero_shot
-    from geocell.zeroshot.folder import save_zero_shot as save_zero_shot
     from geocell.zeroshot.settings import ZeroShotSettings as ZeroShotSettings
-    from geocell.zeroshot.words_head import head_from_words as head_from_words
 
 _HOMES = {
     "evaluation.audit": ("Audit", "audit"),
@@ -123,6 +124,7 @@ _HOMES = {
     "features.neighbours": ("NeighbourIndex",),
     "features.training_places": ("TrainingPlaces",),
     "metrics.outcomes": ("balscore",),
+    "evaluation.named_baselines": ("named_baseline",),
     "evaluation.predictions": ("compare_predictions", "score_predictions"),
     "evaluation.leaks": ("Leaks", "leaks"),
     "evaluation.score": ("score",),
@@ -152,10 +154,10 @@ _HOMES = {
     "prediction.classify": ("Classification", "classify"),
     "zeroshot.candidate_files": ("read_candidates",),
     "zeroshot.candidates": ("Candidate", "Candidates", "gazetteer_candidates"),
-    "zeroshot.classifier": ("ZeroShot",),
-    "zeroshot.folder": ("load_zero_shot", "save_zero_shot"),
+    "heads.zero_shot": ("ZeroShot",),
+    "heads.zero_shot_folder": ("load_zero_shot", "save_zero_shot"),
     "zeroshot.settings": ("ZeroShotSettings",),
-    "zeroshot.words_head": ("head_from_words",),
+    "heads.words_head": ("head_from_words",),
     "views": ("ColumnNames", "ViewTable", "read_views"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

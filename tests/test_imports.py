@@ -19,13 +19,13 @@ PACKAGE = Path(geocell.__file__).parent
 # From the bottom up. Rooms of one floor do not know each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("_version", "files"),
-    ("compute", "geo", "hub"),
+    ("compute", "display", "geo", "hub"),
     ("images", "metrics"),
     ("encoders", "partitioners", "views"),
     ("features", "imagetext"),
-    ("decoders", "encoding", "plots", "splits", "uncertainty"),
+    ("decoders", "encoding", "plots", "splits", "uncertainty", "zeroshot"),
     ("heads",),
-    ("training", "zeroshot"),
+    ("training",),
     ("evaluation",),
     ("prediction", "pretraining"),
     ("reports",),

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from geocell.cli.output import (
     Decode,
+    UsageError,
     emit,
     note,
     open_answerer,
@@ -77,14 +78,14 @@ def predict(
     from geocell.geo.gazetteer import Gazetteer
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
+    from geocell.heads.zero_shot_folder import is_zero_shot
     from geocell.prediction.files import require_prediction_file
     from geocell.prediction.geolocator import Geolocator
     from geocell.prediction.inputs import require_some
     from geocell.prediction.predictions import require_top_k, town_names
     from geocell.prediction.sets import SetMaker
-    from geocell.reports.text import predictions_text
+    from geocell.reports.predictions import predictions_text
     from geocell.uncertainty.selective import require_threshold
-    from geocell.zeroshot.folder import is_zero_shot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
@@ -96,6 +97,8 @@ def predict(
         require_some(images)
     if out is not None:
         require_new(out, overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     loaded, place = open_answerer(head, partitioner)
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)

@@ -22,9 +22,12 @@ from geocell.cli import (
     answers,
     caches,
     calibration,
+    classifying,
     combining,
+    evaluating,
     features,
     heads,
+    leaks,
     partitions,
     publish,
     scoring,
@@ -63,7 +66,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
             },
         ),
         "split": features.split,
-        "leaks": scoring.leaks,
+        "leaks": leaks.leaks,
     },
     "Partitions": {
         "partition": (
@@ -89,12 +92,12 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     "Answers": {
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
-        "classify": zero_shots.classify,
+        "classify": classifying.classify,
     },
     "Pretraining": {
         "captions": trainings.captions,
         "pretrain": trainings.pretrain,
-        "evaluate": trainings.evaluate,
+        "evaluate": evaluating.evaluate,
     },
     "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
 }

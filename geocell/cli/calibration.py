@@ -20,6 +20,7 @@ from geocell.cli.output import (
 from geocell.uncertainty.vector import Scaling
 
 if TYPE_CHECKING:
+    from geocell.decoders.base import Need
     from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
     from geocell.heads.head import Head
@@ -44,7 +45,7 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     max_error: float | None = None,
     plot: Path | None = None,
     without_region: bool = False,
-    false_alarms: float = 0.05,
+    false_alarms: float | None = None,
     device: str = "auto",
     partitioner: str | None = None,
     json: bool = False,
@@ -76,7 +77,8 @@ def calibrate(  # noqa: PLR0915 - one step after the other
             is replaced.
         without_region: do not learn from the split train which locations are outside the head's region; its folder
             has no region.safetensors afterwards.
-        false_alarms: share of locations like the validation locations that may be flagged as outside the region.
+        false_alarms: share of locations like the validation locations that may be flagged as outside the region;
+            0.05 when left out.
         device: where the head computes: auto, cpu, cuda or mps.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
@@ -85,17 +87,16 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     from geocell.decoders.table import parse_decoder
     from geocell.evaluation.calibrate import calibrate as learn
     from geocell.features.training_places import TrainingPlaces
-    from geocell.heads.additions import write_calibration, write_region
+    from geocell.heads.additions import write_calibration
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import write_zero_shot_calibration
     from geocell.plots.calibration_chart import draw_calibration
     from geocell.plots.style import require_picture_name
     from geocell.reports.calibrations import calibration_text, region_text
     from geocell.splits.splits import Splits
-    from geocell.uncertainty.region_model import require_false_alarms
     from geocell.uncertainty.selective import require_error
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import write_zero_shot_calibration
 
     with usage_errors():
         if decode is not None:
@@ -105,30 +106,34 @@ def calibrate(  # noqa: PLR0915 - one step after the other
         require_error(max_error)
         if plot is not None:
             require_picture_name(plot)
-        require_false_alarms(false_alarms)
         _require_one_decoder(decode, knn, places)
+        _require_false_alarms(false_alarms, without_region)
     loaded, place = open_answerer(head, partitioner)
     _require_place_for_one(head, place)
     if not isinstance(loaded, Head):
-        _require_no_additions(loaded, knn, places)
+        _require_no_additions(loaded, knn, places, false_alarms)
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     wanted: dict[str, Any] = {"protocol": Splits.load(splits).protocol, "scaling": scaling}
     train = cache_locations(cache, splits, "train") if knn or places else None
+    before = loaded
     if places and isinstance(loaded, Head) and train is not None:
         loaded = replace(loaded, places=TrainingPlaces.from_locations(loaded, train))
     first_error = max_error if train is None else None  # else that of the answers of the other decoder
     by_default = "balscore" if isinstance(loaded, Combination) else "centroid"
     calibration = learn(loaded, locations, decode or by_default, split, device, **wanted, max_error=first_error)
-    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms, device)
+    found = None if without_region else _fit_region(loaded, locations, cache, splits, false_alarms or 0.05, device)
     if isinstance(loaded, Head) and train is not None:
         known = replace(loaded, calibration=calibration)
-        loaded, below = _below_the_cell(known, place.folder, train if knn else None, locations, decode, device)
+        loaded, below = _below_the_cell(known, train if knn else None, locations, decode, device)
         calibration = learn(loaded, locations, below, split, device, **wanted, max_error=max_error)
-    write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
-    write(place.folder, calibration)
-    if isinstance(loaded, Head) and (found is not None or without_region):
-        write_region(place.folder, found)
+    if isinstance(before, Head) and isinstance(loaded, Head):
+        region = before.region if found is None and not without_region else found
+        kept = _without_unused(loaded, parse_decoder(calibration.decoder).needed, knn, places)
+        _write_learned(place.folder, replace(kept, calibration=calibration, region=region), before)
+    else:
+        write = write_zero_shot_calibration if isinstance(loaded, ZeroShot) else write_calibration
+        write(place.folder, calibration)
     facts = None if found is None else {**found.facts, "threshold": found.threshold}
     text = "\n".join([calibration_text(calibration), *([] if found is None else [region_text(found)])])
     try:
@@ -151,12 +156,34 @@ def _require_place_for_one(head: str, place: HeadSource) -> None:
         )
 
 
+def _write_learned(folder: Path, after: Head, before: Head) -> None:
+    """Write what was learned of a head, and say which files are not there any more."""
+    from geocell.heads.additions import write_learned
+    from geocell.heads.protocol import default_decoder
+    from geocell.uncertainty.region_model import REGION_FILE
+
+    for name in write_learned(folder, after, before):
+        if name != REGION_FILE:
+            note(f"{folder / name} is removed: {default_decoder(after)} answers without it")
+
+
+def _without_unused(head: Head, needed: frozenset[Need], knn: bool, places: bool) -> Head:
+    """Return a head without the index and the places that nobody asked for and its decoder does not need."""
+    from_places = "places" in needed
+    keeps_places = places or from_places
+    keeps_index = knn or "neighbours" in needed or (from_places and head.places is None)
+    return replace(
+        head,
+        places=head.places if keeps_places else None,
+        neighbours=head.neighbours if keeps_index else None,
+    )
+
+
 def _below_the_cell(
-    head: Head, folder: Path, train: Locations | None, val: Locations, decode: str | None, device: str
+    head: Head, train: Locations | None, val: Locations, decode: str | None, device: str
 ) -> tuple[Head, AnyDecoder]:
-    """Write the places of a head, or the index of training locations, and return the decoder that answers by them."""
+    """Return a head with its places, or the index of training locations, and the decoder that answers by them."""
     from geocell.features.neighbours import NeighbourIndex
-    from geocell.heads.additions import write_neighbours, write_places
     from geocell.heads.neighbours import fit_neighbours
     from geocell.heads.places import fit_places
 
@@ -164,11 +191,9 @@ def _below_the_cell(
         index = NeighbourIndex.from_locations(head, train)
         near = replace(head, neighbours=index)
         knn, _ = fit_neighbours(near, index, val, device=device, report=note)
-        write_neighbours(folder, index)
         return near, knn
     if head.places is None:
         raise TypeError("answers below the cell need training locations or places.")
-    write_places(folder, head.places)
     return head, fit_places(head, head.places, val, device=device)[0] if decode is None else decode
 
 
@@ -254,6 +279,15 @@ def decode(
     emit(comparison.to_dict(), decoders_text(comparison), json)
 
 
+def _require_false_alarms(value: float | None, without_region: bool) -> None:
+    from geocell.uncertainty.region_model import require_false_alarms
+
+    if value is not None:
+        require_false_alarms(value)
+        if without_region:
+            raise ValueError("--false-alarms is of the region that --without-region leaves out: pass one of them.")
+
+
 def _require_one_decoder(decode: str | None, knn: bool, places: bool) -> None:
     if knn and decode is not None:
         raise ValueError(f"--knn is a decoder of its own, got --decode {decode} too: leave one of them out.")
@@ -261,9 +295,14 @@ def _require_one_decoder(decode: str | None, knn: bool, places: bool) -> None:
         raise ValueError("--knn has training places in its index already, got --places too: leave one of them out.")
 
 
-def _require_no_additions(answerer: HeadLike, knn: bool, places: bool) -> None:
-    from geocell.zeroshot.classifier import ZeroShot
+def _require_no_additions(answerer: HeadLike, knn: bool, places: bool, false_alarms: float | None) -> None:
+    from geocell.heads.zero_shot import ZeroShot
 
+    if false_alarms is not None:
+        raise UsageError(
+            "--false-alarms is of the region of a head, and none is learned of a combination or of zero-shot: leave it "
+            "out."
+        )
     if (knn or places) and isinstance(answerer, ZeroShot):
         flag = "--knn" if knn else "--places"
         raise UsageError(f"{flag} needs training locations, and zero-shot has none: leave it out.")

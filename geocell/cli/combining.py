@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from geocell.cli.calibration import require_for_choices
-from geocell.cli.output import Decode, cache_locations, emit, note, open_head, usage_errors
+from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, open_head, usage_errors
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
@@ -21,7 +21,7 @@ def combine(
     pool: Rule | None = None,
     candidates: CandidateRule = "auto",
     knn: bool = False,
-    decode: Decode = "balscore",
+    decode: Decode | None = None,
     device: str = "auto",
     overwrite: bool = False,
     partitioner: str | None = None,
@@ -44,7 +44,7 @@ def combine(
         candidates: cells (of the one partition that all share), places (training places), pieces (of the intersection
             of the partitions), or centroids (of all heads); auto takes the first that there is, up to 5,000 places.
         knn: let the nearest training features vote; their index goes into the folder.
-        decode: the decoder that is calibrated for, and answers by default afterwards.
+        decode: the decoder that is calibrated for, and answers by default afterwards; balscore when left out.
         device: where the heads compute: auto, cpu, cuda or mps.
         overwrite: replace an existing combination.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
@@ -59,13 +59,14 @@ def combine(
     from geocell.splits.splits import Splits
 
     with usage_errors():
-        parse_decoder(decode)  # a file names it, so it is one of the package
+        if decode is not None:
+            parse_decoder(decode)  # a file names it, so it is one of the package
         choose_device(device)
         _require_several(heads, out)
         if (cache is None) != (splits is None):
             raise ValueError("--cache and --splits go together: pass both, or neither for equal weights.")
-        if splits is None and (split is not None or knn):
-            raise ValueError(f"{'--knn' if knn else '--split'} needs --cache and --splits, and they are not there.")
+        if splits is None:
+            _require_no_choices(split, decode, knn, candidates)
         require_for_choices(split or "val")
     require_new(out, overwrite, COMBINATION_MARKS, COMBINATION_PARTS)
     members = [open_head(name, partitioner)[0] for name in heads]
@@ -74,9 +75,13 @@ def combine(
     if cache is not None and splits is not None:
         loaded = Splits.load(splits)
         protocol = loaded.protocol
-        train = cache_locations(cache, splits, "train")
+        train = cache_locations(cache, splits, "train", in_memory=knn)  # else their coordinates are enough
         if split is not None or loaded.ids.get(name):
-            val = cache_locations(cache, splits, name)
+            val = cache_locations(cache, splits, name, in_memory=False).loaded()
+        elif decode is not None:
+            raise UsageError(
+                f"--decode {decode} is calibrated for on validation locations, and {splits} has none: leave it out."
+            )
         else:
             note(f"{splits} has no validation locations: weights are equal, and nothing is calibrated")
     made = join(
@@ -86,7 +91,7 @@ def combine(
         pool=pool,
         candidates=candidates,
         knn=knn,
-        decode=decode,
+        decode=decode or "balscore",
         split=name,
         protocol=protocol,
         device=device,
@@ -95,6 +100,18 @@ def combine(
     result = {"out": str(out), "heads": list(heads), **made.parts.combination_json()}
     known = None if made.calibration is None else made.calibration.to_dict()
     emit({**result, "calibration": known}, f"{out}: {combination_text(made)}", json)
+
+
+def _require_no_choices(split: str | None, decode: str | None, knn: bool, candidates: CandidateRule) -> None:
+    """Refuse what needs locations where there are none."""
+    needing = {
+        "--knn": knn,
+        "--split": split is not None,
+        "--decode": decode is not None,
+        f"--candidates {candidates}": candidates in {"places", "pieces"},
+    }
+    if given := [flag for flag, is_given in needing.items() if is_given]:
+        raise ValueError(f"{given[0]} needs --cache and --splits, and they are not there: pass both, or leave it out.")
 
 
 def _require_several(heads: Sequence[str], out: Path) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.protocol import HeadLike
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.metrics.scores import Scores
-    from geocell.zeroshot.classifier import ZeroShot
 
 
 def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
@@ -26,8 +26,8 @@ def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scor
     from geocell.files import write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import write_zero_shot_scores
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import write_zero_shot_scores
 
     if isinstance(head, ZeroShot):
         write_zero_shot_scores(folder, scores.to_dict(), scores.split)
@@ -53,8 +53,11 @@ def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_countr
     return "\n".join(filter(None, [*parts, countries]))
 
 
-def training_locations(head: HeadLike, cache: Path, splits: Path | None, scored: str) -> Locations | None:
-    """Return what the head was trained on by its splits, with features on the disk; None where these say nothing."""
+def training_locations(head: HeadLike | None, cache: Path, splits: Path | None, scored: str) -> Locations | None:
+    """Return what a head was trained on by its splits, with features on the disk; None where these say nothing.
+
+    Without a head it is the split train.
+    """
     from geocell.features import FeatureCache
     from geocell.splits.splits import Splits
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from geocell.heads.combination import Combination
     from geocell.heads.head import Head
     from geocell.heads.source import HeadSource
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.images.downloads import DownloadConfig
     from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import Splits
     from geocell.views import ViewTable
-    from geocell.zeroshot.classifier import ZeroShot
 
 
 COUNTRY = "country"
@@ -174,7 +174,7 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     from geocell.heads.hashes import why_not_hashed
     from geocell.heads.head import load_head
     from geocell.heads.source import find_head
-    from geocell.zeroshot.folder import is_zero_shot
+    from geocell.heads.zero_shot_folder import is_zero_shot
 
     source = find_head(name)
     if source.remark:
@@ -189,29 +189,20 @@ def open_head(name: str, partitioner: str | None = None) -> tuple[Head, HeadSour
     return head, source
 
 
-def open_head_like(name: str, partitioner: str | None = None) -> tuple[Head | Combination, HeadSource]:
-    """Return a head, or a combination or ensemble of several, and its source; see `open_head`."""
+def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Combination | ZeroShot, HeadSource]:
+    """Return what answers like a head, by its folder or `user/repo@revision`, and its source; see `open_head`."""
     from geocell.heads.hashes import why_not_hashed
     from geocell.heads.loading import is_ensemble, load_head_like
     from geocell.heads.source import find_head
+    from geocell.heads.zero_shot_folder import is_zero_shot
 
     source = find_head(name)
     if source.remark:
         note(source.remark)
     head = load_head_like(source, partitioner)
-    if not is_ensemble(source) and (remark := why_not_hashed(source.folder)):
+    if not is_ensemble(source) and not is_zero_shot(source.folder) and (remark := why_not_hashed(source.folder)):
         note(remark)
     return head, source
-
-
-def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Combination | ZeroShot, HeadSource]:
-    """Return what answers like a head by its folder, a zero-shot classifier too, and its source; see `open_head`."""
-    from geocell.heads.source import HeadSource
-    from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
-
-    if is_zero_shot(name):
-        return load_zero_shot(name), HeadSource(Path(name))
-    return open_head_like(name, partitioner)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from geocell.cli.output import UsageError, emit, usage_errors
-from geocell.evaluation.benchmarks import Benchmark, Missing
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.evaluation.benchmarks import Benchmark, Missing, not_pinned_remark
 from geocell.metrics.clusters import PLACE
 
 T = TypeVar("T")
@@ -63,8 +63,12 @@ def score_tables(
     read = flags.checked()
     if out is not None:
         require_new(out, overwrite)
+    elif overwrite:
+        raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     predictions, truth = tables
     scores = score_predictions(predictions, truth, **read).to_dict()
+    if remark := not_pinned_remark(flags.preset, flags.truth_sha256, scores["truth_sha256"]):
+        note(remark)
     row = {"head": predictions.name, **scores, "n_cells": None}
     try:
         parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]

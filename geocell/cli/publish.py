@@ -11,7 +11,7 @@ from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.heads.card_metadata import CardSettings
 
 if TYPE_CHECKING:
-    from geocell.publishing.push import Publication
+    from geocell.publishing.repository import Publication
 
 Flat = Parameter(name="*")
 
@@ -33,11 +33,11 @@ def push(
 ) -> None:
     """Publish a head on the Hub: one head, one repository, one commit, with its model card.
 
-    Log in once with `hf auth login`. The folder is checked first: weights, cells, shapes, and that the scores are its
-    own.
+    So is a combination, a zero-shot classifier, and a model that pretrain trained. Log in once with `hf auth login`.
+    The folder is checked first: weights, cells, shapes, and that the scores are its own.
 
     Args:
-        head: folder of the head.
+        head: folder of the head, the combination, the zero-shot classifier or the trained model.
         repo: user/repo, made if need be.
         private: make the repository private.
         revision: branch to commit to, made if need be; main otherwise.
@@ -91,7 +91,7 @@ def _text(done: Publication) -> str:
 
 
 def pull(repo: str, /, *, out: Path | None = None, overwrite: bool = False, json: bool = False) -> None:
-    """Fetch a head from the Hub and check it.
+    """Fetch a head, or what else push publishes, from the Hub and check it.
 
     Args:
         repo: user/repo, or user/repo@revision with a branch, tag or commit.

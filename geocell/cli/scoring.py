@@ -1,13 +1,11 @@
-"""Commands that score and compare heads, and say what their splits leak."""
+"""Commands that score and compare heads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any
 
 from geocell.cli.head_scores import say_other_protocol, scores_text, training_locations, write_beside
 from geocell.cli.output import (
@@ -17,17 +15,15 @@ from geocell.cli.output import (
     counted_locations,
     drawn_clusters,
     emit,
-    open_answerer,
     split_name,
     usage_errors,
 )
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
+from geocell.cli.scorers import Asked, decoders_of, open_pair, open_scored, open_zero_shot
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.evaluation.baselines import Baseline
-
-Flat = Parameter(name="*")
 
 
 def score(  # noqa: PLR0915 - one step after the other
@@ -47,6 +43,7 @@ def score(  # noqa: PLR0915 - one step after the other
     abstain_below: float | None = None,
     cluster: str | None = None,
     no_baselines: bool = False,
+    against: str | None = None,
     by_country: bool = False,
     allow_training: bool = False,
     out: Path | None = None,
@@ -60,7 +57,8 @@ def score(  # noqa: PLR0915 - one step after the other
     `predictions` and `truth`, tables of id, lat and lon, no head is needed, and scores are only printed or go to `out`.
 
     Args:
-        head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`.
+        head: folder of the head, or user/repo@revision on the Hub, whose scores are only printed, or go to `out`; or
+            zero-shot, the published protocol with the cities of the gazetteer, or zero-shot:CANDIDATES.csv.
         cache: feature cache.
         predictions: CSV, TSV, JSON lines or Parquet table of anybody's answers: id, lat, lon.
         truth: table of the true points of the same ids.
@@ -77,6 +75,7 @@ def score(  # noqa: PLR0915 - one step after the other
             a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
             together, else place.
         no_baselines: leave out the majority cell and, with `splits`, the nearest training location by features.
+        against: another baseline: zero-shot, zero-shot:CANDIDATES.csv, or the folder of a zero-shot classifier.
         by_country: print the scores of every country too; JSON always has them.
         allow_training: score even if some of the locations are training locations of the head.
         out: file to write instead.
@@ -95,7 +94,8 @@ def score(  # noqa: PLR0915 - one step after the other
             "--abstain-below": abstain_below,
         }
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
-        of_heads |= {"--no-baselines": no_baselines or None}
+        of_heads |= {"--no-baselines": no_baselines or None, "--against": against}
+        of_heads |= {"--device": None if device == "auto" else device}
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
@@ -109,45 +109,51 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.heads.folder import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.metrics.scores import shared_coordinates_text
     from geocell.uncertainty.selective import require_threshold
-    from geocell.zeroshot.classifier import ZeroShot
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
         choose_device(device)
         require_threshold(abstain_below)
+        if no_baselines and against is not None:
+            raise ValueError("--against is a baseline, and --no-baselines leaves them out: leave out one of the two.")
     name = split_name(splits, split, "test")
     if out is not None:
         require_new(out, overwrite)
-    loaded, place = open_answerer(head, partitioner)
+    asked = Asked(cache, splits, name, device, partitioner)
+    loaded, place = open_scored(head, asked)
+    here = place if place is not None and place.snapshot is None else None
     decoder = as_decoder(default_decoder(loaded)) if decoder is None else decoder
     loaded.prepare(decoder)  # refused before the features are read
-    if out is None and place.snapshot is None and name == "test" and not isinstance(loaded, ZeroShot):
-        read_card(place.folder)  # a card that cannot be written anew is refused before anything is computed
+    if out is None and here is not None and name == "test" and not isinstance(loaded, ZeroShot):
+        read_card(here.folder)  # a card that cannot be written anew is refused before anything is computed
     locations, n_shared = counted_locations(cache, splits, name)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([loaded], locations, allow_training)
     say_other_protocol(loaded, splits)
+    zero_shot = None if against is None else open_zero_shot(against, asked)
     what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
     found: Mapping[str, Baseline] = {}
     if no_baselines:
         scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
     else:
         train = training_locations(loaded, cache, splits, name)
+        what["zero_shot"] = zero_shot
         scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     told = scores.to_dict()
     remark = shared_coordinates_text(told)
     try:
-        row = {"head": Path(head).name, "partition": loaded.partition.kind, **told}
+        row = {"head": head if place is None else Path(head).name, "partition": loaded.partition.kind, **told}
         emit({**told, **({"remark": remark} if remark else {})}, scores_text(row, found, by_country), json)
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is written
         if out is not None:
             write_json(out, told)
-        elif place.snapshot is None and not is_ensemble(place):
-            write_beside(loaded, place.folder, scores, locations.encoder)
+        elif here is not None and not is_ensemble(here):
+            write_beside(loaded, here.folder, scores, locations.encoder)
 
 
 def compare(
@@ -171,9 +177,13 @@ def compare(
 ) -> None:
     """Say how far two heads are apart on the same locations, and whether these can tell which is better.
 
+    A baseline stands where a head does, by its name: zero-shot, the published protocol with the cache's own encoder and
+    the cities of the gazetteer; zero-shot:FILE, with those of a file; 1-nn, the training location with the most similar
+    features; majority, the cell of the other head with most training locations.
+
     Args:
-        head_a: folder of the first head, or user/repo@revision on the Hub.
-        head_b: folder or repository of the second head; its cells may be others.
+        head_a: folder of the first head, or user/repo@revision on the Hub; or a baseline.
+        head_b: the same of the second; its cells may be others.
         cache: feature cache.
         predictions: two tables of anybody's answers (id, lat, lon), compared instead of heads.
         truth: table of the true points of the same ids.
@@ -182,7 +192,7 @@ def compare(
         truth_sha256: hash that the points of the truth must have, as printed with somebody else's scores.
         splits: splits.json; without it every location of the cache is compared.
         split: which split of it; test when left out.
-        decode: the decoder; that of the calibration when left out, centroid without one.
+        decode: the decoder; that of the calibration when left out, centroid without one. Zero-shot then keeps its own.
         cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
             a column of the cache or of the truth, of sequences or users say; when left out, what the splits kept
             together, else place.
@@ -210,90 +220,25 @@ def compare(
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.comparison import compare as compare_heads
     from geocell.evaluation.score import require_unseen
-    from geocell.heads.protocol import default_decoder
     from geocell.reports.comparisons import comparison_text
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
     name = split_name(splits, split, "test")
-    a, b = open_answerer(head_a, partitioner)[0], open_answerer(head_b, partitioner)[0]
-    if decoder is None:
-        usual = {default_decoder(loaded) for loaded in (a, b)}
-        if len(usual) > 1:
-            raise UsageError(f"the heads decode differently by default, {' and '.join(sorted(usual))}: pass --decode.")
-        decoder = as_decoder(usual.pop())
-    for loaded in (a, b):
-        loaded.prepare(decoder)
+    a, b = open_pair(head_a, head_b, Asked(cache, splits, name, partitioner=partitioner))
+    decode_a, decode_b = decoders_of(decoder, a, b)
+    a.prepare(decode_a)
+    b.prepare(decode_b)
     locations = cache_locations(cache, splits, name)
     for loaded in (a, b):
         loaded.encoder.require_same(locations.encoder, "the head", "the locations")
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     clusters = drawn_clusters(locations, cluster, splits)
-    comparison = compare_heads(a, b, locations, decoder, name, cluster=clusters)
+    comparison = compare_heads(a, b, locations, decode_a, name, cluster=clusters, decode_b=decode_b)
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},
         comparison_text(comparison, head_a, head_b),
         json,
     )
-
-
-def leaks(
-    cache: Path,
-    /,
-    *,
-    splits: Path,
-    head: str | None = None,
-    decode: Decode | None = None,
-    columns: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    cosine: float = 0.999,
-    plot: Path | None = None,
-    device: str = "auto",
-    partitioner: str | None = None,
-    json: bool = False,
-) -> None:
-    """Say what the splits of a cache leak: what validation and test locations share with training locations.
-
-    Shared coordinates and images, near-duplicate views, how far the nearest training location is, and how a head scores
-    by that distance.
-
-    Args:
-        cache: feature cache.
-        splits: splits.json.
-        head: head to score: a folder, or user/repo@revision on the Hub.
-        decode: its decoder; that of its calibration when left out, centroid without one.
-        columns: columns of the views whose values should not be shared, of users or sequences say.
-        cosine: from which on the features of two views count as near-duplicates.
-        plot: .png or .svg picture of the distances, and of the scores; an existing file is replaced.
-        device: where the head computes: auto, cpu, cuda or mps.
-        partitioner: module:attribute of the partitioner, for cells of a custom kind.
-        json: print one JSON object.
-    """
-    from geocell.compute.devices import choose_device
-    from geocell.decoders.table import as_decoder
-    from geocell.evaluation.leaks import leaks as find_leaks
-    from geocell.evaluation.leaks import require_cosine
-    from geocell.heads.protocol import default_decoder
-    from geocell.plots.leaks_chart import draw_leaks
-    from geocell.plots.style import require_picture_name
-    from geocell.reports.leaks import leaks_text
-    from geocell.splits.splits import Splits
-
-    with usage_errors():
-        decoder = None if decode is None else as_decoder(decode)
-        choose_device(device)
-        require_cosine(cosine)
-        if plot is not None:
-            require_picture_name(plot)
-    members = Splits.load(splits)
-    loaded = None if head is None else open_answerer(head, partitioner)[0]
-    if decoder is None:
-        decoder = as_decoder("centroid" if loaded is None else default_decoder(loaded))
-    found = find_leaks(cache, members, loaded, decoder, cosine=cosine, columns=columns or (), device=device)
-    result = found.to_dict()
-    try:
-        emit(result, leaks_text(result), json)
-    finally:
-        if plot is not None:
-            draw_leaks(plot, result["splits"], result["decoder"])

@@ -1,4 +1,4 @@
-"""Commands that ask a model of images and texts: where images are without any training, and what labels fit them."""
+"""Commands that locate images by texts without any training, and make heads of words."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from geocell.imagetext.templates import STREETCLIP_CAPTION
 from geocell.zeroshot.settings import ZeroShotSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from geocell.encoders.info import EncoderInfo
     from geocell.imagetext import ImageTextModel
     from geocell.zeroshot.candidates import Candidates
@@ -81,10 +79,10 @@ def zero_shot(
     from geocell.evaluation.published import published_scores
     from geocell.evaluation.zero_shot import score_zero_shot
     from geocell.files import counted, require_new
+    from geocell.heads.zero_shot import ZeroShot
+    from geocell.heads.zero_shot_folder import MARKS, PARTS, save_zero_shot
     from geocell.imagetext.text_cache import text_cache_folder
     from geocell.reports.zero_shot import published_text, zero_shot_text
-    from geocell.zeroshot.classifier import ZeroShot
-    from geocell.zeroshot.folder import MARKS, PARTS, save_zero_shot
 
     with usage_errors():
         if out is None and cache is None:
@@ -107,7 +105,7 @@ def zero_shot(
     places = _candidates(candidates, countries, per_country, per_region, apart_km)
     locations = None if cache is None else cache_locations(cache, splits, name)
     note(f"loading the texts' model, {counted(len(places), 'candidate')} in {len(places.countries):,} countries")
-    model = _model(None if locations is None else locations.encoder, encoder, revision, device)
+    model = texts_model(None if locations is None else locations.encoder, encoder, revision, device)
     made = ZeroShot.from_model(model, places, settings, text_cache or text_cache_folder())
     made.prepare(decoder)
     if out is not None:
@@ -140,6 +138,8 @@ def zero_shot_head(
     *,
     cache: Path,
     out: Path,
+    splits: Path | None = None,
+    scale_split: str | None = None,
     encoder: str | None = None,
     templates: Texts = (STREETCLIP_CAPTION,),
     text_cache: Path | None = None,
@@ -151,12 +151,16 @@ def zero_shot_head(
     """Make a head of words: the captions of a partition's cells are its weights, and no location is trained on.
 
     A caption names the town nearest to the centroid of its cell, the region and the country (extra gazetteer). The
-    result is a head like any other, and `fit-head --init` starts from it.
+    result is a head like any other, and `fit-head --init` starts from it. Texts are surer of cells than they are right,
+    so that a start for a fit should be scaled to its training locations by `--scale-split train`.
 
     Args:
         partition: folder of the partition.
         cache: feature cache, of whose features two constants are taken; where they are is not used.
         out: folder of the head.
+        splits: splits.json, for --scale-split.
+        scale_split: split at whose locations a temperature is fitted, a single number; they count as training
+            locations of the head afterwards. The scale is the model's own when left out.
         encoder: where the model of the cache's encoder is, when not where the cache says.
         templates: captions of a cell, with parts in brackets that are left out where a name is not known; embeddings of
             several are averaged.
@@ -169,21 +173,25 @@ def zero_shot_head(
     from geocell.compute.devices import choose_device
     from geocell.files import require_new
     from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
+    from geocell.heads.words_head import head_from_words
     from geocell.imagetext.templates import CaptionTemplate
     from geocell.imagetext.text_cache import text_cache_folder
     from geocell.partitioners.base import Partition
-    from geocell.zeroshot.words_head import head_from_words
 
     with usage_errors():
         choose_device(device)
         for template in templates:
             CaptionTemplate(template)
+    if (splits is None) != (scale_split is None):
+        raise UsageError("--scale-split needs --splits, and --splits is for --scale-split alone: give both or none.")
     require_new(out, overwrite, HEAD_MARKS, HEAD_FILES)
     cells = Partition.load(partition, partitioner)
     locations = cache_locations(cache, None, "all")
+    labelled = None if scale_split is None else cache_locations(cache, splits, scale_split)
     note(f"loading the texts' model of {locations.encoder.name}")
-    model = _model(locations.encoder, encoder, None, device)
-    head = head_from_words(model, cells, locations, templates, cache=text_cache or text_cache_folder())
+    model = texts_model(locations.encoder, encoder, None, device)
+    texts = text_cache or text_cache_folder()
+    head = head_from_words(model, cells, locations, templates, labelled=labelled, cache=texts)
     head.save(out, overwrite=overwrite)
     words = head.training["words"]
     text = (
@@ -192,6 +200,11 @@ def zero_shot_head(
         f"mean square), and {100 * words['agreement']:.1f} % of {words['n_features']:,} locations have the same first "
         "cell"
     )
+    if scaled := words.get("scaled"):
+        text += (
+            f"\n  at temperature {scaled['temperature']:.2g}, which makes the cells of {scaled['n_locations']:,} "
+            f"locations of the split {scale_split} most likely"
+        )
     emit({"head": str(out), "training": dict(head.training)}, text, json)
 
 
@@ -208,98 +221,11 @@ def _candidates(
         return gazetteer_candidates(per_country, countries=names, per_region=per_region, apart_km=apart_km)
 
 
-def _model(info: EncoderInfo | None, encoder: str | None, revision: str | None, device: str) -> ImageTextModel:
+def texts_model(info: EncoderInfo | None, encoder: str | None, revision: str | None, device: str) -> ImageTextModel:
+    """Return the model of images and texts of an encoder that a cache records, else by name; StreetCLIP without one."""
     from geocell.encoders import STREETCLIP
     from geocell.imagetext import image_text_for, load_image_text
 
     if info is not None:
         return image_text_for(info, device, encoder)
     return load_image_text(encoder or STREETCLIP, revision, device)
-
-
-def classify(
-    *images: str,
-    labels: str = "",
-    labels_file: Path | None = None,
-    template: Texts = ("{label}",),
-    encoder: str | None = None,
-    cache: Path | None = None,
-    splits: Path | None = None,
-    split: str | None = None,
-    top_k: int = 5,
-    out: Path | None = None,
-    text_cache: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
-    json: bool = False,
-) -> None:
-    """Say how probable each of some labels is for images: countries, climates, anything that a text can say.
-
-    An image that cannot be read is a row with its reason. Exit status 1 when no image could be read.
-
-    Args:
-        images: images, folders of images, tables, WebDataset shards, or URLs of them.
-        labels: two labels or more, separated by commas.
-        labels_file: text file with a label per line instead, for labels that have commas.
-        template: texts that say {label}; embeddings of several are averaged.
-        encoder: Hub id or folder of a CLIP or SigLIP model, or efficientnet-lite0; StreetCLIP when left out, or the
-            encoder of the cache.
-        cache: feature cache whose locations are classified instead of images.
-        splits: splits.json of that cache; without it every location.
-        split: which split of it; test when left out.
-        top_k: how many labels of each image are printed.
-        out: .csv table to write, with the probability of every label.
-        text_cache: folder of embeddings of texts; below the user's cache folder when left out.
-        device: where the model computes: auto, cpu, cuda or mps.
-        overwrite: replace an existing file.
-        json: print one JSON object.
-    """
-    from geocell.compute.devices import choose_device
-    from geocell.encoders import STREETCLIP
-    from geocell.files import require_new
-    from geocell.imagetext.text_cache import text_cache_folder
-    from geocell.prediction.classify import classify_inputs, classify_locations, require_labels
-    from geocell.reports.zero_shot import classification_text
-
-    with usage_errors():
-        names = _labels(labels, labels_file)
-        require_labels(names, template)
-        choose_device(device)
-        if (cache is None) == (not images):
-            raise ValueError("classify needs images or --cache, one of them: see --help.")
-        if top_k < 1:
-            raise ValueError(f"--top-k must be at least 1, got {top_k}.")
-        if out is not None and out.suffix.lower() != ".csv":
-            raise ValueError(f"--out must be a .csv file, got {out}.")
-    if cache is None and splits is not None:
-        raise UsageError("--splits names locations of a cache: pass --cache instead of images.")
-    if out is not None:
-        require_new(out, overwrite)
-    texts = text_cache or text_cache_folder()
-    if cache is not None:
-        locations = cache_locations(cache, splits, split_name(splits, split, "test"))
-        found = classify_locations(_model(locations.encoder, encoder, None, device), locations, names, template, texts)
-    else:
-        note(f"loading {encoder or STREETCLIP}")
-        found = classify_inputs(
-            images, names, templates=template, model=encoder or STREETCLIP, device=device, cache=texts
-        )
-    try:
-        emit(found.to_dict(), classification_text(found, top_k), json)
-    finally:  # a full disk must not lose what is printed, and a closed pipe not what is saved
-        if out is not None:
-            note(f"wrote {found.save(out)}")
-    if not any(item.probabilities for item in found.items):
-        raise ValueError(f"at least one image must be readable, got none of {len(found.items)}: see the reasons above.")
-
-
-def _labels(text: str, path: Path | None) -> Sequence[str]:
-    if (path is None) == (not text.strip()):
-        raise ValueError("classify needs --labels or --labels-file, one of them.")
-    if path is None:
-        return [label.strip() for label in text.split(",") if label.strip()]
-    if not path.is_file():
-        raise FileNotFoundError(f"--labels-file must be a file with a label per line, and there is none at {path}.")
-    if path.stat().st_size > 1 << 20:
-        raise ValueError(f"--labels-file must have at most 1,048,576 bytes, got {path.stat().st_size:,}: {path}.")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

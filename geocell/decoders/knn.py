@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from geocell.decoders.balscore import SHARE_RADII_KM
 from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
-from geocell.features.neighbours import Ints, Singles, most_probable, neighbour_masses
+from geocell.features.neighbour_masses import most_probable, neighbour_masses
+from geocell.features.neighbours import Ints, Singles
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_vectors
 
 _CHUNK = 64  # locations whose candidates are compared at a time: 34 MB of distances between 256 candidates each
@@ -21,7 +22,7 @@ class KNN(Decoder):
     """The training location with the largest expected gain of balscore under the vote of the nearest ones.
 
     The k training locations with the largest cosine vote inside the `n_cells` most probable cells (see
-    `geocell.features.neighbours.neighbour_masses`), and among them the answer is
+    `geocell.features.neighbour_masses.neighbour_masses`), and among them the answer is
     ``argmax_j Σ_r P(d(j, ·) ≤ r) / W_r``; see `geocell.heads.neighbours.fit_neighbours`, which finds the parameters on
     validation locations. Of equally good ones the most probable wins.
 

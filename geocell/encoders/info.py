@@ -39,6 +39,11 @@ class EncoderInfo:
     dtype: str = "float32"
     source: str = ""
 
+    @classmethod
+    def named(cls, name: str, dim: int) -> EncoderInfo:
+        """Return an encoder of D features of which only the name is known; by it alone it is told from others."""
+        return cls(name, UNKNOWN, UNKNOWN, dim, 0, UNKNOWN, UNKNOWN)
+
     def require_same(self, other: EncoderInfo, mine: str, theirs: str) -> None:
         """Raise ValueError, naming both sides, unless `other` makes the same features.
 

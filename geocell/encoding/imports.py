@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.format import MAGIC_PREFIX
@@ -14,17 +14,24 @@ from numpy.typing import NDArray
 from geocell.encoders import describe_encoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, Manifest, begin, finish, write_shard
+from geocell.features.datasets import DatasetFeatures, encoder_of, require_datasets
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
 from geocell.files import as_place, new_folder
+from geocell.images.sources import FileImages
 from geocell.views import ViewTable
+from geocell.views.table import make_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
 
 
 def import_features(
-    features: Path | str,
+    features: Path | str | NDArray[np.floating[Any]] | Dataset,
     out: Path | str,
     *,
-    table: ViewTable | None = None,
-    encoder: EncoderInfo | None = None,
+    table: ViewTable | pd.DataFrame | None = None,
+    encoder: EncoderInfo | str | None = None,
     like: Path | str | None = None,
     shard_rows: int = SHARD_ROWS,
     overwrite: bool = False,
@@ -34,11 +41,14 @@ def import_features(
     Say which encoder made them by `encoder` or, without typing its revision and image processor, by `like`.
 
     Args:
-        features: an `.npy` file (N, D), or a folder with `img_emb/img_emb_*.npy` and `metadata/metadata_*.parquet` as
-            clip-retrieval writes.
+        features: (N, D) floats; an `.npy` file of them; a folder with `img_emb/img_emb_*.npy` and
+            `metadata/metadata_*.parquet` as clip-retrieval writes; or a data set of the library `datasets` with a
+            column `features`, as `FeatureCache.to_dataset` returns it.
         out: folder of the cache.
-        table: the N views, row i describing feature row i; read from `metadata/` when omitted.
-        encoder: which encoder made them; its `dim` may be 0, meaning "as the features are".
+        table: the N views, row i describing feature row i, with `lat` and `lon`; read from `metadata/` or from the
+            other columns of the data set when omitted.
+        encoder: which encoder made them; its `dim` may be 0, meaning "as the features are". A name suffices, and a data
+            set may say itself.
         like: a cache whose features the same encoder made, or the name of the encoder; see `encoder_like`.
         shard_rows: rows per shard.
         overwrite: replace an existing cache.
@@ -48,16 +58,21 @@ def import_features(
         FileNotFoundError: when there are no features, or nothing is called `like`.
         ValueError: when the rows don't match, features are not finite, or not one of `encoder` and `like` is given.
     """
+    source, arrays, metadata, stated = _opened(features)
     if encoder is None and like is not None:
         encoder = encoder_like(like)
+    elif encoder is None and stated is not None:
+        encoder = stated
     elif encoder is None or like is not None:
         raise ValueError("expected one of encoder and like, which say what made the features: pass one of them.")
-    source = Path(features)
-    arrays, metadata = _feature_arrays(source)
+    if isinstance(encoder, str):
+        encoder = EncoderInfo.named(encoder, 0)
     if table is None:
         if metadata is None:
             raise ValueError(f"{source} needs a table of its views: pass it after the features.")
         table = metadata
+    elif not isinstance(table, ViewTable):
+        table = make_table(table, FileImages("."), "a DataFrame", images_optional=True)
     rows, dim = sum(len(a) for a in arrays), int(arrays[0].shape[1])
     if rows != len(table):
         raise ValueError(
@@ -80,6 +95,35 @@ def import_features(
             write_shard(folder, index, part, problems)
         finish(folder)
     return FeatureCache.open(out)
+
+
+def _opened(
+    features: Path | str | NDArray[np.floating[Any]] | Dataset,
+) -> tuple[str, list[Any], ViewTable | None, EncoderInfo | None]:
+    """Return what features are called in messages, their arrays, and the table and encoder that are known with them."""
+    if isinstance(features, str | Path):
+        arrays, metadata = _feature_arrays(Path(features))
+        return str(features), arrays, metadata, None
+    if isinstance(features, np.ndarray):
+        if features.ndim != 2 or features.dtype.kind != "f" or not features.size:
+            raise ValueError(f"features must be floats of shape (N, D), got {features.dtype} {features.shape}.")
+        return "the array", [features], None, None
+    require_datasets()
+    from datasets import Dataset, Value
+
+    if not isinstance(features, Dataset):
+        raise TypeError(f"features must be a path, an array or a datasets.Dataset, got {type(features).__name__}.")
+    rows = DatasetFeatures(features)
+    plain = [name for name, kind in features.features.items() if isinstance(kind, Value)]
+    frame = features.select_columns(plain).to_pandas()
+    problems = None
+    if "status" in frame:
+        problems = ["" if status == "ok" else str(status) for status in frame.pop("status")]
+    table = make_table(frame, FileImages("."), "the data set", problems=problems, images_optional=True)
+    if problems is not None and "location" in frame:  # of an image that could not be read, which is known all the same
+        known = ["" if name is None else str(name) for name in frame["location"]]
+        table = replace(table, frame=table.frame.assign(location=known))
+    return "the data set", [rows], table, encoder_of(features)
 
 
 def encoder_like(like: Path | str, revision: str | None = None, pooling: str | None = None) -> EncoderInfo:

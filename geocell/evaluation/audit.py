@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.display import Display, TextTable, km_text, share_text
 from geocell.evaluation.ceiling import Ceiling
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
 from geocell.metrics.clusters import Clusters, clusters_text
 from geocell.metrics.groups import named_groups
+from geocell.metrics.scores import flat_scores, interval_text, score_label, score_text
 from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.cell_polygons import class_areas_km2
 from geocell.partitioners.class_weights import class_weights
@@ -34,7 +36,7 @@ _FEW = 5
 _LARGEST_SHARE = 0.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """The oracle ceiling of a partition on some locations, and how its cells are filled. Shares are fractions.
 
@@ -135,6 +137,40 @@ class Audit:
         del value["ceiling"]
         countries = {name: ceiling.to_dict() for name, ceiling in self.countries.items()}
         return {**value, **self.ceiling.to_dict(), "countries": countries, "advice": list(self.advice)}
+
+    def __repr__(self) -> str:
+        """Return the oracle's balscore, and what it is of."""
+        balscore = share_text(self.balscore, self.intervals["balscore"])
+        return (
+            f"<Audit of {self.kind}: {counted(self.n_cells, 'cell')}, balscore of the oracle on "
+            f"{counted(self.n_locations, 'location')} {balscore}, median {km_text(self.median_km)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (score_label(name), score_text(name, value), interval_text(name, self.intervals.get(name)))
+            for name, value in flat_scores(self.ceiling.to_dict()).items()
+        ]
+        worst = sorted(self.countries.items(), key=lambda item: (item[1].balscore, item[0]))[:5]
+        countries = [
+            (name, f"{found.n_locations:,}", share_text(found.balscore), km_text(found.median_km))
+            for name, found in worst
+        ]
+        facts = [
+            ("cells", f"{self.n_cells:,}"),
+            ("in a cell", f"{self.count_min:,} to {self.count_max:,} training locations, median {self.count_median:g}"),
+            ("with one location", f"{self.n_single:,}"),
+            ("radius, median", "" if self.radius_km_median is None else km_text(self.radius_km_median)),
+            ("area, median", f"{self.area_km2_median:,.0f} km²"),
+            ("audited locations", f"{self.n_locations:,}{', those of the fit' if self.seen else ''}"),
+            ("fallback, outside", f"{share_text(self.fallback)}, {share_text(self.outside)}"),
+            ("parameters of a head", f"{self.n_parameters:,}"),
+        ]
+        tables = [
+            TextTable(("oracle", "", "95 % interval"), rows),
+            TextTable(("lowest countries", "locations", "balscore", "median"), countries, total=len(countries)),
+        ]
+        return Display(f"Audit of {self.kind}: what an oracle reaches", facts, tables, notes=self.advice).html()
 
     def __str__(self) -> str:
         """Return some lines for people, in percent, and the advice."""

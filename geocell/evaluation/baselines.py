@@ -1,4 +1,4 @@
-"""What a head has to beat: the same answer for every location, and the nearest training location by features."""
+"""What a head has to beat: one answer for every location, the nearest training location by features, zero-shot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from geocell.evaluation.score import outcomes, scores_of_head
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
 from geocell.geo.geodesy import Floats
+from geocell.heads.protocol import default_decoder
 from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import RADII_KM, Outcomes, outcomes_of
@@ -21,10 +22,12 @@ from geocell.metrics.scores import Scores
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.heads.protocol import HeadLike
+    from geocell.heads.zero_shot import ZeroShot
     from geocell.partitioners.base import Partition
 
 MAJORITY = "majority cell"
 NEAREST = "1-NN"
+ZERO_SHOT = "zero-shot"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class Baseline:
     """The scores of answers that no head made, on the same locations as a head's.
 
     Attributes:
-        name: `majority cell` or `1-NN`.
+        name: `majority cell`, `1-NN` or `zero-shot`.
         n_locations: P.
-        n_train: training locations that were searched; None for the majority cell, which needs their counts alone.
+        n_train: training locations that were searched; None for the majority cell, which needs their counts alone, and
+            for zero-shot.
         values: score -> value: fractions, and km where the name says so.
         intervals: score -> 95 % interval.
         comparison: the head less the baseline, paired; None where there is no head.
+        n_candidates: cities that zero-shot chose from; None for the others.
     """
 
     name: str
@@ -46,12 +51,14 @@ class Baseline:
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
     comparison: Comparison | None = None
+    n_candidates: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the scores as `Scores.to_dict` has them."""
         value: dict[str, Any] = {
             "n_locations": self.n_locations,
             **({} if self.n_train is None else {"n_train": self.n_train}),
+            **({} if self.n_candidates is None else {"n_candidates": self.n_candidates}),
             **{name: self.values[name] for name in ("balscore", "median_km", "mean_km", "geoscore")},
             "within": {str(radius): self.values[f"within_{radius}"] for radius in RADII_KM},
             "intervals": {name: list(ends) for name, ends in self.intervals.items()},
@@ -92,11 +99,13 @@ def baselines(
     split: str = "",
     device: str = "auto",
     cluster: str | Clusters | None = None,
+    zero_shot: ZeroShot | None = None,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on the locations that a head is scored on, and how far the head is ahead of each.
 
     The majority cell is answered for every location where the head's partition has cells and knows their counts. `1-NN`
     answers the training location whose mean feature, less the mean over training locations, has the highest cosine.
+    Zero-shot answers by its own decoder, the one it was calibrated for or `centroid`.
 
     Args:
         head: the head, or an ensemble.
@@ -106,6 +115,7 @@ def baselines(
         split: name of the split that the locations are, for the record.
         device: where the head computes.
         cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
+        zero_shot: a classifier on the same features, which is a baseline too.
 
     Returns:
         Name -> baseline.
@@ -115,10 +125,10 @@ def baselines(
     """
     prepared = head.prepare(decode)
     outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
-    return baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split)
+    return baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, zero_shot)
 
 
-def score_beside_baselines(
+def score_beside_baselines(  # noqa: PLR0913 - keywords with defaults
     head: HeadLike,
     locations: Locations,
     train: Locations | None = None,
@@ -128,6 +138,7 @@ def score_beside_baselines(
     *,
     cluster: str | Clusters | None = None,
     abstain_below: float | None = None,
+    zero_shot: ZeroShot | None = None,
 ) -> tuple[Scores, dict[str, Baseline]]:
     """Return the scores of a head with its baselines in them, and these; see `baselines` and `score`.
 
@@ -137,7 +148,7 @@ def score_beside_baselines(
     scores, outcome = scores_of_head(
         head, locations, prepared, split, device, cluster=cluster, abstain_below=abstain_below
     )
-    found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split)
+    found = baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, zero_shot)
     told = {name: baseline.to_dict() for name, baseline in found.items()}
     return replace(scores, baselines=told or None), found
 
@@ -149,6 +160,7 @@ def baselines_of(
     outcome: Outcomes | None = None,
     decoder: str = "",
     split: str = "",
+    zero_shot: ZeroShot | None = None,
     *,
     clusters: Clusters | None = None,
 ) -> dict[str, Baseline]:
@@ -161,6 +173,7 @@ def baselines_of(
         outcome: what a head reaches on the locations, which is compared with; none when omitted.
         decoder: its decoder, for the record.
         split: name of the split, for the record.
+        zero_shot: a classifier on the same features.
         clusters: which of the locations were drawn together, where there is no outcome that knows; places when omitted.
     """
     together = clusters if outcome is None else outcome.clusters
@@ -169,6 +182,8 @@ def baselines_of(
         points[MAJORITY] = majority_points(partition, len(locations)), None
     if train is not None and len(train):
         points[NEAREST] = nearest_points(train, locations), len(train)
+    if zero_shot is not None:
+        points[ZERO_SHOT] = _answers(zero_shot, locations), None
     found = {}
     for name, (answers, n_train) in points.items():
         reached = outcomes_of(answers, locations.latlon, clusters=together)
@@ -181,5 +196,14 @@ def baselines_of(
             comparison=None
             if outcome is None
             else comparison_of(Outcomes(outcome.distances_km, clusters=outcome.clusters), reached, decoder, split),
+            n_candidates=len(zero_shot.candidates) if zero_shot is not None and name == ZERO_SHOT else None,
         )
     return found
+
+
+def _answers(head: HeadLike, locations: Locations) -> Floats:
+    """Return the (P, 2) points of what answers like a head, by its own decoder."""
+    points = np.empty((len(locations), 2))
+    for rows, _, answers in head.answer_chunks(locations, head.prepare(default_decoder(head))):
+        points[rows] = answers
+    return points

@@ -31,3 +31,19 @@ BENCHMARK_TRUTHS: Mapping[str, str | None] = MappingProxyType(
 
 Those of the tables named above, from meta/ of the repository's commit 6562eb9.
 """
+
+
+def not_pinned_remark(preset: Benchmark | None, given: str | None, found: str | None) -> str:
+    """Return that nothing says whether points are those of a benchmark, "" where they were compared with a hash.
+
+    Args:
+        preset: the benchmark that they are said to be.
+        given: the hash that they had to have.
+        found: the hash that they have.
+    """
+    if preset is None or given is not None or found is None or BENCHMARK_TRUTHS[preset] is not None:
+        return ""
+    return (
+        f"the points of {preset} are not pinned: geocell knows no hash of them, and these have {found}; "
+        "--truth-sha256 with the hash beside somebody else's scores refuses other points."
+    )

@@ -31,7 +31,7 @@ from geocell.uncertainty.selective import RISK_KM, find_threshold
 from geocell.uncertainty.vector import Scale, Scaling, choose_width, fit_of_width
 
 if TYPE_CHECKING:
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""

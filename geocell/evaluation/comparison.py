@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.display import Display, TextTable
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.countries import ACCURACY
 from geocell.evaluation.score import outcomes
@@ -15,6 +16,7 @@ from geocell.files import FORMAT
 from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
 from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import Outcomes
+from geocell.metrics.scores import SCORE_LABELS, score_label, score_text, score_unit
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Scores of two heads on the same locations by one decoder, and how far apart they are.
 
     Attributes:
-        decoder: which decoder turned both posteriors into points.
+        decoder: which decoder turned both posteriors into points, or that of the first.
         split: name of the split.
         n_locations: P, the same for both.
         a: score -> value of the first head: fractions, and km where the name says so.
@@ -38,6 +40,7 @@ class Comparison:
         n_same: locations for which both heads answer at the same distance from the truth.
         clustered_by: what the locations of a cluster share; see `geocell.metrics.clusters`.
         n_clusters: how many clusters the intervals are taken over.
+        decoder_b: the decoder of the second, None where it is the same.
     """
 
     decoder: str
@@ -50,6 +53,32 @@ class Comparison:
     n_same: int
     clustered_by: str | None = None
     n_clusters: int | None = None
+    decoder_b: str | None = None
+
+    def __repr__(self) -> str:
+        """Return which of the two is better, if these locations can tell."""
+        return f"<Comparison, decoder {self.decoder}: {self.sentence()}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                score_label(name),
+                score_text(name, self.a[name]),
+                score_text(name, self.b[name]),
+                _difference_text(name, difference),
+                " to ".join(_difference_text(name, end) for end in self.intervals.get(name, ())),
+            )
+            for name in SCORE_LABELS
+            if (difference := self.differences.get(name)) is not None
+        ]
+        facts = [
+            ("split", self.split),
+            ("decoder", self.decoder),
+            ("locations", f"{self.n_locations:,}, the same distance at {self.n_same:,}"),
+            ("intervals over", self.drawn_text),
+        ]
+        table = TextTable(("score", "A", "B", "A − B", "95 % interval"), rows)
+        return Display("Comparison of two heads", facts, [table], notes=[self.sentence()]).html()
 
     @property
     def drawn_text(self) -> str:
@@ -59,6 +88,8 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
         value = {"format": FORMAT, **asdict(self)}
+        if self.decoder_b is None:
+            del value["decoder_b"]
         return {**value, "intervals": {name: list(interval) for name, interval in self.intervals.items()}}
 
     def sentence(self, a: str = "A", b: str = "B") -> str:
@@ -84,6 +115,11 @@ def signed(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:+,.1f}".replace("-", "−")
 
 
+def _difference_text(name: str, value: float) -> str:
+    """Return the difference of a score with its sign: points of percent, or its unit."""
+    return f"{signed(value if score_unit(name) != '%' else 100 * value)}{' km' * (score_unit(name) == 'km')}"
+
+
 def compare(
     head_a: HeadLike,
     head_b: HeadLike,
@@ -93,6 +129,7 @@ def compare(
     seed: int = 0,
     *,
     cluster: str | Clusters | None = None,
+    decode_b: AnyDecoder | None = None,
 ) -> Comparison:
     """Return the paired difference of two heads' scores on the same locations.
 
@@ -108,17 +145,21 @@ def compare(
         split: name of the split that the locations are, for the record.
         seed: of the resampling.
         cluster: what was drawn together; see `geocell.evaluation.clusters.clusters_of`.
+        decode_b: another decoder for the second, a baseline with one of its own say.
 
     Raises:
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
-    prepared = [head.prepare(decode) for head in (head_a, head_b)]  # both before anything is computed
+    decoders = (decode, decode if decode_b is None else decode_b)
+    prepared = [head.prepare(one) for head, one in zip((head_a, head_b), decoders, strict=True)]  # before any answer
     clusters = clusters_of(locations, cluster)
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
         a, b = (_without_cells(one) for one in (a, b))
-    return comparison_of(a, b, prepared[0].decoder.spec, split, seed)
+    spec_a, spec_b = (ready.decoder.spec for ready in prepared)
+    found = comparison_of(a, b, spec_a, split, seed)
+    return found if spec_a == spec_b else replace(found, decoder_b=spec_b)
 
 
 def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed: int = 0) -> Comparison:

@@ -70,13 +70,8 @@ def true_cells(partition: Partition, latlon: Floats) -> NDArray[np.int64]:
 
 def half_radii_km(partition: Partition, posterior: Probabilities, points: Floats) -> Floats:
     """Return the (P,) radii around points that hold half of the probability; see `mass_radii_km`."""
-    spread = cell_spread_km(partition)
-    return np.array(
-        [
-            mass_radii_km(point, row, np.argsort(-row, kind="stable"), partition.centroids, spread, (0.5,))[0]
-            for point, row in zip(points, posterior, strict=True)
-        ]
-    )
+    found = mass_radii_km(points, posterior, partition.centroids, cell_spread_km(partition), (0.5,))
+    return np.asarray(found[:, 0])
 
 
 def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from geocell.zeroshot.candidates import Candidates, Cities
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
-    from geocell.zeroshot.classifier import ZeroShot
+    from geocell.heads.zero_shot import ZeroShot
 
 COUNTRY_COLUMN, REGION_COLUMN, CITY_COLUMN = "country", "region", "city"
 OUTLINES, NEAREST_CITY = "outlines of countries", "the nearest candidate there"

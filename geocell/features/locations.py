@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from geocell.display import Display
 from geocell.encoders.info import EncoderInfo
+from geocell.geo.geodesy import as_latlon, grouped_coordinates
+from geocell.geo.thumbnails import Marks, map_svg
 
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
 
@@ -50,9 +53,73 @@ class Locations:
     encoder: EncoderInfo
     columns: Mapping[str, NDArray[Any]]
 
+    @classmethod
+    def from_arrays(
+        cls,
+        features: ArrayLike,
+        latlon: ArrayLike,
+        ids: Sequence[object] | NDArray[Any] | None = None,
+        *,
+        encoder: EncoderInfo | str,
+        columns: Mapping[str, ArrayLike] | None = None,
+    ) -> Locations:
+        """Return locations of arrays that are in memory.
+
+        Args:
+            features: (N, D) finite floats, one row per view; rounded to float16 as in a feature cache.
+            latlon: (N, 2) degrees.
+            ids: (N,) location of each view, views of one location having the same one; without it every view is a
+                location of its own.
+            encoder: which encoder made them; a name suffices where features of others are told apart by it alone.
+            columns: further columns, name -> (N,) values; those of a location are the ones of its first view.
+
+        Raises:
+            ValueError: for another shape, a value that is not finite, or coordinates that are no degrees.
+        """
+        rows = np.asarray(features)
+        if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind != "f":
+            raise ValueError(f"features must be floats of shape (N, D), got {rows.dtype} {rows.shape}.")
+        with np.errstate(over="ignore"):
+            stored = rows.astype(np.float16)
+        broken = np.flatnonzero(~np.isfinite(stored).all(axis=1))
+        if len(broken):
+            raise ValueError(
+                f"features must be finite and within ±65,504, got others in row {broken[0]}: leave these rows out."
+            )
+        places = as_latlon(latlon)
+        names = np.asarray([str(i) for i in (range(len(rows)) if ids is None else ids)], dtype=object)
+        extra = {name: np.asarray(values) for name, values in (columns or {}).items()}
+        wrong = {name: len(v) for name, v in {"latlon": places, "ids": names, **extra}.items() if len(v) != len(rows)}
+        if wrong or not len(rows):
+            raise ValueError(
+                f"every view needs one row of each, from one row on, got {len(rows):,} of features and {wrong}."
+            )
+        info = EncoderInfo.named(encoder, rows.shape[1]) if isinstance(encoder, str) else encoder
+        if info.dim != rows.shape[1]:
+            raise ValueError(f"the encoder {info.name} must give {info.dim} features, got {rows.shape[1]}.")
+        first, groups = _first_and_groups(names)
+        order = np.argsort(groups, kind="stable")
+        return cls(
+            ids=names[first],
+            latlon=grouped_coordinates(places, groups, len(first)),
+            features=stored,
+            rows=order,
+            offsets=np.concatenate(([0], np.cumsum(np.bincount(groups)))).astype(np.int64),
+            encoder=info,
+            columns={name: values[first] for name, values in extra.items()},
+        )
+
     def __repr__(self) -> str:
         """Return how many there are, and of which encoder."""
         return f"<Locations: {len(self):,} with {self.n_views:,} views, {self.encoder.name} D={self.dim}>"
+
+    def _repr_html_(self) -> str:
+        views = f"{self.n_views:,}"
+        if self.n_views != len(self) and len(self):
+            most = int(np.diff(self.offsets).max())
+            views += f", {self.n_views / len(self):.1f} per location, at most {most:,}"
+        facts = [("views", views), ("encoder", encoder_text(self.encoder)), ("columns", ", ".join(self.columns))]
+        return Display(f"Locations: {len(self):,}", facts, picture=places_map(self.latlon)).html()
 
     def __len__(self) -> int:
         """Return P."""
@@ -100,6 +167,28 @@ class Locations:
             offsets=offsets,
             columns={name: values[index] for name, values in self.columns.items()},
         )
+
+    def loaded(self) -> Locations:
+        """Return them with the features of their own views alone, in memory."""
+        return replace(self, features=np.asarray(self.features[self.rows]), rows=np.arange(len(self.rows)))
+
+
+def _first_and_groups(names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the (P,) first row of every name, ascending, and the (N,) number of the name of every row."""
+    number = {name: i for i, name in enumerate(dict.fromkeys(names.tolist()))}
+    groups = np.array([number[name] for name in names.tolist()], dtype=np.int64)
+    return np.unique(groups, return_index=True)[1].astype(np.int64), groups
+
+
+def encoder_text(encoder: EncoderInfo) -> str:
+    """Return which encoder it is, in one line: name, tensor, D and the start of its revision."""
+    return f"{encoder.name}, {encoder.pooling}, D={encoder.dim}, revision {encoder.revision[:20]}"
+
+
+def places_map(latlon: NDArray[np.float64]) -> str:
+    """Return a small map of (P, 2) degrees as `<svg>`, without those that are not known; "" where none is."""
+    known = latlon[np.isfinite(latlon).all(axis=1)]
+    return map_svg([Marks(known, "#27508f", 3.0)], label=f"map of {len(known):,} places") if len(known) else ""
 
 
 def require_locations(value: object, what: str) -> None:

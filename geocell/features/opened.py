@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.display import Display, TextTable
 from geocell.encoders.info import EncoderInfo
-from geocell.features.locations import Locations
+from geocell.features.locations import Locations, encoder_text, places_map
 from geocell.features.manifest import MANIFEST_FILE, Manifest, read_statuses
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
 from geocell.features.verification import verify_cache
@@ -28,7 +29,9 @@ from geocell.geo.geodesy import grouped_coordinates
 
 if TYPE_CHECKING:
     import pandas as pd
+    from datasets import Dataset
 
+_SHOWN = 5  # views in a notebook
 _READERS = 4  # shards read concurrently: one thread does not saturate fast memory
 
 
@@ -42,7 +45,7 @@ def finish(folder: Path) -> FeatureCache:
     return FeatureCache.open(folder)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FeatureCache:
     """An opened, complete cache.
 
@@ -91,6 +94,35 @@ class FeatureCache:
     def __len__(self) -> int:
         """Return N."""
         return self.manifest.rows
+
+    def __repr__(self) -> str:
+        """Return where it is, how many views it has, and of which encoder."""
+        bad = int((~self.good).sum())
+        without = f" ({bad:,} without features)" if bad else ""
+        return f"<FeatureCache {self.folder}: {len(self):,} views{without}, {self.encoder.name} D={self.encoder.dim}>"
+
+    def _repr_html_(self) -> str:
+        good = self.good
+        found = self.views[good]
+        problems = self.views["status"][~good].value_counts()
+        shown = self.views.head(_SHOWN)
+        facts = [
+            ("folder", str(self.folder)),
+            ("views", f"{int(good.sum()):,} of {len(self):,} with features"),
+            ("locations", f"{found['location'].nunique():,}"),
+            ("encoder", encoder_text(self.encoder)),
+            ("columns", ", ".join(map(str, self.views.columns))),
+        ]
+        rows = [
+            (str(row["image"]), str(row["location"]), f"{row['lat']:.4f}", f"{row['lon']:.4f}")
+            for _, row in shown.iterrows()
+        ]
+        tables = [
+            TextTable(("image", "location", "lat", "lon"), rows, n_left=2, total=len(self)),
+            TextTable(("no features", "views"), [(str(text), f"{n:,}") for text, n in problems.items()]),
+        ]
+        picture = places_map(found[["lat", "lon"]].to_numpy(np.float64))
+        return Display("FeatureCache", facts, tables, picture).html()
 
     @property
     def encoder(self) -> EncoderInfo:
@@ -145,6 +177,21 @@ class FeatureCache:
             shape = (last - first, self.encoder.dim)
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
         return out
+
+    def to_dataset(self) -> Dataset:
+        """Return the table of views with their features as a data set of the library `datasets`, in memory.
+
+        `import_features` makes a cache of it again; the encoder stands in its description.
+
+        Returns:
+            The columns of `views`, and `features`, a list of D float16 (NaN for a view without features).
+
+        Raises:
+            ImportError: without the extra `datasets`.
+        """
+        from geocell.features.datasets import to_dataset
+
+        return to_dataset(self)
 
     def locations(self, *, in_memory: bool = True) -> Locations:
         """Return the locations that have at least one good view, in the order of their first view.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
     from shapely.geometry.base import BaseGeometry
 
+    from geocell.geo.shapes import Geometries
+
 EUROPE: tuple[float, float, float, float] = (34.3, -25.0, 71.6, 45.0)
 """South, west, north, east of Europe in degrees."""
 
@@ -45,6 +47,15 @@ def country_outlines() -> geopandas.GeoDataFrame:
 
     frame = geopandas.GeoDataFrame.from_features(_collection()["features"], crs="EPSG:4326")
     return frame[["iso_a2", "name", "continent", "geometry"]]
+
+
+def country_shapes() -> Geometries:
+    """Return the (O,) outlines of `country_outlines` without their names, in the order of the file."""
+    import shapely.geometry
+
+    shapes = np.empty(len(_collection()["features"]), dtype=object)
+    shapes[:] = [shapely.geometry.shape(feature["geometry"]) for feature in _collection()["features"]]
+    return shapes
 
 
 def countries_of(latlon: ArrayLike) -> NDArray[np.str_]:

@@ -6,16 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geocell.encoders.info import EncoderInfo
-from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex
-from geocell.features.training_places import PLACES_FILE, TrainingPlaces
+from geocell.features.neighbours import NEIGHBOURS_FILE
+from geocell.features.training_places import PLACES_FILE
 from geocell.files import write_json
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
-from geocell.uncertainty.region_model import REGION_FILE, RegionModel
+from geocell.uncertainty.region_model import REGION_FILE
+
+if TYPE_CHECKING:
+    from geocell.features.neighbours import NeighbourIndex
+    from geocell.features.training_places import TrainingPlaces
+    from geocell.heads.head import Head
+    from geocell.uncertainty.region_model import RegionModel
+
+    Addition = NeighbourIndex | TrainingPlaces | RegionModel
 
 
 def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
@@ -51,32 +60,42 @@ def write_calibration(folder: Path, calibration: Calibration) -> None:
         write_json(folder / CALIBRATION_FILE, calibration.to_dict())
 
 
-def write_neighbours(folder: Path, index: NeighbourIndex) -> None:
-    """Write an index of training features into the folder of a head; see `write_calibration`."""
-    with _hashed_anew(folder, NEIGHBOURS_FILE):
-        index.save_into(folder)
+def write_learned(folder: Path, after: Head, before: Head) -> list[str]:
+    """Write what was learned of a head after its fit into its folder: calibration, index, places and region.
 
+    Args:
+        folder: of the head.
+        after: with all that its folder should hold.
+        before: as it was loaded; what both share is not written again.
 
-def write_region(folder: Path, region: RegionModel | None) -> None:
-    """Write what tells locations outside the region of a head apart into its folder, or remove it for None."""
-    with _hashed_anew(folder, REGION_FILE):
-        if region is None:
-            (folder / REGION_FILE).unlink(missing_ok=True)
-        else:
-            region.save_into(folder)
-
-
-def write_places(folder: Path, places: TrainingPlaces) -> None:
-    """Write training places into the folder of a head; see `write_calibration`."""
-    with _hashed_anew(folder, PLACES_FILE):
-        places.save_into(folder)
+    Returns:
+        Names of the files that were removed, since the head has no use for them any more.
+    """
+    parts: dict[str, tuple[Addition | None, Addition | None]] = {
+        NEIGHBOURS_FILE: (after.neighbours, before.neighbours),
+        PLACES_FILE: (after.places, before.places),
+        REGION_FILE: (after.region, before.region),
+    }
+    changed = {name: new for name, (new, old) in parts.items() if new is not old}
+    with _hashed_anew(folder, CALIBRATION_FILE, *changed):
+        for added in changed.values():  # before the calibration that answers by them
+            if added is not None:
+                added.save_into(folder)
+        if after.calibration is not None:
+            write_json(folder / CALIBRATION_FILE, after.calibration.to_dict())
+        gone = [name for name, added in changed.items() if added is None and (folder / name).is_file()]
+        for name in gone:
+            (folder / name).unlink()
+    return gone
 
 
 @contextmanager
-def _hashed_anew(folder: Path, name: str) -> Iterator[None]:
-    """Let the block write one file of a head, and hash that one alone."""
+def _hashed_anew(folder: Path, *names: str) -> Iterator[None]:
+    """Let the block write or remove some files of a head, and hash these alone."""
     hashes = read_hashes(folder)
     (folder / HASHES_FILE).unlink(missing_ok=True)  # a process killed below leaves a head that loads
     yield
     if hashes is not None:  # of the other files as they were written, which may have changed since they were checked
-        write_json(folder / HASHES_FILE, replaced_hash(hashes, folder, name))
+        for name in names:
+            hashes = replaced_hash(hashes, folder, name)
+        write_json(folder / HASHES_FILE, hashes)

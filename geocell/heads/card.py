@@ -72,31 +72,31 @@ def head_card(  # noqa: PLR0913 - all that a card says
     title = f"Geocell head: {encoder['name']} on {n_cells} cells ({partition['kind']})"
     if combined is not None:
         title = f"Geocell heads: {len(combined['members'])} on {encoder['name']}, combined on {n_cells} candidates"
-    body = _template().render(
+    body = card_template("card.md").render(
         title=title,
         n_cells=n_cells,
         encoder=encoder,
         kind=partition["kind"],
         parameters="".join(f", {key} {value}" for key, value in partition["parameters"].items()),
         sha=config["partition_sha256"][:12],
-        region=_region(partition["centroids"]),
+        region=region_text(partition["centroids"]),
         outside_rule=partition["outside_rule"],
         fusion=config["fusion"],
-        fitted_on=f"{seen['n_train']:,} locations" if "n_train" in seen else "not known",
+        fitted_on=_fitted_on(seen if combined is None else config["combined"]),
         training=_training(training),
         recipe=_toml(config["fit"]),
         version=config["version"],
         origin=None if origin is None else {**origin, "published": _published(origin["published"])},
-        scores=None if scores is None else _scores(scores),
+        scores=None if scores is None else shown_scores(scores),
         address=address,
         picture=picture,
         trained_on=trained_on,
-        calibration=_calibration(calibration),
+        calibration=calibration_text(calibration),
         calibrated=calibration is not None,
         outside=None if region is None else {**region, "rate": f"{100 * region['false_alarms']:g} %"},
         combined=combined,
         license=settings.license,
-        encoder_license=" ".join(_encoder_license(name) for name in encoder["name"].split(AND)),
+        encoder_license=" ".join(encoder_license(name) for name in encoder["name"].split(AND)),
         streetclip="geolocal/StreetCLIP" in encoder["name"].split(AND),
     )
     metadata = metadata_yaml(title, encoder, scores, settings, before.metadata)
@@ -104,14 +104,19 @@ def head_card(  # noqa: PLR0913 - all that a card says
 
 
 @cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
+def card_template(name: str) -> Template:
+    """Return a template of a card, by the name of its file beside this one; it may include others there."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 - Markdown, not HTML
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, keep_trailing_newline=True
+        loader=FunctionLoader(lambda file: files("geocell.heads").joinpath(file).read_text(encoding="utf-8")),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
     )
     environment.filters |= {"text": text, "code": code, "fenced": fenced}
-    return environment.from_string(files("geocell.heads").joinpath("card.md").read_text(encoding="utf-8"))
+    return environment.get_template(name)
 
 
 def _form(name: str, value: float | None) -> str:
@@ -125,7 +130,7 @@ def _interval(name: str, ends: Sequence[float] | None) -> str:
     return " – ".join(_form(name, end) for end in ends or ())
 
 
-def _scores(scores: Mapping[str, Any]) -> dict[str, Any]:
+def shown_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template shows of scores."""
     split = f"the split {code(scores['split'])}" if scores["split"] else "an unnamed split"
     intervals = scores["intervals"]
@@ -172,6 +177,13 @@ def _cell(name: str, value: float | None) -> str:
     return f"{value:,}" if name == "n_locations" and value is not None else _form(name, value)
 
 
+def _fitted_on(seen: Mapping[str, Any]) -> str:
+    """Return on how many locations it was fitted, for a combination on how many different ones its members were."""
+    if "n_train" not in seen:
+        return "not known"
+    return f"{'' if seen.get('complete', True) else 'at least '}{seen['n_train']:,} locations"
+
+
 def _training(training: Mapping[str, Any]) -> str:
     """Return how the fit went, in one line."""
     if "n_train" not in training:
@@ -190,7 +202,7 @@ def _training(training: Mapping[str, Any]) -> str:
     return "; ".join(parts) + "."
 
 
-def _calibration(calibration: Mapping[str, Any] | None) -> str:
+def calibration_text(calibration: Mapping[str, Any] | None) -> str:
     """Return whether its probabilities are calibrated, and on what."""
     if calibration is None:
         return "not calibrated"
@@ -227,7 +239,7 @@ def _toml(settings: Mapping[str, Any]) -> list[str]:
     return [f"{key} = {literal(value)}" for key, value in settings.items()]
 
 
-def _region(centroids: Floats) -> str:
+def region_text(centroids: Floats) -> str:
     """Return the box around the cells, in words."""
     from geocell.geo.geodesy import as_latlon
 
@@ -238,9 +250,14 @@ def _region(centroids: Floats) -> str:
     return f"cells from {lat[0]} to {lat[1]} and from {lon[0]} to {lon[1]}"
 
 
-def _encoder_license(encoder: str) -> str:
+def known_license(encoder: str) -> str | None:
+    """Return the licence of an encoder's weights by its name, None where its authors state none that is known."""
+    return next((value for name, value in _LICENCES.items() if encoder.startswith(name)), None)
+
+
+def encoder_license(encoder: str) -> str:
     """Return what a user of the head has to know about the licence of its encoder."""
-    license_ = next((value for name, value in _LICENCES.items() if encoder.startswith(name)), None)
+    license_ = known_license(encoder)
     if license_ is None:
         return f"The weights of its encoder, {code(encoder)}, have a licence of their own: read it before you use them."
     sentence = f"The weights of its encoder, {code(encoder)}, are under {code(license_)}"

@@ -95,6 +95,7 @@ def metadata_yaml(
     scores: Mapping[str, Any] | None,
     settings: CardSettings,
     earlier: Mapping[str, Any],
+    task: str = "image-classification",
 ) -> str:
     """Return the YAML block of a card, made by huggingface_hub.
 
@@ -104,6 +105,7 @@ def metadata_yaml(
         scores: as `scores.json` has them.
         settings: licence and data sets.
         earlier: the YAML block of the card from before: keys that a head does not decide, and tags, are kept.
+        task: what the Hub files it under.
     """
     from huggingface_hub import ModelCardData
 
@@ -119,7 +121,7 @@ def metadata_yaml(
     data = ModelCardData(
         license=printable(settings.license),
         library_name="geocell",
-        pipeline_tag="image-classification",
+        pipeline_tag=task,
         tags=tags,
         base_model=None if not on_hub else on_hub[0] if len(on_hub) == 1 else on_hub,
         datasets=list(settings.datasets) or None,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData, PreparedDecoder
 from geocell.decoders.table import AnyDecoder, DecoderCache
+from geocell.display import Display, TextTable
 from geocell.features.joining import part_of
 from geocell.features.neighbours import NeighbourIndex
 from geocell.files import read_folder, reading
@@ -28,9 +29,11 @@ from geocell.heads.combination_folder import (
 )
 from geocell.heads.head import Head
 from geocell.heads.pooling import Pooling, Spread, pooled, vote_weights, voted
+from geocell.heads.shown import calibration_text
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
+from geocell.partitioners.shown import partition_map
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -42,7 +45,7 @@ _CHUNK = 4096
 _MOST = 1 << 24  # probabilities of a chunk: 64 MiB of float32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Combination:
     """Heads whose posteriors are pooled on K candidates, which are its cells; it answers like a head.
 
@@ -101,6 +104,23 @@ class Combination:
     def __repr__(self) -> str:
         """Return the number of members, and the candidates."""
         return f"<Combination of {len(self.members)} heads {self.encoder.name} on {len(self.partition):,} candidates>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (member.encoder.name, f"{member.partition.kind}, {len(member.partition):,} cells", f"{weight:.3g}")
+            for member, weight in zip(self.members, self.pooling.weights, strict=True)
+        ]
+        vote = self.pooling.vote
+        facts = [
+            ("candidates", f"{len(self.partition):,} of {int(self.places.sum()):,} training places"),
+            ("pooling", self.pooling.rule),
+            ("vote", "none" if vote is None else f"{vote.k:,} nearest training features, share {1 - vote.share:.2g}"),
+            ("calibration", calibration_text(self.calibration)),
+            ("sha256", self.sha256[:12]),
+        ]
+        table = TextTable(("member", "cells", "weight"), rows, n_left=2)
+        title = f"Combination of {len(self.members)} heads"
+        return Display(title, facts, [table], partition_map(self.partition)).html()
 
     @property
     def encoder(self) -> EncoderInfo:

@@ -118,11 +118,19 @@ class CombinationParts:
             "training": {},
             "version": __version__,
             "combined": {
-                "members": [f"{len(head.partition):,} {head.partition.kind} cells" for head in self.members],
+                "members": [_described(head) for head in self.members],
+                **self._trained_on_json(),
                 **self.pooling.to_dict(),
                 **{key: self.record[key] for key in ("split", "n_locations") if key in self.record},
             },
         }
+
+    def _trained_on_json(self) -> dict[str, Any]:
+        """Return how many training locations all members together have, and whether that is all of them."""
+        if self.trained_on is not None:
+            return {"n_train": len(np.unique(self.trained_on.keys)), "complete": self.trained_on.complete}
+        known = [n for head in self.members if (n := _n_train(head)) is not None]
+        return {"n_train": max(known), "complete": False} if known else {}
 
     def combination_json(self) -> dict[str, Any]:
         """Return the content of `combination.json`."""
@@ -136,6 +144,22 @@ class CombinationParts:
             "pooling": self.pooling.to_dict(),
             "record": dict(self.record),
         }
+
+
+def _described(head: Head) -> str:
+    """Return the cells of a member, and what it was fitted on, in words."""
+    cells, n = head.partition, _n_train(head)
+    parameters = ", ".join(f"{key} {value}" for key, value in cells.parameters.items())
+    text = f"{len(cells):,} {cells.kind} cells" + (f" ({parameters})" if parameters else "")
+    if "origin" in head.training:
+        return f"{text}, imported from {head.training['origin']['source']}"
+    return text if n is None else f"{text}, fitted on {n:,} locations"
+
+
+def _n_train(head: Head) -> int | None:
+    """Return the number of locations that a head was fitted on, again where it was; None where that is not known."""
+    n = (head.training.get("refit") or head.training).get("n_train")
+    return n if isinstance(n, int) else None
 
 
 def encoders_of(heads: Sequence[Head]) -> list[EncoderInfo]:

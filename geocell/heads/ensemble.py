@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.table import DecoderCache
-from geocell.files import FORMAT, DamagedFileError, new_folder, read_folder, read_json, require_types, write_json
-from geocell.heads.folder import ENSEMBLE_FILE, write_head
+from geocell.files import DamagedFileError, read_folder, read_json, require_types
+from geocell.heads.candidates import make_candidates
+from geocell.heads.combination import Combination, load_combination
+from geocell.heads.folder import ENSEMBLE_FILE
 from geocell.heads.head import Head, load_head
 from geocell.heads.module import GeoHead
 from geocell.heads.offsets import folded_offsets
+from geocell.heads.pooling import Pooling
 from geocell.heads.source import HeadSource
 from geocell.heads.trained_on import joined_training
 
@@ -125,7 +128,7 @@ def _folded(module: GeoHead) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Heads whose posteriors are averaged; it is scored like a head.
+    """Heads whose posteriors are averaged; it is scored like a head, and saved as the combination that it is.
 
     Attributes:
         heads: two or more, on one partition and one encoder; their fusions may differ.
@@ -208,21 +211,30 @@ class Ensemble:
             result[rows] = posterior
         return result
 
+    def as_combination(self) -> Combination:
+        """Return the combination that answers like it: on its cells, linearly, with equal weights."""
+        found = make_candidates([head.partition for head in self.heads], rule="cells")
+        return Combination(
+            self.heads,
+            found.partition,
+            found.cells,
+            found.places,
+            Pooling.equal(len(self.heads)),
+            trained_on=self.trained_on,
+            record={"candidates": "cells"},
+        )
+
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write one folder per head, `0`, `1`, …, and `ensemble.json`, all complete or nothing.
+        """Write the folder of `as_combination`, which is scored, calibrated, predicted with and pushed like a head.
 
         Raises:
-            FileExistsError: when `path` exists and `overwrite` is false.
+            FileExistsError: when `path` exists and `overwrite` is false, or it is no combination.
         """
-        with new_folder(Path(path), overwrite=overwrite, marks=(ENSEMBLE_FILE,), parts=("[0-9]*",)) as folder:
-            for number, head in enumerate(self.heads):
-                write_head(head.parts, folder / str(number))
-            value = {"format": FORMAT, "heads": [head.sha256 for head in self.heads]}
-            write_json(folder / ENSEMBLE_FILE, value)
+        self.as_combination().save(path, overwrite=overwrite)
 
 
 def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None) -> Ensemble:
-    """Read an ensemble's folder, every head strictly.
+    """Read the heads of a folder that averages them, every head strictly; one of an earlier version too.
 
     Args:
         path: the folder; it is read again if another process replaces it meanwhile.
@@ -230,12 +242,27 @@ def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None)
 
     Raises:
         FileNotFoundError: when a file is missing.
-        ValueError: when a head is damaged, or not the one that was written.
+        ValueError: when a head is damaged, or not the one that was written, or they are combined in another way.
     """
-    return read_folder(Path(path), lambda folder: _read_ensemble(folder, partitioner))
+    if (Path(path) / ENSEMBLE_FILE).is_file():
+        return read_folder(Path(path), lambda folder: _read_earlier(folder, partitioner))
+    found = load_combination(HeadSource(Path(path)), partitioner)
+    if (found.calibration, found.neighbours) != (None, None) or found.sha256 != _plain_sha256(found):
+        raise ValueError(
+            f"expected heads on the same cells that count alike, got the combination {path}, which was calibrated or "
+            "pools in another way: read it with `geocell.load_combination`."
+        )
+    return Ensemble(found.members)
 
 
-def _read_ensemble(folder: Path, partitioner: str | type[Kind] | None) -> Ensemble:
+def _plain_sha256(found: Combination) -> str | None:
+    """Return the hash of the ensemble of the members of a combination; None where they have no common cells."""
+    if any(head.partition.sha256 != found.partition.sha256 for head in found.members):
+        return None
+    return Ensemble(found.members).as_combination().sha256
+
+
+def _read_earlier(folder: Path, partitioner: str | type[Kind] | None) -> Ensemble:
     value = read_json(folder / ENSEMBLE_FILE, "an ensemble", max_bytes=_MAX_LIST_BYTES)
     require_types(value, {"heads": list}, str(folder / ENSEMBLE_FILE))
     written = value["heads"]

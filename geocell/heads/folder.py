@@ -122,13 +122,22 @@ class HeadParts:
         return config_json(self.encoder, self.partition, self.config, self.training)
 
 
-class Described(Protocol):
-    """What scores and a model card are written for: the parts of a head, or of a combination of heads."""
+class Scored(Protocol):
+    """What scores are of."""
 
     @property
     def partition(self) -> Partition:
         """The cells."""
         ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that its answers depend on."""
+        ...
+
+
+class Described(Scored, Protocol):
+    """What scores and a model card are written for: the parts of a head, or of a combination of heads."""
 
     @property
     def trained_on(self) -> TrainedOn | None:
@@ -143,11 +152,6 @@ class Described(Protocol):
     @property
     def region(self) -> RegionModel | None:
         """What tells locations outside its region apart."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all that its answers depend on."""
         ...
 
     def config_json(self) -> dict[str, Any]:
@@ -205,7 +209,7 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     write_scores_and_card(parts, folder, scores)
 
 
-def require_scores_of(parts: Described, scores: Mapping[str, Any], what: str) -> None:
+def require_scores_of(parts: Scored, scores: Mapping[str, Any], what: str) -> None:
     """Raise ValueError unless scores, in their JSON form, are those of the head; `what` names them in the message."""
     if scores.get("partition_sha256") != parts.partition.sha256:
         raise ValueError(f"{what} must be of its partition, got those of another: score it again.")

@@ -28,6 +28,7 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
 from geocell.heads.inputs import Inputs
 from geocell.heads.module import GeoHead, answer, new_module
+from geocell.heads.shown import head_display
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores
@@ -38,7 +39,7 @@ from geocell.uncertainty.region_model import RegionModel
 _CHUNK = 4096  # locations per step of inference: 16 KiB of probabilities each at 4,000 cells
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Head:
     """A classifier over one partition, with all that is needed to use it or to refuse.
 
@@ -96,6 +97,9 @@ class Head:
     def __repr__(self) -> str:
         """Return encoder and partition."""
         return f"<Head {self.encoder.name} D={self.encoder.dim} on {self.partition!r}>"
+
+    def _repr_html_(self) -> str:
+        return head_display(self.parts).html()
 
     @property
     def has_offsets(self) -> bool:

@@ -1,4 +1,4 @@
-"""What answers like a head, from its folder or repository: a head, or several combined."""
+"""What answers like a head, from its folder or repository: a head, several combined, a zero-shot classifier."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geocell.heads.candidates import make_candidates
 from geocell.heads.combination import Combination, load_combination
-from geocell.heads.ensemble import Ensemble, load_ensemble
+from geocell.heads.ensemble import load_ensemble
 from geocell.heads.folder import ENSEMBLE_FILE
 from geocell.heads.hashes import COMBINATION_FILE
 from geocell.heads.head import Head, load_head
-from geocell.heads.pooling import Pooling
 from geocell.heads.source import HeadSource, find_head
+from geocell.heads.zero_shot import ZeroShot
+from geocell.heads.zero_shot_folder import is_zero_shot, load_zero_shot
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
     from geocell.partitioners.kinds import Kind
 
 
-def load_head_like(path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None) -> Head | Combination:
-    """Load a head, or a combination of several; an ensemble is read as a combination with equal weights.
+def load_head_like(
+    path: str | Path | HeadSource, partitioner: str | type[Kind] | None = None
+) -> Head | Combination | ZeroShot:
+    """Load a head, a combination of several (an ensemble of an earlier version too), or a zero-shot classifier.
 
     Args:
         path: folder, `user/repo@revision` on the Hub, or what `find_head` returned.
@@ -38,30 +40,17 @@ def load_head_like(path: str | Path | HeadSource, partitioner: str | type[Kind] 
     if source.remark and not isinstance(path, HeadSource):
         warnings.warn(source.remark, stacklevel=2)
     if is_ensemble(source):
-        return combination_of(load_ensemble(source.folder, partitioner))
+        return load_ensemble(source.folder, partitioner).as_combination()
     if (source.folder / COMBINATION_FILE).is_file():
         return load_combination(source, partitioner)
+    if is_zero_shot(source.folder):
+        return load_zero_shot(source.folder)
     return load_head(source, partitioner)
 
 
 def is_ensemble(source: HeadSource) -> bool:
-    """Return whether a folder holds an ensemble, which has no place for scores or a calibration."""
+    """Return whether an earlier version wrote an ensemble there, which has no place for scores or a calibration."""
     return (source.folder / ENSEMBLE_FILE).is_file()
-
-
-def combination_of(ensemble: Ensemble) -> Combination:
-    """Return the combination that answers like an ensemble: on its cells, linearly, with equal weights."""
-    partitions = [head.partition for head in ensemble.heads]
-    found = make_candidates(partitions, rule="cells")
-    return Combination(
-        ensemble.heads,
-        found.partition,
-        found.cells,
-        found.places,
-        Pooling.equal(len(ensemble.heads)),
-        trained_on=ensemble.trained_on,
-        record={"candidates": "cells"},
-    )
 
 
 def with_encoder(head: Head | Combination, encoder: EncoderInfo) -> Head | Combination:

@@ -11,7 +11,8 @@ import numpy as np
 
 from geocell.decoders.balscore import reached_shares
 from geocell.decoders.knn import KNN
-from geocell.features.neighbours import Ints, Singles, most_probable
+from geocell.features.neighbour_masses import most_probable
+from geocell.features.neighbours import Ints, Singles
 from geocell.geo.geodesy import Floats, distance_km, unit_vectors
 from geocell.metrics.outcomes import balscore_of
 

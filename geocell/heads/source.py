@@ -11,6 +11,7 @@ from geocell.heads.combination_file import combination_files
 from geocell.heads.config_file import CONFIG_FILE
 from geocell.heads.folder import HEAD_FILES
 from geocell.heads.hashes import COMBINATION_FILE
+from geocell.heads.zero_shot_folder import ZERO_SHOT_FILE, ZERO_SHOT_FILES
 from geocell.hub.client import Snapshot, download, pickles
 from geocell.hub.names import HubName
 
@@ -66,11 +67,13 @@ def fetch_head(name: HubName) -> HeadSource:
 
 
 def _download_head(name: HubName) -> Snapshot:
-    """Fetch the files of a head or a combination, the weights only when it is one: they may be a large model's."""
-    first = download(name, [CONFIG_FILE, COMBINATION_FILE])
+    """Fetch the files of a head or what answers like one, the weights only then: they may be a large model's."""
+    first = download(name, [CONFIG_FILE, COMBINATION_FILE, ZERO_SHOT_FILE])
     config, combination = first.folder / CONFIG_FILE, first.folder / COMBINATION_FILE
     if combination.is_file():
         return replace(download(HubName(name.repo, first.commit), combination_files(first.folder)), name=name)
+    if (first.folder / ZERO_SHOT_FILE).is_file():
+        return replace(download(HubName(name.repo, first.commit), ZERO_SHOT_FILES), name=name)
     if not config.is_file() or read_json(config, "a head", versioned=False).get("library") != "geocell":
         raise FileNotFoundError(
             f"{name} on the Hub is not a head of geocell: `geocell import` reads published checkpoints (best.pt)."

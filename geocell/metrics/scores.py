@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
 
+from geocell.display import Display, TextTable, km_text, share_text
 from geocell.files import FORMAT, reading, require_types
+from geocell.metrics.clusters import clusters_text
 from geocell.metrics.outcomes import RADII_KM
 
 SCORE_LABELS: Mapping[str, str] = MappingProxyType(
@@ -50,7 +52,7 @@ _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
 """Keys that the first files of format 1 lack."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """What a head reaches on some locations, by one decoder. Shares are fractions; distances are km.
 
@@ -135,6 +137,40 @@ class Scores:
     n_clusters: int | None = None
     outside_region: float | None = None
     trust: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """Return the balscore and some more, and what they are of."""
+        within = ", ".join(f"{radius} km {share_text(share)}" for radius, share in self.within.items() if radius > 1)
+        return (
+            f"<Scores{f' of split {self.split}' if self.split else ''}, {self.n_locations:,} locations, decoder "
+            f"{self.decoder}: balscore {share_text(self.balscore, self.intervals.get('balscore'))}, median "
+            f"{km_text(self.median_km)}, within {within}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (score_label(name), score_text(name, value), interval_text(name, self.intervals.get(name)))
+            for name, value in self.flat().items()
+            if value is not None
+        ]
+        others = [
+            (name, share_text(row["balscore"]), km_text(row["median_km"]))
+            for name, row in (self.baselines or {}).items()
+        ]
+        facts = [
+            ("split", self.split),
+            ("decoder", self.decoder),
+            ("locations", f"{self.n_locations:,}"),
+            ("cells", f"{self.n_cells:,}"),
+            ("outside every cell", f"{self.n_outside:,}" if self.n_outside else ""),
+            ("intervals over", clusters_text(self.clustered_by, self.n_clusters)),
+        ]
+        tables = [
+            TextTable(("score", "", "95 % interval"), rows),
+            TextTable(("baseline", "balscore", "median"), others),
+        ]
+        said = shared_coordinates_text(asdict(self))
+        return Display("Scores", facts, tables, notes=[said] if said else []).html()
 
     def flat(self) -> dict[str, float | None]:
         """Return name of `SCORE_LABELS` -> value; see `flat_scores`."""
@@ -235,6 +271,27 @@ def score_label(name: str) -> str:
 def score_unit(name: str) -> str:
     """Return the unit in which people read a score: km, points, or % of what files have as a fraction."""
     return "km" if name.endswith("_km") else "points" if name == "geoscore" else "%"
+
+
+def score_text(name: str, value: float | None) -> str:
+    """Return a score with its unit, as people read it: percent, km or points.
+
+    >>> score_text("balscore", 0.5), score_text("mean_km", 12.34), score_text("geoscore", 4321.0)
+    ('50.0 %', '12.3 km', '4,321')
+    """
+    unit = score_unit(name)
+    if unit == "points":
+        return "–" if value is None else f"{value:,.0f}"
+    return km_text(value) if unit == "km" else share_text(value)
+
+
+def interval_text(name: str, interval: Sequence[float] | None) -> str:
+    """Return the ends of the interval of a score in its unit, "" without one.
+
+    >>> interval_text("top1", (0.25, 0.5))
+    '25.0 % to 50.0 %'
+    """
+    return "" if interval is None else " to ".join(score_text(name, end) for end in interval)
 
 
 def shared_coordinates_text(scores: Mapping[str, Any]) -> str:

@@ -16,13 +16,17 @@ from numpy.typing import ArrayLike
 
 from geocell.files import FORMAT, canonical_json, new_folder, read_folder, reading, write_json
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
+from geocell.partitioners.cell_polygons import cell_points, cell_polygons
 from geocell.partitioners.cells import INFO_FILE, Cells, cells_to_info, read_cells
 from geocell.partitioners.kinds import Kind, require_loadable
+from geocell.partitioners.layer import cells_from_table
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partition_file import CENTROIDS_KIND, PARTITION_FILE, read_partition_file, require_hash
+from geocell.partitioners.polygon_rule import MAX_SNAP_KM
 from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
 
 if TYPE_CHECKING:
+    import geopandas
     from scipy.spatial import cKDTree
 
 __all__ = ["OUTSIDE", "PARTITION_FILE", "Assignment", "Partition"]
@@ -104,6 +108,11 @@ class Partition:
     def __repr__(self) -> str:
         """Return kind, size and the start of the hash."""
         return f"<Partition {self.kind}: {len(self)} cells, sha256 {self.sha256[:12]}>"
+
+    def _repr_html_(self) -> str:
+        from geocell.partitioners.shown import partition_display
+
+        return partition_display(self, self.sha256).html()
 
     @property
     def can_assign(self) -> bool:
@@ -210,6 +219,50 @@ class Partition:
         """Return the (P,) int64 cell with the nearest centroid, regardless of the rule."""
         places = unit_vectors(as_latlon(latlon))
         return np.asarray(self._centroid_tree.query(places, workers=workers_for(len(places)))[1], dtype=np.int64)
+
+    def to_geopandas(self) -> geopandas.GeoDataFrame:
+        """Return the cells as a table of polygons, or of their centroids where only these are known.
+
+        Returns:
+            C rows in class order, EPSG:4326: `cell` (class index), `name`, `label`, `count` of training locations,
+            `lat` and `lon` of the centroid, `radius_km`, `area_km2`, `geometry`; see
+            `geocell.partitioners.cell_polygons.cell_polygons`.
+        """
+        return cell_polygons(self) if self.can_assign else cell_points(self)
+
+    @classmethod
+    def from_geopandas(
+        cls,
+        table: geopandas.GeoDataFrame,
+        *,
+        id_column: str = "name",
+        name_column: str | None = None,
+        snap_km: float = 50.0,
+    ) -> Partition:
+        """Return a partition of kind `polygons` whose cells are the rows of a table.
+
+        Its columns `lat` and `lon` are the centroids, else a point inside each cell; `count` and `radius_km` are taken
+        over where they are known. To choose centroids and counts by training locations, fit a `PolygonsPartitioner`.
+
+        Args:
+            table: polygons with their coordinate system, or in degrees.
+            id_column: a distinct name of each cell, by which the cells are ordered.
+            name_column: human-readable names; `label` where there is such a column, else the identifiers.
+            snap_km: a location outside every cell gets the nearest one within this distance.
+
+        Raises:
+            TypeError: when it is no GeoDataFrame.
+            ValueError: for a missing column, a name that is missing or there twice, a cell that is no polygon in
+                degrees, or a number that is none.
+        """
+        if not 0 <= snap_km <= MAX_SNAP_KM:
+            raise ValueError(f"snap_km must be a distance in km of at least 0, got {snap_km!r:.40}.")
+        label = name_column or ("label" if "label" in getattr(table, "columns", ()) else None)
+        cells, rule = cells_from_table(table, id_column, label, float(snap_km))
+        fitted_on = {"n_locations": int(cells.counts.sum()), "source": "a GeoDataFrame"}
+        parameters = {"id_column": id_column, "snap_km": float(snap_km)}
+        every = np.arange(len(cells.names))
+        return cls("polygons", *cells, parameters, fitted_on, rule, every, np.zeros(len(every), dtype=np.bool_))
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write the partition as a folder, atomically.

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.files import atomic_path
-from geocell.geo.geodesy import Floats
+from geocell.geo.geodesy import Floats, swap_latlon_to_xy
 from geocell.geo.shapes import GRID, Geometries, areas_km2, only_polygons
 
 if TYPE_CHECKING:
     import geopandas
 
-    from geocell.partitioners.base import Partition
+    from geocell.partitioners.cells import HasCells
     from geocell.partitioners.rule import Rule
 
 SUFFIXES = (".geojson", ".parquet")
 
 
-def class_polygons(partition: Partition) -> Geometries:
+def class_polygons(partition: HasCells) -> Geometries:
     """Return the region in which `locate` returns each cell, without assignments by fallback.
 
     Args:
@@ -40,7 +40,7 @@ def class_polygons(partition: Partition) -> Geometries:
     known = known[np.argsort(partition.class_of_raw[known], kind="stable")]
     classes = partition.class_of_raw[known]
     groups = np.split(raw[known], np.flatnonzero(np.diff(classes)) + 1)
-    polygons = np.empty(len(partition), dtype=object)
+    polygons = np.empty(len(partition.names), dtype=object)
     for i, group in zip(np.unique(classes).tolist(), groups, strict=True):
         polygons[i] = group[0] if len(group) == 1 else shapely.union_all(group, grid_size=GRID)
     for i in np.flatnonzero(~shapely.is_valid(polygons) | ~np.isin(shapely.get_type_id(polygons), (3, 6))):
@@ -48,7 +48,7 @@ def class_polygons(partition: Partition) -> Geometries:
     return polygons
 
 
-def _rule(partition: Partition) -> Rule:
+def _rule(partition: HasCells) -> Rule:
     if partition.rule is None:
         raise ValueError(
             "this partition can only decode: its centroids are known and its cells are not; put the partition.json it "
@@ -57,7 +57,7 @@ def _rule(partition: Partition) -> Rule:
     return partition.rule
 
 
-def class_areas_km2(partition: Partition) -> Floats:
+def class_areas_km2(partition: HasCells) -> Floats:
     """Return the (C,) areas of the cells on the sphere; see `class_polygons`.
 
     Raises:
@@ -66,10 +66,10 @@ def class_areas_km2(partition: Partition) -> Floats:
     rule = _rule(partition)
     known = ~partition.unseen_raw
     areas = rule.cell_areas_km2()[known]
-    return np.bincount(partition.class_of_raw[known], areas, minlength=len(partition)).astype(np.float64)
+    return np.bincount(partition.class_of_raw[known], areas, minlength=len(partition.names)).astype(np.float64)
 
 
-def cell_polygons(partition: Partition) -> geopandas.GeoDataFrame:
+def cell_polygons(partition: HasCells) -> geopandas.GeoDataFrame:
     """Return the cells of a partition as a table of polygons.
 
     H3 and S2 cells, boxes of k-d trees and quadtrees and the Voronoi cells of K-Means are exact, with great circles
@@ -86,20 +86,32 @@ def cell_polygons(partition: Partition) -> geopandas.GeoDataFrame:
     Raises:
         ValueError: when the partition only decodes.
     """
+    polygons = class_polygons(partition)
+    return _cell_table(partition, polygons, areas_km2(polygons))
+
+
+def cell_points(partition: HasCells) -> geopandas.GeoDataFrame:
+    """Return the table of `cell_polygons` with the centroids as points, and no areas, of any partition."""
+    import shapely
+
+    points = np.asarray(shapely.points(swap_latlon_to_xy(partition.centroids)), dtype=object)
+    return _cell_table(partition, points, np.full(len(points), np.nan))
+
+
+def _cell_table(partition: HasCells, shapes: Geometries, areas: Floats) -> geopandas.GeoDataFrame:
     import geopandas
 
-    polygons = class_polygons(partition)
     columns = {
-        "cell": np.arange(len(partition)),
+        "cell": np.arange(len(partition.names)),
         "name": list(partition.names),
         "label": list(partition.labels),
         "count": partition.counts,
         "lat": partition.centroids[:, 0],
         "lon": partition.centroids[:, 1],
         "radius_km": partition.radius_km,
-        "area_km2": areas_km2(polygons),
+        "area_km2": areas,
     }
-    return geopandas.GeoDataFrame(columns, geometry=list(polygons), crs="EPSG:4326")
+    return geopandas.GeoDataFrame(columns, geometry=list(shapes), crs="EPSG:4326")
 
 
 def require_export_name(out: Path) -> None:
@@ -108,7 +120,7 @@ def require_export_name(out: Path) -> None:
         raise ValueError(f"cells are exported to a {' or '.join(SUFFIXES)} file, got {out.name!r}: name it so.")
 
 
-def export_cells(partition: Partition, out: Path) -> Path:
+def export_cells(partition: HasCells, out: Path) -> Path:
     """Write the cells as GeoJSON (RFC 7946) or GeoParquet, by the suffix; see `cell_polygons`.
 
     Args:

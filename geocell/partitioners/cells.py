@@ -6,13 +6,14 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from geocell.files import DamagedFileError, read_json, reading
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.merging import Ints
+from geocell.partitioners.rule import Bools, Rule
 from geocell.partitioners.validation import number, numbers, texts, whole
 
 INFO_FILE = "geocell_info.json"
@@ -38,6 +39,60 @@ class Cells(NamedTuple):
     centroids: Floats
     counts: Ints
     radius_km: Floats
+
+
+class HasCells(Protocol):
+    """What tables and maps of cells need of a partition; see `geocell.partitioners.base.Partition`."""
+
+    @property
+    def kind(self) -> str:
+        """Kind of its partitioner."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """(C,) names."""
+        ...
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """(C,) human-readable names."""
+        ...
+
+    @property
+    def centroids(self) -> Floats:
+        """(C, 2) degrees."""
+        ...
+
+    @property
+    def counts(self) -> Ints:
+        """(C,) training locations."""
+        ...
+
+    @property
+    def radius_km(self) -> Floats:
+        """(C,) distance from the centroid to the farthest training location."""
+        ...
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of the partitioner."""
+        ...
+
+    @property
+    def rule(self) -> Rule | None:
+        """Assigns locations to raw cells; None for a partition that only decodes."""
+        ...
+
+    @property
+    def class_of_raw(self) -> Ints:
+        """(R,) class of every raw cell."""
+        ...
+
+    @property
+    def unseen_raw(self) -> Bools:
+        """(R,) raw cells without a training location."""
+        ...
 
 
 def cells_to_info(cells: Cells) -> dict[str, dict[str, Any]]:
@@ -74,10 +129,20 @@ def read_cells(folder: Path) -> Cells:
         )
     cells = [info[key] for key in keys]
     with reading(path, "the cells of a partition"):
-        return _checked_cells(cells, keys)
+        return checked_cells(cells, keys)
 
 
-def _checked_cells(cells: Sequence[object], keys: Sequence[str]) -> Cells:
+def checked_cells(cells: Sequence[object], keys: Sequence[str]) -> Cells:
+    """Return cells from the values of `geocell_info.json`.
+
+    Args:
+        cells: (C,) mappings.
+        keys: (C,) names of them for messages, which are their names where they have none.
+
+    Raises:
+        ValueError: when a centroid is missing or no coordinate, a number or text is something else, or a name comes
+            twice.
+    """
     places, names, labels, counts, radii = [], [], [], [], []
     for key, cell in zip(keys, cells, strict=True):
         if not isinstance(cell, Mapping) or not {"centroid_lat", "centroid_lon"} <= set(cell):

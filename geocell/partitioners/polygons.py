@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from geocell.geo.geodesy import Floats
-from geocell.geo.regions import mended_regions
+from geocell.partitioners.layer import layer_regions
 from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.polygon_rule import MAX_SNAP_KM, PolygonRule
 from geocell.partitioners.rule import Rule
@@ -67,30 +65,11 @@ class LayerPartitioner(Partitioner):
         Raises:
             ValueError: when a region has no identifier of its own, or is not a polygon in degrees.
         """
-        missing = int(table[ids].isna().sum())
-        if missing:
-            raise self._error(
-                f"{self.shapes} must have an identifier in {ids} for every region, and {missing} lack one."
-            )
-        codes = table[ids].astype(str)
-        if codes.nunique() != len(codes):
-            raise self._error(
-                f"{self.shapes} must name every region once, got {len(codes)} rows of {codes.nunique()}: name another "
-                "column, or merge the rows that share an identifier."
-            )
-        if table.crs is not None and table.crs != "EPSG:4326":
-            table = table.to_crs("EPSG:4326")
-        order = np.argsort(codes.to_numpy(dtype=object), kind="stable")
-        table, codes = table.iloc[order], codes.iloc[order]
         try:
-            shapes = mended_regions(np.asarray(table.geometry.to_numpy(), dtype=object))
+            fields = layer_regions(table, ids, names, parents, str(self.shapes))
         except ValueError as error:
-            raise self._error(f"{self.shapes}: {error}") from error
-        columns = {"titles": table[names].where(table[names].notna(), codes).astype(str)}
-        if parents is not None:
-            columns["parents"] = table[parents].where(table[parents].notna(), "").astype(str)
-        texts = {"codes": tuple(codes), **{name: tuple(column) for name, column in columns.items()}}
-        return {**texts, "shapes": shapes, "snap_km": self.snap_km}
+            raise self._error(str(error)) from error
+        return {**fields, "snap_km": self.snap_km}
 
 
 @dataclass(frozen=True)

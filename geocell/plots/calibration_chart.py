@@ -42,7 +42,8 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
         for when, colour, marker in (("before", _BEFORE, "o"), ("after", _AFTER, "s")):
             mean, accuracy, _ = 100 * np.array(record[when]["reliability"]).T
             label = f"{when}: ECE {100 * record[when]['ece']:.1f} %"
-            left.plot(mean, accuracy, color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+            look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2}
+            left.plot(mean, accuracy, **look, label=label, clip_on=False, zorder=3)  # whole at 0 and 100 % too
         left.set(xlim=(0, 100), ylim=(0, 100), xlabel="probability of the most probable cell, %", ylabel="right, %")
         left.set_aspect("equal")
         coverage, risk = 100 * np.array(record["risk"]["curve"]).T
@@ -50,7 +51,8 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
         right.axhline(risk[-1], color="#999999", linewidth=0.8, linestyle=(0, (4, 3)), label="all answers")
         if kept := record.get("abstention"):
             label = f"confidence of at least {100 * kept['below']:.0f} %"
-            right.plot(100 * kept["coverage"], 100 * kept["error"], "D", color=_BEFORE, markersize=6, label=label)
+            look = {"color": _BEFORE, "markersize": 6, "clip_on": False, "zorder": 3}
+            right.plot(100 * kept["coverage"], 100 * kept["error"], "D", label=label, **look)
         top = min(100.0, 10.0 * np.ceil(float(risk.max()) / 10.0 + 0.3))
         right.set(xlim=(0, 100), ylim=(0, top), xlabel="answers kept, the most confident first, %")
         right.set_ylabel("wrong by more than 200 km, %")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
+from geocell.geo.maps import height_per_width, is_world
 
-from geocell.plots.paths import Box
+__all__ = ["SIDE", "Grid", "height_per_width", "is_world"]
 
 SIDE = 0.25
 """Inches to the left and right of the maps."""
@@ -49,16 +49,3 @@ class Grid:
         left = SIDE + column * (self.width + self.gap)
         bottom = height - self.top - (row + 1) * (self.head + self.height)
         return left / width, bottom / height, self.width / width, self.height / height
-
-
-def is_world(box: Box) -> bool:
-    """Return whether a box is a map of the world, which is not stretched."""
-    return box[3] - box[1] > 180.0
-
-
-def height_per_width(box: Box) -> float:
-    """Return how high a map is that is stretched so that its middle latitude has its true shape."""
-    south, west, north, east = box
-    # one degree of latitude in degrees of longitude, at the middle latitude
-    stretch = 1.0 if is_world(box) else 1.0 / max(0.1, float(np.cos(np.radians((south + north) / 2.0))))
-    return stretch * (north - south) / (east - west)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
+from geocell.geo.maps import COUNTRY_LINE, ERROR_COLOURS, ERROR_LABELS, LAND, SEA, error_class
 from geocell.plots.paths import Box, great_circle, split_at_antimeridian
 from geocell.plots.rasters import cell_image, cell_raster, pixels_near
 
@@ -23,12 +24,24 @@ if TYPE_CHECKING:
 
     Land = tuple[Geometries, NDArray[np.bool_], BaseGeometry]
 
-ERROR_KM = (25.0, 200.0, 750.0)
-"""Upper ends (included) of the error classes; the last class has none."""
-ERROR_COLOURS = ("#1b5fa8", "#3fa0cf", "#ee8a3a", "#b3203a")
-ERROR_LABELS = ("≤ 25 km", "≤ 200 km", "≤ 750 km", "> 750 km")
+__all__ = [
+    "CENTROID",
+    "COUNTRY_LINE",
+    "ERROR_COLOURS",
+    "ERROR_LABELS",
+    "LAND",
+    "PREDICTED_COLOUR",
+    "SEA",
+    "MapPanel",
+    "countries_and_sea",
+    "draw_panel",
+    "error_class",
+    "find_land",
+    "shapes_patch",
+]
+
 PREDICTED_COLOUR = "#151515"
-SEA, LAND, COUNTRY_LINE, CENTROID = "#e3ebf1", "#f7f5f0", "#8d867a", "#6b655b"
+CENTROID = "#6b655b"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +71,6 @@ class MapPanel:
                 f"got {len(truth)} true and {len(predicted)} predicted."
             )
         return truth, predicted
-
-
-def error_class(km: ArrayLike) -> NDArray[np.int64]:
-    """Return the class of every error: the first of `ERROR_KM` that it does not exceed, or the last."""
-    return np.searchsorted(np.asarray(ERROR_KM), np.asarray(km, dtype=np.float64), side="left").astype(np.int64)
 
 
 def countries_and_sea(box: Box) -> tuple[Geometries, BaseGeometry]:

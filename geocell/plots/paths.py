@@ -5,13 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, distance_km, latlon_from_unit, unit_vectors
+from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, distance_km, latlon_from_unit, unit_vectors
+from geocell.geo.maps import WORLD, Box, extent
 
-Box = tuple[float, float, float, float]
-"""South, west, north, east in degrees."""
-
-WORLD: Box = (-60.0, -180.0, 85.0, 180.0)
-"""What a map shows when its points span more than half of the earth's longitudes: all but Antarctica."""
+__all__ = ["WORLD", "Box", "extent", "great_circle", "require_box", "split_at_antimeridian"]
 
 
 def great_circle(a: ArrayLike, b: ArrayLike, step_km: float = 50.0) -> Floats:
@@ -59,29 +56,6 @@ def split_at_antimeridian(path: ArrayLike) -> list[Floats]:
         pieces.append(np.vstack([*start, points[begin : i + 1], [[cut, side]]]))
         start, begin = [np.array([[cut, -side]])], int(i) + 1
     return [*pieces, np.vstack([*start, points[begin:]])]
-
-
-def extent(latlon: ArrayLike, margin: float = 0.06) -> Box:
-    """Return the box around points.
-
-    Args:
-        latlon: (P, 2) degrees, P >= 1.
-        margin: added on every side, as a fraction of the larger side, and at least half a degree.
-
-    Returns:
-        South, west, north, east in degrees; `WORLD` when the points span more than 180° of longitude.
-    """
-    points = as_latlon(latlon)
-    (south, west), (north, east) = points.min(axis=0), points.max(axis=0)
-    if east - west > 180.0:
-        return WORLD
-    pad = max(0.5, margin * max(north - south, east - west))
-    return (
-        max(-90.0, float(south - pad)),
-        max(-180.0, float(west - pad)),
-        min(90.0, float(north + pad)),
-        min(180.0, float(east + pad)),
-    )
 
 
 def require_box(box: Box) -> Box:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from geocell.files import atomic_path
+from geocell.geo.maps import COLOURS, CountRange, count_range
+
+__all__ = [
+    "COLOURS",
+    "DPI",
+    "CountRange",
+    "count_range",
+    "new_figure",
+    "own_style",
+    "require_picture_name",
+    "save_figure",
+]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,25 +66,3 @@ def save_figure(figure: Figure, out: Path) -> Path:
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=DPI, metadata=nothing)
     return out
-
-
-COLOURS = ("#fdf3c0", "#cfe3ae", "#8cc9a8", "#4aa8ae", "#2b7ba6", "#27508f", "#231d5c")
-"""From few locations to many: lightness falls evenly, so that the order is seen without colour too."""
-
-
-class CountRange(NamedTuple):
-    """The counts at the two ends of the colours, and whether some cells have more."""
-
-    low: int
-    high: int
-    exceeded: bool
-
-
-def count_range(*counts: NDArray[np.int64]) -> CountRange:
-    """Return the range of the colours of one map or several: up to the fullest cells but for one in a hundred.
-
-    Those few would take the colours from all others. Nearly equal counts do not get opposite colours.
-    """
-    low, most = max(1, min(int(c.min()) for c in counts)), max(int(c.max()) for c in counts)
-    high = max(4 * low, *(int(np.quantile(c, 0.99, method="higher")) for c in counts))
-    return CountRange(low, high, most > high)

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from geocell.files import csv_text, write_text
 from geocell.heads.calibration import COVERAGES
 from geocell.prediction.records import Prediction
 from geocell.prediction.sets import polygons_of, set_polygon
 
 if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
+
     from geocell.partitioners.base import Partition
 
 SUFFIXES = (".csv", ".geojson", ".html")
@@ -22,6 +27,13 @@ _COLUMNS = (
     "abstained", "sets", "area_50_km2", "area_90_km2", "outside_region", "outside_score", "doubt", "problem",
     "truth_lat", "truth_lon", "distance_km",
 )  # fmt: skip
+
+
+_NUMBERS = (
+    "lat", "lon", "radius_50_km", "radius_90_km", "confidence", "area_50_km2", "area_90_km2", "outside_score",
+    "truth_lat", "truth_lon", "distance_km",
+)  # fmt: skip
+_FLAGS = ("calibrated", "abstained", "outside_region")
 
 
 def require_prediction_file(path: Path) -> None:
@@ -46,9 +58,36 @@ def save_predictions(predictions: Sequence[Prediction], partition: Partition, pa
 
 def to_csv(predictions: Sequence[Prediction]) -> str:
     """Return one line per location, and three columns, as `cell_1`, `place_1` and `probability_1`, for each cell."""
+    return csv_text(map(_row, predictions), _columns(predictions))
+
+
+def _columns(predictions: Sequence[Prediction]) -> list[str]:
     k = max((len(item.cells) for item in predictions), default=0)
-    names = [*_COLUMNS, *(f"{what}_{i}" for i in range(1, k + 1) for what in ("cell", "place", "probability"))]
-    return csv_text(map(_row, predictions), names)
+    return [*_COLUMNS, *(f"{what}_{i}" for i in range(1, k + 1) for what in ("cell", "place", "probability"))]
+
+
+def prediction_frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """Return the table of `to_csv`, texts as they are; see `Predictions.to_pandas`."""
+    import pandas as pd
+
+    columns = _columns(predictions)
+    rows = [[row.get(name) for name in columns] for row in map(_row, predictions)]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
+    for name in columns:
+        if name in _NUMBERS or name.startswith("probability_"):
+            frame[name] = frame[name].astype(np.float64)
+        elif name in _FLAGS:
+            frame[name] = frame[name].astype("boolean")
+    return frame
+
+
+def prediction_points(predictions: Sequence[Prediction]) -> geopandas.GeoDataFrame:
+    """Return the same with points; see `Predictions.to_geopandas`."""
+    import geopandas
+    import shapely
+
+    points = [shapely.Point(item.lon, item.lat) if item.answered else None for item in predictions]
+    return geopandas.GeoDataFrame(prediction_frame(predictions), geometry=points, crs="EPSG:4326")
 
 
 def _row(item: Prediction) -> dict[str, Any]:

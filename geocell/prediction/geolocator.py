@@ -23,7 +23,6 @@ from geocell.prediction.records import Prediction, unanswered
 from geocell.prediction.sets import SetMaker, SetMethod
 from geocell.uncertainty.selective import require_threshold
 from geocell.views import ColumnNames
-from geocell.zeroshot.folder import is_zero_shot, load_zero_shot
 
 OnError: TypeAlias = Literal["raise", "row"]
 """What an image that cannot be read does: end the run, or become a row with its reason."""
@@ -86,7 +85,7 @@ class Geolocator:
             ConnectionError: when the Hub cannot be reached, or fails.
             ValueError: when the head is damaged, or the encoder is another one.
         """
-        head = load_zero_shot(name) if is_zero_shot(name) else load_head_like(name, partitioner)
+        head = load_head_like(name, partitioner)
         return cls(head, encoder_for(head.encoder, device, encoder), device, names)
 
     @overload

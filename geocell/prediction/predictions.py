@@ -13,26 +13,33 @@ from numpy.typing import NDArray
 from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
 from geocell.features.locations import Locations
+from geocell.files import printable
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import Partition
 from geocell.prediction.doubt import doubt_of, outside_cells, unlike_of
-from geocell.prediction.files import save_predictions
+from geocell.prediction.files import prediction_frame, prediction_points, save_predictions
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 from geocell.prediction.sets import SetMaker, SetMethod
+from geocell.prediction.shown import predictions_display, summary_text
 from geocell.uncertainty.cell_sets import uniform_of
 from geocell.uncertainty.conformal import conformal_radius_km
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
 from geocell.uncertainty.selective import RISK_KM
 
 if TYPE_CHECKING:
+    import geopandas
+    import pandas as pd
+
     from geocell.heads.protocol import HeadLike
 
+
+_SHOWN = 3  # answers in a line of their own
 
 Names = Callable[[Floats], Sequence[str]]
 """What names (P, 2) degrees: P texts such as `34 km NW of Paris, France`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Predictions(Sequence[Prediction]):
     """The predictions of P locations by one head, in their order.
 
@@ -59,6 +66,28 @@ class Predictions(Sequence[Prediction]):
     def __iter__(self) -> Iterator[Prediction]:
         """Iterate over the predictions."""
         return iter(self.items)
+
+    def __repr__(self) -> str:
+        """Return how many there are, and a line for each of the first."""
+        lines = [f"  {printable(item.line)}" for item in self.items[:_SHOWN]]
+        more = [f"  and {len(self) - _SHOWN:,} more"] if len(self) > _SHOWN else []
+        return "\n".join([f"<Predictions: {summary_text(self.items)}>", *lines, *more])
+
+    def _repr_html_(self) -> str:
+        return predictions_display(self.items, len(self.partition)).html()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the answers as a table, with the columns of the CSV that `save` writes; what is unknown is missing.
+
+        Returns:
+            One row per location, in order: `location`, `lat`, `lon`, `place`, …, and `cell_1`, `place_1`,
+            `probability_1` for each of the most probable cells.
+        """
+        return prediction_frame(self.items)
+
+    def to_geopandas(self) -> geopandas.GeoDataFrame:
+        """Return the table of `to_pandas` with the answers as points, EPSG:4326; None where there is no answer."""
+        return prediction_points(self.items)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -151,11 +180,11 @@ def predict_locations(
         unlike = unlike_of(head, locations.take(np.arange(rows.start, rows.stop)), posterior)
         cells.name_all(np.unique(order[:, :top_k]))
         places = names(points) if names is not None else [""] * len(points)
-        for i, (point, row, best) in enumerate(zip(points, posterior, order, strict=True)):
-            half, most = mass_radii_km(point, row, best, head.partition.centroids, cells.spread_km)
+        radii = mass_radii_km(points, posterior, head.partition.centroids, cells.spread_km).tolist()
+        for i, (point, row, best, (half, most)) in enumerate(zip(points, posterior, order, radii, strict=True)):
             doubt = doubt_of(half, bool(outside[i]), unlike[i])
             if factors is not None:
-                half, most = (float(conformal_radius_km(q, half)) for q in factors)
+                half, most = (float(conformal_radius_km(q, half)) for q in factors)  # noqa: PLW2901 - as calibrated
             lat, lon = point.tolist()
             held = maker(row, float(uniform[i]))
             items.append(

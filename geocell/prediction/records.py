@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geo.geodesy import distance_km
+from geocell.display import Display, TextTable, km_text, share_text
+from geocell.files import printable
+from geocell.geo.geodesy import Floats, distance_km
+from geocell.prediction.answer_map import answers_map
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ MOST_CELLS = 60
 """Cells of one answer that are kept for a map, which bounds the memory of a million answers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What a head answers for one location.
 
@@ -108,6 +112,44 @@ class Prediction:
     area: Area | None = field(default=None, repr=False, compare=False)
     thumbnails: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        """Return the answer in one line."""
+        return f"<Prediction {printable(self.line)}>"
+
+    def _repr_html_(self) -> str:
+        return self._display().html()
+
+    @property
+    def line(self) -> str:
+        """The answer in one line: where, how far around, how far off, and what speaks against it."""
+        if not self.answered:
+            return f"{self.location}: no answer: {self.problem}"
+        parts = [f"{self.lat:.4f}, {self.lon:.4f}{f' ({self.place})' if self.place else ''}"]
+        parts.append(f"90 % within {km_text(self.radius_90_km)}")
+        if self.distance_km is not None:
+            parts.append(f"{km_text(self.distance_km)} from the truth")
+        parts += [text for text in ("withheld" * self.abstained, "doubtful" * bool(self.doubt)) if text]
+        return f"{self.location}: {'; '.join(parts)}"
+
+    def _display(self) -> Display:
+        if not self.answered:
+            return Display(self.location, [("no answer", self.problem)])
+        facts = [
+            ("answer", f"{self.lat:.4f}, {self.lon:.4f}, decoder {self.decoder}"),
+            ("place", self.place),
+            ("50 % within", km_text(self.radius_50_km)),
+            ("90 % within", km_text(self.radius_90_km)),
+            ("within 200 km", "" if self.confidence is None else f"with probability {share_text(self.confidence)}"),
+            ("calibrated", "yes" if self.calibrated else "no"),
+            ("withheld", "less sure than asked for" if self.abstained else ""),
+            ("doubtful", self.doubt),
+            ("problem", self.problem),
+            ("off by", "" if self.distance_km is None else km_text(self.distance_km)),
+        ]
+        rows = [(cell.place or cell.name, share_text(cell.probability)) for cell in self.cells]
+        table = TextTable(("most probable cells", ""), rows, total=len(rows))
+        return Display(self.location, facts, [table], answers_map(*places_of([self])))
+
     @property
     def answered(self) -> bool:
         """Whether there is an answer."""
@@ -146,6 +188,13 @@ class Prediction:
             "distance_km": self.distance_km,
             "cells": [dict(vars(cell)) for cell in self.cells],
         }
+
+
+def places_of(items: Sequence[Prediction]) -> tuple[Floats, Floats]:
+    """Return the (P, 2) degrees of answers and of true places, NaN where there is none."""
+    points = np.array([(item.lat, item.lon) for item in items], dtype=np.float64).reshape(-1, 2)
+    truths = [(math.nan, math.nan) if item.truth is None else item.truth for item in items]
+    return points, np.array(truths, dtype=np.float64).reshape(-1, 2)
 
 
 def unanswered(location: str, decoder: str, problem: str, truth: tuple[float, float] | None = None) -> Prediction:

@@ -11,13 +11,13 @@ import numpy as np
 from geocell.encoders import encoder_for
 from geocell.evaluation.zero_shot import PlaceAccuracy, ZeroShotScores, named_truth, place_accuracy, score_zero_shot
 from geocell.features.locations import Locations
+from geocell.heads.zero_shot import ZeroShot
 from geocell.imagetext.text_cache import embed_texts
 from geocell.pretraining.captions import coordinates, place_columns, texts
 from geocell.pretraining.image_embeddings import embedded_images
 from geocell.pretraining.validation import found_cities
 from geocell.views.columns import ColumnNames
 from geocell.zeroshot.candidates import Candidates, Cities
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.levels import level_texts
 from geocell.zeroshot.settings import ZeroShotSettings
 

@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell._version import __version__
-from geocell.files import FORMAT, csv_text, new_folder, printable, read_json, require_types, write_json, write_text
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    csv_text,
+    new_folder,
+    printable,
+    read_json,
+    require_types,
+    write_json,
+    write_text,
+)
+from geocell.heads.card_text import render_card
+from geocell.heads.markdown import code, text
 
 if TYPE_CHECKING:
     from geocell.pretraining.caption_set import CaptionSet
@@ -22,6 +34,14 @@ MODEL_FILES = (
     "preprocessor_config.json", "processor_config.json", "tokenizer*", "vocab.json", "merges.txt",
     "special_tokens_map.json", "added_tokens.json", HISTORY_FILE, PROBLEMS_FILE, "README.md",
 )  # fmt: skip
+
+_RECORD: Mapping[str, type | tuple[type, ...]] = {
+    "geocell": str, "start": dict, "settings": dict, "n_images": int, "n_captions": int, "history": list,
+    "saved": dict, "held_out": list,
+}  # fmt: skip
+_SETTINGS: Mapping[str, type | tuple[type, ...]] = {
+    "batch": int, "accumulate": int, "lora": int, "interpolate": float, "epochs": int, "lr": float,
+}  # fmt: skip
 
 
 def save_trained(
@@ -72,15 +92,32 @@ def save_trained(
 
 
 def model_card(record: Mapping[str, Any]) -> str:
-    """Return the card of a trained model, for the Hub."""
+    """Return the card in the folder of a trained model; a push writes it with licence and address."""
+    name = _start(record)
+    base = [f"base_model: {name}"] if "/" in name else []
+    metadata = "\n".join(["library_name: transformers", *base, "tags: [geolocation, clip, geocell]"])
+    return render_card(metadata, card_body(record), {})
+
+
+def card_title(record: Mapping[str, Any]) -> str:
+    """Return the title of the card of a trained model."""
+    return f"A CLIP trained on captions of places, from {_start(record)}"
+
+
+def card_body(record: Mapping[str, Any], address: str = "FOLDER") -> str:
+    """Return the generated part of the card of a trained model.
+
+    Args:
+        record: the content of its `pretraining.json`.
+        address: what a reader loads it by.
+    """
     start, last, settings = record["start"], record["history"][-1], record["settings"]
     after = {name.removeprefix("val_"): value for name, value in last.items() if name.startswith("val_")}
     rows = [
-        f"| {name.replace('_', ', ')} | {100 * value:.1f} % |" for name, value in (record["saved"] or after).items()
+        f"| {printable(name.replace('_', ', '))} | {100 * value:.1f} % |"
+        for name, value in (record["saved"] or after).items()
     ]
     table = ["", "| zero-shot, on validation images | |", "|---|---:|", *rows] if rows else []
-    name = printable(str(start["name"])).replace("`", "")
-    base = [f"base_model: {name}"] if "/" in name else []
     batch = min(settings["batch"] * settings["accumulate"], record["n_images"])
     notes = []
     if settings["lora"]:
@@ -88,27 +125,50 @@ def model_card(record: Mapping[str, Any]) -> str:
     if (share := settings["interpolate"]) < 1:
         notes.append(f"The weights are {share:g} of the way from the start to the trained ones (WiSE-FT).")
     if record["held_out"]:
-        notes.append(f"No image of {printable(', '.join(record['held_out']))} was trained on.")
+        notes.append(f"No image of {text(', '.join(record['held_out']))} was trained on.")
     return "\n".join(
         [
-            "---",
-            "library_name: transformers",
-            *base,
-            "tags: [geolocation, clip, geocell]",
-            "---",
+            "<!-- generated: model -->",
             "# A CLIP trained on captions of places",
             "",
-            f"Trained by geocell {record['geocell']} from `{name}` at `{start['revision']}` on "
+            f"Trained by geocell {text(record['geocell'])} from {code(_start(record))} at {code(start['revision'])} on "
             f"{record['n_images']:,} images with {record['n_captions']:,} captions: {settings['epochs']} epochs of "
             f"contrastive batches of {batch:,}, learning rate {settings['lr']:g}.",
             *(["", " ".join(notes)] if notes else []),
             *table,
             "",
-            "`geocell encode … --encoder FOLDER`, `geocell zero-shot` and transformers load it. The licence of the "
+            f"`geocell encode … --encoder {address}`, `geocell zero-shot` and transformers load it. The licence of the "
             "model it was trained from holds for it too.",
             "",
+            "**Out of scope**: finding out where a private person lives, works, stays or travels, or where a photo "
+            "that they shared was taken.",
+            "",
+            "<!-- end -->",
         ]
     )
+
+
+def _start(record: Mapping[str, Any]) -> str:
+    return printable(str(record["start"]["name"])).replace("`", "")
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read `pretraining.json` of a trained model: every value that is used is of its type.
+
+    Raises:
+        FileNotFoundError: when it is missing.
+        ValueError: when it is damaged.
+    """
+    path = folder / RECORD_FILE
+    record = read_json(path, "the record of a training")
+    require_types(record, _RECORD, str(path))
+    require_types(record["start"], {"name": str, "revision": str}, f"{path} start")
+    require_types(record["settings"], _SETTINGS, f"{path} settings")
+    if not record["history"] or not all(isinstance(name, str) for name in record["held_out"]):
+        raise DamagedFileError(f"{path} must have an epoch and names of countries: copy it again from its origin.")
+    for row in [*record["history"], record["saved"]]:
+        require_types(row, dict.fromkeys(row, float), f"{path} history")
+    return record
 
 
 def read_history(folder: Path) -> list[dict[str, float]] | None:

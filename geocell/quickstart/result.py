@@ -75,7 +75,8 @@ class QuickstartResult:
 
     def text(self) -> str:
         """Return what the terminal shows at the end."""
-        from geocell.reports.text import prediction_text, score_table
+        from geocell.reports.predictions import prediction_text
+        from geocell.reports.text import score_table
 
         answer = self._prediction()
         answer["location"] = f"{self.prediction.location} ({len(self.images)} views, {self.images[0]} …)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from geocell.evaluation.baselines import MAJORITY, NEAREST
+from geocell.evaluation.baselines import MAJORITY, NEAREST, ZERO_SHOT
 
 if TYPE_CHECKING:
     from geocell.evaluation.baselines import Baseline
@@ -29,8 +29,11 @@ def baseline_rows(found: Mapping[str, Baseline], row: Mapping[str, Any]) -> list
 
 
 def baselines_text(found: Mapping[str, Baseline]) -> str:
-    """Return what the baselines are, and whether the head is ahead of the hardest of them; "" without any."""
-    nearest = found.get(NEAREST)
+    """Return what the baselines are, and whether the head is ahead of the hardest of them; "" without any.
+
+    Of zero-shot, which is there where it was asked for, it is said too.
+    """
+    nearest, zero_shot = found.get(NEAREST), found.get(ZERO_SHOT)
     lines = []
     if MAJORITY in found:
         lines.append(f"{MAJORITY}: the centroid of the cell with most training locations, for every location.")
@@ -38,7 +41,9 @@ def baselines_text(found: Mapping[str, Baseline]) -> str:
         lines.append(
             f"{NEAREST}: the nearest of {nearest.n_train:,} training locations by features, centred on their mean."
         )
-    hardest = nearest or found.get(MAJORITY)
-    if hardest is not None and (sentence := hardest.sentence()):
-        lines.append(sentence[0].upper() + sentence[1:])
+    if zero_shot is not None:
+        lines.append(f"{ZERO_SHOT}: by the texts of {zero_shot.n_candidates:,} cities, without any training location.")
+    for asked in (nearest or found.get(MAJORITY), zero_shot):
+        if asked is not None and (sentence := asked.sentence()):
+            lines.append(sentence[0].upper() + sentence[1:])
     return "\n".join(lines)

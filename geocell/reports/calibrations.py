@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
 from geocell.metrics.trust import METHOD_WORDS
-from geocell.reports.tables import percent, text_table
+from geocell.reports.tables import decoder_label, percent, text_table
 from geocell.uncertainty.region_model import RegionModel
 
 _ERRORS = (
@@ -39,7 +38,7 @@ def calibration_text(calibration: Calibration) -> str:
     coverage = record.get("coverage", {})
     if coverage:
         held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
-        lines.append(f"radii of the decoder {_decoder_text(calibration.decoder)} hold the truth of {held}")
+        lines.append(f"radii of the decoder {decoder_label(calibration.decoder)} hold the truth of {held}")
     sets = record.get("set_coverage", {})
     if any(sets.values()):
         held = ", ".join(f"{METHOD_WORDS[m]} {' and '.join(map(percent, of.values()))} %" for m, of in sets.items())
@@ -99,7 +98,7 @@ def combination_text(combination: Combination) -> str:
         lines.append("  not calibrated: `geocell calibrate` learns on validation locations how sure it may be")
     else:
         where = f"{record['n_locations']:,} locations of the split {record['split']}"
-        lines.append(f"  chosen on {where}, answers by {_decoder_text(combination.calibration.decoder)}")
+        lines.append(f"  chosen on {where}, answers by {decoder_label(combination.calibration.decoder)}")
         lines += [f"  {line}" for line in calibration_text(combination.calibration).splitlines()]
     return "\n".join(lines)
 
@@ -108,7 +107,7 @@ def decoders_text(comparison: DecoderComparison) -> str:
     """Return one line per decoder with the differences to `centroid`, and what to use, for the terminal."""
     rows = []
     for name, values in comparison.values.items():
-        row = [name]
+        row = [decoder_label(name)]
         for metric in METRICS:
             row.append(percent(values[metric]) if score_unit(metric) == "%" else f"{values[metric]:,.1f}")
         if name == BASELINE:
@@ -125,8 +124,3 @@ def decoders_text(comparison: DecoderComparison) -> str:
     )
     left_out = [f"left out: {why}" for why in comparison.left_out.values()]
     return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])
-
-
-def _decoder_text(spec: str) -> str:
-    """Return a decoder as a reader wants it: parameters that were fitted have more digits than anybody reads."""
-    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", spec)

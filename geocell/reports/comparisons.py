@@ -20,8 +20,9 @@ def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
         words = name.replace("within_", "≤").replace("top", "top-").replace("quantile_", "quantile ").replace("_", " ")
         rows.append([words, form(comparison.a[name]), form(comparison.b[name]), signed(factor * difference), low, high])
     table = text_table(["score", "A", "B", "A − B", "low", "high"], rows, left=1)
+    other = "" if comparison.decoder_b is None else f" for A, {comparison.decoder_b} for B"
     note = (
-        f"A {a} · B {b} · decoder {comparison.decoder} · shares and balscore in % · low, high: 95 % interval of A − B, "
-        f"{comparison.drawn_text} drawn for both together"
+        f"A {a} · B {b} · decoder {comparison.decoder}{other} · shares and balscore in % · low, high: 95 % "
+        f"interval of A − B, {comparison.drawn_text} drawn for both together"
     )
     return f"{table}\n{note}\n\n{comparison.sentence(a, b)}"

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from geocell.display.numbers import ABSENT, percent
 from geocell.files import printable
 
-ABSENT = "–"
-"""What a table shows where a row has no value."""
+__all__ = [
+    "ABSENT",
+    "Column",
+    "Row",
+    "Table",
+    "chosen_columns",
+    "markdown",
+    "number",
+    "numbers",
+    "percent",
+    "text_table",
+    "words",
+]
 
 Row = Mapping[str, object]
 
@@ -35,15 +48,6 @@ class Column:
     shared: bool = False
 
 
-def percent(fraction: float) -> str:
-    """Return a fraction as percent with one decimal, without the sign.
-
-    >>> percent(0.6306)
-    '63.1'
-    """
-    return f"{100.0 * fraction:.1f}"
-
-
 def number(row: Row, key: str) -> float | None:
     """Return the number under a key of a row, None where there is none.
 
@@ -58,14 +62,24 @@ def number(row: Row, key: str) -> float | None:
     return float(value)
 
 
-def words(key: str, header: str, *, shared: bool = False) -> Column:
-    """Return a column of words, empty ones being absent."""
+def words(key: str, header: str, *, shared: bool = False, form: Callable[[str], str] = str) -> Column:
+    """Return a column of words in some form, empty ones being absent."""
 
     def text(row: Row) -> str | None:
         value = row.get(key)
-        return None if value is None or value == "" else str(value)
+        return None if value is None or value == "" else form(str(value))
 
     return Column(key, header, text, left=True, shared=shared)
+
+
+def km_text(value: float) -> str:
+    """Return a distance in km with one decimal."""
+    return f"{value:,.1f}"
+
+
+def decoder_label(spec: str) -> str:
+    """Return a decoder as a reader wants it: parameters that were fitted have more digits than anybody reads."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", spec)
 
 
 def numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool = False) -> Column:

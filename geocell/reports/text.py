@@ -1,4 +1,4 @@
-"""Results as text: score tables for the terminal and for Markdown, and one predicted location.
+"""Results as text: tables of scores and of audits, for the terminal and for Markdown.
 
 Objects and JSON hold fractions; percent begins here. These functions return strings and print nothing.
 """
@@ -6,22 +6,20 @@ Objects and JSON hold fractions; percent begins here. These functions return str
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
-from geocell.geo.geodesy import distance_km
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import shared_coordinates_text
-from geocell.metrics.trust import rounded_km2
 from geocell.reports.tables import (
     ABSENT,
     Column,
     Row,
     Table,
     chosen_columns,
+    decoder_label,
+    km_text,
     number,
     numbers,
     percent,
-    text_table,
     words,
 )
 
@@ -51,10 +49,6 @@ def _count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def _km(value: float) -> str:
-    return f"{value:,.1f}"
-
-
 def _outside(row: Row) -> str | None:
     """Return how many locations lie in no cell, which is worth a column only when there are some."""
     value = number(row, "n_outside")
@@ -67,8 +61,8 @@ def _weights(row: Row) -> str | None:
 
 
 _DISTANCES = (
-    numbers("median_km", "median km", _km),
-    numbers("mean_km", "mean km", _km),
+    numbers("median_km", "median km", km_text),
+    numbers("mean_km", "mean km", km_text),
     *(_within(km) for km in ("1", "25", "200", "750", "2500")),
     Column("balscore", "balscore", _balscore),
 )
@@ -78,7 +72,7 @@ COLUMNS: tuple[Column, ...] = (
     words("fit", "fit"),
     words("partition", "partition"),
     numbers("n_cells", "cells", _count),
-    words("decoder", "decoder", shared=True),
+    words("decoder", "decoder", shared=True, form=decoder_label),
     words("split", "split", shared=True),
     numbers("n_locations", "locations", _count, shared=True),
     Column("n_outside", "outside", _outside),
@@ -99,7 +93,7 @@ CELL_COLUMNS: tuple[Column, ...] = (
     numbers("n_single", "single", _count),
     numbers("count_gini", "Gini", "{:.2f}".format),
     Column("weights", "weights", _weights),
-    numbers("radius_km_median", "radius km", _km),
+    numbers("radius_km_median", "radius km", km_text),
     numbers("area_km2_median", "area km²", _count),
     numbers("n_parameters", "parameters", _count),
 )
@@ -171,7 +165,7 @@ def _interval_lines(row: Row, columns: Sequence[Column]) -> list[list[str]]:
     texts = []
     for column in columns:
         ends = known.get(column.key) if isinstance(known, Mapping) and column.key != "balscore" else None
-        form = _km if column.key.endswith("_km") else percent
+        form = km_text if column.key.endswith("_km") else percent
         texts.append("" if ends is None else f"[{form(ends[0])}, {form(ends[1])}]")
     return [texts] if any(texts) else []
 
@@ -236,116 +230,3 @@ def country_table(rows: Sequence[Row]) -> str:
 
 def _texts(value: object) -> list[str]:
     return [str(text) for text in value] if isinstance(value, Sequence) and not isinstance(value, str) else []
-
-
-def _place(value: Row, what: str) -> tuple[float, float]:
-    lat, lon = number(value, "lat"), number(value, "lon")
-    if lat is None or lon is None:
-        raise ValueError(f"{what} must hold degrees as 'lat' and 'lon', got {sorted(value)}.")
-    return lat, lon
-
-
-def prediction_text(prediction: Row) -> str:
-    """Return one predicted location with its most probable cells, for the terminal.
-
-    Args:
-        prediction: `location`, `lat`, `lon`, `decoder`, `cells` (most probable first, each with `name`,
-            `probability`, `lat`, `lon` of its centroid) and, when they are known, `place`, `radius_50_km`,
-            `radius_90_km`, `doubt`, `problem`, and `truth` with `lat`, `lon`. Without coordinates, `problem` says why.
-
-    Returns:
-        A heading and one line per cell, without a final newline. Degrees have four decimals (11 m),
-        probabilities are in percent, distances in km on the sphere.
-
-    Raises:
-        ValueError: when coordinates are missing and no problem says why.
-    """
-    name, problem = prediction.get("location", "location"), prediction.get("problem")
-    if problem and number(prediction, "lat") is None:
-        return f"{name}: no answer: {problem}"
-    lat, lon = _place(prediction, "a prediction")
-    heading = f"{name}: {lat:.4f}, {lon:.4f}"
-    if prediction.get("decoder"):
-        heading += f"  (decoder {prediction['decoder']})"
-    truth = prediction.get("truth")
-    origin = _place(truth, "the truth") if isinstance(truth, Mapping) else None
-    lines = [heading]
-    if prediction.get("place"):
-        lines.append(f"  {prediction['place']}")
-    lines += _radius_lines(prediction) + _set_lines(prediction)
-    if prediction.get("abstained") is True:
-        lines.append("  withheld: less sure than asked for")
-    if prediction.get("doubt"):
-        lines.append(f"  doubtful: {prediction['doubt']}")
-    if problem:
-        lines.append(f"  {problem}")
-    if origin is not None:
-        away = float(distance_km(origin, (lat, lon)))
-        lines.append(f"  truth {origin[0]:.4f}, {origin[1]:.4f}, {_km(away)} km away")
-    return "\n".join(lines + _cell_lines(prediction.get("cells"), origin))
-
-
-def predictions_text(predictions: Sequence[Row]) -> str:
-    """Return predicted locations for the terminal, with a last line for several: how many, and how far off.
-
-    Args:
-        predictions: of `prediction_text`, at least one.
-    """
-    blocks = [prediction_text(prediction) for prediction in predictions]
-    if len(predictions) > 1:
-        located = sum(number(prediction, "lat") is not None for prediction in predictions)
-        given = [prediction for prediction in predictions if prediction.get("abstained") is not True]
-        away = [km for prediction in given if (km := number(prediction, "distance_km")) is not None]
-        summary = f"{located:,} of {len(predictions):,} located"
-        if n := len(predictions) - len(given):
-            summary += f", {n:,} of these answers withheld ({percent((located - n) / len(predictions))} % answered)"
-        if away:
-            summary += f"; median distance to the truth, known for {len(away):,}: {_km(median(away))} km"
-        blocks.append(summary)
-    return "\n\n".join(blocks)
-
-
-def _radius_lines(prediction: Row) -> list[str]:
-    reach = [(share, number(prediction, f"radius_{share}_km")) for share in (50, 90)]
-    known = [
-        f"{share} % {'of the probability ' * (share == 50)}within {_km(km)} km" for share, km in reach if km is not None
-    ]
-    if not known:
-        return []
-    if prediction.get("calibrated"):
-        known = [f"{share} % within {_km(km)} km" for share, km in reach if km is not None]
-    calibrated = "calibrated" if prediction.get("calibrated") else "not calibrated"
-    confidence = number(prediction, "confidence")
-    sure = "" if confidence is None else f"; within 200 km of the truth with probability {percent(confidence)} %"
-    return [f"  {' and '.join(known)}{sure} ({calibrated})"]
-
-
-def _set_lines(prediction: Row) -> list[str]:
-    half, most = (number(prediction, f"area_{share}_km2") for share in (50, 90))
-    method = prediction.get("sets")
-    if half is None or most is None or not method:
-        return []
-    what = "of the probability in" if method == "mass" else "within"
-    return [f"  50 % {what} {rounded_km2(half)} km² and 90 % {what} {rounded_km2(most)} km² (cells by {method})"]
-
-
-def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
-    if not isinstance(cells, Sequence) or not cells:
-        return []
-    placed = any(cell.get("place") for cell in cells)
-    header = ["", "probability", "cell", *["place"] * placed, "centroid lat", "lon", *["km to truth"] * bool(origin)]
-    table = []
-    for rank, cell in enumerate(cells, start=1):
-        lat, lon = _place(cell, "a cell")
-        probability = number(cell, "probability")
-        line = [
-            str(rank),
-            ABSENT if probability is None else f"{percent(probability)} %",
-            str(cell.get("name", ABSENT)),
-            *[str(cell.get("place") or ABSENT)] * placed,
-            f"{lat:.4f}",
-            f"{lon:.4f}",
-        ]
-        table.append([*line, _km(float(distance_km(origin, (lat, lon))))] if origin else line)
-    lines = text_table(header, table, [2 <= i < 3 + placed for i in range(len(header))], rule=False).splitlines()
-    return [f"  {line}" for line in lines]

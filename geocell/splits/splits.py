@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from geocell.display import Display, TextTable, share_text
 from geocell.features.locations import Locations
 from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    counted,
     printable,
     read_json,
     reading,
@@ -36,7 +38,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Splits:
     """The assignment of locations to splits.
 
@@ -69,6 +71,24 @@ class Splits:
                         f"a location must be in one split, once, got {location!r} {where}: make the splits again."
                     )
                 seen[location] = name
+
+    def __repr__(self) -> str:
+        """Return how they were drawn, and how many locations each has."""
+        counts = ", ".join(f"{len(ids):,} {name}" for name, ids in self.ids.items())
+        return f"<Splits {self.protocol}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        total = sum(map(len, self.ids.values()))
+        rows = [
+            (name, f"{len(ids):,}", share_text(len(ids) / total if total else None)) for name, ids in self.ids.items()
+        ]
+        facts = [
+            ("drawn", self.protocol),
+            ("seed", "none" if self.seed is None else str(self.seed)),
+            ("buffer", f"{self.buffer_km:g} km"),
+        ]
+        table = TextTable(("split", "locations", "share"), rows)
+        return Display(f"Splits: {counted(total, 'location')}", facts, [table]).html()
 
     def require_split(self, name: str) -> None:
         """Raise ValueError unless there is a split of this name."""

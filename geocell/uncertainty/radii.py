@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, distance_km, unit_distance_km, unit_vectors
+from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_distance_km, unit_vectors
 from geocell.partitioners.base import Partition
 
 _POINTS = 16  # of the disc that stands for a cell
@@ -45,41 +45,74 @@ def _half_distance_to_next_km(centroids: Floats) -> Floats:
 
 
 def mass_radii_km(
-    point: Floats,
+    points: Floats,
     posterior: NDArray[np.float32],
-    order: NDArray[np.int64],
     centroids: Floats,
     spread_km: Floats,
     masses: tuple[float, ...] = (0.5, 0.9),
-) -> tuple[float, ...]:
-    """Return the smallest distances from a point within which shares of the probability lie.
+) -> Floats:
+    """Return the smallest distances from points within which shares of the probability lie.
 
     The probability of a cell is spread evenly over a disc around its centroid, of which equally weighted points in
-    Vogel's spiral (1979, "A better way to construct the sunflower head") stand.
+    Vogel's spiral (1979, "A better way to construct the sunflower head") stand. The discs that a radius passes are
+    looked at alone: the others are inside as a whole, or outside.
 
     Args:
-        point: (2,) degrees.
-        posterior: (C,) probabilities.
-        order: (C,) cells, most probable first.
+        points: (P, 2) degrees.
+        posterior: (P, C) probabilities.
         centroids: (C, 2) degrees.
         spread_km: (C,) of `cell_spread_km`.
-        masses: the shares, each below 1.
+        masses: M shares, each below 1.
 
     Returns:
-        Kilometres, one per share, above 0.
+        (P, M) kilometres, above 0.
     """
-    total = np.cumsum(posterior[order], dtype=np.float64)
-    cells = order[: int(np.searchsorted(total, _KEPT * total[-1])) + 1]
+    vectors, around = unit_vectors(centroids), unit_vectors(points)
+    spread = spread_km / EARTH_RADIUS_KM
+    found = np.empty((len(around), len(masses)))
+    for point, row, result in zip(around, posterior, found, strict=True):
+        cells = _most_probable(row)
+        away = unit_distance_km(point, vectors[cells]) / EARTH_RADIUS_KM
+        p, reach = row[cells].astype(np.float64), np.minimum(spread[cells], np.pi)
+        result[:] = [_mass_angle(away, reach, p, mass * p.sum()) for mass in masses]
+    return found * EARTH_RADIUS_KM
+
+
+def _most_probable(row: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the cells that hold nearly all of the probability."""
+    falling = np.sort(row)[::-1]
+    total = np.cumsum(falling, dtype=np.float64)
+    return np.flatnonzero(row >= falling[np.searchsorted(total, _KEPT * total[-1])])
+
+
+def _mass_angle(away: Floats, reach: Floats, p: Floats, mass: float) -> float:
+    """Return the angle around a point within which a mass lies.
+
+    Args:
+        away: (K,) angles from the point to the centroids.
+        reach: (K,) angles of the discs around these.
+        p: (K,) probabilities.
+        mass: what is looked for, below their sum.
+    """
+    first, last = away - reach, away + reach
+    low, high = (_reached(ends, p, mass) for ends in (first, last))
+    inside, passed = last < low, (last >= low) & (first <= high)
+    # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
     k = np.arange(_POINTS)
     along = np.cos(k * np.pi * (3.0 - np.sqrt(5.0)))
-    # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
-    a = (distance_km(point, centroids[cells]) / EARTH_RADIUS_KM)[:, None]
-    b = np.minimum(spread_km[cells, None] * np.sqrt((k + 0.5) / _POINTS) / EARTH_RADIUS_KM, np.pi)
+    a, b = away[passed, None], reach[passed, None] * np.sqrt((k + 0.5) / _POINTS)
     cosines = (np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * along).ravel()
     nearest = np.argsort(-cosines)
-    reached = np.cumsum(np.repeat(posterior[cells].astype(np.float64), _POINTS)[nearest])
-    found = np.minimum(np.searchsorted(reached, np.asarray(masses) * reached[-1]), len(nearest) - 1)
-    return tuple((np.arccos(np.clip(cosines[nearest[found]], -1.0, 1.0)) * EARTH_RADIUS_KM).tolist())
+    reached = p[inside].sum() + np.cumsum(np.repeat(p[passed] / _POINTS, _POINTS)[nearest])
+    index = min(int(np.searchsorted(reached, mass)), len(nearest) - 1)
+    return float(np.arccos(np.clip(cosines[nearest[index]], -1.0, 1.0)))
+
+
+def _reached(ends: Floats, p: Floats, mass: float) -> float:
+    """Return the smallest of some angles up to which a mass lies."""
+    order = np.argsort(ends)
+    index = min(int(np.searchsorted(np.cumsum(p[order]), mass)), len(order) - 1)
+    return float(ends[order[index]])
 
 
 def mass_within(posterior: NDArray[np.float32], points: Floats, centroids: Floats, radius_km: float) -> Floats:

@@ -1,1 +1,1 @@
-"""Zero-shot geolocation: candidate places, their texts, and the classifier over them that answers like a head."""
+"""Candidate places of zero-shot geolocation, their texts, and the levels that it descends."""

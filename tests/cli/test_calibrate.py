@@ -112,6 +112,7 @@ def test_decode_compares_on_validation_locations(road: str, capsys: pytest.Captu
         ("calibrate {} --split nosuch", 2, "split must be one of train, val, test"),
         ("calibrate {} --false-alarms 5", 2, "false_alarms must be a share between 0 and 1, got 5"),
         ("calibrate {} --false-alarms 0.01", 1, "1 % false alarms needs at least 99 validation locations, got 72"),
+        ("calibrate {} --false-alarms 0.1 --without-region", 2, "--false-alarms is of the region that"),
         ("calibrate {} --decode best", 2, "decode must be one of"),
         ("calibrate {} --decode json:loads", 2, "decode must be one of"),
         ("calibrate {} --decode offset", 1, "decode offset needs offsets"),
@@ -173,7 +174,7 @@ def test_knn_answers_from_an_index_in_the_folder(
     assert main(f"calibrate {road} --device cpu".split()) == 0  # the centroid again
     assert main(f"push {head} me/head --dry-run".split()) == 1  # of scores by the calibration before
     assert "score it again" in capsys.readouterr().err
-    assert main(f"calibrate {road} --knn --decode balscore".split()) == 2
+    assert not (head / "neighbours.safetensors").exists()  # whom nobody asks any more, and who discloses places
 
 
 def test_places_are_candidates_from_a_file_in_the_folder(
@@ -207,9 +208,15 @@ def test_places_are_candidates_from_a_file_in_the_folder(
 def test_an_index_has_places_too(road: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(f"calibrate {road} --knn --device cpu".split()) == 0
     assert main(f"calibrate {road} --decode balscore:places=3 --device cpu".split()) == 0
-    capsys.readouterr()
+    assert "removed" not in capsys.readouterr().err
     assert main(f"push {tmp_path}/head me/head --dry-run".split()) == 1
     assert "needs its training places, those of its index of features: pass --with-neighbours" in (
         capsys.readouterr().err
     )
     assert main(f"push {tmp_path}/head me/head --dry-run --with-neighbours".split()) == 0
+    assert main(f"calibrate {road} --places --decode centroid --device cpu".split()) == 0
+    assert "neighbours.safetensors is removed: centroid answers without it" in capsys.readouterr().err
+    assert load_head(tmp_path / "head").places is not None  # asked for
+    assert main(f"calibrate {road} --decode mean --device cpu".split()) == 0
+    assert "places.safetensors is removed: mean answers without it" in capsys.readouterr().err
+    assert load_head(tmp_path / "head").places is None

@@ -4,13 +4,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from geocell.cli import main
+from geocell.features import FeatureCache
 from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
-from geocell.zeroshot.folder import save_zero_shot
+from geocell.heads.zero_shot_folder import save_zero_shot
+from geocell.splits.splits import Splits
+from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.worlds import fit_by_command
 from tests.zeroshot.worlds import made
 
@@ -103,14 +107,33 @@ def test_splits_without_validation_locations(
     captured = capsys.readouterr()
     assert "has no validation locations: weights are equal, and nothing is calibrated" in captured.err
     assert "120 candidates (places)" in captured.out
+    assert main(f"combine {fitted}/head {fitted}/other {flags} --decode mean --out {tmp_path}/b".split()) == 2
+    assert "--decode mean is calibrated for on validation locations" in capsys.readouterr().err
 
 
-def test_an_ensemble_is_scored_and_made_a_combination(
+def test_features_of_training_locations_are_read_for_their_vote_alone(
+    fitted: Path, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, splits = FeatureCache.open(fitted / "cache"), Splits.load(fitted / "splits.json")
+    expected = {name: splits.select(cache.locations(), name).rows.tolist() for name in ("train", "val")}
+    read: set[int] = set()
+    take = FeatureCache.take
+
+    def noted(cache: FeatureCache, rows: np.ndarray) -> np.ndarray:
+        read.update(rows.tolist())
+        return take(cache, rows)
+
+    monkeypatch.setattr(FeatureCache, "take", noted)
+    monkeypatch.setattr(FeatureCache, "features", None)
+    assert main(f"combine {fitted}/head {fitted}/other {source} --out {tmp_path}/a".split()) == 0
+    assert read == set(expected["val"])
+
+
+def test_an_ensemble_of_an_earlier_version_is_scored_and_made_a_combination(
     fitted: Path, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = load_head(fitted / "head")
-    second = replace(first, module=load_head(fitted / "head").module)
-    Ensemble((first, second)).save(tmp_path / "ensemble")
+    write_earlier_ensemble(tmp_path / "ensemble", (first, first))
     before = sorted(path.name for path in (tmp_path / "ensemble").iterdir())
     assert run(f"score {tmp_path}/ensemble {source}", capsys)["n_locations"] == 48
     assert sorted(path.name for path in (tmp_path / "ensemble").iterdir()) == before
@@ -121,6 +144,19 @@ def test_an_ensemble_is_scored_and_made_a_combination(
     parts = f"{tmp_path}/ensemble/0 {tmp_path}/ensemble/1"
     assert run(f"combine {parts} {source} --out {tmp_path}/made", capsys)["n_candidates"] == 12
     assert run(f"score {tmp_path}/made {source}", capsys)["top1"] is not None  # one partition keeps its rule
+
+
+def test_an_ensemble_is_calibrated_scored_and_pushed(
+    fitted: Path, source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = load_head(fitted / "head")
+    Ensemble((first, first)).save(tmp_path / "ensemble")
+    learned = run(f"calibrate {tmp_path}/ensemble {source} --decode centroid", capsys)
+    assert learned["temperature"] > 0
+    scores = run(f"score {tmp_path}/ensemble {source}", capsys)
+    assert scores["head_sha256"] == load_combination(tmp_path / "ensemble").sha256
+    pushed = run(f"push {tmp_path}/ensemble me/it --dry-run", capsys)
+    assert {"combination.json", "calibration.json", "scores.json", "0/config.json"} <= set(pushed["files"])
 
 
 @pytest.mark.parametrize(
@@ -138,11 +174,13 @@ def test_an_ensemble_is_scored_and_made_a_combination(
         ("combine {head} {other} {source} --decode offset --out {out}", 1, "decode offset needs offsets"),
         ("combine {head} {other} --knn --out {out}", 2, "--knn needs --cache and --splits"),
         ("combine {head} {other} --cache {cache} --out {out}", 2, "--cache and --splits go together"),
-        ("combine {head} {other} --candidates places --out {out}", 1, "are made of training locations"),
+        ("combine {head} {other} --candidates places --out {out}", 2, "--candidates places needs --cache and --splits"),
+        ("combine {head} {other} --decode mean --out {out}", 2, "--decode needs --cache and --splits"),
         ("combine {head} {out}/nothing --out {out}", 1, "there is no folder"),
         ("combine {head} {strange} {source} --out {out}", 1, "the heads are of 2 encoders, another + tiny"),
         ("average {made} {head} --out {out}", 1, "expected one head, got the combination"),
         ("calibrate {made} {source} --knn", 2, "--knn is for a head"),
+        ("calibrate {made} {source} --false-alarms 0.1", 2, "--false-alarms is of the region of a head"),
         ("push {made} me/both --dry-run", 1, "the candidates of this combination are the training places"),
     ],
 )

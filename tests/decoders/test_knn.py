@@ -8,7 +8,8 @@ import pytest
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
 from geocell.decoders.table import as_decoder
-from geocell.features.neighbours import NeighbourIndex, most_probable, neighbour_masses
+from geocell.features.neighbour_masses import most_probable, neighbour_masses
+from geocell.features.neighbours import NeighbourIndex
 from geocell.geo.geodesy import distance_km
 from tests.heads.test_head import make_head, world
 

@@ -168,6 +168,7 @@ def test_processes_of_torchrun_share_a_cache_and_one_of_them_speaks(tmp_path: Pa
     assert said[1] == ""
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_every_process_has_encoded(tmp_path: Path) -> None:
     table = make_photos(tmp_path, 24, 2)
     os.mkfifo(tmp_path / "both")

@@ -26,7 +26,13 @@ def uniform_europe(n: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("resolution", "within_25", "median_km"), [(3, 0.174, 42.0), (4, 0.988, 16.0), (5, 1.0, 6.0), (6, 1.0, 2.3)]
+    ("resolution", "within_25", "median_km"),
+    [
+        (3, 0.174, 42.0),
+        (4, 0.988, 16.0),
+        pytest.param(5, 1.0, 6.0, marks=pytest.mark.slow),
+        pytest.param(6, 1.0, 2.3, marks=pytest.mark.slow),
+    ],
 )
 def test_ceilings_of_h3_in_europe(resolution: int, within_25: float, median_km: float) -> None:
     # Known figures for cell centres; fitting on the centre of every cell puts the centroids there.
@@ -231,3 +237,14 @@ def test_nothing_to_audit(tmp_path: Path) -> None:
     (tmp_path / "cells/partition.json").unlink()
     with pytest.raises(ValueError, match="can only decode"):
         audit(Partition.load(tmp_path / "cells"), TRAIN)
+
+
+def test_it_shows_itself() -> None:
+    places = uniform_europe(300, 0)
+    partition = KDTreePartitioner(max_count=20).fit(places)
+    found = audit(partition, places, np.array(["A<", "B"] * 150, dtype=object))
+    assert repr(found).startswith(f"<Audit of kdtree: {len(partition)} cells, balscore of the oracle on 300 locations ")
+    page = found._repr_html_()
+    assert "A&lt;" in page
+    assert "300, those of the fit" in page
+    assert f">{100 * found.within[200]:.1f} %</td>" in page

@@ -63,7 +63,7 @@ def test_radii_of_new_locations_hold_the_truth_as_often_as_they_say() -> None:
     for decoder in ("centroid", "balscore"):
         learned = calibrate(head, drawn_world(head, 800, 2, sure=2.0), decoder, device="cpu")
         calibrated = replace(head, calibration=learned)
-        new = drawn_world(head, 3000, 3, sure=2.0)
+        new = drawn_world(head, 1500, 3, sure=2.0)
         answers = predict_locations(calibrated, new, decode=decoder, device="cpu")
         assert all(answer.calibrated for answer in answers)
         away = distance_km([(answer.lat, answer.lon) for answer in answers], new.latlon)
@@ -92,7 +92,7 @@ def test_sets_of_new_locations_hold_the_truth_as_often_as_they_say() -> None:
 
 def test_a_threshold_lets_few_errors_through() -> None:
     head = gentle_head()
-    known, new = drawn_world(head, 1500, 4, sure=2.0), drawn_world(head, 3000, 5, sure=2.0)
+    known, new = drawn_world(head, 1500, 4, sure=2.0), drawn_world(head, 1500, 5, sure=2.0)
     with pytest.raises(ValueError, match="no threshold keeps answers of which at most 1 % are wrong"):
         calibrate(head, known, device="cpu", max_error=0.01)
     wrong = [answer.distance_km > 200 for answer in predict_locations(head, known, device="cpu")]  # type: ignore[operator]

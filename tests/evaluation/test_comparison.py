@@ -110,3 +110,13 @@ def comparison_with(difference: float, low: float, high: float) -> Comparison:
 )
 def test_one_plain_sentence(numbers: tuple[float, float, float], says: str) -> None:
     assert comparison_with(*numbers).sentence().startswith(says)
+
+
+def test_it_shows_itself(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    found = compare(heads[0], heads[1], locations, split="test")
+    assert repr(found) == f"<Comparison, decoder centroid: {found.sentence()}>"
+    page = found._repr_html_()
+    low, high = found.intervals["median_km"]
+    assert f">{found.a['median_km']:,.1f} km</td>" in page
+    assert f"{low:+,.1f} km to {high:+,.1f} km".replace("-", "−") in page
+    assert f"{100 * found.differences['balscore']:+.1f}</td>".replace("-", "−") in page

@@ -104,6 +104,8 @@ def test_wrong_mixtures_are_wrong_usage(tables: tuple[Path, Path, pd.DataFrame, 
     assert main(["compare", "a", "b"]) == 2
     assert main(["compare", "--predictions", p, p, "--truth", t, "--decode", "mean"]) == 2
     assert main(["score", "--predictions", p, "--truth", t, "--allow-training"]) == 2
+    assert main(["score", "--predictions", p, "--truth", t, "--device", "cpu"]) == 2
+    assert main(["score", "--predictions", p, "--truth", t, "--overwrite"]) == 2
 
 
 def test_predictions_compared_with_themselves_are_equal(

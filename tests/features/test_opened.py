@@ -123,3 +123,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_a_cache_without_a_good_view_has_no_locations(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a view with features, got none"):
         fill(tmp_path / "c", n=2, bad=(0, 1)).locations()
+
+
+def test_it_shows_itself_and_not_every_row(tmp_path: Path) -> None:
+    cache = fill(tmp_path / "cache", bad=(3, 7))
+    assert repr(cache) == f"<FeatureCache {cache.folder}: 10 views (2 without features), tiny D=8>"
+    page = cache._repr_html_()
+    assert "8 of 10 with features" in page
+    assert "and 5 more" in page
+    assert "<svg" in page
+    assert f"{cache.views['status'][3]}</td>" in page

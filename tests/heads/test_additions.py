@@ -1,11 +1,16 @@
 """What is added to the folder of a head; the pinned encoder is tested in tests/publishing/test_named_encoder.py."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from geocell.features.neighbours import NeighbourIndex
-from geocell.heads.additions import write_calibration, write_neighbours, write_region
+from geocell.features.training_places import TrainingPlaces
+from geocell.files import write_json
+from geocell.heads import additions
+from geocell.heads.additions import write_calibration, write_learned
 from geocell.heads.head import load_head
 from geocell.heads.region import fit_region
 from tests.heads.test_calibration import LEARNED
@@ -23,31 +28,63 @@ def test_other_files_keep_their_hashes(tmp_path: Path) -> None:
         load_head(tmp_path / "head")
 
 
-def test_an_index_is_added_and_replaced(tmp_path: Path) -> None:
-    head = make_head()
-    head.save(tmp_path / "head")
-    for locations in (world(), world(1)):
-        index = NeighbourIndex.from_locations(head, locations)
-        write_neighbours(tmp_path / "head", index)
-        found = load_head(tmp_path / "head").neighbours
-        assert found is not None
-        assert found.sha256 == index.sha256
+def test_what_was_learned_is_added_replaced_and_removed(tmp_path: Path) -> None:
+    plain = make_head()
+    plain.save(tmp_path / "head")
+    before = plain
+    for seed, rate in enumerate((0.05, 0.2)):
+        after = replace(
+            plain,
+            calibration=replace(LEARNED, temperature=1.0 + seed),
+            neighbours=NeighbourIndex.from_locations(plain, world(seed)),
+            places=TrainingPlaces.from_locations(plain, world(seed)),
+            region=fit_region(plain, world(), world(1), false_alarms=rate),
+        )
+        assert write_learned(tmp_path / "head", after, before) == []
+        before = load_head(tmp_path / "head")
+        assert before.calibration == after.calibration
+        for name in ("neighbours", "places", "region"):
+            assert getattr(before, name).sha256 == getattr(after, name).sha256
+        assert before.sha256 == after.sha256
+    last = replace(plain, calibration=LEARNED)
+    removed = ["neighbours.safetensors", "places.safetensors", "region.safetensors"]
+    assert write_learned(tmp_path / "head", last, before) == removed
+    assert write_learned(tmp_path / "head", last, load_head(tmp_path / "head")) == []
+    assert not any((tmp_path / "head" / name).exists() for name in removed)
+    assert not set(json.loads((tmp_path / "head" / "hashes.json").read_text())["sha256"]) & set(removed)
+    assert load_head(tmp_path / "head").sha256 == last.sha256
 
 
-def test_a_region_is_added_replaced_and_removed(tmp_path: Path) -> None:
+def test_what_stays_is_not_written_again(tmp_path: Path) -> None:
     head = make_head()
-    head.save(tmp_path / "head")
-    for rate in (0.05, 0.2):
-        region = fit_region(make_head(), world(), world(1), false_alarms=rate)
-        write_region(tmp_path / "head", region)
-        found = load_head(tmp_path / "head")
-        assert found.region is not None
-        assert found.region.sha256 == region.sha256
-        assert found.sha256 != head.sha256
-    for _ in range(2):
-        write_region(tmp_path / "head", None)
-        assert load_head(tmp_path / "head").sha256 == head.sha256
-    assert not (tmp_path / "head" / "region.safetensors").exists()
+    replace(head, neighbours=NeighbourIndex.from_locations(head, world())).save(tmp_path / "head")
+    path = tmp_path / "head" / "neighbours.safetensors"
+    before = load_head(tmp_path / "head")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    write_learned(tmp_path / "head", replace(before, calibration=LEARNED), before)
+    with pytest.raises(ValueError, match=r"neighbours\.safetensors must have the sha256"):
+        load_head(tmp_path / "head")
+
+
+@pytest.mark.parametrize("broken", ["calibration.json", "hashes.json"])
+def test_a_process_that_is_killed_leaves_a_head_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    head = make_head()
+    before = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
+    before.save(tmp_path / "head")
+
+    def killed(path: Path, value: object) -> None:
+        if path.name == broken:
+            raise KeyboardInterrupt
+        write_json(path, value)
+
+    monkeypatch.setattr(additions, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_learned(tmp_path / "head", replace(head, calibration=LEARNED), before)
+    found = load_head(tmp_path / "head")
+    assert (found.calibration is None) == (broken == "calibration.json")
+    assert (found.neighbours is None) == (broken == "hashes.json")
 
 
 def test_a_folder_without_hashes_gets_none(tmp_path: Path) -> None:

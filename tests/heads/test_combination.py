@@ -1,6 +1,7 @@
 """Heads of several partitions as one: posteriors against a loop over places."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from geocell.heads.combination import Combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
-from geocell.heads.loading import combination_of
 from geocell.heads.module import GeoHead
 from geocell.heads.pooling import Pooling, Rule, Vote
 from geocell.partitioners import KMeansPartitioner
@@ -66,7 +66,7 @@ def test_on_one_partition_it_is_the_ensemble() -> None:
     ensemble, made = Ensemble(tuple(three)), combine(three)
     assert made.partition is first.partition
     assert made.posterior(world(5), "cpu") == pytest.approx(ensemble.posterior(world(5), "cpu"), abs=1e-6)
-    assert combination_of(ensemble).sha256 == made.sha256
+    assert ensemble.as_combination().sha256 == made.sha256
 
 
 def test_chunks_do_not_matter() -> None:
@@ -85,6 +85,7 @@ def test_the_nearest_training_features_decide_where_they_alone_count() -> None:
     assert points.shape == train.latlon.shape  # its index serves the decoder too
 
 
+@cache
 def complete() -> Combination:
     """Return a combination with every part."""
     made = combine(heads(), world(), named(world(7), "val"), split="val", pool="log")
@@ -127,3 +128,11 @@ def test_what_is_no_combination() -> None:
         replace(made, cells=made.cells + 100)
     with pytest.raises(ValueError, match="their index is not there"):
         replace(made, pooling=Pooling.equal(3, vote=Vote()))
+
+
+def test_it_shows_itself() -> None:
+    combined = combine(heads(), world())
+    page = combined._repr_html_()
+    assert "kmeans, 4 cells" in page
+    assert f">{len(combined.partition):,} of {int(combined.places.sum()):,} training places</td>" in page
+    assert repr(combined).startswith("<Combination of 3 heads tiny on ")

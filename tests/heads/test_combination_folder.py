@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from geocell.heads.combination import load_combination
 from geocell.heads.head import load_head
 from geocell.heads.loading import load_head_like
+from geocell.heads.trained_on import TrainedOn
 from tests.heads.test_combination import complete, heads
+from tests.heads.test_config_file import ORIGIN
 from tests.heads.test_head import world
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -35,6 +38,32 @@ def test_it_is_read_as_written(tmp_path: Path) -> None:
     made.save(tmp_path / "all", overwrite=True)
     with pytest.raises(FileExistsError, match="replaces only a result of the same command"):
         heads()[0].save(tmp_path / "all", overwrite=True)
+
+
+def test_the_card_knows_what_the_members_were_fitted_on(tmp_path: Path) -> None:
+    made = complete()
+    members = [replace(head, training={"n_train": 40, "n_val": 4}) for head in made.members]
+    known = TrainedOn(np.arange(50, dtype=np.uint64))
+
+    def card(**changes: Any) -> str:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        replace(made, **{"members": tuple(members), "trained_on": known, **changes}).save(folder)
+        assert (
+            load_combination(folder).parts.config_json()
+            == replace(made, **{"members": tuple(members), "trained_on": known, **changes}).parts.config_json()
+        )
+        return (folder / "README.md").read_text()
+
+    text = card()
+    assert "| fitted on | 50 locations |" in text
+    first = members[0].partition
+    assert f"| members | {len(first)} kmeans cells (k {first.parameters['k']}" in text
+    assert text.count("fitted on 40 locations") == len(members)
+    assert "| fitted on | at least 50 locations |" in card(trained_on=replace(known, complete=False))
+    assert "| fitted on | at least 40 locations |" in card(trained_on=None)
+    assert "| fitted on | not known |" in card(trained_on=None, members=made.members)
+    imported = replace(members[0], training={"origin": ORIGIN})
+    assert f"imported from {ORIGIN['source']}" in card(members=(imported, *members[1:]))
 
 
 def edited(folder: Path, **changes: Any) -> None:

@@ -14,7 +14,7 @@ import shapely
 
 from geocell.cli import main
 from geocell.evaluation.score import score
-from geocell.heads.ensemble import Ensemble, load_ensemble
+from geocell.heads.ensemble import load_ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.hashes import HASHED_FILES
 from geocell.heads.head import load_head
@@ -23,6 +23,7 @@ from geocell.heads.region import fit_region
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.partitioners import PolygonsPartitioner
 from geocell.publishing.push import push_head
+from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.heads.test_head import CELLS, DIM, make_head, random_module, world
 
 HISTORY = tuple(
@@ -189,7 +190,7 @@ def test_a_history_of_other_columns_is_not_drawn(
 
 @pytest.mark.parametrize("heads", [None, 3, {"0": "ab"}])
 def test_a_damaged_list_of_an_ensemble(tmp_path: Path, heads: object) -> None:
-    Ensemble((make_head(), replace(make_head(), module=random_module(1)))).save(tmp_path / "both")
+    write_earlier_ensemble(tmp_path / "both", [make_head(), replace(make_head(), module=random_module(1))])
     path = tmp_path / "both" / "ensemble.json"
     path.write_text(json.dumps({"format": 1, "heads": heads}))
     with pytest.raises(ValueError, match=r"ensemble\.json must have a list as 'heads', got .*: copy it again"):

@@ -1,9 +1,10 @@
 """Heads joined in weight space and in posterior space, and the folder of an ensemble."""
 
+import json
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,17 @@ import numpy as np
 import pytest
 import torch
 
+from geocell.evaluation.calibrate import calibrate
+from geocell.evaluation.combine import combine
 from geocell.evaluation.score import score
+from geocell.heads.additions import write_calibration
+from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble, average_heads, load_ensemble, require_weights
+from geocell.heads.hashes import file_sha256
 from geocell.heads.head import Head, load_head
+from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.partitioners import KMeansPartitioner
-from tests.heads.test_head import make_head, random_module, world
+from tests.heads.test_head import CELLS, make_head, random_module, world
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,6 +30,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def heads(n: int = 3, **changes: object) -> list[Head]:
     first = make_head()
     return [replace(first, module=random_module(seed), training={"n_train": 40}, **changes) for seed in range(n)]
+
+
+def write_earlier_ensemble(folder: Path, members: Sequence[Head]) -> Path:
+    """Write an ensemble as earlier versions did: a folder for each head, and a list of them."""
+    for number, head in enumerate(members):
+        head.save(folder / str(number))
+    (folder / "ensemble.json").write_text(json.dumps({"format": 1, "heads": [head.sha256 for head in members]}))
+    return folder
 
 
 def test_the_mean_of_weights_has_the_means_of_the_logits() -> None:
@@ -54,32 +69,68 @@ def test_an_ensemble_averages_posteriors() -> None:
     assert scores.top1 == np.mean(expected.argmax(1) == ensemble.partition.assign(locations.latlon))
 
 
+def test_an_ensemble_is_saved_as_the_combination_that_it_is(tmp_path: Path) -> None:
+    ensemble = Ensemble(tuple(heads(2, trained_on=TrainedOn(location_keys(world())))))
+    ensemble.save(tmp_path / "both")
+    combine(ensemble.heads).save(tmp_path / "combined")
+    assert combined_files(tmp_path / "both") == combined_files(tmp_path / "combined")
+    made = load_combination(tmp_path / "both")
+    assert made.posterior(world()) == pytest.approx(ensemble.posterior(world()), abs=1e-6)
+    write_calibration(tmp_path / "both", calibrate(made, world(1), "mean"))
+    assert load_combination(tmp_path / "both").calibration is not None
+    with pytest.raises(ValueError, match=r"combination .*both, which was calibrated"):
+        load_ensemble(tmp_path / "both")
+    ensemble.save(tmp_path / "both", overwrite=True)
+    assert combined_files(tmp_path / "both") == combined_files(tmp_path / "combined")
+
+
+def combined_files(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_other_combinations_are_no_ensembles(tmp_path: Path) -> None:
+    two = heads(2)
+    combine(two, pool="log").save(tmp_path / "log")
+    other = replace(two[1], partition=KMeansPartitioner(k=CELLS, seed=1).fit(world(3).latlon))
+    combine([two[0], other], world()).save(tmp_path / "places")
+    for name in ("log", "places"):
+        with pytest.raises(ValueError, match="pools in another way: read it with `geocell"):
+            load_ensemble(tmp_path / name)
+
+
 def test_an_ensemble_is_read_as_written(tmp_path: Path) -> None:
     ensemble = Ensemble(tuple(heads(2)))
     ensemble.save(tmp_path / "both")
-    again = load_ensemble(tmp_path / "both")
-    assert again.sha256 == ensemble.sha256
-    assert np.array_equal(again.posterior(world()), ensemble.posterior(world()))
+    write_earlier_ensemble(tmp_path / "earlier", ensemble.heads)
+    for name in ("both", "earlier"):
+        again = load_ensemble(tmp_path / name)
+        assert again.sha256 == ensemble.sha256
+        assert np.array_equal(again.posterior(world()), ensemble.posterior(world()))
+        with pytest.raises(FileExistsError, match="exists"):
+            ensemble.save(tmp_path / name)
     with pytest.raises(
-        ValueError, match=r"expected one head, got the ensemble .*both: name one of its heads, .*both/0"
+        ValueError, match=r"expected one head, got the ensemble .*earlier: name one of its heads, .*earlier/0"
     ):
-        load_head(tmp_path / "both")
-    with pytest.raises(FileExistsError, match="exists"):
-        ensemble.save(tmp_path / "both")
-    heads(3)[2].save(tmp_path / "both" / "1", overwrite=True)
-    with pytest.raises(ValueError, match=r"head 1 in .* is not the one that was written"):
-        load_ensemble(tmp_path / "both")
-    with pytest.raises(FileNotFoundError, match=r"an ensemble needs the file ensemble\.json"):
+        load_head(tmp_path / "earlier")
+    for name, words in {"both": "member 1 in .* is not", "earlier": "head 1 in .* is not"}.items():
+        heads(3)[2].save(tmp_path / name / "1", overwrite=True)
+        with pytest.raises(ValueError, match=rf"{words} the one that was written"):
+            load_ensemble(tmp_path / name)
+    with pytest.raises(FileNotFoundError, match=r"a combination needs the file combination\.json"):
         load_ensemble(tmp_path)
 
 
 def test_a_head_that_is_missing_is_not_looked_for_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Ensemble(tuple(heads(2))).save(tmp_path / "ens")
-    shutil.rmtree(tmp_path / "ens" / "1")
+    Ensemble(tuple(heads(2))).save(tmp_path / "new")
+    write_earlier_ensemble(tmp_path / "earlier", heads(2))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("geocell.heads.source.download", None)
-    with pytest.raises(FileNotFoundError, match=r"a head needs the file config\.json, and there is none in .*ens/1"):
-        load_ensemble("ens")
+    for name in ("new", "earlier"):
+        shutil.rmtree(tmp_path / name / "1")
+        with pytest.raises(
+            FileNotFoundError, match=rf"a head needs the file config\.json, and there is none in .*{name}/1"
+        ):
+            load_ensemble(name)
 
 
 def replaced_before_the_read(monkeypatch: pytest.MonkeyPatch, name: str, save: Callable[[], None]) -> None:
@@ -105,7 +156,7 @@ def test_a_head_that_is_overwritten_meanwhile_is_read_again(
     assert load_head(tmp_path / "head").sha256 == new.sha256
 
 
-@pytest.mark.parametrize("name", ["ensemble.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["combination.json", "model.safetensors"])
 def test_an_ensemble_that_is_overwritten_meanwhile_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -138,7 +189,7 @@ def test_loads_find_a_whole_folder_while_it_is_overwritten(tmp_path: Path) -> No
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(1, 25):
+    for number in range(1, 13):
         save(number)
     done.set()
     reader.join()

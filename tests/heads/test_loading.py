@@ -14,6 +14,7 @@ from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import Head
 from geocell.heads.loading import is_ensemble, load_head_like, with_encoder
 from geocell.heads.source import HeadSource
+from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.heads.test_head import make_head, random_module, world
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -27,7 +28,7 @@ def test_each_is_read_as_what_it_is(tmp_path: Path) -> None:
     first, second = two()
     first.save(tmp_path / "head")
     combine([first, second]).save(tmp_path / "combination")
-    Ensemble((first, second)).save(tmp_path / "ensemble")
+    write_earlier_ensemble(tmp_path / "ensemble", (first, second))
     assert isinstance(load_head_like(tmp_path / "head"), Head)
     for name in ("combination", "ensemble"):
         found = load_head_like(tmp_path / name)

@@ -10,7 +10,8 @@ from geocell.decoders.base import PartitionData
 from geocell.features.neighbours import NeighbourIndex
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces
 from geocell.geo.geodesy import distance_km
-from geocell.heads.additions import write_places
+from geocell.heads.additions import write_learned
+from geocell.heads.hashes import write_hashes
 from geocell.heads.head import Head, load_head
 from geocell.heads.places import fit_places
 from geocell.metrics.outcomes import balscore_of
@@ -53,7 +54,7 @@ def test_the_folder_keeps_them_and_answers_the_same(tmp_path: Path) -> None:
     make_head().save(tmp_path / "plain")
     assert not (tmp_path / "plain" / PLACES_FILE).exists()
     assert head.places is not None
-    write_places(tmp_path / "plain", head.places)
+    write_learned(tmp_path / "plain", head, replace(head, places=None))
     found = load_head(tmp_path / "plain").places
     assert found is not None
     assert found.sha256 == head.places.sha256
@@ -65,7 +66,8 @@ def test_those_of_other_cells_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must be in the cells of the head"):
         replace(head, places=replace(head.places, partition_sha256="other"))
     make_head().save(tmp_path / "head")
-    write_places(tmp_path / "head", replace(head.places, partition_sha256="other"))
+    replace(head.places, partition_sha256="other").save_into(tmp_path / "head")
+    write_hashes(tmp_path / "head")
     with pytest.raises(ValueError, match="must be in the cells of the head"):
         load_head(tmp_path / "head")
 

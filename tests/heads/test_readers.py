@@ -15,12 +15,13 @@ from geocell.files import read_json
 from geocell.heads.card_text import parse_card
 from geocell.heads.combination import load_combination
 from geocell.heads.config_file import read_history
-from geocell.heads.ensemble import Ensemble, load_ensemble
+from geocell.heads.ensemble import load_ensemble
 from geocell.heads.folder import card_of, read_card, read_head
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.metrics.scores import Scores
 from tests.heads.test_combination import complete
 from tests.heads.test_damaged_heads import HISTORY, ORIGIN
+from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.heads.test_head import make_head, random_module, world
 
 DEEP = '{"a":' * 3000
@@ -39,7 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head = make_head(training=training, history=HISTORY, trained_on=TrainedOn(location_keys(world())[:5]))
     for name, made in {"fitted": head, "imported": make_head(training={"origin": ORIGIN})}.items():
         made.save(folder / name, scores=score(made, world(), split="test", allow_training=True))
-    Ensemble((make_head(), replace(make_head(), module=random_module(1)))).save(folder / "both")
+    write_earlier_ensemble(folder / "both", [make_head(), replace(make_head(), module=random_module(1))])
     made = complete()
     made.save(folder / "combined", scores=score(made, world(), split="test", allow_training=True))
     return folder
@@ -89,7 +90,7 @@ def read_all(folder: Path) -> None:
 @pytest.mark.parametrize("hashed", [True, False])
 @pytest.mark.parametrize("kind", ["fitted", "imported"])
 @given(data=st.data())
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutated_file_is_read_or_refused(folders: Path, kind: str, hashed: bool, data: st.DataObject) -> None:
     folder = folders / kind
     name = data.draw(st.sampled_from([f for f in (*FILES, "model.safetensors") if (folder / f).exists()]))

@@ -1,6 +1,7 @@
 """The JSON form of scores."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,3 +84,15 @@ def test_strange_further_scores(change: dict[str, object], message: str) -> None
     assert Scores.from_dict({**value, "baselines": {"1-NN": BASELINE}}).baselines == {"1-NN": BASELINE}
     with pytest.raises(ValueError, match=message):
         Scores.from_dict({**value, **change})
+
+
+def test_it_shows_itself_in_a_line_and_in_a_notebook() -> None:
+    scores = scores_at([0.5, 20, 100], hits=(np.array([True, False, False]), np.array([True] * 3)), n_outside=1)
+    low, high = scores.intervals["balscore"]
+    text = repr(replace(scores, split=""))
+    assert text.startswith("<Scores, 3 locations, decoder centroid: balscore ")
+    assert f"{100 * scores.balscore:.1f} % [{100 * low:.1f}, {100 * high:.1f}], median 20.0 km, within 25 km" in text
+    assert repr(replace(scores, split="a")).startswith("<Scores of split a, 3 locations")
+    page = replace(scores, split="<b>", baselines={"1-NN": {"balscore": 0.5, "median_km": 7.0}})._repr_html_()
+    for cell in ("66.7 %", "1-NN", "50.0 %", "&lt;b&gt;", "20.0 km"):
+        assert f">{cell}</td>" in page

@@ -1,5 +1,6 @@
 """The picture of a calibration."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def test_the_same_bytes_each_time_and_others_with_a_threshold(tmp_path: Path) ->
     assert "before: ECE 12.0 %" in draw_calibration(tmp_path / "a.svg", record()).read_text()
     risk = {**record()["risk"], "aurc_interval": [0.25, 0.36], "augrc_interval": [0.1, 0.3]}
     assert "AURC 30.0 % [25.0, 36.0]" in draw_calibration(tmp_path / "b.svg", record(risk=risk)).read_text()
+
+
+def test_markers_at_the_ends_are_whole(tmp_path: Path) -> None:
+    kept = {"below": 0.4, "coverage": 1.0, "error": 0.0}
+    drawn = draw_calibration(tmp_path / "a.svg", record(abstention=kept)).read_text()
+    assert "<use" in drawn
+    assert not re.search(r'<g clip-path="[^"]*">\s*<use', drawn)
 
 
 def test_refusals(tmp_path: Path) -> None:

@@ -42,9 +42,8 @@ def ask(head: Head, **kw: object) -> object:
 def test_a_spread_answer_is_doubted() -> None:
     sure = ask(head_with([0.7, 0.12, 0.1, 0.08], bare(PLACES)))
     assert sure.doubt == ""
-    half, most = mass_radii_km(
-        PLACES[0], np.array([0.7, 0.12, 0.1, 0.08], np.float32), np.arange(4), PLACES, cell_spread_km(bare(PLACES))
-    )
+    row = np.array([[0.7, 0.12, 0.1, 0.08]], np.float32)
+    half, most = mass_radii_km(PLACES[:1], row, PLACES, cell_spread_km(bare(PLACES)))[0]
     assert (sure.radius_50_km, sure.radius_90_km) == pytest.approx((half, most), rel=1e-3)
     spread = ask(head_with([0.4, 0.04, 0.04, 0.52], bare(PLACES)), top_k=2, decode="mean")
     assert 750 < spread.radius_50_km < 1500

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from geocell.encoders import load_encoder
+from geocell.heads.zero_shot import ZeroShot
 from geocell.images.sources import FileImages
 from geocell.imagetext import load_image_text
 from geocell.pretraining.evaluate import evaluate
 from geocell.pretraining.tables import CaptionTable
 from geocell.pretraining.validation import ZeroShotValidation, cities_of, found_cities
 from geocell.zeroshot.candidates import Candidate, Candidates, Cities
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.settings import ZeroShotSettings
 from tests.pretraining.captioned_photos import World
 from tests.zeroshot.worlds import CITIES, Words, places

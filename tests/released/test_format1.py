@@ -177,7 +177,7 @@ def test_head(name: str, tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
 def test_ensemble(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     check("ensemble ensemble", answers.of_ensemble("ensemble"), arrays)
     geocell.load_ensemble(FORMAT1 / "ensemble").save(tmp_path / "again")
-    same_files(tmp_path / "again", FORMAT1 / "ensemble", ("ensemble.json",))
+    assert geocell.load_ensemble(tmp_path / "again").sha256 == geocell.load_ensemble(FORMAT1 / "ensemble").sha256
     for number in ("0", "1"):
         same_files(tmp_path / "again" / number, FORMAT1 / "ensemble" / number, (*WEIGHTS, *CELLS))
 

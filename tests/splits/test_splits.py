@@ -114,3 +114,12 @@ def test_the_protocol_is_recorded_and_unknown_in_older_files(tmp_path: Path) -> 
         (tmp_path / "bad.json").write_text(f'{{"format": 1, "protocol": {bad}, "splits": {{"train": ["a"]}}}}')
         with pytest.raises(DamagedFileError, match="protocol"):
             Splits.load(tmp_path / "bad.json")
+
+
+def test_they_show_themselves() -> None:
+    splits = Splits({"train": ("a", "b", "c"), "test": ("d",)}, 3, 1.5, "by location")
+    assert repr(splits) == "<Splits by location: 3 train, 1 test>"
+    page = splits._repr_html_()
+    assert ">75.0 %</td>" in page
+    assert ">1.5 km</td>" in page
+    assert "Splits: 0 locations" in Splits({"train": ()})._repr_html_()

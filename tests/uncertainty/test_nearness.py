@@ -46,6 +46,17 @@ def test_the_best_temperature_is_found() -> None:
     assert near.at_best(scaled(right, 0.5)) == pytest.approx(near.mean_log(right), abs=1e-3)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_some_temperatures_are_enough_to_find_the_best(seed: int) -> None:
+    candidates, truth, posterior = world(seed, n=300, k=200)
+    near, sure = Nearness.of(candidates, truth, RADII), scaled(posterior, 0.2 + 0.3 * seed)
+    values = [near.mean_log(scaled(sure, t)) for t in np.geomspace(0.2, 10.0, 60)]
+    assert near.mean_log(scaled(sure, near.fit_temperature(sure))) == pytest.approx(max(values), abs=1e-6)
+    assert near.at_best(sure, (0.7, 1.4)) == pytest.approx(
+        max(near.mean_log(scaled(sure, t)) for t in (0.7, 1.4)), abs=1e-5
+    )
+
+
 def test_without_candidates_nearby_there_is_nothing_to_say() -> None:
     near = Nearness.of(np.array([[0.0, 0.0]]), np.array([[50.0, 10.0]]), RADII)
     assert not near.reachable.any()

@@ -19,9 +19,37 @@ def cells(centroids: np.ndarray, radius_km: list[float], counts: list[int]) -> P
 
 
 def radii(point: np.ndarray, row: list[float], centroids: np.ndarray, spread: list[float], *masses: float) -> tuple:
-    posterior = np.array(row, np.float32)
-    order = np.argsort(-posterior, kind="stable")
-    return mass_radii_km(point, posterior, order, centroids, np.array(spread), masses or (0.5, 0.9))
+    posterior = np.array([row], np.float32)
+    found = mass_radii_km(point[None], posterior, centroids, np.array(spread), masses or (0.5, 0.9))
+    return tuple(found[0].tolist())
+
+
+def radii_of_every_disc(point: np.ndarray, row: np.ndarray, centroids: np.ndarray, spread: np.ndarray) -> list[float]:
+    """The radii of half and 90 %, by the distances to the points of all discs."""
+    k = np.arange(16)
+    km, masses = [], []
+    for centroid, p, own in zip(centroids, row, spread, strict=True):
+        bearing = k * np.pi * (3 - np.sqrt(5))  # from the way to the point
+        b = np.minimum(own * np.sqrt((k + 0.5) / 16) / EARTH_RADIUS_KM, np.pi)
+        a = distance_km(point, centroid) / EARTH_RADIUS_KM
+        cosines = np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * np.cos(bearing)
+        km += (np.arccos(np.clip(cosines, -1, 1)) * EARTH_RADIUS_KM).tolist()
+        masses += [float(p) / 16] * 16
+    order = np.argsort(km)
+    reached = np.cumsum(np.array(masses)[order])
+    return [np.array(km)[order][np.searchsorted(reached, share * reached[-1])] for share in (0.5, 0.9)]
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 30.0, 500.0, 5000.0, 20_000.0]))
+def test_only_the_discs_that_a_radius_passes_are_looked_at(seed: int, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 40))
+    centroids = np.stack([rng.uniform(30, 60, n), rng.uniform(-180, 180, n)], axis=1)
+    posterior = rng.dirichlet(np.full(n, 5.0), 3).astype(np.float32)
+    points, spread = centroids[rng.integers(n, size=3)] + rng.normal(size=(3, 2)), size * rng.uniform(0.1, 1, n)
+    found = mass_radii_km(points, posterior, centroids, spread)
+    expected = [radii_of_every_disc(*one, centroids, spread) for one in zip(points, posterior, strict=True)]
+    assert found == pytest.approx(np.array(expected), rel=1e-6, abs=1e-3)
 
 
 def test_the_spread_of_a_cell_is_that_of_its_locations_as_far_as_they_tell_it() -> None:

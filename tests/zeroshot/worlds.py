@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations
+from geocell.heads.zero_shot import ZeroShot
 from geocell.imagetext.projection import Float32, Projection, unit_rows
 from geocell.zeroshot.candidates import Candidate, Candidates
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.settings import ZeroShotSettings
 from tests.worlds import make_locations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from geocell.geo.gazetteer import Gazetteer
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
-from geocell.heads.trained_on import TrainedOn
+from geocell.heads.trained_on import TrainedOn, joined_training, location_keys, locations_sha256
 from geocell.imagetext.projection import Float32, Projection
 from geocell.imagetext.templates import STREETCLIP_CAPTION, CaptionTemplate
 from geocell.imagetext.text_cache import embed_texts
+from geocell.partitioners.base import OUTSIDE
+from geocell.uncertainty.temperature import fit_temperature
 from geocell.zeroshot.levels import ensembled
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-_MOST = 2000  # locations that the two numbers are fitted to
+_MOST = 2000  # locations, nearly, that two constants or a temperature are fitted to
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,27 @@ def head_from_words(
     locations: Locations,
     templates: Sequence[str] = (STREETCLIP_CAPTION,),
     *,
+    labelled: Locations | None = None,
     gazetteer: Gazetteer | None = None,
     cache: Path | None = None,
 ) -> Head:
     """Return a head whose weights are the texts of its cells; `fit_head(init=…)` starts from it.
+
+    Texts are surer of cells than they are right: a fit should start from a head that was scaled to its training
+    locations.
 
     Args:
         model: embeds the captions.
         partition: C cells.
         locations: P >= 1 locations, whose features two numbers are fitted to (`WordsFit`); where they are is not used.
         templates: captions of cells; embeddings of several are averaged.
+        labelled: training locations that the head is scaled to (`scaled_to`); the scale is the model's when None.
         gazetteer: where names are from.
         cache: folder of texts that were embedded before; see `embed_texts`.
 
     Raises:
-        ValueError: for features of another encoder, no location, or templates that name what a cell does not have.
+        ValueError: for features of another encoder, no location, templates that name what a cell does not have, or
+            labelled locations of which none is in a cell.
         ModuleNotFoundError: when the gazetteer is not installed.
     """
     model.info.require_same(locations.encoder, "the model", "the locations")
@@ -137,7 +146,45 @@ def head_from_words(
     }
     nothing = TrainedOn(np.empty(0, dtype=np.uint64))
     module = _module(model.projection, texts, fit)
-    return Head(module, partition, locations.encoder, FitConfig(), training, trained_on=nothing)
+    head = Head(module, partition, locations.encoder, FitConfig(), training, trained_on=nothing)
+    return head if labelled is None else scaled_to(head, labelled)
+
+
+def scaled_to(head: Head, labelled: Locations, device: str = "auto") -> Head:
+    """Return a head from words at the temperature at which the cells of some locations are most likely.
+
+    The order of cells stays. Where the texts say nothing about the locations the temperature is the largest that is
+    looked at, and a fit that starts from the head starts from nearly uniform probabilities, as one from zeros does.
+
+    Args:
+        head: of `head_from_words`.
+        labelled: P >= 1 locations; of some thousand in cells a regular sample is taken. Those that are used count as
+            training locations afterwards.
+        device: where the head computes.
+
+    Raises:
+        ValueError: for features of another encoder, or when no location is in a cell.
+    """
+    cells = head.partition.assign(labelled.latlon) if len(labelled) else np.empty(0, dtype=np.int64)
+    inside = np.flatnonzero(cells != OUTSIDE)
+    if len(inside) == 0:
+        raise ValueError(
+            f"a head from words is scaled to at least one location in a cell, got none of {len(labelled)}: name "
+            "another split, or leave it out."
+        )
+    inside = inside[:: max(1, len(inside) // _MOST)]
+    used, plain = labelled.take(inside), replace(head, calibration=None)
+    temperature = fit_temperature(plain.posterior(used, device), cells[inside])
+    module = deepcopy(head.module)
+    state = module.state_dict()
+    state |= {name: state[name] / temperature for name in ("head.2.weight", "head.2.bias")}
+    module.load_state_dict(state, strict=True)
+    scaled = {"temperature": temperature, "n_locations": len(used), "locations_sha256": locations_sha256(used)}
+    words = {**head.training["words"], "scaled": scaled}
+    for name in ("logit_error", "logit_spread"):
+        words[name] /= temperature
+    seen = joined_training([head.trained_on, TrainedOn(location_keys(used))])
+    return replace(plain, module=module, training={**head.training, "words": words}, trained_on=seen)
 
 
 def fit_words(projection: Projection, texts: Float32, features: Float32) -> WordsFit:

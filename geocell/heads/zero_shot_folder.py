@@ -20,21 +20,24 @@ from geocell.files import (
     write_json,
 )
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
-from geocell.heads.folder import SCORES_FILE
+from geocell.heads.folder import PICTURE_FILE, SCORES_FILE
+from geocell.heads.zero_shot import ZeroShot
+from geocell.hub.client import CARD_FILE
 from geocell.imagetext.projection import Float32, Projection
 from geocell.partitioners.base import PARTITION_FILE
 from geocell.partitioners.cells import INFO_FILE
 from geocell.zeroshot.candidates import Candidate, Candidates
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.levels import levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
 
 ZERO_SHOT_FILE = "zero_shot.json"
 TEXTS_FILE = "texts.safetensors"
 MARKS = (ZERO_SHOT_FILE, TEXTS_FILE)
-PARTS = (INFO_FILE, PARTITION_FILE, CALIBRATION_FILE, "scores*.json")
+PARTS = (INFO_FILE, PARTITION_FILE, CALIBRATION_FILE, SCORES_FILE, "scores-*.json", CARD_FILE, PICTURE_FILE)
+ZERO_SHOT_FILES = (*MARKS, *PARTS)
+"""Names and patterns of all that the folder or the repository of a zero-shot classifier is made of."""
 
-_MAX_BYTES = 256 << 20
+MAX_BYTES = 256 << 20
 _MAX_DIM = 1 << 16
 _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "encoder": dict,
@@ -108,7 +111,7 @@ def write_zero_shot_calibration(folder: Path, calibration: Calibration) -> None:
 
 def _read(folder: Path) -> ZeroShot:
     path = folder / ZERO_SHOT_FILE
-    value = read_json(path, "a zero-shot classifier", max_bytes=_MAX_BYTES)
+    value = read_json(path, "a zero-shot classifier", max_bytes=MAX_BYTES)
     require_types(value, _TYPES, str(path))
     if not isinstance(value.get("independent"), bool):
         raise DamagedFileError(f"{path} must have true or false as 'independent': make the folder again.")

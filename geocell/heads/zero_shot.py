@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 from geocell.decoders.base import LocationData, PartitionData, PreparedDecoder
 from geocell.decoders.centroid import Centroid
 from geocell.decoders.table import AnyDecoder, DecoderCache, as_decoder
+from geocell.display import Display, TextTable
+from geocell.features.locations import encoder_text
 from geocell.files import canonical_json
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
+from geocell.heads.shown import calibration_text
 from geocell.imagetext.projection import Float32, Projection
 from geocell.imagetext.protocol import ImageTextModel
 from geocell.imagetext.text_cache import embed_texts
 from geocell.partitioners.base import Partition
 from geocell.partitioners.partition_file import CENTROIDS_KIND
+from geocell.partitioners.shown import partition_map
 from geocell.zeroshot.candidates import Candidates
 from geocell.zeroshot.levels import Level, city_probabilities, descend, level_texts, levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
@@ -76,6 +80,17 @@ class ZeroShot:
     def __repr__(self) -> str:
         """Return encoder and candidates."""
         return f"<ZeroShot {self.encoder.name} over {len(self.candidates):,} cities>"
+
+    def _repr_html_(self) -> str:
+        rows = [(level, text) for level, texts in self.settings.templates.items() for text in texts]
+        facts = [
+            ("cities", f"{len(self.candidates):,} of {len(self.candidates.countries):,} countries"),
+            ("encoder", encoder_text(self.encoder)),
+            ("countries kept", str(self.settings.keep or "all")),
+            ("calibration", calibration_text(self.calibration)),
+        ]
+        table = TextTable(("level", "text"), rows, n_left=2)
+        return Display("ZeroShot", facts, [table], partition_map(self.partition)).html()
 
     @classmethod
     def from_model(
@@ -147,7 +162,8 @@ class ZeroShot:
         for array in (*self.texts, *(() if self.projection.matrix is None else (self.projection.matrix,))):
             digest.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
         scalars = [self.projection.scale, self.projection.bias, self.projection.independent]
-        content = [self.candidates.sha256, self.settings.to_dict(), scalars, self.encoder.to_dict(), self.text_identity]
+        encoder = {**self.encoder.to_dict(), "source": ""}  # where it is loaded from here is no part of it
+        content = [self.candidates.sha256, self.settings.to_dict(), scalars, encoder, self.text_identity]
         digest.update(canonical_json(content).encode())
         return digest.hexdigest()
 

@@ -10,15 +10,15 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from geocell.heads.calibration import Calibration
-from geocell.imagetext.projection import Projection
-from geocell.partitioners.base import Partition
-from geocell.zeroshot.folder import (
+from geocell.heads.zero_shot_folder import (
     is_zero_shot,
     load_zero_shot,
     save_zero_shot,
     write_zero_shot_calibration,
     write_zero_shot_scores,
 )
+from geocell.imagetext.projection import Projection
+from geocell.partitioners.base import Partition
 from geocell.zeroshot.settings import ZeroShotSettings
 from tests.zeroshot.worlds import DIM, INFO, made, places
 

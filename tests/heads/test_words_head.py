@@ -11,10 +11,11 @@ from geocell.geo.gazetteer import Gazetteer, Town
 from geocell.heads.ensemble import average_heads
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import load_head
+from geocell.heads.trained_on import count_trained_on
+from geocell.heads.words_head import cell_captions, fit_words, head_from_words, scaled_to
 from geocell.imagetext.projection import Projection, unit_rows
 from geocell.partitioners.kmeans import KMeansPartitioner
 from geocell.training.fit import fit_head
-from geocell.zeroshot.words_head import cell_captions, fit_words, head_from_words
 from tests.zeroshot.worlds import CITIES, INFO, Words, places
 
 TOWNS = Gazetteer(
@@ -106,3 +107,46 @@ def test_known_places_are_found_from_words_alone() -> None:
     head = head_from_words(model, partition, locations, gazetteer=TOWNS)
     assert head.posterior(locations, "cpu").argmax(axis=1).tolist() == [0, 1, 2, 3]
     assert len(CITIES) == 6
+
+
+def _likelihood(posterior: np.ndarray, cells: np.ndarray) -> float:
+    return float(np.log(posterior[np.arange(len(cells)), cells].astype(float)).mean())
+
+
+def test_scaled_to_labelled_locations_they_are_most_likely() -> None:
+    """The temperature is the best of a fine grid, the order of cells stays, and the locations count as seen."""
+    locations = places(80)
+    labelled = locations.take(np.arange(0, 80, 2))
+    head = head_from_words(Words(), PARTITION, locations, gazetteer=TOWNS)
+    scaled = head_from_words(Words(), PARTITION, locations, labelled=labelled, gazetteer=TOWNS)
+    cells, before = PARTITION.assign(labelled.latlon), head.posterior(labelled, "cpu").astype(float)
+    grid = np.geomspace(0.05, 50, 400)
+    likelihoods = []
+    for temperature in grid:
+        powers = before ** (1 / temperature)
+        likelihoods.append(_likelihood(powers / powers.sum(axis=1, keepdims=True), cells))
+    found = scaled.training["words"]["scaled"]
+    assert found["temperature"] == pytest.approx(grid[np.argmax(likelihoods)], rel=0.02)
+    assert found["n_locations"] == 40
+    after = scaled.posterior(labelled, "cpu")
+    assert _likelihood(after, cells) >= max(likelihoods) - 1e-6
+    assert (after.argsort(axis=1) == before.argsort(axis=1)).all()
+    assert count_trained_on(scaled.trained_on, labelled) == 40
+    assert count_trained_on(scaled.trained_on, locations) == 40
+    assert count_trained_on(head.trained_on, locations) == 0
+    words, plain = scaled.training["words"], head.training["words"]
+    assert words["logit_error"] == pytest.approx(plain["logit_error"] / found["temperature"])
+    assert words["agreement"] == plain["agreement"]
+
+
+def test_texts_that_say_nothing_are_scaled_to_nearly_uniform_probabilities() -> None:
+    """Labels that the texts contradict: a fit then starts as one from zeros does."""
+    locations = places(80)
+    head = head_from_words(Words(), PARTITION, locations, gazetteer=TOWNS)
+    worst = head.posterior(locations, "cpu").argmin(axis=1)
+    wrong = replace(locations, latlon=PARTITION.centroids[worst])
+    scaled = scaled_to(head, wrong, "cpu")
+    assert scaled.training["words"]["scaled"]["temperature"] == pytest.approx(50, rel=0.01)
+    assert np.abs(scaled.posterior(locations, "cpu") - 0.25).max() < 0.05
+    with pytest.raises(ValueError, match="at least one location in a cell, got none of 0"):
+        scaled_to(head, locations.take(np.empty(0, dtype=np.int64)))

@@ -15,11 +15,11 @@ from geocell.evaluation.comparison import compare
 from geocell.evaluation.decoders import compare_decoders
 from geocell.evaluation.score import score
 from geocell.heads.protocol import HeadLike
+from geocell.heads.zero_shot import ZeroShot
 from geocell.imagetext import load_image_text
 from geocell.imagetext.projection import Projection, unit_rows
 from geocell.prediction.predictions import predict_locations
 from geocell.zeroshot.candidates import Candidate, Candidates
-from geocell.zeroshot.classifier import ZeroShot
 from geocell.zeroshot.settings import ZeroShotSettings
 from tests.imagetext.models import make_image_text, plain_probabilities
 from tests.worlds import make_locations
@@ -68,7 +68,7 @@ def test_everything_above_takes_it() -> None:
 def test_pieces_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     like, locations = made(SOFT), places(23)
     whole = like.posterior(locations)
-    monkeypatch.setattr("geocell.zeroshot.classifier._MOST", 30)
+    monkeypatch.setattr("geocell.heads.zero_shot._MOST", 30)
     assert like.posterior(locations) == pytest.approx(whole, abs=1e-6)
 
 
@@ -241,3 +241,11 @@ def test_probabilities_are_those_of_transformers(tmp_path: Path) -> None:
 
 def city_sums(values: np.ndarray, groups: np.ndarray) -> Any:
     return np.stack([values[:, groups == group].sum(axis=1) for group in groups], axis=1)
+
+
+def test_it_shows_itself() -> None:
+    model = made()
+    page = model._repr_html_()
+    assert f">{len(model.candidates)} of {len(model.candidates.countries)} countries</td>" in page
+    assert "A Street View photo from {city}." in page
+    assert "<svg" in page
