@@ -34,7 +34,7 @@ from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.training.fit import fit_head
 
-REPEATS = {False: 3, True: 5}
+REPEATS = {False: 8, True: 2}
 """How often folds are dealt by location, and by place."""
 
 
