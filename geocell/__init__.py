@@ -82,6 +82,8 @@ if TYPE_CHECKING:
     from geocell.prediction.records import Prediction as Prediction
     from geocell.publishing.push import pull_head as pull_head
     from geocell.publishing.push import push_head as push_head
+    from geocell.reporting.report import Report as Report
+    from geocell.reporting.report import report as report
     from geocell.splits.draw import make_splits as make_splits
     from geocell.splits.draw import split as split
     from geocell.splits.splits import Splits as Splits
@@ -140,6 +142,7 @@ _HOMES = {
     "partitioners.semantic": ("SemanticPartitioner",),
     "prediction.predictions": ("Predictions",),
     "prediction.records": ("Prediction",),
+    "reporting.report": ("Report", "report"),
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),
     "metrics.scores": ("Scores",),

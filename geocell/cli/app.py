@@ -30,6 +30,7 @@ from geocell.cli import (
     leaks,
     partitions,
     publish,
+    reporting,
     scoring,
     start,
     sweeps,
@@ -88,6 +89,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "decode": calibration.decode,
         "score": scoring.score,
         "compare": scoring.compare,
+        "report": reporting.report,
     },
     "Answers": {
         "predict": answers.predict,

@@ -6,6 +6,7 @@ lists the decoders of this package.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
@@ -34,6 +35,11 @@ NEEDS: Mapping[Need, str] = {
 
 LocationFunction = Callable[[NDArray[np.float32], "LocationData"], Floats]
 """From (P, C) probabilities, and what else is known of the P locations, to (P, 2) degrees."""
+
+
+def decoder_label(spec: str) -> str:
+    """Return a decoder as a reader wants it: parameters that were fitted have more digits than anybody reads."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", spec)
 
 
 @dataclass(frozen=True, eq=False)

@@ -241,7 +241,9 @@ canvas.addEventListener("pointermove", e => {
   fingers.set(e.pointerId, now); hide();
 });
 canvas.addEventListener("pointerleave", hide);
+let wheels = () => true;  // (event) -> whether a wheel over the map zooms it
 canvas.addEventListener("wheel", e => {
+  if (!wheels(e)) return;
   e.preventDefault(); zoom(Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0018)), e.offsetX, e.offsetY); show(e.offsetX, e.offsetY);
 }, {passive: false});
 canvas.addEventListener("dblclick", e => zoom(2, e.offsetX, e.offsetY));
@@ -256,9 +258,10 @@ const keys = {
   "+": () => middle(1.6), "=": () => middle(1.6), "-": () => middle(1 / 1.6), "0": () => home(), Escape: hide,
   ArrowLeft: () => move(80, 0), ArrowRight: () => move(-80, 0), ArrowUp: () => move(0, 80), ArrowDown: () => move(0, -80),
 };
+// Arrows move the map while it has the focus, and the list in the list.
+let listens = key => !key.startsWith("Arrow") || [canvas, document.body].includes(document.activeElement);
 window.addEventListener("keydown", e => {
-  const arrow = e.key.startsWith("Arrow");  // arrows move the map while it has the focus, and the list in the list
-  if (e.ctrlKey || e.metaKey || e.altKey || !keys[e.key] || (arrow && ![canvas, document.body].includes(document.activeElement))) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || !keys[e.key] || !listens(e.key)) return;
   e.preventDefault(); keys[e.key](e);
 });
 new ResizeObserver(draw).observe(canvas);

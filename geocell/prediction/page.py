@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.decoders.base import decoder_label
 from geocell.files import printable
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
-from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import OUTLINES, fill_template, ground, rings, steps
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, fill_template, ground, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ MOST_ANSWERS = 300
 _MOST_THUMBNAIL_BYTES = 700_000  # of all JPEG files together
 _MOST_CELL_CHARS = 500_000  # of the outlines of cells as JSON
 _MOST_COUNTRY_CHARS = 550_000
-_TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # degrees that an outline may lose
-_GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 _MERCATOR = 84.0  # degrees of latitude that the map shows
 _WORLD: Box = (-60.0, -180.0, 80.0, 180.0)
 
@@ -65,7 +63,7 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
         "labels": labels,
         "places": [printable(places.get(c, "")) for c in used],
         "centroids": np.round(partition.centroids[used], 4).tolist(),
-        "cells": _outlines(partition, used),
+        "cells": cell_rings(partition, used, _MOST_CELL_CHARS),
         "answers": _answers(shown, {cell: i for i, cell in enumerate(used)}),
     }
     heading = title or f"Where was it taken? {_count(len(predictions)) if len(predictions) > 1 else shown[0].location}"
@@ -78,7 +76,7 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
         data,
         room="geocell.prediction",
         parts={"PAGE_STYLE": "answers.css", "PAGE_SCRIPT": "answers.js"},
-        credits_=f"{OUTLINES}. {_GEONAMES}" if named else OUTLINES,
+        credits_=f"{OUTLINES}. {GEONAMES}" if named else OUTLINES,
     )
 
 
@@ -92,7 +90,7 @@ def _caption(shown: Sequence[Prediction], total: int) -> str:
     warning = f"Probabilities are {known}, and a head always answers, also where it knows nothing."
     if any(item.outside_region is not None for item in shown):
         warning += " Photographs unlike those of its region are doubted, at the stated rate of false alarms."
-    return f"{part}Decoder {shown[0].decoder}. {warning}"
+    return f"{part}Decoder {decoder_label(shown[0].decoder)}. {warning}"
 
 
 def _points(item: Prediction) -> list[tuple[float, float]]:
@@ -106,20 +104,6 @@ def _shaded(item: Prediction) -> list[tuple[int, float]]:
     known = {cell for cell, _ in named}
     rest = zip(area.cells.tolist(), area.probability.tolist(), strict=True)
     return [*named, *((cell, p) for cell, p in rest if cell not in known)]
-
-
-def _outlines(partition: Partition, used: list[int]) -> list[list[list[int]]]:
-    """Return the polygons of cells, coarser where there are many; none where only their centroids are known."""
-    import shapely
-
-    if not partition.can_assign or not used:
-        return [[] for _ in used]
-    polygons = class_polygons(partition)[used]
-    for tolerance in _TOLERANCES:
-        outlines = [rings(shape) for shape in shapely.simplify(polygons, tolerance)]
-        if sum(6 * len(ring) for outline in outlines for ring in outline) <= _MOST_CELL_CHARS:
-            break
-    return outlines
 
 
 def _answers(predictions: Sequence[Prediction], index: dict[int, int]) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ from geocell.heads.head import Head
 from geocell.heads.loading import is_ensemble, load_head_like
 from geocell.heads.source import HeadSource, fetch_head
 from geocell.heads.zero_shot import ZeroShot
-from geocell.heads.zero_shot_folder import MARKS, PARTS, is_zero_shot
+from geocell.heads.zero_shot_folder import MARKS, MAX_BYTES, PARTS, ZERO_SHOT_FILE, is_zero_shot
 from geocell.hub.names import HubName
 from geocell.pretraining.result import MODEL_FILES, MODEL_MARKS
 from geocell.publishing.repository import (
@@ -119,7 +119,7 @@ def _head_contents(
     )
     _require_answers_without(stays, head)
     add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
-    for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
+    for name_of_config in [name for name in add if PurePosixPath(name).name in {CONFIG_FILE, ZERO_SHOT_FILE}]:
         add[name_of_config] = _public_config(folder / name_of_config)
     _hash_again(add)
     sent = {PurePosixPath(name).parts[0] for name in add}
@@ -188,12 +188,13 @@ def _hash_again(files: dict[str, Path | bytes]) -> None:
     """Put `hashes.json` of the files as they are sent beside them, in the folder of each member too."""
     for folder in {PurePosixPath(name).parent for name in files}:
         own = {PurePosixPath(name).name: file for name, file in files.items() if PurePosixPath(name).parent == folder}
-        files[(folder / HASHES_FILE).as_posix()] = json_text(hashes_of(own)).encode()
+        if ZERO_SHOT_FILE not in own:  # which has a hash of its own
+            files[(folder / HASHES_FILE).as_posix()] = json_text(hashes_of(own)).encode()
 
 
 def _public_config(path: Path) -> bytes:
-    """Return a `config.json` without the path at which this machine has the encoder."""
-    config = read_json(path, "a head")
+    """Return a `config.json`, or the like of a zero-shot member, without the path of the encoder on this machine."""
+    config = read_json(path, "a head", max_bytes=MAX_BYTES)
     return json_text({**config, "encoder": public_encoder(config["encoder"])}).encode()
 
 

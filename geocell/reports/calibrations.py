@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from geocell.decoders.base import decoder_label
 from geocell.evaluation.comparison import signed
 from geocell.evaluation.decoders import BASELINE, METRICS, DecoderComparison
 from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
 from geocell.metrics.trust import METHOD_WORDS
-from geocell.reports.tables import decoder_label, percent, text_table
+from geocell.reports.tables import percent, text_table
 from geocell.uncertainty.region_model import RegionModel
 
 _ERRORS = (

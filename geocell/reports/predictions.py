@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from geocell.decoders.base import decoder_label
 from geocell.geo.geodesy import distance_km
 from geocell.metrics.trust import rounded_km2
-from geocell.reports.tables import ABSENT, Row, decoder_label, km_text, number, percent, text_table
+from geocell.reports.tables import ABSENT, Row, km_text, number, percent, text_table
 
 
 def _place(value: Row, what: str) -> tuple[float, float]:

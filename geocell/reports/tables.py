@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -75,11 +74,6 @@ def words(key: str, header: str, *, shared: bool = False, form: Callable[[str], 
 def km_text(value: float) -> str:
     """Return a distance in km with one decimal."""
     return f"{value:,.1f}"
-
-
-def decoder_label(spec: str) -> str:
-    """Return a decoder as a reader wants it: parameters that were fitted have more digits than anybody reads."""
-    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3g}", spec)
 
 
 def numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool = False) -> Column:

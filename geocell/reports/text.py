@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from geocell.decoders.base import decoder_label
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.scores import shared_coordinates_text
 from geocell.reports.tables import (
@@ -15,7 +16,6 @@ from geocell.reports.tables import (
     Row,
     Table,
     chosen_columns,
-    decoder_label,
     km_text,
     number,
     numbers,

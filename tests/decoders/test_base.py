@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData
+from geocell.decoders.base import Decoder, LocationData, LocationFunction, PartitionData, decoder_label
 from geocell.decoders.centroid import Centroid
 from geocell.decoders.table import decode
 
@@ -68,3 +68,16 @@ def test_posteriors_that_are_not_finite_are_counted() -> None:
 def test_a_partition_without_cells_is_not_decoded() -> None:
     with pytest.raises(ValueError, match=r"centroids \(C, 2\) of at least one cell, got \(0, 2\)"):
         Centroid().prepare(PartitionData(np.empty((0, 2))))
+
+
+@pytest.mark.parametrize(
+    ("spec", "label"),
+    [
+        ("balscore:0.123456,0.98765,1.0,places=8", "balscore:0.123,0.988,1,places=8"),
+        ("knn:k=5,temperature=0.0299999", "knn:k=5,temperature=0.03"),
+        ("within:200", "within:200"),
+        ("centroid", "centroid"),
+    ],
+)
+def test_labels_of_decoders(spec: str, label: str) -> None:
+    assert decoder_label(spec) == label

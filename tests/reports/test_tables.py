@@ -5,7 +5,6 @@ import pytest
 from geocell.reports.tables import (
     Table,
     chosen_columns,
-    decoder_label,
     markdown,
     number,
     numbers,
@@ -58,16 +57,3 @@ def test_what_a_name_holds_neither_steers_the_terminal_nor_is_markup() -> None:
     *_, wide = table.splitlines()
     assert len(wide) + 2 == len(table.splitlines()[0])  # two characters that take two columns each
     assert markdown(["name"], [["a\nb|c"]]).splitlines()[-1] == "| a b\\|c |"
-
-
-@pytest.mark.parametrize(
-    ("spec", "label"),
-    [
-        ("balscore:0.123456,0.98765,1.0,places=8", "balscore:0.123,0.988,1,places=8"),
-        ("knn:k=5,temperature=0.0299999", "knn:k=5,temperature=0.03"),
-        ("within:200", "within:200"),
-        ("centroid", "centroid"),
-    ],
-)
-def test_labels_of_decoders(spec: str, label: str) -> None:
-    assert decoder_label(spec) == label
