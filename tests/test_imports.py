@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("prediction", "pretraining"),
     ("reports",),
-    ("publishing",),
+    ("exporting", "publishing"),
     ("sweeps",),
     ("quickstart",),
     ("cli",),

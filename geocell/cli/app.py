@@ -25,6 +25,7 @@ from geocell.cli import (
     classifying,
     combining,
     evaluating,
+    exporting,
     features,
     heads,
     leaks,
@@ -99,7 +100,12 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "pretrain": trainings.pretrain,
         "evaluate": evaluating.evaluate,
     },
-    "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
+    "Publishing": {
+        "push": publish.push,
+        "pull": publish.pull,
+        "import": publish.import_,
+        "export-model": exporting.export_model,
+    },
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""
 
