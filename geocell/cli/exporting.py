@@ -30,10 +30,10 @@ def export_model(
 ) -> None:
     """Export a head as one graph that runs without geocell, with a manifest and a report of parity.
 
-    The graph goes from the features of an image, or from its pixels, to the probabilities of the cells, calibrated where
-    the head is; its batch size is free. `manifest.json` says how to feed it and what its cells are; `parity.json`, how
-    its answers differ from those of the library. With its encoder, an ONNX graph is an encoder of every command:
-    `--encoder FOLDER`.
+    The graph goes from the features of an image, or from its pixels, to the probabilities of the cells, calibrated
+    where the head is; its batch size is free. `manifest.json` says how to feed it and what its cells are;
+    `parity.json`, how its answers differ from those of the library. With its encoder, an ONNX graph is an encoder of
+    every command: `--encoder FOLDER`.
 
     Args:
         head: folder of the head, or user/repo@revision on the Hub.

@@ -196,8 +196,8 @@ def _check_graph(graph: Path, manifest: Manifest) -> None:
             same = hashlib.file_digest(file, "sha256").hexdigest() == manifest.graph_sha256
     if not same:
         raise DamagedFileError(
-            f"{graph} must have the size and sha256 of {MANIFEST_FILE}, and has others: it was changed or is of another "
-            "export; copy the whole folder again, or export it again."
+            f"{graph} must have the size and sha256 of {MANIFEST_FILE}, and has others: it was changed or is of "
+            "another export; copy the whole folder again, or export it again."
         )
 
 

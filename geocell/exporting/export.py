@@ -55,7 +55,7 @@ class ExportedModel:
         return f"<ExportedModel {self.manifest.format} {self.folder}>"
 
 
-def export_model(
+def export_model(  # noqa: PLR0913 - the flags of the command
     head: HeadLike,
     out: str | Path,
     *,
@@ -152,9 +152,9 @@ def exportable_encoder(encoder: Encoder | None) -> TorchEncoder:
     """
     if not isinstance(encoder, TorchEncoder) or not isinstance(encoder.preprocess, PillowTransform):
         name = type(encoder).__name__ if encoder is None else encoder.info.name
-        raise ValueError(
-            f"the encoder of a graph must be one model of transformers or EfficientNet-Lite0 whose images Pillow resizes, "
-            f"without augmentation, got {name}: leave with_encoder out, and run the encoder yourself."
+        raise ValueError(  # noqa: TRY004 - the head's encoder, not an argument
+            "the encoder of a graph must be one model of transformers, or EfficientNet-Lite0, whose images Pillow "
+            f"resizes, without augmentation, got {name}: leave the encoder out, and run it yourself."
         )
     return encoder
 
@@ -164,15 +164,15 @@ def _manifest(head: Head, decoder: Decoder, to: GraphFormat, encoder: Encoder | 
     info = head.encoder if encoder is None else encoder.info
     places = town_names(cells.centroids) if Gazetteer.installed() else []
     named = [{"name": name, "label": label} for name, label in zip(cells.names, cells.labels, strict=True)]
-    in_graph = None if encoder is None else exportable_encoder(encoder)
+    transform = None if encoder is None else encoder.preprocess
     return Manifest(
         to,
         "",
         0,
         replace(info, source="" if Path(info.source).is_absolute() else info.source),
         known_license(info.name) or "",
-        None if in_graph is None else _transform(in_graph),
-        None if in_graph is None else in_graph.normalisation,
+        transform if isinstance(transform, PillowTransform) else None,
+        encoder.normalisation if isinstance(encoder, TorchEncoder) else None,
         tuple(cell | ({"place": places[row]} if places else {}) for row, cell in enumerate(named)),
         cells.centroids,
         decoder_json(decoder, head),
@@ -183,13 +183,6 @@ def _manifest(head: Head, decoder: Decoder, to: GraphFormat, encoder: Encoder | 
         cells.sha256,
         __version__,
     )
-
-
-def _transform(encoder: TorchEncoder) -> PillowTransform:
-    transform = encoder.preprocess
-    if not isinstance(transform, PillowTransform):  # pragma: no cover - `exportable_encoder` refuses it
-        raise TypeError("expected a PillowTransform.")
-    return transform
 
 
 def decoder_json(decoder: Decoder, head: Head) -> dict[str, Any]:

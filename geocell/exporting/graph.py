@@ -84,7 +84,7 @@ def write_graph(graph: ExportGraph, path: Path, to: GraphFormat, shape: tuple[in
         except Exception as error:  # torch raises errors of many kinds for what it cannot trace
             first = str(error).strip().split("\n", maxsplit=1)[0].removesuffix(".")
             raise ValueError(
-                f"torch could not make a graph of this model ({first}): try the other --to, or leave --with-encoder out."
+                f"torch could not make a graph of this model ({first}): try the other format, or leave the encoder out."
             ) from error
 
 
