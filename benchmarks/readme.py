@@ -271,9 +271,9 @@ def _export_speeds() -> str:
     ]
     first = rows[0]
     note = (
-        f"Images per second from pixels to features, float32, {first['cores']} cores of an {first['cpu']} beside other "
-        f"work, torch {first['torch']}, ONNX Runtime {first['onnxruntime']}; medians over {first['rounds']} rounds in "
-        "which the two alternate."
+        f"Images per second of processor time from pixels to features, float32, one core of an {first['cpu']} beside "
+        f"other work, torch {first['torch']}, ONNX Runtime {first['onnxruntime']}; medians over {first['rounds']} "
+        "rounds in which the two alternate, and the least and greatest ratio of a round."
     )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from geocell.encoders.info import EncoderInfo
-from geocell.files import FORMAT, DamagedFileError, read_json, reading, require_types
+from geocell.files import FORMAT, DamagedFileError, missing, read_json, reading, require_types
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.images.transforms import Normalisation, PillowTransform
 
@@ -186,10 +186,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check_graph(graph: Path, manifest: Manifest) -> None:
     if not graph.is_file():
-        raise FileNotFoundError(
-            f"an exported model needs the file {graph.name}, and there is none in {graph.absolute().parent}: export it "
-            "again."
-        )
+        raise missing(graph, "an exported model")
     same = graph.stat().st_size == manifest.graph_bytes  # before hours of hashing something else
     if same:
         with graph.open("rb") as file:

@@ -20,9 +20,8 @@ def test_it_says_what_it_wrote(head: Path, tmp_path: Path, capsys: pytest.Captur
     text = capsys.readouterr().out
     assert "features (batch × 8) → probabilities of 7 cells" in text
     assert "parity with the library on 256 rows (random features), torch" in text
-    assert (
-        main(["export-model", str(head), "--to", "pt2", "--out", str(tmp_path / "out"), "--overwrite", "--json"]) == 0
-    )
+    flags = ["--overwrite", "--json"]
+    assert main(["export-model", str(head), "--to", "pt2", "--out", str(tmp_path / "out"), *flags]) == 0
     value = json.loads(capsys.readouterr().out)
     assert value["parity"] == json.loads((tmp_path / "out/parity.json").read_text())
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())

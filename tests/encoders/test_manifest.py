@@ -99,7 +99,7 @@ def test_damage_is_refused(tmp_path: Path, place: tuple[str | int, ...], value: 
     for key in place[:-1]:
         inner = inner[key]
     inner[place[-1]] = value
-    with pytest.raises(ValueError, match="manifest.json"):
+    with pytest.raises(ValueError, match=r"manifest\.json"):
         read_manifest(write(tmp_path, whole))
 
 

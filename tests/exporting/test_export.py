@@ -12,7 +12,7 @@ import geocell as gc
 from geocell.encoders import load_encoder
 from geocell.encoders.manifest import read_manifest
 from geocell.exporting.export import export_model, exportable_encoder, require_head
-from geocell.heads.combination import Combination
+from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import Head
 from tests.exporting.exports import CELLS, random_head, vector_scaling
 from tests.worlds import INFO, make_clip, make_image, make_locations
@@ -93,7 +93,7 @@ def test_an_export_is_replaced_only_when_asked(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "out").temperature == done.manifest.temperature == 1.7
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").touch()
-    with pytest.raises(FileExistsError, match="lacks manifest.json"):
+    with pytest.raises(FileExistsError, match=r"lacks manifest\.json"):
         export_model(random_head(), tmp_path / "mine", to="pt2", overwrite=True)
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     head = random_head()
     other = replace(head, calibration=vector_scaling())
     with pytest.raises(ValueError, match="is one head, got Combination: export each head"):
-        require_head(Combination.of([head, other]) if hasattr(Combination, "of") else Combination((head, other)))
+        require_head(Ensemble((head, other)).as_combination())
     with pytest.raises(ValueError, match="to must be one of onnx, pt2, got 'tflite'"):
         export_model(head, tmp_path / "out", to="tflite")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"needs the training features|index|neighbours"):
