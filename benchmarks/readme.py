@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_answers, readme_heads
+from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining
 from benchmarks.common import read_results
 from geocell.heads.fit_config import read_recipe
 from geocell.reports.tables import markdown
@@ -30,6 +30,18 @@ def _real_features() -> str:
     seeds = max(int(row["seeds"]) for row in read_results("real_features"))
     note = f"Percent of locations, mean over five folds; ± standard deviation over {seeds} seeds of the fit."
     return f"{markdown(header, lines)}\n\n{note}"
+
+
+def _answer() -> str:
+    (row,) = read_results("answer_picture")
+    km, half = float(row["distance_km"]), float(row["radius_50_km"])
+    return (
+        f"*A real photograph, asked of a head that was fitted on {int(row['training_locations'])} locations of other "
+        f"collections, with a small encoder. It is {km:,.0f} km off,\nand says how sure it is: half of such answers "
+        f"lie within {half:,.0f} km, and this one is right within 200 km with probability "
+        f"{100 * float(row['confidence']):.0f} %.\nPhotograph: Global Streetscapes, from Mapillary or KartaView, "
+        "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*"
+    )
 
 
 def _quickstart() -> str:
@@ -281,6 +293,7 @@ def _export_speeds() -> str:
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
+        "answer": _answer,
         "quickstart": _quickstart,
         "partition_audit": lambda: _audits(one_of_each_kind(read_results("partition_audit"))),
         "defaults": readme_heads.defaults_in_short,
@@ -294,13 +307,19 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "decoders": readme_answers.decoders,
         "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
+        "kept_epoch_few": readme_heads.kept_epoch_few,
         "real_features": _real_features,
         "ablation": lambda: readme_heads.ablation("location"),
         "ablation_by_place": lambda: readme_heads.ablation("place"),
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
-    "docs/scores.md": {"benchmarks": readme_answers.benchmark_rows, "intervals": readme_answers.intervals},
+    "docs/scores.md": {
+        "benchmarks": readme_answers.benchmark_rows,
+        "intervals": readme_intervals.intervals,
+        "coverage": readme_intervals.coverage,
+        "coverage_of_areas": readme_intervals.coverage_of_areas,
+    },
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,
@@ -314,6 +333,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
     "docs/export.md": {"export_speed": _export_speeds},
+    "docs/pretraining.md": {
+        "streetclip_text": readme_pretraining.streetclip_text,
+        "streetclip": readme_pretraining.streetclip,
+        "pretrain_speed": readme_pretraining.pretrain_speed,
+    },
     "partitions/README.md": {"recipes": _recipes},
     "heads/README.md": {"heads": _heads},
     "docs/responsible-use.md": {"doubt": _doubt, "radii": _radii, "outside_region": readme_answers.outside_region},

@@ -84,6 +84,8 @@ if TYPE_CHECKING:
     from geocell.prediction.records import Prediction as Prediction
     from geocell.publishing.push import pull_head as pull_head
     from geocell.publishing.push import push_head as push_head
+    from geocell.reporting.report import Report as Report
+    from geocell.reporting.report import report as report
     from geocell.splits.draw import make_splits as make_splits
     from geocell.splits.draw import split as split
     from geocell.splits.splits import Splits as Splits
@@ -143,6 +145,7 @@ _HOMES = {
     "prediction.predictions": ("Predictions",),
     "prediction.records": ("Prediction",),
     "exporting.export": ("ExportedModel", "export_model"),
+    "reporting.report": ("Report", "report"),
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),
     "metrics.scores": ("Scores",),

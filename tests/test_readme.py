@@ -30,7 +30,8 @@ def test_every_path_it_links_is_there() -> None:
 
 def test_its_commands_are_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = "\n".join(re.findall(r"```\n(.*?)```", text, re.DOTALL))
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    blocks = "\n".join(body for language, body in fenced if not language)
     lines = [part.strip() for line in blocks.splitlines() for part in line.split("&&")]
     commands = {line for line in lines if re.match(r"geocell [a-z-]+ ", line)}
     assert len(commands) >= 4

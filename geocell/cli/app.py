@@ -24,6 +24,7 @@ from geocell.cli import (
     calibration,
     classifying,
     combining,
+    demo,
     evaluating,
     exporting,
     features,
@@ -31,6 +32,7 @@ from geocell.cli import (
     leaks,
     partitions,
     publish,
+    reporting,
     scoring,
     start,
     sweeps,
@@ -89,11 +91,13 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "decode": calibration.decode,
         "score": scoring.score,
         "compare": scoring.compare,
+        "report": reporting.report,
     },
     "Answers": {
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
         "classify": classifying.classify,
+        "demo": demo.demo,
     },
     "Pretraining": {
         "captions": trainings.captions,
@@ -102,6 +106,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
     },
     "Publishing": {
         "push": publish.push,
+        "push-demo": demo.push_demo,
         "pull": publish.pull,
         "import": publish.import_,
         "export-model": exporting.export_model,

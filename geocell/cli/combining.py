@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from geocell.cli.calibration import require_for_choices
-from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, open_head, usage_errors
+from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, open_answerer, usage_errors
+from geocell.cli.scorers import Asked, open_zero_shot
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL
+
+if TYPE_CHECKING:
+    from geocell.heads.combination_folder import Member
 
 
 def combine(
@@ -34,7 +39,8 @@ def combine(
     --splits weights are equal, and nothing is calibrated.
 
     Args:
-        heads: two or more heads, folders or user/repo@revision on the Hub.
+        heads: two or more heads, folders or user/repo@revision on the Hub, or zero-shot classifiers: folders, zero-shot
+            (as published, with the cities of the gazetteer) or zero-shot:CANDIDATES.csv.
         out: folder of the combination, with copies of the heads in it.
         cache: feature cache; its split train has the training places, and features for --knn. For heads of different
             encoders it is one that `geocell cache join` made.
@@ -69,9 +75,10 @@ def combine(
             _require_no_choices(split, decode, knn, candidates)
         require_for_choices(split or "val")
     require_new(out, overwrite, COMBINATION_MARKS, COMBINATION_PARTS)
-    members = [open_head(name, partitioner)[0] for name in heads]
-    train = val = None
     protocol, name = UNKNOWN_PROTOCOL, split or "val"
+    asked = None if cache is None else Asked(cache, splits, name, device, partitioner)
+    members = [_member(head, asked, partitioner) for head in heads]
+    train = val = None
     if cache is not None and splits is not None:
         loaded = Splits.load(splits)
         protocol = loaded.protocol
@@ -100,6 +107,26 @@ def combine(
     result = {"out": str(out), "heads": list(heads), **made.parts.combination_json()}
     known = None if made.calibration is None else made.calibration.to_dict()
     emit({**result, "calibration": known}, f"{out}: {combination_text(made)}", json)
+
+
+def _member(name: str, asked: Asked | None, partitioner: str | None) -> Member:
+    """Return a head, or a zero-shot classifier by its folder or as the baseline of that name."""
+    from geocell.evaluation.named_baselines import is_named_baseline
+    from geocell.heads.combination import Combination
+
+    if not is_named_baseline(name):
+        found = open_answerer(name, partitioner)[0]
+    elif "shot" not in name.lower():
+        raise UsageError(f"{name} is no head that can be combined: --knn lets the nearest training features vote.")
+    elif asked is None:
+        raise UsageError(f"{name} is made for the encoder of a cache: pass --cache and --splits.")
+    else:
+        found = open_zero_shot(name, asked)
+    if isinstance(found, Combination):
+        raise ValueError(  # noqa: TRY004 - a folder of another kind
+            f"expected one head, got the combination {name}: name its members, {name}/0 say."
+        )
+    return found
 
 
 def _require_no_choices(split: str | None, decode: str | None, knn: bool, candidates: CandidateRule) -> None:

@@ -45,6 +45,7 @@ def encode(
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     downloads: Annotated[DownloadConfig, Flat] = DownloadConfig(),
     retry: bool = False,
+    overwrite: bool = False,
     strict: bool = False,
     json: bool = False,
 ) -> None:
@@ -80,18 +81,19 @@ def encode(
         columns: columns that are not spelled as usual.
         downloads: how images at URLs are read.
         retry: encode again where images had problems and were repaired since.
+        overwrite: discard an existing cache and begin again, instead of continuing it.
         strict: fail when a view has no features; the cache is complete all the same.
         json: print one JSON object.
     """
     from geocell.compute.devices import choose_device, choose_dtype
-    from geocell.compute.ranks import process_rank
+    from geocell.compute.ranks import process_count, process_rank
     from geocell.encoders import check_encoder_settings, load_encoder
     from geocell.encoding import encode as encode_views
     from geocell.encoding import require_settings, require_some_image
     from geocell.encoding.multi_device import encode_on_devices, parse_devices
     from geocell.encoding.ray_engine import encode_with_ray
-    from geocell.features import require_cache_or_nothing
-    from geocell.files import as_place
+    from geocell.features import discard_cache, require_cache_or_nothing
+    from geocell.files import as_place, is_local
 
     with usage_errors():
         require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
@@ -100,13 +102,18 @@ def encode(
         if devices is not None:
             for name in parse_devices(devices):
                 choose_device(name)
+    if overwrite and (retry or process_count() > 1):
+        other = "--retry, which continues a cache" if retry else "torchrun, whose processes share one cache"
+        raise UsageError(f"--overwrite begins again, and does not go with {other}: leave one out.")
     table = read_table(images, columns, root=root, downloads=downloads)
     cache_folder = as_place(out)
     require_cache_or_nothing(cache_folder)
-    require_some_image(table, cache_folder, retry)
+    require_some_image(table, cache_folder, retry or overwrite)
+    if overwrite and not is_local(cache_folder):
+        raise UsageError("--overwrite is for folders on this machine: delete the cache in its store, or name another.")
     loading: dict[str, Any] = {
         "name": encoder,
-        "revision": revision or _pinned_revision(cache_folder, encoder),
+        "revision": revision or (None if overwrite else _pinned_revision(cache_folder, encoder)),
         "dtype": dtype,
     }
     loading |= {"compile": compile, "pooling": pooling, "augment": augment, "backend": backend}
@@ -116,6 +123,10 @@ def encode(
         options["workers"] = workers
     if process_rank() == 0:
         note(f"loading the encoder {encoder}")
+    here = engine == "local" and devices is None
+    local: Any = load_encoder(**loading, device=device) if here else None
+    if overwrite:  # nothing is discarded before table and encoder are known to be good
+        discard_cache(cache_folder)
     if engine == "ray":
         load = partial(load_encoder, **loading, device=device)
         with redirect_stdout(sys.stderr):  # where Ray's threads report what they lost; the result alone goes to stdout
@@ -123,7 +134,7 @@ def encode(
     elif devices is not None:
         cache = encode_on_devices(table, loading, parse_devices(devices), out, options, strict, note)
     else:
-        cache = encode_views(table, load_encoder(**loading, device=device), out, strict=strict, **options)
+        cache = encode_views(table, local, out, strict=strict, **options)
     if process_rank() > 0:
         return  # the first process that torchrun started says how it went
     require_good_views(cache)

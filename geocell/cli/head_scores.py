@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geocell.cli.output import note
 
 if TYPE_CHECKING:
@@ -58,18 +56,11 @@ def training_locations(head: HeadLike | None, cache: Path, splits: Path | None, 
 
     Without a head it is the split train.
     """
+    from geocell.evaluation.known import known_locations
     from geocell.features import FeatureCache
     from geocell.splits.splits import Splits
 
-    if splits is None or scored == "train":
-        return None
-    members = Splits.load(splits)
-    refitted = bool(getattr(head, "training", {}).get("refit")) and scored != "val"
-    names = ["train", "val"] if refitted else ["train"]
-    wanted = {location for name in names for location in members.ids.get(name, ())}
-    locations = FeatureCache.open(cache).locations(in_memory=False)
-    index = np.flatnonzero([location in wanted for location in locations.ids.tolist()])
-    return locations.take(index) if len(index) else None
+    return None if splits is None else known_locations(head, FeatureCache.open(cache), Splits.load(splits), scored)
 
 
 def say_other_protocol(head: HeadLike, splits: Path | None) -> None:

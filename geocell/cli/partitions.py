@@ -129,8 +129,10 @@ def plot(
 ) -> None:
     """Draw the cells of a partition over country outlines, coloured by their training locations.
 
+    Of a partition whose cells are known by their centroids alone, as those of imported heads are, these are drawn.
+
     Args:
-        partition: folder of the partition.
+        partition: folder of the partition, or of a head.
         out: .png or .svg picture, or .html page to move about in; an existing file is replaced.
         title: what stands above the map; kind and number of cells otherwise.
         caption: what stands below it; how many training locations from where otherwise.
@@ -139,7 +141,8 @@ def plot(
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
-    from geocell.plots.cells import draw_cells, require_map_name
+    from geocell.plots.cells import draw_cells, is_page, require_map_name
+    from geocell.plots.centroids import draw_centroids
     from geocell.plots.paths import require_box
 
     with usage_errors():
@@ -147,7 +150,8 @@ def plot(
         if bbox is not None:
             require_box(bbox)
     loaded = Partition.load(partition, partitioner)
-    draw_cells(out, loaded, title, bbox=bbox, caption=caption)
+    draw = draw_cells if loaded.can_assign or is_page(out) else draw_centroids
+    draw(out, loaded, title, bbox=bbox, caption=caption)
     size = out.stat().st_size
     result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
     emit(result, f"{out}: {len(loaded)} {loaded.kind} cells, {size / 1e6:.1f} MB", json)

@@ -14,7 +14,7 @@ from geocell.pretraining.config import PretrainConfig
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from geocell.pretraining.checkpoint import Progress
 
@@ -48,7 +48,7 @@ def captions(
     from geocell.files import atomic_path, counted, require_new
     from geocell.images.sources import FileImages
     from geocell.imagetext.templates import CaptionTemplate
-    from geocell.pretraining.captions import make_captions
+    from geocell.pretraining.captions import make_captions, unknown_countries
     from geocell.views.reading import read_rows
 
     with usage_errors():
@@ -66,12 +66,17 @@ def captions(
     made, skipped = make_captions(frame, template, name, columns)
     with atomic_path(out) as temporary:
         made.to_parquet(temporary, index=False)
+    unknown = unknown_countries(made)
+    _note_unknown(unknown, name)
     n_images = made["image"].nunique()
     examples = made["caption"].drop_duplicates().head(_EXAMPLES).tolist()
     text = f"{out}: {counted(len(made), 'caption')} of {counted(n_images, 'image')}"
     text += "".join(f"\n  {caption}" for caption in examples)
     text += "".join(f"\n  {counted(n, 'row')} without a caption: {reason}" for reason, n in skipped.items())
-    value = {"out": str(out), "n_captions": len(made), "n_images": n_images, "skipped": skipped, "examples": examples}
+    value = {
+        "out": str(out), "n_captions": len(made), "n_images": n_images, "skipped": skipped, "examples": examples,
+        "unknown_countries": list(unknown),
+    }  # fmt: skip
     emit(value, text, json)
 
 
@@ -195,6 +200,7 @@ def _pretrain(
     """Train a model and save it, and return the result; of several processes the first one saves."""
     from geocell.compute.ranks import process_rank
     from geocell.pretraining.caption_set import CaptionSet
+    from geocell.pretraining.captions import unknown_countries
     from geocell.pretraining.clip_model import ClipModel
     from geocell.pretraining.pretrain import pretrain as train_clip
     from geocell.pretraining.result import save_trained
@@ -204,6 +210,8 @@ def _pretrain(
 
     first = process_rank() == 0
     whole = read_captions(train, images, template, columns)
+    if first:
+        _note_unknown(unknown_countries(whole.table), whole.source)
     kept = whole.without(held_out)
     captioned = CaptionSet.from_table(kept.table, kept.images)
     validate = None
@@ -230,6 +238,14 @@ def _pretrain(
         "n_held_out": len(whole.places()) - len(kept.places()), "n_problems": len(progress.problems),
         "settings": config.to_dict(), "history": progress.history, "scores": _scores(progress),
     }  # fmt: skip
+
+
+def _note_unknown(countries: Sequence[str], source: str) -> None:
+    """Say which countries of captions have no code: they are trained on, and never found by zero-shot."""
+    from geocell.zeroshot.candidates import shown
+
+    if countries:
+        note(f"{source} names countries that zero-shot does not know, {shown(countries)}: correct the spelling.")
 
 
 def _scores(progress: Progress) -> dict[str, float]:

@@ -51,9 +51,11 @@ class TorchEncoder:
         """
         import torch
 
-        self.model = model.eval().requires_grad_(False)
+        self.model: Any = model.eval().requires_grad_(False)
         self.model.to(device=device, dtype=dtype, memory_format=torch.channels_last)
-        self.device, self.dtype, self.preprocess = device, dtype, preprocess
+        self.device: str = device
+        self.dtype: Any = dtype
+        self.preprocess: Transform = preprocess
         self._info = replace(info, dtype=str(dtype).removeprefix("torch.") + (", compiled" if compile else ""))
         self._forward = torch.compile(self.forward) if compile else self.forward
         self.normalisation = normalisation

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 
+_WHICH = "expected one of encoder and like, which say what made the features: pass one of them."
+
+
 def import_features(
     features: Path | str | NDArray[np.floating[Any]] | Dataset,
     out: Path | str,
@@ -58,13 +61,15 @@ def import_features(
         FileNotFoundError: when there are no features, or nothing is called `like`.
         ValueError: when the rows don't match, features are not finite, or not one of `encoder` and `like` is given.
     """
-    source, arrays, metadata, stated = _opened(features)
-    if encoder is None and like is not None:
+    may_state = not isinstance(features, str | Path | np.ndarray)  # a data set may say itself what made it
+    if (encoder is not None and like is not None) or (encoder is None and like is None and not may_state):
+        raise ValueError(_WHICH)
+    if like is not None:
         encoder = encoder_like(like)
-    elif encoder is None and stated is not None:
-        encoder = stated
-    elif encoder is None or like is not None:
-        raise ValueError("expected one of encoder and like, which say what made the features: pass one of them.")
+    source, arrays, metadata, stated = _opened(features)
+    encoder = stated if encoder is None else encoder
+    if encoder is None:
+        raise ValueError(_WHICH)
     if isinstance(encoder, str):
         encoder = EncoderInfo.named(encoder, 0)
     if table is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.evaluation.comparison import Comparison, comparison_of
+from geocell.evaluation.comparison import Comparison, comparison_of, without_cells
+from geocell.evaluation.countries import ACCURACY, same_country
 from geocell.evaluation.score import outcomes, scores_of_head
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
@@ -41,6 +42,7 @@ class Baseline:
             for zero-shot.
         values: score -> value: fractions, and km where the name says so.
         intervals: score -> 95 % interval.
+        outcome: that the scores are of.
         comparison: the head less the baseline, paired; None where there is no head.
         n_candidates: cities that zero-shot chose from; None for the others.
     """
@@ -50,6 +52,7 @@ class Baseline:
     n_train: int | None
     values: Mapping[str, float]
     intervals: Mapping[str, Interval]
+    outcome: Outcomes = field(repr=False, compare=False)
     comparison: Comparison | None = None
     n_candidates: int | None = None
 
@@ -161,6 +164,8 @@ def baselines_of(
     decoder: str = "",
     split: str = "",
     zero_shot: ZeroShot | None = None,
+    *,
+    clusters: Clusters | None = None,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on locations; see `baselines`.
 
@@ -172,7 +177,9 @@ def baselines_of(
         decoder: its decoder, for the record.
         split: name of the split, for the record.
         zero_shot: a classifier on the same features.
+        clusters: which of the locations were drawn together, where there is no outcome that knows; places when omitted.
     """
+    together = clusters if outcome is None else outcome.clusters
     points: dict[str, tuple[Floats, int | None]] = {}
     if partition.can_assign and partition.counts.any():
         points[MAJORITY] = majority_points(partition, len(locations)), None
@@ -182,16 +189,16 @@ def baselines_of(
         points[ZERO_SHOT] = _answers(zero_shot, locations), None
     found = {}
     for name, (answers, n_train) in points.items():
-        reached = outcomes_of(answers, locations.latlon, clusters=None if outcome is None else outcome.clusters)
+        reached = outcomes_of(answers, locations.latlon, clusters=together)
+        reached = replace(reached, further={ACCURACY: same_country(answers, locations.latlon)})
         found[name] = Baseline(
             name=name,
             n_locations=len(locations),
             n_train=n_train,
             values=reached.values(),
             intervals=reached.intervals(),
-            comparison=None
-            if outcome is None
-            else comparison_of(Outcomes(outcome.distances_km, clusters=outcome.clusters), reached, decoder, split),
+            comparison=None if outcome is None else comparison_of(without_cells(outcome), reached, decoder, split),
+            outcome=reached,
             n_candidates=len(zero_shot.candidates) if zero_shot is not None and name == ZERO_SHOT else None,
         )
     return found

@@ -19,7 +19,8 @@ from geocell.features.neighbours import NeighbourIndex
 from geocell.geo.geodesy import Floats
 from geocell.heads.candidates import CandidateRule, make_candidates
 from geocell.heads.combination import Combination, require_members
-from geocell.heads.combination_folder import encoders_of
+from geocell.heads.combination_folder import Member, encoders_of
+from geocell.heads.head import Head
 from geocell.heads.neighbours import SHARES, TEMPERATURES
 from geocell.heads.pooling import RULES, Pooling, Rule, Vote, pooled, vote_weights, voted
 from geocell.heads.trained_on import TrainedOn, count_trained_on, joined_training, location_keys, locations_sha256
@@ -29,7 +30,6 @@ from geocell.uncertainty.nearness import Nearness
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder
     from geocell.features.locations import Locations
-    from geocell.heads.head import Head
 
 _STEPS = 200
 _MOST = 1 << 25  # probabilities of all members that are kept for the choice: 128 MiB of float32
@@ -39,7 +39,7 @@ Singles = NDArray[np.float32]
 
 
 def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
-    heads: Sequence[Head],
+    heads: Sequence[Member],
     train: Locations | None = None,
     val: Locations | None = None,
     *,
@@ -53,7 +53,7 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
     device: str = "auto",
     allow_training: bool = False,
 ) -> Combination:
-    """Return heads of several partitions or seeds as one that answers like a head.
+    """Return heads of several partitions or seeds, or zero-shot classifiers, as one that answers like a head.
 
     Their posteriors are pooled on candidates that all share, the training places or pieces of the cells. Weights, rule
     and the vote of the nearest training features maximise, on validation locations, the mean over 25, 200 and 750 km of
@@ -62,8 +62,9 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
     nothing is calibrated.
 
     Args:
-        heads: from two on; each with the temperature of its own calibration, where it has one. Locations for heads of
-            different encoders are those of a cache that `geocell.features.join_caches` made.
+        heads: from two on; each with the temperature of its own calibration, where it has one. The probability of a
+            city of a zero-shot classifier is spread over the training places that are nearest to it. Locations for
+            heads of different encoders are those of a cache that `geocell.features.join_caches` made.
         train: training locations of all of them, for the candidates and the vote.
         val: P >= 20 validation locations that no head was trained on.
         pool: linear or log; chosen on the validation locations when omitted, linear without these.
@@ -96,7 +97,7 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
     votes = knn or (pooling is not None and pooling.vote is not None)
     if votes and train is None:
         raise ValueError("the nearest training features vote only where there are some: pass training locations.")
-    known = joined_training([*(head.trained_on for head in members), *_keys(train)])
+    known = joined_training([*(head.trained_on for head in members if isinstance(head, Head)), *_keys(train)])
     if val is not None:
         _require_for_choice(known, val, allow_training)
     found = make_candidates([head.partition for head in members], None if train is None else train.latlon, candidates)
@@ -154,7 +155,7 @@ def _require_for_choice(known: TrainedOn | None, val: Locations, allow_training:
         )
 
 
-def _require_features(heads: tuple[Head, ...], locations: Locations, what: str) -> None:
+def _require_features(heads: tuple[Member, ...], locations: Locations, what: str) -> None:
     """Refuse locations without the features of every head."""
     encoders = encoders_of(heads)
     if len(encoders) == 1:

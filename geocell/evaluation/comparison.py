@@ -156,7 +156,7 @@ def compare(
     pairs = zip((head_a, head_b), prepared, strict=True)
     a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
-        a, b = (_without_cells(one) for one in (a, b))
+        a, b = (without_cells(one) for one in (a, b))
     spec_a, spec_b = (ready.decoder.spec for ready in prepared)
     found = comparison_of(a, b, spec_a, split, seed)
     return found if spec_a == spec_b else replace(found, decoder_b=spec_b)
@@ -187,7 +187,7 @@ def comparison_of(a: Outcomes, b: Outcomes, decoder: str, split: str = "", seed:
     )
 
 
-def _without_cells(outcome: Outcomes) -> Outcomes:
+def without_cells(outcome: Outcomes) -> Outcomes:
     """Return an outcome without hits of cells and their groups, which are other things on other cells."""
     further = {ACCURACY: outcome.further[ACCURACY]} if ACCURACY in outcome.further else {}
     return Outcomes(outcome.distances_km, clusters=outcome.clusters, further=further)

@@ -16,6 +16,7 @@ from geocell.evaluation.benchmarks import Benchmark
 from geocell.files import DamagedFileError, canonical_json
 from geocell.views.columns import ALIASES, ColumnNames
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
+from geocell.views.packed import open_table, read_workbook, table_suffix
 from geocell.views.presets import find_preset
 
 if TYPE_CHECKING:
@@ -191,24 +192,29 @@ def _read_frame(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, str]:
     """Return the rows of a table and the hash of its file; sizes are checked before anything is parsed."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be a table (.csv, .tsv, .jsonl, .parquet), and there is no such file.")
-    suffix = path.suffix.lower()
-    if not is_delimited(path.name) and suffix not in {".jsonl", ".ndjson", ".parquet"}:
-        raise ValueError(f"{path} must be a table (.csv, .tsv, .jsonl, .parquet), got {suffix!r}: convert it.")
+    suffix, packed = table_suffix(path.name), path.suffix.lower() in {".gz", ".xlsx"}
+    if not is_delimited(path.name) and suffix not in {".jsonl", ".ndjson", ".parquet", ".xlsx"}:
+        raise ValueError(f"{path} must be a table (.csv, .tsv, .jsonl, .xlsx, .parquet), got {suffix!r}: convert it.")
     _require_size(path, path.stat().st_size, MAX_BYTES, "bytes")
     digest, lines = _hash_and_lines(path)
-    if suffix != ".parquet":
+    if suffix != ".parquet" and not packed:
         _require_size(path, lines, MAX_ROWS + 1, "lines")
     try:
         if is_delimited(path.name):
-            with path.open(encoding="utf-8-sig", errors="replace") as file:
-                header = file.readline(1 << 20).replace(";", ",").replace("\t", ",").split(",")
+            with open_table(path, MAX_BYTES) as file:
+                first = file.readline(1 << 20).decode("utf-8-sig", errors="replace")
+            header = first.replace(";", ",").replace("\t", ",").split(",")
             known = [n.strip().strip('"') for n in header if n.strip().strip('"').lower() in {"id", "img_id"}]
             # Ids stay text: 007 is not 7.
             columns = names if names.image_column else ColumnNames(image_column=next(iter(known), None))
-            return read_delimited(path, columns), digest
+            frame = read_delimited(path, columns, most=MAX_BYTES)
+            _require_size(path, len(frame), MAX_ROWS, "rows")
+            return frame, digest
         if suffix == ".parquet":
             return _read_parquet(path), digest
-        return read_json_lines(path), digest
+        if suffix == ".xlsx":
+            return read_workbook(path), digest
+        return read_json_lines(path, MAX_BYTES), digest
     except (OSError, ValueError, UnicodeDecodeError) as error:
         if isinstance(error, _TooLargeError):
             raise

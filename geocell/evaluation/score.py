@@ -29,6 +29,8 @@ from geocell.splits.grouping import COUNTRY
 
 _LEVEL = "level_"
 
+Watch = Callable[[slice, NDArray[np.float32], Floats], None]
+
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
 
@@ -41,7 +43,7 @@ def outcomes(
     device: str = "auto",
     *,
     cluster: str | Clusters | None = None,
-    watch: Callable[[slice, NDArray[np.float32], Floats], None] | None = None,
+    watch: Watch | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
@@ -172,17 +174,23 @@ def scores_of_head(
     *,
     cluster: str | Clusters | None = None,
     abstain_below: float | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Scores, Outcomes]:
-    """Return the scores of a head, and the outcomes that they are of; see `score`, which warns where this does not."""
+    """Return the scores of a head, and the outcomes that they are of; see `score`, which warns where this does not.
+
+    `watch` is given the rows, the posterior and the points of every piece, as in `outcomes`.
+    """
     require_locations(locations, "what a head is scored on")
     recorder = TrustRecorder(head, locations, prepared)
     flagged = FlaggedShare(head, locations)
 
-    def watch(rows: slice, posterior: NDArray[np.float32], answers: Floats) -> None:
+    def note(rows: slice, posterior: NDArray[np.float32], answers: Floats) -> None:
         recorder(rows, posterior, answers)
         flagged(rows, posterior)
+        if watch is not None:
+            watch(rows, posterior, answers)
 
-    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=watch)
+    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=note)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = locations.columns.get(COUNTRY)
     scores = with_countries(scores, outcome, locations.latlon, countries)

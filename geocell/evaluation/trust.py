@@ -14,6 +14,7 @@ from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import COVERAGES
 from geocell.metrics.groups import named_groups
+from geocell.metrics.intervals import share_draws, share_interval
 from geocell.metrics.outcomes import Outcomes
 from geocell.uncertainty.areas import RECALL_AREAS_KM2, areas_to_truth_km2, cell_areas, recall_against_area
 from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
@@ -68,7 +69,7 @@ class TrustRecorder:
         wrong = distances_km > RISK_KM
         held, curve = recall_against_area(self._searched)
         points = self._areas.points
-        risk, by_largest = (risk_record(values, wrong) for values in (self._confidence, self._largest))
+        risk, by_largest = (risk_record(values, wrong, outcome.drawn) for values in (self._confidence, self._largest))
         del by_largest["curve"]
         if abstain_below is None and self._calibration is not None:
             abstain_below = self._calibration.abstain_below
@@ -85,6 +86,7 @@ class TrustRecorder:
             else {f"{km2:.0f}": float(share) for km2, share in zip(RECALL_AREAS_KM2, curve, strict=True)},
             "areas_estimated": int(self._areas.estimated.sum()),
             "coverage": _coverage(hits, np.ones(len(distances_km), dtype=bool)),
+            "coverage_intervals": _coverage_intervals(hits, outcome.drawn),
             "coverage_by_country": {
                 name: {"n_locations": int(members.sum()), **_coverage(hits, members)}
                 for name, members in groups.items()
@@ -124,4 +126,17 @@ class TrustRecorder:
 def _coverage(hits: Mapping[str, Mapping[int, Bools]], members: Bools) -> dict[str, dict[str, float]]:
     return {
         name: {str(coverage): float(held[members].mean()) for coverage, held in of.items()} for name, of in hits.items()
+    }
+
+
+def _coverage_intervals(
+    hits: Mapping[str, Mapping[int, Bools]], clusters: NDArray[np.int64] | None
+) -> dict[str, dict[str, list[float]]]:
+    """Return what is calibrated -> coverage in percent -> the 95 % interval of the share that it holds."""
+    return {
+        name: {
+            str(coverage): list(share_interval(share_draws(held[:, None], clusters=clusters)[:, 0], float(held.mean())))
+            for coverage, held in of.items()
+        }
+        for name, of in hits.items()
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from geocell.files import (
     canonical_json,
     is_local,
     read_json,
+    require_new,
     require_types,
     write_bytes,
     write_json,
@@ -41,7 +43,10 @@ CACHE_MARKS = ("cache.json", VIEWS_FILE)
 PARTIALS = ".partial-*.safetensors"
 """Pattern of the rows that are kept of incomplete shards."""
 
-CACHE_PARTS = ("features-*.safetensors", PARTIALS, ".claims", ".lock", ".*.geocell-tmp")
+CLAIMS = ".claims"
+"""Folder of the locks of the shards that are being encoded."""
+
+CACHE_PARTS = ("features-*.safetensors", PARTIALS, CLAIMS, ".lock", ".*.geocell-tmp")
 """Patterns of what else a cache may hold."""
 
 
@@ -161,6 +166,33 @@ def require_cache_or_nothing(folder: Path) -> None:
         taken = folder.exists() or any(parent.is_file() for parent in folder.parents)
     if taken:
         raise FileExistsError(f"{folder} exists and is not a feature cache: name another --out.")
+
+
+def discard_cache(folder: Path) -> None:
+    """Remove a cache, finished or not; its manifest first, so that what a kill leaves is none.
+
+    Args:
+        folder: of a cache on this machine, or one that does not exist.
+
+    Raises:
+        FileExistsError: when it holds something else, or another process is filling it. Nothing is removed then.
+    """
+    from filelock import FileLock, Timeout
+
+    require_new(folder, True, (MANIFEST_FILE,), (VIEWS_FILE, *CACHE_PARTS))
+    if not (folder / MANIFEST_FILE).is_file():
+        return
+    try:
+        with ExitStack() as held:
+            for claim in sorted((folder / CLAIMS).glob("*")):
+                held.enter_context(FileLock(claim, timeout=0))
+            (folder / MANIFEST_FILE).unlink()
+    except Timeout as error:
+        raise FileExistsError(
+            f"another process is filling {folder}: wait until it has finished, or name another --out."
+        ) from error
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:

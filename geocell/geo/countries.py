@@ -105,6 +105,24 @@ def _outline_vertices() -> tuple[cKDTree, NDArray[np.int64]]:
     return cKDTree(unit_vectors(xy[:, ::-1])), np.asarray(owner, dtype=np.int64)
 
 
+def country_layer() -> geopandas.GeoDataFrame:
+    """Return the countries of the world as a layer for partitions of kind `polygons` and `semantic`.
+
+    Returns:
+        Columns `iso_a2`, `name`, `continent` (GeoNames' two letters) and `geometry`, one row per alpha-2 code, by code.
+    """
+    import geopandas
+    import shapely
+
+    frame = country_outlines()
+    shapes, rows = [], []
+    for code, parts in frame[frame["iso_a2"] != ""].groupby("iso_a2", sort=True):
+        first = parts.iloc[0]
+        shapes.append(shapely.union_all(parts.geometry.to_numpy()))
+        rows.append({"iso_a2": str(code), "name": str(first["name"]), "continent": str(first["continent"])})
+    return geopandas.GeoDataFrame(rows, geometry=shapes, crs="EPSG:4326")
+
+
 def write_countries(out: Path) -> Path:
     """Write the countries of the world as a layer for partitions of kind `polygons` and `semantic`.
 
@@ -114,15 +132,9 @@ def write_countries(out: Path) -> Path:
     Returns:
         `out`, with columns iso_a2, name, continent (GeoNames' two letters) and geometry, one row per alpha-2 code.
     """
-    import shapely
-
-    frame = country_outlines()
-    features = []
-    for code, rows in frame[frame["iso_a2"] != ""].groupby("iso_a2", sort=True):
-        first = rows.iloc[0]
-        properties = {"iso_a2": str(code), "name": str(first["name"]), "continent": str(first["continent"])}
-        features.append(_feature(properties, shapely.union_all(rows.geometry.to_numpy())))
-    return _write_layer(out, features)
+    layer = country_layer()
+    rows = layer.drop(columns="geometry").to_dict("records")
+    return _write_layer(out, [_feature(row, shape) for row, shape in zip(rows, layer.geometry, strict=True)])
 
 
 def write_nuts0(out: Path, bbox: tuple[float, float, float, float] = EUROPE) -> Path:

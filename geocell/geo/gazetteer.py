@@ -268,6 +268,14 @@ class Gazetteer:
         return np.where(holder < len(codes), codes[np.minimum(holder, len(codes) - 1)], "")
 
 
+def place_names(latlon: ArrayLike) -> list[str]:
+    """Return the nearest town of each of (P, 2) degrees; empty texts where the gazetteer is not installed."""
+    places = as_latlon(latlon)
+    if not len(places) or not Gazetteer.installed():
+        return [""] * len(places)
+    return [str(nearest) for nearest in Gazetteer.load().nearest(places)]
+
+
 @cache
 def _load(min_population: int) -> Gazetteer:
     try:

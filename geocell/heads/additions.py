@@ -16,6 +16,7 @@ from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
+from geocell.heads.zero_shot_folder import is_zero_shot
 from geocell.uncertainty.region_model import REGION_FILE
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def pin_encoder(folder: Path, encoder: EncoderInfo) -> bool:
         n_members = len(read_combination_file(folder)["members"])
         pinned = [pin_encoder(folder / str(number), encoder) for number in range(n_members)]
         return any(pinned)
+    if is_zero_shot(folder):  # made by a model that was loaded, whose encoder is known
+        return False
     config = read_config(folder)
     recorded = EncoderInfo.from_dict(config["encoder"], f"{folder / CONFIG_FILE} encoder")
     if recorded.is_pinned or not encoder.is_pinned:

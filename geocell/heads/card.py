@@ -229,7 +229,7 @@ def _combined(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if isinstance(n, int):
         split = f" of the split {value['split']}" if value.get("split") else ""
         chosen = f"Rule and weights were chosen on {n:,} locations{split}."
-    return {"members": value["members"], "how": how, "chosen": chosen}
+    return {"members": value["members"], "how": how, "chosen": chosen, "zero_shot": value.get("zero_shot", False)}
 
 
 def _toml(settings: Mapping[str, Any]) -> list[str]:

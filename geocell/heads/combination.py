@@ -23,17 +23,18 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.combination_file import MAX_MEMBERS
 from geocell.heads.combination_folder import (
     CombinationParts,
+    Member,
     read_combination,
     write_combination,
     write_combination_scores,
 )
 from geocell.heads.head import Head
+from geocell.heads.notebook import calibration_text
 from geocell.heads.pooling import Pooling, Spread, pooled, vote_weights, voted
-from geocell.heads.shown import calibration_text
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.partitioners.base import Partition
-from geocell.partitioners.shown import partition_map
+from geocell.partitioners.notebook import partition_map
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -53,7 +54,8 @@ class Combination:
     the masses of all members on the same place, or piece, are pooled.
 
     Attributes:
-        members: M heads, from two on; their own indices of features are left out.
+        members: M heads, from two on, of which some may be zero-shot classifiers, whose cells are the places nearest
+            to each city; their own indices of features are left out.
         partition: the K candidates; without a rule, unless all members have one partition.
         cells: (M, K) int64 cell of each member that each candidate lies in.
         places: (K,) int64 training places that each candidate stands for.
@@ -65,7 +67,7 @@ class Combination:
         record: how the pooling was chosen; JSON.
     """
 
-    members: tuple[Head, ...]
+    members: tuple[Member, ...]
     partition: Partition
     cells: NDArray[np.int64]
     places: NDArray[np.int64]
@@ -77,7 +79,9 @@ class Combination:
 
     def __post_init__(self) -> None:
         """Check that the parts belong together."""
-        members = tuple(m if m.neighbours is None else replace(m, neighbours=None) for m in self.members)
+        members = tuple(
+            replace(m, neighbours=None) if isinstance(m, Head) and m.neighbours is not None else m for m in self.members
+        )
         object.__setattr__(self, "members", members)
         require_members(members)
         shapes = (self.cells.shape, self.places.shape, len(self.pooling.weights))
@@ -248,7 +252,7 @@ class Combination:
         write_combination_scores(self.parts, Path(path), scores)
 
 
-def require_members(heads: tuple[Head, ...]) -> None:
+def require_members(heads: tuple[Member, ...]) -> None:
     """Raise ValueError unless heads are from two on, and not too many."""
     if not 2 <= len(heads) <= MAX_MEMBERS:
         raise ValueError(f"a combination has from two to {MAX_MEMBERS} heads, got {len(heads)}.")

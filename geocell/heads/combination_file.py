@@ -12,6 +12,7 @@ from geocell.heads.calibration import CALIBRATION_FILE
 from geocell.heads.folder import HEAD_FILES, PICTURE_FILE, SCORES_FILE
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, POOL_FILE
 from geocell.heads.trained_on import TRAINED_ON_FILE
+from geocell.heads.zero_shot_folder import MARKS
 from geocell.hub.client import CARD_FILE
 from geocell.partitioners.base import PARTITION_FILE
 from geocell.partitioners.cells import INFO_FILE
@@ -32,10 +33,11 @@ OWN_FILES = (
 COMBINATION_PARTS = (*OWN_FILES, "[0-9]*")
 """Patterns of all that the folder of a combination may hold."""
 
-MEMBER_FILES = tuple(
-    name for name in HEAD_FILES if name not in {SCORES_FILE, "scores-*.json", CARD_FILE, PICTURE_FILE, NEIGHBOURS_FILE}
+MEMBER_FILES = (
+    *(n for n in HEAD_FILES if n not in {SCORES_FILE, "scores-*.json", CARD_FILE, PICTURE_FILE, NEIGHBOURS_FILE}),
+    *MARKS,
 )
-"""Names of the files of each member that a combination needs, in the folder `0`, `1`, …"""
+"""Names of the files of each member that a combination needs, a head or a zero-shot classifier, in the folder `0`, …"""
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "format": int,

@@ -34,6 +34,8 @@ from geocell.heads.head import Head, load_head
 from geocell.heads.pooling import Pooling
 from geocell.heads.source import HeadSource
 from geocell.heads.trained_on import TrainedOn, read_trained_on, write_trained_on
+from geocell.heads.zero_shot import ZeroShot
+from geocell.heads.zero_shot_folder import is_zero_shot, load_zero_shot, save_zero_shot
 from geocell.partitioners.base import Partition
 from geocell.partitioners.kinds import Kind
 
@@ -42,12 +44,16 @@ if TYPE_CHECKING:
     from geocell.metrics.scores import Scores
 
 
+Member = Head | ZeroShot
+"""What a combination may be made of."""
+
+
 @dataclass(frozen=True, eq=False)
 class CombinationParts:
     """What the folder of a combination holds, but for its scores and its card.
 
     Attributes:
-        members: M heads.
+        members: M heads, of which some may be zero-shot classifiers.
         partition: the K candidates.
         cells: (M, K) int64 cell of each member that each candidate lies in.
         places: (K,) int64 training places that each stands for.
@@ -58,7 +64,7 @@ class CombinationParts:
         record: how the pooling was chosen; JSON.
     """
 
-    members: tuple[Head, ...]
+    members: tuple[Member, ...]
     partition: Partition
     cells: NDArray[np.int64]
     places: NDArray[np.int64]
@@ -113,12 +119,13 @@ class CombinationParts:
             "encoder": self.encoder.to_dict(),
             "n_cells": len(self.partition),
             "partition_sha256": self.partition.sha256,
-            "fusion": " and ".join(dict.fromkeys(head.config.fusion for head in self.members)),
+            "fusion": " and ".join(dict.fromkeys(_fusion_of(member) for member in self.members)),
             "fit": {},
             "training": {},
             "version": __version__,
             "combined": {
-                "members": [_described(head) for head in self.members],
+                "members": [_described(member) for member in self.members],
+                "zero_shot": any(isinstance(member, ZeroShot) for member in self.members),
                 **self._trained_on_json(),
                 **self.pooling.to_dict(),
                 **{key: self.record[key] for key in ("split", "n_locations") if key in self.record},
@@ -146,8 +153,10 @@ class CombinationParts:
         }
 
 
-def _described(head: Head) -> str:
+def _described(head: Member) -> str:
     """Return the cells of a member, and what it was fitted on, in words."""
+    if isinstance(head, ZeroShot):
+        return f"zero-shot over {len(head.candidates):,} cities"
     cells, n = head.partition, _n_train(head)
     parameters = ", ".join(f"{key} {value}" for key, value in cells.parameters.items())
     text = f"{len(cells):,} {cells.kind} cells" + (f" ({parameters})" if parameters else "")
@@ -156,13 +165,15 @@ def _described(head: Head) -> str:
     return text if n is None else f"{text}, fitted on {n:,} locations"
 
 
-def _n_train(head: Head) -> int | None:
+def _n_train(head: Member) -> int | None:
     """Return the number of locations that a head was fitted on, again where it was; None where that is not known."""
+    if isinstance(head, ZeroShot):
+        return None
     n = (head.training.get("refit") or head.training).get("n_train")
     return n if isinstance(n, int) else None
 
 
-def encoders_of(heads: Sequence[Head]) -> list[EncoderInfo]:
+def encoders_of(heads: Sequence[Member]) -> list[EncoderInfo]:
     """Return the different encoders of heads, in their `joined_order` where there are several.
 
     Raises:
@@ -173,6 +184,10 @@ def encoders_of(heads: Sequence[Head]) -> list[EncoderInfo]:
         if not any(_is_same(encoder, head.encoder) for encoder in found):
             found.append(head.encoder)
     return found if len(found) == 1 else [found[i] for i in joined_order(found)]
+
+
+def _fusion_of(member: Member) -> str:
+    return member.settings.fusion if isinstance(member, ZeroShot) else member.config.fusion
 
 
 def _is_same(one: EncoderInfo, other: EncoderInfo) -> bool:
@@ -201,8 +216,11 @@ def write_combination(
     from safetensors.numpy import save
 
     with new_folder(path, overwrite=overwrite, marks=COMBINATION_MARKS, parts=COMBINATION_PARTS) as folder:
-        for number, head in enumerate(parts.members):
-            write_head(head.parts, folder / str(number))
+        for number, member in enumerate(parts.members):
+            if isinstance(member, ZeroShot):
+                save_zero_shot(member, folder / str(number))
+            else:
+                write_head(member.parts, folder / str(number))
         tensors = {"cells": np.ascontiguousarray(parts.cells), "places": np.ascontiguousarray(parts.places)}
         write_bytes(folder / POOL_FILE, [save(tensors)])
         parts.partition.write_into(folder)
@@ -254,7 +272,7 @@ def read_combination(folder: Path, partitioner: str | type[Kind] | None = None) 
             f"{partition.sha256[:12]}: copy the whole folder again from its origin."
         )
     cells, places = _read_pool(folder / POOL_FILE, len(value["members"]), len(partition))
-    members = tuple(load_head(HeadSource(folder / str(number)), partitioner) for number in range(len(cells)))
+    members = tuple(_read_member(folder / str(number), partitioner) for number in range(len(cells)))
     for number, (head, written) in enumerate(zip(members, value["members"], strict=True)):
         if head.sha256 != written:
             raise DamagedFileError(
@@ -274,6 +292,10 @@ def read_combination(folder: Path, partitioner: str | type[Kind] | None = None) 
         read_calibration(folder),
         value["record"],
     )
+
+
+def _read_member(folder: Path, partitioner: str | type[Kind] | None) -> Member:
+    return load_zero_shot(folder) if is_zero_shot(folder) else load_head(HeadSource(folder), partitioner)
 
 
 def _read_pool(path: Path, n_members: int, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

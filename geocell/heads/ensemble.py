@@ -247,19 +247,20 @@ def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None)
     if (Path(path) / ENSEMBLE_FILE).is_file():
         return read_folder(Path(path), lambda folder: _read_earlier(folder, partitioner))
     found = load_combination(HeadSource(Path(path)), partitioner)
-    if (found.calibration, found.neighbours) != (None, None) or found.sha256 != _plain_sha256(found):
+    heads = tuple(member for member in found.members if isinstance(member, Head))
+    if (found.calibration, found.neighbours) != (None, None) or found.sha256 != _plain_sha256(heads):
         raise ValueError(
             f"expected heads on the same cells that count alike, got the combination {path}, which was calibrated or "
             "pools in another way: read it with `geocell.load_combination`."
         )
-    return Ensemble(found.members)
+    return Ensemble(heads)
 
 
-def _plain_sha256(found: Combination) -> str | None:
-    """Return the hash of the ensemble of the members of a combination; None where they have no common cells."""
-    if any(head.partition.sha256 != found.partition.sha256 for head in found.members):
+def _plain_sha256(heads: tuple[Head, ...]) -> str | None:
+    """Return the hash of the ensemble of the heads of a combination; None where they have no common cells."""
+    if len(heads) < 2 or len({head.partition.sha256 for head in heads}) > 1:
         return None
-    return Ensemble(found.members).as_combination().sha256
+    return Ensemble(heads).as_combination().sha256
 
 
 def _read_earlier(folder: Path, partitioner: str | type[Kind] | None) -> Ensemble:

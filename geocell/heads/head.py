@@ -28,7 +28,7 @@ from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts, read_head, write_head, write_scores
 from geocell.heads.inputs import Inputs
 from geocell.heads.module import GeoHead, answer, new_module
-from geocell.heads.shown import head_display
+from geocell.heads.notebook import head_display
 from geocell.heads.source import HeadSource, find_head
 from geocell.heads.trained_on import TrainedOn
 from geocell.metrics.scores import Scores

@@ -56,12 +56,12 @@ class GeoHead(nn.Module):
         linear = nn.utils.skip_init(nn.Linear, dim, n_cells)  # type: ignore[no-untyped-call]
         nn.init.zeros_(linear.weight)
         nn.init.zeros_(linear.bias)
-        self.head = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), linear)
+        self.head: nn.Sequential = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), linear)
         self.attention: nn.Linear | None = None
         if attention:
             self.attention = nn.utils.skip_init(nn.Linear, dim, 1, bias=False)  # type: ignore[no-untyped-call]
             nn.init.zeros_(self.attention.weight)
-        self.offsets = Offsets(dim, n_cells) if offsets else None
+        self.offsets: Offsets | None = Offsets(dim, n_cells) if offsets else None
 
     @property
     def shape(self) -> tuple[int, int]:

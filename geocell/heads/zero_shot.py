@@ -21,13 +21,13 @@ from geocell.features.locations import encoder_text
 from geocell.files import canonical_json
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import Calibration
-from geocell.heads.shown import calibration_text
+from geocell.heads.notebook import calibration_text
 from geocell.imagetext.projection import Float32, Projection
 from geocell.imagetext.protocol import ImageTextModel
 from geocell.imagetext.text_cache import embed_texts
 from geocell.partitioners.base import Partition
+from geocell.partitioners.notebook import partition_map
 from geocell.partitioners.partition_file import CENTROIDS_KIND
-from geocell.partitioners.shown import partition_map
 from geocell.zeroshot.candidates import Candidates
 from geocell.zeroshot.levels import Level, city_probabilities, descend, level_texts, levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
@@ -207,22 +207,34 @@ class ZeroShot:
             yield rows, posterior, prepared(posterior, LocationData(features=part.mean_features))
 
     def posterior_chunks(
-        self, locations: Locations, device: str = "auto"
+        self, locations: Locations, device: str = "auto", chunk: int | None = None
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield the rows and the (rows, C) float32 probabilities of pieces. Everything is computed on the CPU.
+
+        Args:
+            locations: P locations.
+            device: is not used.
+            chunk: rows of a piece; as many as are computed at once when None.
 
         Raises:
             ValueError: when the features are of another encoder, or not finite.
         """
         del device
         self.encoder.require_same(locations.encoder, "the zero-shot classifier", "the locations")
-        known = self.calibration
-        chunk = max(1, _MOST // len(self.candidates))
-        for start in range(0, len(locations), chunk):
-            rows = slice(start, min(start + chunk, len(locations)))
-            part = locations.take(np.arange(rows.start, rows.stop))
-            posterior = self.posterior_of(self.embeddings(part))
-            yield rows, posterior if known is None else known.applied(posterior)
+        step = max(1, _MOST // len(self.candidates))
+        size = chunk or step
+        for start in range(0, len(locations), size):
+            rows = slice(start, min(start + size, len(locations)))
+            pieces = [
+                self._calibrated(locations.take(np.arange(first, min(first + step, rows.stop))))
+                for first in range(rows.start, rows.stop, step)
+            ]
+            yield rows, pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def _calibrated(self, locations: Locations) -> NDArray[np.float32]:
+        """Return the (P, C) probabilities of a piece, at the learned temperature."""
+        posterior = self.posterior_of(self.embeddings(locations))
+        return posterior if self.calibration is None else self.calibration.applied(posterior)
 
     def embeddings(self, locations: Locations) -> Float32:
         """Return the (P, d) embeddings of locations; with `logit` fusion the mean of those of their views."""

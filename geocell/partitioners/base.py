@@ -110,7 +110,7 @@ class Partition:
         return f"<Partition {self.kind}: {len(self)} cells, sha256 {self.sha256[:12]}>"
 
     def _repr_html_(self) -> str:
-        from geocell.partitioners.shown import partition_display
+        from geocell.partitioners.notebook import partition_display
 
         return partition_display(self, self.sha256).html()
 

@@ -13,13 +13,17 @@ from geocell.partitioners.partitioner import Partitioner
 from geocell.partitioners.polygon_rule import MAX_SNAP_KM, PolygonRule
 from geocell.partitioners.rule import Rule
 
+COUNTRIES = "countries"
+"""What `shapes` is for the outlines that this package has: Natural Earth 1:50m, with `iso_a2`, `name`, `continent`."""
+
 
 @dataclass(frozen=True)
 class LayerPartitioner(Partitioner):
     """The parameters shared by the kinds that read a polygon layer.
 
     Attributes:
-        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say.
+        shapes: polygon layer: GeoJSON, GPKG or shapefile, of Natural Earth, GADM or geoBoundaries, say; or countries,
+            the outlines of this package.
         snap_km: a location outside every region gets the nearest one within this distance: generalised coastlines
             leave real locations in the sea.
     """
@@ -44,6 +48,10 @@ class LayerPartitioner(Partitioner):
         """Return the layer as a GeoDataFrame that has some columns."""
         import geopandas
 
+        if self._is_countries and columns:
+            from geocell.geo.countries import country_layer
+
+            return self._with_columns(country_layer(), columns)
         if not self.shapes.exists():
             raise FileNotFoundError(
                 f"{type(self).__name__}: shapes must be a boundary file, and there is none at {self.shapes}: "
@@ -53,6 +61,16 @@ class LayerPartitioner(Partitioner):
             table = geopandas.read_file(self.shapes)
         except Exception as error:
             raise self._error(f"shapes must be GeoJSON, GPKG or a shapefile, got {self.shapes}: {error}") from error
+        return self._with_columns(table, columns)
+
+    @property
+    def _is_countries(self) -> bool:
+        """Whether the layer is that of this package; a file or folder of that name takes precedence."""
+        return str(self.shapes) == COUNTRIES and not self.shapes.exists()
+
+    def _with_columns(self, table: Any, columns: Sequence[str]) -> Any:  # noqa: ANN401 - a GeoDataFrame
+        import geopandas
+
         if not set(columns) <= set(table.columns) or not isinstance(table, geopandas.GeoDataFrame):
             raise self._error(
                 f"{self.shapes} must have the columns {', '.join(columns)} and a geometry, got {list(table.columns)}."
@@ -77,7 +95,8 @@ class PolygonsPartitioner(LayerPartitioner):
     """Regions of a polygon layer that have training locations, in the order of their identifiers.
 
     Attributes:
-        id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID").
+        id_column: column with a distinct identifier of each region ("adm1_code", "GID_1", "shapeID"); needed for every
+            layer but countries, whose columns are iso_a2, name and continent.
         name_column: column with human-readable names; the identifiers without it.
         parent_column: column with the larger region that each belongs to ("adm0_a3", "GID_0", "shapeGroup"), within
             which small ones are merged first.
@@ -86,13 +105,16 @@ class PolygonsPartitioner(LayerPartitioner):
     kind: ClassVar[str] = "polygons"
     rule_type: ClassVar[type[Rule]] = PolygonRule
 
-    id_column: str
+    id_column: str = ""
     name_column: str | None = None
     parent_column: str | None = None
 
     def __post_init__(self) -> None:
         """Check the parameters."""
         super().__post_init__()
+        if self.id_column == "" and self._is_countries:
+            for name, column in (("id_column", "iso_a2"), ("name_column", "name"), ("parent_column", "continent")):
+                object.__setattr__(self, name, getattr(self, name) or column)
         for name in ("id_column", "name_column", "parent_column"):
             value = getattr(self, name)
             if not (isinstance(value, str) and value) and not (value is None and name != "id_column"):

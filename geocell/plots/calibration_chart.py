@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
+from geocell.plots.trust_charts import plot_reliability, plot_risk
 
-_BEFORE, _AFTER = "#d55e00", "#0072b2"
+_RISK_KM = 200.0  # that of records of calibrations
+_COLOURS = {"before": "#d55e00", "after": "#0072b2"}
 
 
 def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
@@ -19,8 +19,8 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
     Args:
         out: the picture to write, PNG or SVG by its suffix; an existing file is replaced.
         record: `Calibration.record`: `before` and `after` with `ece` and `reliability` (rows of mean probability,
-            accuracy and share of the locations), `risk` with `aurc`, `augrc` and `curve` (rows of coverage and
-            risk), and where a threshold was learned `abstention`.
+            accuracy and share of the locations), `risk` with `aurc`, `augrc`, their `…_interval` and `curve` (rows of
+            coverage and risk), and where a threshold was learned `abstention`.
 
     Returns:
         `out`.
@@ -38,24 +38,13 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
     with own_style():
         figure = new_figure(8.0, 3.9)
         left, right = figure.subplots(1, 2)
-        left.plot([0, 100], [0, 100], color="#999999", linewidth=0.8, linestyle=(0, (4, 3)))
-        for when, colour, marker in (("before", _BEFORE, "o"), ("after", _AFTER, "s")):
-            mean, accuracy, _ = 100 * np.array(record[when]["reliability"]).T
-            label = f"{when}: ECE {100 * record[when]['ece']:.1f} %"
-            look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.2}
-            left.plot(mean, accuracy, **look, label=label, clip_on=False, zorder=3)  # whole at 0 and 100 % too
-        left.set(xlim=(0, 100), ylim=(0, 100), xlabel="probability of the most probable cell, %", ylabel="right, %")
-        left.set_aspect("equal")
-        coverage, risk = 100 * np.array(record["risk"]["curve"]).T
-        right.plot(coverage, risk, color=_AFTER, linewidth=1.4, label=_areas(record["risk"]))
-        right.axhline(risk[-1], color="#999999", linewidth=0.8, linestyle=(0, (4, 3)), label="all answers")
-        if kept := record.get("abstention"):
-            label = f"confidence of at least {100 * kept['below']:.0f} %"
-            look = {"color": _BEFORE, "markersize": 6, "clip_on": False, "zorder": 3}
-            right.plot(100 * kept["coverage"], 100 * kept["error"], "D", label=label, **look)
-        top = min(100.0, 10.0 * np.ceil(float(risk.max()) / 10.0 + 0.3))
-        right.set(xlim=(0, 100), ylim=(0, top), xlabel="answers kept, the most confident first, %")
-        right.set_ylabel("wrong by more than 200 km, %")
+        curves = {f"{when}: ECE {100 * record[when]['ece']:.1f} %": record[when]["reliability"] for when in _COLOURS}
+        plot_reliability(left, curves, tuple(_COLOURS.values()))
+        kept = record.get("abstention")
+        at = (kept["coverage"], kept["error"]) if kept else None
+        plot_risk(
+            right, record["risk"]["curve"], areas_text(record["risk"]), _RISK_KM, at, kept["below"] if kept else 0
+        )
         for axes, where in ((left, "upper left"), (right, "lower right")):
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, loc=where)
@@ -63,5 +52,13 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
         return save_figure(figure, out)
 
 
-def _areas(risk: Mapping[str, float]) -> str:
-    return f"AURC {100 * risk['aurc']:.1f} %, AUGRC {100 * risk['augrc']:.1f} %"
+def areas_text(risk: Mapping[str, Any]) -> str:
+    """Return both areas under the risk–coverage curve with their intervals, for a legend."""
+    return "\n".join(_area(risk, name) for name in ("aurc", "augrc"))
+
+
+def _area(risk: Mapping[str, Any], name: str) -> str:
+    """Return an area in percent, with its interval if the record has it."""
+    ends = risk.get(f"{name}_interval")
+    interval = "" if ends is None else " [{:.1f}, {:.1f}]".format(*(100 * end for end in ends))
+    return f"{name.upper()} {100 * risk[name]:.1f} %{interval}"

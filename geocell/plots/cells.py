@@ -10,6 +10,7 @@ import numpy as np
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM
 from geocell.partitioners.cell_polygons import class_polygons
+from geocell.plots.centroids import NOTE
 from geocell.plots.grid import SIDE, Grid, height_per_width, is_world
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
 from geocell.plots.paths import Box, extent, require_box
@@ -42,11 +43,12 @@ KM_PER_DEGREE = EARTH_RADIUS_KM * np.pi / 180.0
 
 def require_map_name(out: Path) -> None:
     """Raise ValueError unless a map of cells can be written to a file of this name."""
-    if not _is_page(out):
+    if not is_page(out):
         require_picture_name(out, "a map must be written to a .png, .svg or .html file")
 
 
-def _is_page(out: Path) -> bool:
+def is_page(out: Path) -> bool:
+    """Return whether a map is written as a page, by its name."""
     return out.suffix.lower() in (".html", ".htm")
 
 
@@ -55,7 +57,7 @@ def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | 
 
     Args:
         out: PNG or SVG picture, or an interactive HTML page that needs no network; an existing file is replaced.
-        partition: one that assigns.
+        partition: one that assigns; a page may be of one that only decodes, whose centroids it shows as discs.
         title: what stands above the map; kind and number of cells when empty.
         bbox: south, west, north, east in degrees; by default the box around the cells' locations.
         caption: what a reader must know about the locations, below the map; how many, and from where, when empty.
@@ -70,8 +72,8 @@ def draw_cells(out: Path, partition: Partition, title: str = "", *, bbox: Box | 
     require_map_name(out)
     box = box_of(partition) if bbox is None else require_box(bbox)
     heading = title or f"{partition.kind}: {len(partition):,} cells"
-    caption = caption or _origin(partition)
-    if _is_page(out):
+    caption = caption or (_origin(partition) if partition.can_assign else NOTE)
+    if is_page(out):
         from geocell.plots.web import write_page
 
         return write_page(out, partition, heading, box, caption)

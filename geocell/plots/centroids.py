@@ -9,7 +9,7 @@ import numpy as np
 
 from geocell.plots.grid import height_per_width
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
-from geocell.plots.paths import extent
+from geocell.plots.paths import Box, extent, require_box
 from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
 
 if TYPE_CHECKING:
@@ -18,23 +18,31 @@ if TYPE_CHECKING:
 _WIDTH, _HEAD, _FOOT = 7.0, 0.4, 0.35  # inches
 
 
-def draw_centroids(out: Path, partition: Partition, title: str = "") -> Path:
+NOTE = "Centroids of the cells; where the cells end is not known."
+"""What stands below a map of centroids."""
+
+
+def draw_centroids(
+    out: Path, partition: Partition, title: str = "", *, bbox: Box | None = None, caption: str = ""
+) -> Path:
     """Draw the centroids of a partition over country outlines.
 
     Args:
         out: PNG or SVG picture; an existing file is replaced.
         partition: any.
         title: what stands above the map; the number of cells when empty.
+        bbox: south, west, north, east in degrees; by default the box around the centroids.
+        caption: what stands below it; that only the centroids are known when empty.
 
     Returns:
         `out`.
 
     Raises:
         ImportError: when matplotlib is not installed.
-        ValueError: for another suffix.
+        ValueError: for another suffix, or a bad `bbox`.
     """
     require_picture_name(out)
-    south, west, north, east = box = extent(partition.centroids)
+    south, west, north, east = box = extent(partition.centroids) if bbox is None else require_box(bbox)
     height = float(np.clip(_WIDTH * height_per_width(box), 2.0, 10.0))
     total = height + _HEAD + _FOOT
     with own_style():
@@ -47,6 +55,5 @@ def draw_centroids(out: Path, partition: Partition, title: str = "") -> Path:
         lat, lon = partition.centroids.T
         axes.scatter(lon, lat, s=float(np.clip(8000.0 / len(lat), 4.0, 30.0)), color="#27508f", linewidths=0, zorder=3)
         axes.set_title(title or f"{len(partition):,} cells", loc="left", fontsize=12, fontweight="bold")
-        note = "Centroids of the cells; where the cells end is not known."
-        figure.text(0.25 / (_WIDTH + 0.5), 0.12 / total, note, fontsize=8, color="#555555")
+        figure.text(0.25 / (_WIDTH + 0.5), 0.12 / total, caption or NOTE, fontsize=8, color="#555555")
         return save_figure(figure, out)

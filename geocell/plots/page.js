@@ -125,6 +125,7 @@ function paintSea(copies, place, seen) {
 }
 function paint() {
   const ratio = window.devicePixelRatio || 1, w = width(), h = height();
+  if (!w || !h) return;  // in a frame that is not shown yet
   if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
     canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio);
   }
@@ -181,6 +182,24 @@ function paintScale() {  // true at the middle of the view
 function dot(lat, lon, radius, fill, pixel) {
   pen.beginPath(); pen.arc(lon, mercator(lat), radius * pixel, 0, 7);
   pen.fillStyle = fill; pen.fill(); pen.strokeStyle = "#fff"; pen.lineWidth = 1.5 * pixel; pen.stroke();
+}
+
+const styleColour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+function stroked(path, width, style, pixel, dash = []) {
+  pen.setLineDash([]); pen.strokeStyle = theme.halo; pen.lineWidth = (width + 2.4) * pixel; pen.stroke(path);
+  pen.setLineDash(dash.map(d => d * pixel)); pen.strokeStyle = style; pen.lineWidth = width * pixel; pen.stroke(path);
+  pen.setLineDash([]);
+}
+function star(lat, lon, pixel) {
+  const y = mercator(lat);
+  pen.beginPath();
+  for (let i = 0; i < 10; i++) {
+    const r = (i % 2 ? 4.6 : 10.5) * pixel, turn = i * Math.PI / 5;
+    pen.lineTo(lon + r * Math.sin(turn), y - r * Math.cos(turn));
+  }
+  pen.closePath();
+  pen.lineJoin = "round"; pen.strokeStyle = "#fff"; pen.lineWidth = 4 * pixel; pen.stroke();
+  pen.fillStyle = styleColour("truth"); pen.fill(); pen.strokeStyle = "#222"; pen.lineWidth = 1.4 * pixel; pen.stroke();
 }
 
 function cellAt(x, y) {
@@ -241,7 +260,9 @@ canvas.addEventListener("pointermove", e => {
   fingers.set(e.pointerId, now); hide();
 });
 canvas.addEventListener("pointerleave", hide);
+let wheels = () => true;  // (event) -> whether a wheel over the map zooms it
 canvas.addEventListener("wheel", e => {
+  if (!wheels(e)) return;
   e.preventDefault(); zoom(Math.exp(-e.deltaY * (e.deltaMode ? 0.05 : 0.0018)), e.offsetX, e.offsetY); show(e.offsetX, e.offsetY);
 }, {passive: false});
 canvas.addEventListener("dblclick", e => zoom(2, e.offsetX, e.offsetY));
@@ -256,9 +277,10 @@ const keys = {
   "+": () => middle(1.6), "=": () => middle(1.6), "-": () => middle(1 / 1.6), "0": () => home(), Escape: hide,
   ArrowLeft: () => move(80, 0), ArrowRight: () => move(-80, 0), ArrowUp: () => move(0, 80), ArrowDown: () => move(0, -80),
 };
+// Arrows move the map while it has the focus, and the list in the list.
+let listens = key => !key.startsWith("Arrow") || [canvas, document.body].includes(document.activeElement);
 window.addEventListener("keydown", e => {
-  const arrow = e.key.startsWith("Arrow");  // arrows move the map while it has the focus, and the list in the list
-  if (e.ctrlKey || e.metaKey || e.altKey || !keys[e.key] || (arrow && ![canvas, document.body].includes(document.activeElement))) return;
+  if (e.ctrlKey || e.metaKey || e.altKey || !keys[e.key] || !listens(e.key)) return;
   e.preventDefault(); keys[e.key](e);
 });
 new ResizeObserver(draw).observe(canvas);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.files import printable, write_text
+from geocell.geo.gazetteer import place_names
+from geocell.geo.geodesy import circle, distance_km, unit_vectors
+from geocell.geo.shapes import great_circle_polygons
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
 from geocell.plots.paths import Box
 from geocell.plots.style import COLOURS, count_range
@@ -25,8 +28,11 @@ if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
 
 OUTLINES = "Outlines: Natural Earth (public domain)"
+GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 UNITS = 1e4  # whole numbers per degree: 11 m
+_DISC_KM = (0.2, 60.0)
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
+_TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # the same, of many cells
 
 
 def write_page(out: Path, partition: Partition, title: str, box: Box, caption: str = "") -> Path:
@@ -36,7 +42,7 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
 
     Args:
         out: file to write; an existing one is replaced.
-        partition: one that assigns.
+        partition: any; one that only decodes is shown by discs around its centroids.
         title: heading of the page.
         box: south, west, north, east in degrees that it begins with.
         caption: what a reader must know about the locations.
@@ -46,20 +52,36 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
     """
     import shapely
 
-    polygons = class_polygons(partition)
+    polygons = class_polygons(partition) if partition.can_assign else _discs(partition)
     sizes = np.sqrt(shapely.area(polygons))
     tolerance = float(np.clip(0.01 * np.median(sizes), _FINEST, _COARSEST))
+    places = place_names(partition.centroids)
     data = {
         **ground(box),
         "range": count_range(np.maximum(partition.counts, 1)),
         "names": list(map(printable, partition.names)),
         "labels": [] if partition.labels == partition.names else list(map(printable, partition.labels)),
+        "places": list(map(printable, places)) if any(places) else [],
         "counts": partition.counts.tolist(),
         "centroids": np.round(partition.centroids, 4).tolist(),
-        "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)],
+        "areas": [float(f"{area:.3g}") for area in class_areas_km2(partition)] if partition.can_assign else None,
         "cells": [rings(shape) for shape in shapely.simplify(polygons, tolerance)],
     }
-    return fill_template(out, "cells.html", title, caption, data)
+    credits_ = f"{OUTLINES}. {GEONAMES}" if data["places"] else OUTLINES
+    return fill_template(out, "cells.html", title, caption, data, credits_=credits_)
+
+
+def _discs(partition: Partition) -> Geometries:
+    """Return a disc around each centroid that reaches a third of the way to the nearest other one, 60 km at most."""
+    from scipy.spatial import cKDTree
+
+    places = partition.centroids
+    near = np.full(len(places), np.inf)
+    if len(places) > 1:
+        vectors = unit_vectors(places)
+        near = distance_km(places, places[np.asarray(cKDTree(vectors).query(vectors, k=2)[1])[:, 1]])
+    radii = np.clip(near / 3.0, *_DISC_KM).tolist()
+    return great_circle_polygons([circle(place, km, n=24) for place, km in zip(places, radii, strict=True)])
 
 
 def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
@@ -104,7 +126,7 @@ def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
     return sorted(found, key=lambda row: -row[3])
 
 
-def fill_template(
+def fill_template(  # noqa: PLR0913 - all that a page has
     out: Path,
     template: str,
     title: str,
@@ -113,36 +135,68 @@ def fill_template(
     *,
     room: str = "geocell.plots",
     parts: Mapping[str, str] | None = None,
+    fragments: Mapping[str, str] | None = None,
     credits_: str = OUTLINES,
 ) -> Path:
-    """Write a page of one file that asks for nothing: a template of a package, with style, script and data inside.
+    """Write a page of one file that asks for nothing; see `filled_template`.
 
     Args:
         out: HTML file to write; an existing one is replaced.
+        template: file of `room`.
+        title: of the page.
+        caption: below it.
+        data: what the script draws, JSON.
+        room: package of the template.
+        parts: further name -> file of `room` whose text stands for it.
+        fragments: further name -> HTML that stands for it as it is: whatever somebody else wrote is escaped in it.
+        credits_: where outlines and names come from.
+
+    Returns:
+        `out`.
+    """
+    text = filled_template(
+        template, title, caption, data, room=room, parts=parts, fragments=fragments, credits_=credits_
+    )
+    write_text(out, text)
+    return out
+
+
+def filled_template(
+    template: str,
+    title: str,
+    caption: str,
+    data: Mapping[str, Any],
+    *,
+    room: str = "geocell.plots",
+    parts: Mapping[str, str] | None = None,
+    fragments: Mapping[str, str] | None = None,
+    credits_: str = OUTLINES,
+) -> str:
+    """Return the HTML of a page that asks for nothing: a template of a package, with style, script and data inside.
+
+    Args:
         template: file of `room` with `{{NAMES}}` to fill in.
         title: of the page.
         caption: below it.
         data: what the script draws, JSON.
         room: package of the template.
         parts: further name -> file of `room` whose text stands for it.
+        fragments: further name -> HTML that stands for it as it is: whatever somebody else wrote is escaped in it.
         credits_: where outlines and names come from.
-
-    Returns:
-        `out`.
     """
     values = {
+        "THEME": _text("geocell.plots", "theme.css"),
         "STYLE": _text("geocell.plots", "page.css"),
         "SCRIPT": _text("geocell.plots", "page.js"),
         **{key: _text(room, name) for key, name in (parts or {}).items()},
+        **(fragments or {}),
         "TITLE": html.escape(printable(title)),
         "CAPTION": html.escape(printable(caption)),
         "CREDITS": html.escape(credits_),
         "DATA": _in_script(data),
     }
     # in one pass, so that no value is taken for a place to fill in
-    text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template))
-    write_text(out, text + "\n")
-    return out
+    return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template)) + "\n"
 
 
 def _text(room: str, name: str) -> str:
@@ -156,6 +210,31 @@ def _json(value: object) -> str:
 def _in_script(value: object) -> str:
     """Return JSON that no HTML parser takes for the end of a script, or for the start of a comment in it."""
     return _json(value).replace("<", "\\u003c").replace(">", "\\u003e").replace("\u2028", "\\u2028")
+
+
+def cell_rings(partition: Partition, cells: Sequence[int], most_chars: int) -> list[list[list[int]]]:
+    """Return the rings of cells as `rings` has them, coarser where there are many.
+
+    Args:
+        partition: the cells; without a rule only their centroids are known, and none has a ring.
+        cells: class indices.
+        most_chars: of all rings as JSON, roughly; the coarsest may have more.
+    """
+    import shapely
+
+    if not partition.can_assign or not len(cells):
+        return [[] for _ in cells]
+    polygons = class_polygons(partition)[list(cells)]
+    for tolerance in _TOLERANCES:
+        outlines = [rings(shape) for shape in shapely.simplify(polygons, tolerance)]
+        if rings_chars(outlines) <= most_chars:
+            break
+    return outlines
+
+
+def rings_chars(outlines: Sequence[Sequence[Sequence[int]]]) -> int:
+    """Return roughly how many characters the rings of cells are as JSON."""
+    return sum(6 * len(ring) for outline in outlines for ring in outline)
 
 
 def rings(shape: BaseGeometry) -> list[list[int]]:

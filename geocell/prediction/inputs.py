@@ -20,6 +20,7 @@ from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views import ColumnNames, read_rows
 from geocell.views.columns import find_columns
 from geocell.views.delimited import is_delimited
+from geocell.views.packed import table_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ ImageLike: TypeAlias = Union[str, Path, "Image.Image", NDArray[Any]]
 """One image: a path, an http(s) URL, a Pillow image, or an array (H, W, 3) or (H, W) of bytes."""
 
 _FILES = FileImages(".", DownloadConfig())
-_TABLES = frozenset({".jsonl", ".parquet", ".tar"})
+_TABLES = frozenset({".jsonl", ".parquet", ".tar", ".xlsx"})
 
 
 @dataclass
@@ -188,7 +189,7 @@ def is_table(text: str) -> bool:
     """Return whether an input is a folder, a table, shards or a pattern of them, and not one image."""
     if is_http(text):
         return False
-    suffix = Path(text).suffix.lower()
+    suffix = table_suffix(text)
     if is_url(text):
         return suffix not in IMAGE_SUFFIXES
     if Path(text).is_file():

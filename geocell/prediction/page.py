@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.decoders.base import decoder_label
-from geocell.files import printable
+from geocell.files import printable, write_text
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
-from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import OUTLINES, fill_template, ground, rings, steps
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ MOST_ANSWERS = 300
 _MOST_THUMBNAIL_BYTES = 700_000  # of all JPEG files together
 _MOST_CELL_CHARS = 500_000  # of the outlines of cells as JSON
 _MOST_COUNTRY_CHARS = 550_000
-_TOLERANCES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # degrees that an outline may lose
-_GEONAMES = "Place names: GeoNames (CC BY 4.0)"
 _MERCATOR = 84.0  # degrees of latitude that the map shows
 _WORLD: Box = (-60.0, -180.0, 80.0, 180.0)
 
@@ -51,6 +48,12 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
     Raises:
         ValueError: when there is none.
     """
+    write_text(out, answers_page(predictions, partition, title))
+    return out
+
+
+def answers_page(predictions: Sequence[Prediction], partition: Partition, title: str = "") -> str:
+    """Return the HTML of the page of predictions; see `write_answers`."""
     if not len(predictions):
         raise ValueError("a map needs at least one prediction, got none.")
     shown = predictions[:MOST_ANSWERS]
@@ -66,20 +69,19 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
         "labels": labels,
         "places": [printable(places.get(c, "")) for c in used],
         "centroids": np.round(partition.centroids[used], 4).tolist(),
-        "cells": _outlines(partition, used),
+        "cells": cell_rings(partition, used, _MOST_CELL_CHARS),
         "answers": _answers(shown, {cell: i for i, cell in enumerate(used)}),
     }
     heading = title or f"Where was it taken? {_count(len(predictions)) if len(predictions) > 1 else shown[0].location}"
     named = any(item.place for item in located)
-    return fill_template(
-        out,
+    return filled_template(
         "answers.html",
         heading,
         _caption(shown, len(predictions)),
         data,
         room="geocell.prediction",
         parts={"PAGE_STYLE": "answers.css", "PAGE_SCRIPT": "answers.js"},
-        credits_=f"{OUTLINES}. {_GEONAMES}" if named else OUTLINES,
+        credits_=f"{OUTLINES}. {GEONAMES}" if named else OUTLINES,
     )
 
 
@@ -107,20 +109,6 @@ def _shaded(item: Prediction) -> list[tuple[int, float]]:
     known = {cell for cell, _ in named}
     rest = zip(area.cells.tolist(), area.probability.tolist(), strict=True)
     return [*named, *((cell, p) for cell, p in rest if cell not in known)]
-
-
-def _outlines(partition: Partition, used: list[int]) -> list[list[list[int]]]:
-    """Return the polygons of cells, coarser where there are many; none where only their centroids are known."""
-    import shapely
-
-    if not partition.can_assign or not used:
-        return [[] for _ in used]
-    polygons = class_polygons(partition)[used]
-    for tolerance in _TOLERANCES:
-        outlines = [rings(shape) for shape in shapely.simplify(polygons, tolerance)]
-        if sum(6 * len(ring) for outline in outlines for ring in outline) <= _MOST_CELL_CHARS:
-            break
-    return outlines
 
 
 def _answers(predictions: Sequence[Prediction], index: dict[int, int]) -> list[dict[str, Any]]:
@@ -167,10 +155,15 @@ def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
         answer |= {
             "truth": [round(degrees, 5) for degrees in item.truth],
             "away": round(item.distance_km or 0.0, 3),
-            "arc": [steps(swap_latlon_to_xy(piece)) for piece in split_at_antimeridian(_way(item.truth, point))],
+            "arc": arc(item.truth, point),
         }
         answer["boxes"]["truth"] = _box_of_two(point, item.truth)
     return answer
+
+
+def arc(a: tuple[float, float], b: tuple[float, float]) -> list[list[int]]:
+    """Return the shortest way between two points in degrees as lines of a map page, cut at ±180°."""
+    return [steps(swap_latlon_to_xy(piece)) for piece in split_at_antimeridian(_way(a, b))]
 
 
 def _way(truth: tuple[float, float], point: tuple[float, float]) -> Floats:

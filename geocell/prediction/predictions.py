@@ -18,9 +18,9 @@ from geocell.geo.geodesy import Floats
 from geocell.partitioners.base import Partition
 from geocell.prediction.doubt import doubt_of, outside_cells, unlike_of
 from geocell.prediction.files import prediction_frame, prediction_points, save_predictions
+from geocell.prediction.notebook import predictions_display, summary_text
 from geocell.prediction.records import MOST_CELLS, Area, CellGuess, Prediction
 from geocell.prediction.sets import SetMaker, SetMethod
-from geocell.prediction.shown import predictions_display, summary_text
 from geocell.uncertainty.cell_sets import uniform_of
 from geocell.uncertainty.conformal import conformal_radius_km
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within

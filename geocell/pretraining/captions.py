@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from geocell.geo.country_names import CONTINENTS, country_names
+from geocell.geo.country_names import CONTINENTS, country_code, country_names
 from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.geodesy import Floats
 from geocell.imagetext.templates import FIELDS, STREETCLIP_CAPTION, CaptionTemplate
@@ -125,6 +125,12 @@ def texts(values: Iterable[Any]) -> list[str]:
     import pandas as pd
 
     return ["" if pd.isna(value) else str(value).strip() for value in values]
+
+
+def unknown_countries(captions: pd.DataFrame) -> tuple[str, ...]:
+    """Return the countries that captions name and zero-shot would not know, by their first rows."""
+    named = dict.fromkeys(texts(captions["country"]))
+    return tuple(name for name in named if name and not country_code(name))
 
 
 def coordinates(frame: pd.DataFrame, source: str, columns: ColumnNames = ColumnNames()) -> Floats | None:

@@ -23,7 +23,7 @@ from geocell.heads.head import Head
 from geocell.heads.loading import is_ensemble, load_head_like
 from geocell.heads.source import HeadSource, fetch_head
 from geocell.heads.zero_shot import ZeroShot
-from geocell.heads.zero_shot_folder import MARKS, PARTS, is_zero_shot
+from geocell.heads.zero_shot_folder import MARKS, MAX_BYTES, PARTS, ZERO_SHOT_FILE, is_zero_shot
 from geocell.hub.names import HubName
 from geocell.pretraining.result import MODEL_FILES, MODEL_MARKS
 from geocell.publishing.repository import (
@@ -110,18 +110,9 @@ def _head_contents(
     folder: Path, head: Head | Combination, settings: CardSettings, with_neighbours: bool, with_places: bool
 ) -> Contents:
     """Return what is published of the folder of a head or a combination, which was checked."""
-    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
-        require_known_encoder(encoder)
+    add = public_files(folder, head, with_neighbours=with_neighbours, with_places=with_places)
     scores = read_own_scores(folder, head.parts)
     require_benchmark(settings, scores, folder)
-    stays = frozenset(
-        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
-    )
-    _require_answers_without(stays, head)
-    add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
-    for name_of_config in [name for name in add if PurePosixPath(name).name == CONFIG_FILE]:
-        add[name_of_config] = _public_config(folder / name_of_config)
-    _hash_again(add)
     sent = {PurePosixPath(name).parts[0] for name in add}
     return Contents(
         files=add,
@@ -131,6 +122,36 @@ def _head_contents(
         message=f"Geocell head on {len(head.partition):,} cells",
         scores=scores,
     )
+
+
+def public_files(
+    folder: Path, head: Head | Combination, *, with_neighbours: bool = False, with_places: bool = False
+) -> dict[str, Path | bytes]:
+    """Return the files of a head as others get them: without coordinates of training locations, and without paths.
+
+    Args:
+        folder: of the head or the combination.
+        head: what was loaded from it.
+        with_neighbours: see `push_head`.
+        with_places: see `push_head`.
+
+    Returns:
+        Name -> file of the folder, or content that takes its place.
+
+    Raises:
+        ValueError: for a head whose encoder nobody could load, or that answers by a file which would stay here.
+    """
+    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
+        require_known_encoder(encoder)
+    stays = frozenset(
+        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
+    )
+    _require_answers_without(stays, head)
+    add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
+    for name_of_config in [name for name in add if PurePosixPath(name).name in {CONFIG_FILE, ZERO_SHOT_FILE}]:
+        add[name_of_config] = _public_config(folder / name_of_config)
+    _hash_again(add)
+    return add
 
 
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:
@@ -188,12 +209,13 @@ def _hash_again(files: dict[str, Path | bytes]) -> None:
     """Put `hashes.json` of the files as they are sent beside them, in the folder of each member too."""
     for folder in {PurePosixPath(name).parent for name in files}:
         own = {PurePosixPath(name).name: file for name, file in files.items() if PurePosixPath(name).parent == folder}
-        files[(folder / HASHES_FILE).as_posix()] = json_text(hashes_of(own)).encode()
+        if ZERO_SHOT_FILE not in own:  # which has a hash of its own
+            files[(folder / HASHES_FILE).as_posix()] = json_text(hashes_of(own)).encode()
 
 
 def _public_config(path: Path) -> bytes:
-    """Return a `config.json` without the path at which this machine has the encoder."""
-    config = read_json(path, "a head")
+    """Return a `config.json`, or the like of a zero-shot member, without the path of the encoder on this machine."""
+    config = read_json(path, "a head", max_bytes=MAX_BYTES)
     return json_text({**config, "encoder": public_encoder(config["encoder"])}).encode()
 
 

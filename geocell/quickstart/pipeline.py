@@ -16,6 +16,7 @@ from tqdm import tqdm
 from geocell.files import FORMAT, folder_lock, new_folder, read_json, require_new, write_json
 from geocell.heads.fit_config import FitConfig
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
+from geocell.quickstart.streetclip_result import PARTS
 
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from geocell.geo.geodesy import Floats
     from geocell.heads.head import Head
     from geocell.partitioners import Partition, Partitioner
+    from geocell.quickstart.streetclip_result import StreetClipResult
 
 MARK = "quickstart.json"
-_MADE = ("world", "cache", "splits.json", "countries.geojson", "partitions", "heads", "scores.csv", "map.png")
+STREETCLIP = "streetclip"
+_MADE = (
+    "world", "cache", "splits.json", "countries.geojson", "partitions", "heads", "scores.csv", "map.png", STREETCLIP,
+)  # fmt: skip
 
 
 def _temporary(names: Iterable[str]) -> tuple[str, ...]:
@@ -93,6 +98,7 @@ def run(
     *,
     n_locations: int = 400,
     seed: int = 0,
+    streetclip: bool = False,
     overwrite: bool = False,
     say: Callable[[str], None] = _silent,
 ) -> QuickstartResult:
@@ -104,6 +110,7 @@ def run(
         out: folder of every artefact.
         n_locations: number of places.
         seed: of places, scenes, splits and fits.
+        streetclip: whether to train a small CLIP on captions of the places as well; see `run_streetclip`.
         overwrite: start again from nothing.
         say: gets one line per stage, when it starts. On a terminal there are progress bars too.
 
@@ -116,7 +123,7 @@ def run(
     require_settings(n_locations, seed)
     with folder_lock(out):
         _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
-        return _Run(out, seed, _clocked(say)).all(n_locations)
+        return _Run(out, seed, _clocked(say)).all(n_locations, streetclip)
 
 
 def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:
@@ -137,7 +144,8 @@ def require_replaceable(out: Path) -> None:
         FileExistsError: when it does.
     """
     require_new(out, True, (MARK,), _PARTS)
-    for folder, names in (("heads", (*KINDS, *(f"{kind}{SUFFIX}" for kind in KINDS))), ("partitions", KINDS)):
+    heads = (*KINDS, *(f"{kind}{SUFFIX}" for kind in KINDS))
+    for folder, names in (("heads", heads), ("partitions", KINDS), (STREETCLIP, PARTS)):
         require_new(out / folder, True, (), (*names, *_temporary(names)))
 
 
@@ -192,7 +200,7 @@ class _Run:
     def __init__(self, out: Path, seed: int, say: Callable[[str], None]) -> None:
         self.out, self.seed, self.say = out, seed, say
 
-    def all(self, n_locations: int) -> QuickstartResult:
+    def all(self, n_locations: int, streetclip: bool) -> QuickstartResult:
         from geocell.encoders import LITE0, load_encoder
         from geocell.encoding import encode
         from geocell.quickstart.spread import SpreadEncoder
@@ -214,7 +222,18 @@ class _Run:
         write_scores(self.out / "scores.csv", rows)
         self.say("drawing the map and asking for one location")
         picture = self._draw(rows, heads, data.test)
-        return self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
+        result = self._ask(heads[answering], answering, cache, data, encoder, rows, picture)
+        if not streetclip:
+            return result
+        return replace(result, streetclip=self._streetclip(images, heads["kmeans"].partition))
+
+    def _streetclip(self, world: Path, cells: Partition) -> StreetClipResult:
+        from geocell.quickstart.streetclip import run_streetclip
+        from geocell.splits.splits import Splits
+
+        splits = Splits.load(self.out / "splits.json")
+        with _one_thread():
+            return run_streetclip(self.out / STREETCLIP, world, splits, cells, seed=self.seed, say=self.say)
 
     @staticmethod
     def _baselines(data: _Data, row: Mapping[str, Any], head: Head) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from geocell.files import csv_text, write_text
 
 if TYPE_CHECKING:
     from geocell.prediction.records import Prediction
+    from geocell.quickstart.streetclip_result import StreetClipResult
 
 CAPTION = "Synthetic street scenes at real places (GeoNames, CC BY 4.0); outlines: Natural Earth."
 
@@ -49,6 +50,7 @@ class QuickstartResult:
         head: folder of the head that answered.
         picture: the map.
         nearest_km: median distance of the test locations to their nearest training or validation location.
+        streetclip: the small CLIP that was trained on captions, None unless asked for.
     """
 
     folder: Path
@@ -59,6 +61,7 @@ class QuickstartResult:
     head: Path
     picture: Path
     nearest_km: float
+    streetclip: StreetClipResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -71,6 +74,7 @@ class QuickstartResult:
             "head": str(self.head),
             "picture": str(self.picture),
             "nearest_km": self.nearest_km,
+            **({} if self.streetclip is None else {"streetclip": self.streetclip.to_dict()}),
         }
 
     def text(self) -> str:
@@ -85,6 +89,7 @@ class QuickstartResult:
             _ROWS.format(nearest_km=self.nearest_km),
             f"The test location with the median error ({self.truth_place}), asked of {self.head}:\n"
             f"{prediction_text(answer)}",
+            *([] if self.streetclip is None else [self.streetclip.text()]),
             _SYNTHETIC,
             f"Everything is in {self.folder}: world (images), cache, splits.json, partitions, heads, scores.csv\n"
             f"Map: {self.picture}",

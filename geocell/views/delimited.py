@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from geocell.views.columns import ALIASES, ColumnNames
+from geocell.views.packed import MAX_UNPACKED, open_table, table_suffix
 from geocell.views.texts import clean_record
 
 if TYPE_CHECKING:
@@ -20,11 +22,13 @@ _MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"]
 
 
 def is_delimited(name: str) -> bool:
-    """Return whether a file's name says that it is a delimited table."""
-    return Path(name).suffix.lower() in _SEPARATORS
+    """Return whether a file's name says that it is a delimited table, packed by gzip or not."""
+    return table_suffix(name) in _SEPARATORS
 
 
-def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | None = None) -> pd.DataFrame:
+def read_delimited(
+    path: Path, columns: ColumnNames, header: tuple[str, ...] | None = None, most: int = MAX_UNPACKED
+) -> pd.DataFrame:
     """Read CSV or TSV; ids stay text, so that `007` is not `7` and the country `NA` is not missing.
 
     The separator is that of the suffix, unless the first line contains only another one (semicolons, say).
@@ -33,27 +37,37 @@ def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | N
         path: the file.
         columns: columns that are not spelled as usual.
         header: names of the columns of a file without a header.
+        most: bytes that a file called `.gz` may have unpacked.
 
     Raises:
-        ValueError: for rows with more fields than the header, or a column of a role that is there twice.
+        ValueError: for a damaged or too large gzip file, rows with more fields than the header, or a column of a role
+            that is there twice.
         UnicodeDecodeError: when it is neither UTF-8 nor, by its first two bytes, UTF-16.
     """
+    with open_table(path, most) as file:
+        return _read(file, _SEPARATORS[table_suffix(path.name)], columns, header)
+
+
+def _read(file: BinaryIO, usual: str, columns: ColumnNames, header: tuple[str, ...] | None) -> pd.DataFrame:
     import pandas as pd
 
-    encoding = _encoding(path)
-    with path.open(encoding=encoding, newline="") as file:
-        first = file.readline(_LONGEST_HEADER)
-    separator = _separator(first, _SEPARATORS[path.suffix.lower()])
+    encoding = _encoding(file)
+    lines = io.TextIOWrapper(file, encoding=encoding, newline="")
+    first = lines.readline(_LONGEST_HEADER)
+    lines.detach()
+    file.seek(0)
+    separator = _separator(first, usual)
     if header:
         names = list(header)
     else:
-        names = [str(n) for n in pd.read_csv(path, sep=separator, nrows=0, encoding=encoding).columns]
+        names = [str(n) for n in pd.read_csv(file, sep=separator, nrows=0, encoding=encoding).columns]
+        file.seek(0)
         _refuse_repeated(next(csv.reader([first], delimiter=separator), []), columns)
     text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
     given = {columns.image_column, columns.location_column, columns.split_column}
     ids = [name for name in names if name.strip().lower() in text or name in given]
     frame = pd.read_csv(
-        path,
+        file,
         sep=separator,
         names=names if header else None,
         dtype=dict.fromkeys(ids, str),
@@ -69,10 +83,11 @@ def read_delimited(path: Path, columns: ColumnNames, header: tuple[str, ...] | N
     return frame
 
 
-def _encoding(path: Path) -> str:
+def _encoding(file: BinaryIO) -> str:
     """Return UTF-16 where a file begins with its byte order mark ("Unicode text" of spreadsheets), else UTF-8."""
-    with path.open("rb") as file:
-        return "utf-16" if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE} else "utf-8-sig"
+    marked = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    file.seek(0)
+    return "utf-16" if marked else "utf-8-sig"
 
 
 def _refuse_repeated(names: list[str], columns: ColumnNames) -> None:
@@ -91,8 +106,8 @@ def _separator(first_line: str, expected: str) -> str:
     return others[0] if len(others) == 1 else expected
 
 
-def read_json_lines(path: Path) -> pd.DataFrame:
-    """Read one JSON object per line; text stays text.
+def read_json_lines(path: Path, most: int = MAX_UNPACKED) -> pd.DataFrame:
+    """Read one JSON object per line; text stays text. See `read_delimited`.
 
     Raises:
         ValueError: for a line that is no JSON object.
@@ -100,7 +115,8 @@ def read_json_lines(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     records: list[dict[str, Any]] = []
-    with path.open(encoding=_encoding(path)) as file:
+    with open_table(path, most) as packed:
+        file = io.TextIOWrapper(packed, encoding=_encoding(packed))
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -19,6 +19,7 @@ from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import find_files
 from geocell.views.exif import read_exif_folder
+from geocell.views.packed import read_workbook, table_suffix
 from geocell.views.parquet import read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
 from geocell.views.table import ViewTable, make_table, with_our_names
@@ -42,9 +43,10 @@ def read_views(
     """Read geotagged images.
 
     Args:
-        path: CSV, TSV, JSON lines or Parquet table; folder of images, with `metadata.csv|jsonl|parquet` in the
-            imagefolder convention or with EXIF GPS positions; WebDataset shards or Parquet files, as one file, a folder
-            or a pattern (`{00..99}.tar`, `*.parquet`); folder that the library `datasets` saved; or an fsspec URL of
+        path: CSV, TSV or JSON lines table, which may be packed (`.csv.gz`), Excel workbook or Parquet table; folder of
+            images, with `metadata.csv|jsonl|parquet` in the imagefolder convention or with EXIF GPS positions;
+            WebDataset shards or Parquet files, as one file, a folder or a pattern (`{00..99}.tar`, `*.parquet`);
+            folder that the library `datasets` saved; or an fsspec URL of
             shards or Parquet files (`hf://datasets/user/name`, `s3://…`).
         columns: columns that are not spelled as usual.
         root: folder that image paths are relative to; usually that of the table.
@@ -135,17 +137,19 @@ def _read_frame(
     """Read the columns of a table or saved dataset; library errors become one sentence about the file."""
     if not names:
         return _attempt(lambda: read_saved_dataset(Path(base), columns), base, "saved")
-    name, suffix = join(base, names[0]), Path(names[0]).suffix.lower()
-    if suffix == ".parquet":
+    name, suffix = join(base, names[0]), table_suffix(names[0])
+    if suffix == ".parquet" and not name.lower().endswith(".gz"):
         return _attempt(lambda: read_parquet(base, names, columns), name, "parquet")
     if is_delimited(name):
         header = preset.header if preset else None
         return _attempt(lambda: read_delimited(Path(name), columns, header), name, suffix[1:]), FileImages(base)
     if suffix == ".jsonl":
         return _attempt(lambda: read_json_lines(Path(name)), name, "jsonl"), FileImages(base)
+    if suffix == ".xlsx":
+        return _attempt(lambda: read_workbook(Path(name)), name, "xlsx"), FileImages(base)
     raise ValueError(
-        f"expected a table (.csv, .tsv, .parquet, .jsonl), shards (.tar) or a folder of images, got {Path(name).name}: "
-        "convert it first."
+        "expected a table (.csv, .tsv, .jsonl, the same with .gz, .xlsx, .parquet), shards (.tar) or a folder of "
+        f"images, got {Path(name).name}: convert it first."
     )
 
 

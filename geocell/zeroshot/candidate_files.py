@@ -9,7 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from geocell.files import DamagedFileError, read_json_value, reading
+from geocell.geo.country_names import country_code, folded
 from geocell.zeroshot.candidates import Candidate, Candidates, Cities, shown, with_coordinates
 
 _MAX_BYTES = 64 << 20
@@ -33,15 +36,16 @@ def read_candidates(path: str | Path) -> Candidates:
 
     CSV or TSV with columns country, city and, where known, lat, lon, region, continent, population. JSON as a list of
     such records; as `{"country": ["city", …]}`; as `{"locations": [records]}`; or as `{"countries": [names], "cities":
-    {"country": ["city", …]}}`. Cities without coordinates get those of the offline gazetteer, in their own country.
+    {"country": ["city", …]}}`. Cities without coordinates get those of the offline gazetteer, in their own country. A
+    city that stands there several times counts once.
 
     Args:
         path: the file, `.csv`, `.tsv` or `.json`.
 
     Raises:
         FileNotFoundError: when it is not there.
-        ValueError: for another shape, a missing column, a value that is none, an unknown country or a city that is not
-            found.
+        ValueError: for another shape, a missing column, a value that is none, an unknown country, a city that is not
+            found, or one that stands there twice with different coordinates.
         ModuleNotFoundError: when coordinates are missing and the gazetteer is not installed.
     """
     path = Path(path)
@@ -73,9 +77,30 @@ def _items(path: Path) -> list[Candidate]:
     else:
         raise ValueError(f"candidates must be a .csv, .tsv or .json file, got {path}.")
     try:
-        return [_candidate(record, number) for number, record in enumerate(records, start=1)]
+        return _each_once([_candidate(record, number) for number, record in enumerate(records, start=1)])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _each_once(items: Sequence[Candidate]) -> list[Candidate]:
+    """Return the cities, one that stands there again once; two places of the same names have the same texts.
+
+    Raises:
+        ValueError: when a city stands there twice with different coordinates.
+    """
+    first: dict[tuple[str, ...], int] = {}
+    found = []
+    for row, item in enumerate(items):
+        key = (country_code(item.country) or item.country, folded(item.city), folded(item.region))
+        known = items[first.setdefault(key, row)]
+        if known is item:
+            found.append(item)
+        elif not np.array_equal([known.lat, known.lon], [item.lat, item.lon], equal_nan=True):
+            raise ValueError(
+                f"candidates {first[key] + 1} and {row + 1} are both {shown([item.label])}, at different coordinates, "
+                "and no text tells them apart: name their regions, or leave one out."
+            )
+    return found
 
 
 def _table(path: Path) -> Sequence[Mapping[str, Any]]:

@@ -163,7 +163,8 @@ def gazetteer_candidates(
     """Return the most populous cities of every country from the offline gazetteer: the published protocol's candidates.
 
     Cities within `apart_km` of a larger one that is kept are left out: GeoNames lists districts as places of their own,
-    eight arrondissements among the thirty largest of France.
+    eight arrondissements among the thirty largest of France. So are those with the name of a larger one in their
+    region, which no text tells apart.
 
     Args:
         per_country: how many cities of a country at most.
@@ -195,9 +196,17 @@ def gazetteer_candidates(
         tuple(
             _candidate(town, spelled.get(town.country, ""))
             for group in groups.values()
-            for town in Gazetteer(group).largest(per_region or per_country, apart_km=apart_km)
+            for town in Gazetteer(_told_apart(group)).largest(per_region or per_country, apart_km=apart_km)
         )
     )
+
+
+def _told_apart(towns: Iterable[Town]) -> list[Town]:
+    """Return towns of a country, of several with one name in a region the most populous alone."""
+    largest: dict[tuple[str, str], Town] = {}
+    for town in sorted(towns, key=lambda town: (-town.population, town.geonameid)):
+        largest.setdefault((folded(town.name), folded(town.admin1)), town)
+    return list(largest.values())
 
 
 def _candidate(town: Town, country: str = "") -> Candidate:

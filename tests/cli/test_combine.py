@@ -13,10 +13,11 @@ from geocell.heads.combination import load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
 from geocell.heads.zero_shot_folder import save_zero_shot
+from geocell.imagetext.projection import Projection
 from geocell.splits.splits import Splits
 from tests.heads.test_ensemble import write_earlier_ensemble
 from tests.worlds import fit_by_command
-from tests.zeroshot.worlds import made
+from tests.zeroshot.worlds import DIM, made
 
 N = 240
 
@@ -206,7 +207,21 @@ def test_bad_input_is_one_sentence(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_zero_shot_classifier_is_no_head(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_zero_shot(made(), tmp_path / "zs")
-    assert main(f"combine {fitted}/head {tmp_path}/zs --out {tmp_path}/both".split()) == 1
-    assert "must be a head, got a zero-shot classifier" in capsys.readouterr().err
+def test_a_zero_shot_classifier_is_a_member(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = f"--cache {fitted}/cache --splits {fitted}/splits.json"
+    head = load_head(fitted / "head")
+    matrix = np.random.default_rng(0).normal(size=(DIM, head.encoder.dim)).astype(np.float32)
+    save_zero_shot(replace(made(), encoder=head.encoder, projection=Projection(matrix, 12.0)), tmp_path / "zs")
+    done = run(f"combine {fitted}/head {tmp_path}/zs {source} --out {tmp_path}/both", capsys)
+    pooling = done["pooling"]
+    assert isinstance(pooling, dict)
+    assert sum(pooling["weights"]) == pytest.approx(1)
+    assert run(f"score {tmp_path}/both {source}", capsys)["n_trained_on"] == 0
+    assert run(f"compare {tmp_path}/both {tmp_path}/zs {source}", capsys)["n_locations"] > 0
+    for words, message in {
+        f"combine {fitted}/head 1-nn {source} --out {tmp_path}/x": "--knn lets the nearest training features vote",
+        f"combine {fitted}/head zero-shot --out {tmp_path}/x": "pass --cache and --splits",
+        f"combine {fitted}/head {tmp_path}/both --out {tmp_path}/x": "expected one head, got the combination",
+    }.items():
+        assert main(words.split()) in {1, 2}
+        assert message in capsys.readouterr().err

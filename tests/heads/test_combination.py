@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,15 +10,21 @@ import pytest
 from geocell.encoders.info import NOT_PINNED
 from geocell.evaluation.combine import combine
 from geocell.features.locations import Locations
-from geocell.heads.combination import Combination
+from geocell.geo.geodesy import distance_km
+from geocell.heads.combination import Combination, load_combination
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
 from geocell.heads.pooling import Pooling, Rule, Vote
+from geocell.heads.zero_shot import ZeroShot
+from geocell.imagetext.projection import Projection
 from geocell.partitioners import KMeansPartitioner
+from geocell.zeroshot.settings import ZeroShotSettings
 from tests.heads.test_head import DIM, make_head, random_module, world
 from tests.worlds import make_locations
+from tests.zeroshot.worlds import DIM as CITY_DIM
+from tests.zeroshot.worlds import made as zero_shot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -136,3 +143,62 @@ def test_it_shows_itself() -> None:
     assert "kmeans, 4 cells" in page
     assert f">{len(combined.partition):,} of {int(combined.places.sum()):,} training places</td>" in page
     assert repr(combined).startswith("<Combination of 3 heads tiny on ")
+
+
+def classifier() -> ZeroShot:
+    """Return a zero-shot classifier over six cities, three of them far from every training place."""
+    matrix = np.random.default_rng(3).normal(size=(CITY_DIM, DIM)).astype(np.float32)
+    return replace(zero_shot(ZeroShotSettings(keep=0)), encoder=world().encoder, projection=Projection(matrix, 12.0))
+
+
+@pytest.mark.parametrize("rule", ["linear", "log"])
+def test_the_mass_of_a_city_is_shared_by_the_places_that_are_nearest_to_it(rule: Rule) -> None:
+    head, cities, train, asked = heads(6)[0], classifier(), world(), world(5)
+    made = combine([head, cities], train, pooling=Pooling(rule, (0.3, 0.7)))
+    found = made.posterior(asked, "cpu")
+    points = made.partition.centroids
+    cells = head.partition.assign(points)
+    by_head = head.posterior(asked, "cpu").astype(np.float64)
+    first = np.stack([by_head[:, c] / (cells == c).sum() for c in cells], axis=1)
+    by_city = cities.posterior(asked).astype(np.float64)
+    second = np.zeros_like(first)
+    towns = cities.candidates.latlon
+    nearest_town = np.array([distance_km(np.tile(point, (len(towns), 1)), towns).argmin() for point in points])
+    for city, town in enumerate(towns):
+        own = np.flatnonzero(nearest_town == city)
+        if not len(own):  # no place has it as its nearest city: all of it goes to the place nearest to it
+            own = np.array([distance_km(np.tile(town, (len(points), 1)), points).argmin()])
+        second[:, own] += by_city[:, [city]] / len(own)
+    parts = [np.maximum(part, 1e-12) for part in (first, second)]
+    expected = 0.3 * parts[0] + 0.7 * parts[1] if rule == "linear" else parts[0] ** 0.3 * parts[1] ** 0.7
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+def test_a_combination_with_zero_shot_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = combine([heads(6)[0], classifier()], world(), named(world(7), "val"), split="val", pool="log")
+    made.save(tmp_path / "made")
+    again = load_combination(tmp_path / "made")
+    assert again.sha256 == made.sha256
+    assert isinstance(again.members[1], ZeroShot)
+    whole = again.posterior(world(5), "cpu")
+    assert np.array_equal(whole, made.posterior(world(5), "cpu"))
+    monkeypatch.setattr("geocell.heads.zero_shot._MOST", 6 * 5)  # pieces of five locations, in chunks of seven
+    pieces = [part for _, part, _ in again.answer_chunks(world(5), device="cpu", chunk=7)]
+    assert np.concatenate(pieces) == pytest.approx(whole, abs=1e-6)
+    card = (tmp_path / "made" / "README.md").read_text()
+    assert "2 classifiers over different cells of the earth" in card
+    assert "; zero-shot over 6 cities |" in card
+    with pytest.raises(ValueError, match="and a file was changed"):
+        path = tmp_path / "made" / "1" / "zero_shot.json"
+        path.write_text(path.read_text().replace('"scale": 12.0', '"scale": 13.0'))
+        load_combination(tmp_path / "made")
+
+
+def test_two_zero_shot_classifiers_are_combined_without_a_head() -> None:
+    first = classifier()
+    second = replace(first, projection=replace(first.projection, scale=6.0))
+    made = combine([first, second])  # of the same cities
+    assert made.trained_on is None
+    asked = world(5)
+    assert made.posterior(asked) == pytest.approx((first.posterior(asked) + second.posterior(asked)) / 2, abs=1e-6)

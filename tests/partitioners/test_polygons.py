@@ -7,6 +7,7 @@ import geopandas
 import pytest
 from shapely.geometry import box
 
+from geocell.geo.countries import write_countries
 from geocell.partitioners import Partition, PolygonsPartitioner
 
 INSIDE = [[51.0, 9.0], [51.0, 9.5], [51.0, 11.0], [51.0, 13.0], [51.0, 13.5], [51.0, 31.0]]
@@ -92,3 +93,22 @@ def test_no_layer(tmp_path: Path) -> None:
 def test_a_distance_that_no_file_could_hold_is_refused(km: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="snap_km must be a distance in km of at least 0"):
         PolygonsPartitioner(tmp_path / "layer.geojson", "name", snap_km=km)
+
+
+def test_the_countries_of_this_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = [[48.8, 2.3], [50.1, 8.7], [-1.3, 36.8]]
+    partitioner = PolygonsPartitioner("countries")
+    partition = partitioner.fit(places)
+    assert partition.names == ("DE", "FR", "KE")
+    assert partition.labels == ("Germany", "France", "Kenya")
+    assert partition.ancestor_names["parent"] == ("AF", "EU")
+    assert partition.parameters["shapes"] == "countries"
+    written = PolygonsPartitioner(write_countries(tmp_path / "c.json"), "iso_a2", "name", "continent").fit(places)
+    assert written.sha256 == partition.sha256
+    assert PolygonsPartitioner("countries", name_column="iso_a2").fit(places).labels == partition.names
+    with pytest.raises(ValueError, match="countries must have the columns gid and a geometry, got"):
+        PolygonsPartitioner("countries", "gid").fit(places)
+    write_countries(tmp_path / "countries")
+    with pytest.raises(ValueError, match="id_column must be the name of a column of the layer, got ''"):
+        PolygonsPartitioner("countries")  # a file of that name is somebody's own layer

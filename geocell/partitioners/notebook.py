@@ -6,6 +6,7 @@ import numpy as np
 
 from geocell.display import Display, TextTable, km_text
 from geocell.files import counted
+from geocell.geo.gazetteer import place_names
 from geocell.geo.maps import COLOURS, count_range
 from geocell.geo.thumbnails import Marks, map_svg
 from geocell.partitioners.cells import HasCells
@@ -28,11 +29,20 @@ def partition_display(partition: HasCells, sha256: str) -> Display:
         ("sha256", sha256[:12]),
     ]
     fullest = np.argsort(-counts, kind="stable")[: _FULLEST if known else 0]
-    rows = [(partition.names[i], partition.labels[i], f"{counts[i]:,}") for i in fullest.tolist()]
-    if partition.labels == partition.names:
-        table = TextTable(("fullest cells", "locations"), [(name, n) for name, _, n in rows], total=len(rows))
-    else:
-        table = TextTable(("fullest cells", "", "locations"), rows, n_left=2, total=len(rows))
+    named = [
+        partition.names[i]
+        if partition.labels[i] == partition.names[i]
+        else f"{partition.names[i]}, {partition.labels[i]}"
+        for i in fullest.tolist()
+    ]
+    towns = place_names(partition.centroids[fullest])
+    placed = any(towns)
+    rows = [
+        (name, *([town] if placed else []), f"{n:,}")
+        for name, town, n in zip(named, towns, counts[fullest].tolist(), strict=True)
+    ]
+    header = ("fullest cells", *(["near"] if placed else []), "locations")
+    table = TextTable(header, rows, n_left=1 + placed, total=len(rows))
     title = f"Partition {partition.kind}: {counted(len(partition.names), 'cell')}"
     return Display(title, facts, [table], partition_map(partition))
 

@@ -12,7 +12,7 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.folder import HeadParts
 from geocell.metrics.scores import score_label, score_text
-from geocell.partitioners.shown import partition_map
+from geocell.partitioners.notebook import partition_map
 
 
 def head_display(parts: HeadParts) -> Display:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from geocell.prediction.notebook import predictions_display, summary_text
 from geocell.prediction.predictions import Predictions, predict_locations
 from geocell.prediction.records import unanswered
-from geocell.prediction.shown import predictions_display, summary_text
 from tests.prediction.test_predictions import PLACES, bare, head_with
 from tests.worlds import make_locations
 
