@@ -31,6 +31,7 @@ from geocell.heads.hashes import file_sha256
 from geocell.heads.head import Head
 from geocell.heads.protocol import HeadLike, default_decoder
 from geocell.images.transforms import PillowTransform
+from geocell.prediction.inputs import require_some
 from geocell.prediction.predictions import town_names
 
 EXPORT_PARTS = (MANIFEST_FILE, PARITY_FILE, *GRAPH_FILES.values())
@@ -83,6 +84,7 @@ def export_model(  # noqa: PLR0913 - the flags of the command
 
     Raises:
         FileExistsError: when `out` exists and `overwrite` is false.
+        FileNotFoundError: when there are no such photographs.
         ImportError: for ONNX without the extra `onnx`.
         ValueError: for what cannot be exported: several heads, zero-shot classifiers, encoders of your own, decoders
             that need more than probabilities.
@@ -95,6 +97,8 @@ def export_model(  # noqa: PLR0913 - the flags of the command
         raise ValueError("parity is measured on photos or on locations of a cache, got both: leave one out.")
     if with_encoder and locations is not None:
         raise ValueError("a graph with its encoder reads pixels, and a cache has features: pass photos instead.")
+    if photos is not None:
+        require_some([photos])
     if to == "onnx":
         require_onnx()
     target = Path(out)
@@ -192,8 +196,8 @@ def decoder_json(decoder: Decoder, head: Head) -> dict[str, Any]:
         for part in fields(decoder)
         if part.init and isinstance(getattr(decoder, part.name), int | float)
     }
-    needs_shares = "shares" in decoder.needed and head.calibration is not None
-    shares = {str(km): share for km, share in head.calibration.shares.items()} if needs_shares else {}
+    known = head.calibration.shares if "shares" in decoder.needed and head.calibration is not None else {}
+    shares = {str(km): share for km, share in known.items()}
     return {"spec": decoder.spec, "summary": decoder.summary, "parameters": parameters, "shares": shares}
 
 

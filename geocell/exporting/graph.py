@@ -39,8 +39,8 @@ class ExportGraph(nn.Module):
         self._encode = None if encoder is None else encoder.forward
         learned = head.calibration
         self.temperature = 1.0 if learned is None else learned.temperature
-        bias = None if learned is None or learned.bias is None else torch.tensor(learned.bias)
-        self.register_buffer("bias", bias)
+        self.bias: Tensor | None
+        self.register_buffer("bias", None if learned is None or learned.bias is None else torch.tensor(learned.bias))
 
     def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Return the (B, C) probabilities, and with an encoder the (B, D) features."""

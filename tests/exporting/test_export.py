@@ -114,11 +114,13 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         require_head(Ensemble((head, other)).as_combination())
     with pytest.raises(ValueError, match="to must be one of onnx, pt2, got 'tflite'"):
         export_model(head, tmp_path / "out", to="tflite")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"needs the training features|index|neighbours"):
+    with pytest.raises(ValueError, match="and knn needs features and neighbours: choose centroid"):
         export_model(head, tmp_path / "out", to="pt2", decode="knn")
     locations = make_locations(np.zeros((2, 2)), np.ones((2, 8), np.float16))
     with pytest.raises(ValueError, match="leave one out"):
         export_model(head, tmp_path / "out", to="pt2", photos=tmp_path, locations=locations)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        export_model(head, tmp_path / "out", to="pt2", photos=tmp_path / "nowhere")
     with pytest.raises(ValueError, match="a cache has features"):
         export_model(head, tmp_path / "out", to="pt2", with_encoder=True, locations=locations)
     foreign = make_locations(np.zeros((2, 2)), np.ones((2, 8), np.float16), info=replace(INFO, name="another"))
