@@ -8,7 +8,7 @@ paired, to the default or to the base that is named; in their interval places an
 The best configuration is chosen inside: for every fold of every repeat, by the mean balscore of the candidates over the
 other four folds, each fitted without that fold and without the one it is scored on.
 
-Run: python -m benchmarks.ablation [--quick] [--json]
+Run: python -m benchmarks.ablation [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ import numpy as np
 from torch import set_num_threads
 
 from benchmarks.ablation_cases import BY_PLACE, CASES, DEFAULT, NEAREST, PLAIN, QUICK, Case
-from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.common import conditions, finish, parse_flags, read_results, shared_data
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.plain_loop import fit_plain, plain_answers
 from benchmarks.protocol import Floats, Ints, Protocol, chosen, inner_scores, row_of
 from benchmarks.real_features import nearest_answer, real_locations
@@ -33,7 +34,7 @@ from geocell.heads.ensemble import Ensemble
 from geocell.heads.fit_config import FitConfig
 from geocell.training.fit import fit_head
 
-REPEATS = {False: 8, True: 5}
+REPEATS = {False: 8, True: 2}
 """How often folds are dealt by location, and by place."""
 
 
@@ -85,8 +86,11 @@ def nearest(protocol: Protocol, rest: Ints, test: Ints, repeat: int, *, centred:
     return distance_km(nearest_answer(known, known.take(rest[:0]), unseen, centred=centred), unseen.latlon)
 
 
-def run(protocol: Protocol, cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Return the lines of one way to deal folds."""
+CHOSEN = "chosen on the other folds"
+
+
+def measure(protocol: Protocol, cases: Sequence[Case]) -> Answers:
+    """Return the distances of every case, of the nearest neighbour and of the chosen case."""
     candidates = [case for case in cases if case.candidate]
     with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
         # one thread each: products this small are slower on two
@@ -94,29 +98,43 @@ def run(protocol: Protocol, cases: Sequence[Case]) -> list[dict[str, Any]]:
         inner = [pool.submit(inner_scores, protocol, partial(answered, case)) for case in candidates]
         distances = {case.name: answer.result() for case, answer in zip(cases, answers, strict=True)}
         within = {case.name: answer.result() for case, answer in zip(candidates, inner, strict=True)}
-    rows = [
-        row_of(case.name, case.group, case.base, protocol, distances[case.name], distances[case.base]) for case in cases
-    ]
-    neighbour = protocol.distances(nearest)
-    rows.append(row_of(NEAREST, "floor", DEFAULT, protocol, neighbour, distances[DEFAULT]))
     best, counts = chosen(protocol, distances, within)
-    for base, other in ((DEFAULT, distances[DEFAULT]), (PLAIN, distances[PLAIN]), (NEAREST, neighbour)):
-        rows.append({**row_of("chosen on the other folds", "chosen", base, protocol, best, other), "chosen": counts})
-    return [{**row, "chosen": row.get("chosen", "")} for row in rows]
+    return Answers({**distances, NEAREST: protocol.distances(nearest), CHOSEN: best}, {CHOSEN: counts})
+
+
+def rows_of(protocol: Protocol, found: Answers) -> list[dict[str, Any]]:
+    """Return the lines of one way to deal folds."""
+    pairs = [(case.name, case.group, case.base) for case in CASES if case.name in found.distances]
+    pairs += [(NEAREST, "floor", DEFAULT), *((CHOSEN, "chosen", base) for base in (DEFAULT, PLAIN, NEAREST))]
+    km = found.distances
+    return [
+        {**row_of(name, group, base, protocol, km[name], km[base]), "chosen": found.chosen.get(name, "")}
+        for name, group, base in pairs
+    ]
 
 
 def main() -> None:
     """Measure and report."""
-    flags = parse_flags("what each part of a fit is worth on real features")
+    flags = parse_flags("what each part of a fit is worth on real features", keeps=True)
     locations = real_locations(shared_data())
-    rows = []
-    for by_place in (False,) if flags.quick else (False, True):
-        names = QUICK if flags.quick else BY_PLACE if by_place else [case.name for case in CASES]
-        cases = [case for case in CASES if case.name in names or (by_place and case.candidate)]
-        rows += run(Protocol(locations, by_place, 1 if flags.quick else REPEATS[by_place]), cases)
+    found = kept("ablation") if flags.again else {}
+    if not flags.again:
+        for by_place in (False,) if flags.quick else (True, False):
+            names = QUICK if flags.quick else BY_PLACE if by_place else [case.name for case in CASES]
+            cases = [case for case in CASES if case.name in names or (by_place and case.candidate)]
+            found[by_place] = measure(Protocol(locations, by_place, 1 if flags.quick else REPEATS[by_place]), cases)
+            if not flags.quick:
+                keep("ablation", found)
+    rows: list[dict[str, Any]] = []
+    for by_place in (False, True):
+        if by_place in found:
+            own = rows_of(Protocol(locations, by_place, found[by_place].repeats), found[by_place])
+            rows += [{**row, **conditions("torch")} for row in own]
+        elif flags.again:  # measured before distances were kept
+            rows += [row for row in read_results("ablation") if (row["folds"] == "place") == by_place]
     best = [row for row in rows if row["group"] == "chosen"]
     summary = {f"chosen less {row['base']}, folds by {row['folds']}": row["difference"] for row in best}
-    finish("ablation", [{**row, **conditions("torch")} for row in rows], summary, flags)
+    finish("ablation", rows, summary, flags)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Folds, heads and what is chosen where are those of `combination.py`, whose rows 
 folds train and one chooses; then all four train, and the fifth is asked. Differences are paired with the head that
 answers by `centroid`, and with the nearest neighbour on centred features.
 
-Run: python -m benchmarks.answers [--quick] [--json]
+Run: python -m benchmarks.answers [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.combination import NEAREST, ONE, heads_on, points_of, report
 from benchmarks.protocol import Floats, Protocol
 from geocell.decoders.balscore import reached_shares
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.knn import KNN
+from geocell.evaluation.baselines import majority_points, nearest_points
 from geocell.evaluation.calibrate import calibrate
 from geocell.features.locations import Locations
 from geocell.features.neighbours import NeighbourIndex
@@ -69,9 +69,6 @@ def answers_without_head(
     locations.
     """
     train, rest, val = parts
-    cells = np.bincount(again.partition.assign(rest.latlon), minlength=len(again.partition))
-    majority = np.tile(again.partition.centroids[cells.argmax()], (len(asked), 1))
-    plain = _unit(asked.mean_features()) @ _unit(rest.mean_features()).T
     indices = {len(part): NeighbourIndex.from_locations(again, part) for part in (train, rest)}
 
     def vote(known: Locations, of: Locations, knn: KNN) -> Floats:
@@ -84,17 +81,12 @@ def answers_without_head(
     best = max(tried, key=lambda knn: balscore_of(distance_km(vote(train, val, knn), val.latlon)))
     reached = reached_shares(distance_km(vote(train, val, best), val.latlon))
     best = replace(best, within_25=reached[25], within_200=reached[200], within_750=reached[750])
-    nearest = indices[len(rest)]
     return {
-        "majority cell": majority,
-        "1-NN": rest.latlon[plain.argmax(axis=1)],
-        NEAREST: nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]],
+        "majority cell": majority_points(again.partition, len(asked)),
+        "1-NN": nearest_points(rest, asked, centred=False),
+        NEAREST: nearest_points(rest, asked),
         "kNN, centred": vote(rest, asked, best),
     }
-
-
-def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
 
 
 def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]]:

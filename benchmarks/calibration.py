@@ -6,7 +6,7 @@ radii of the decoder `centroid`, read off the posterior and learned on the calib
 posterior, and are paired with `centroid`; the parameters of `knn` are chosen on the calibration fold, and it is paired
 with the nearest neighbour on centred features too. Majority cell and nearest neighbour stand beside them.
 
-Run: python -m benchmarks.calibration [--quick] [--json]
+Run: python -m benchmarks.calibration [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Floats, Protocol, folds, row_of
 from benchmarks.real_features import N_FOLDS, real_locations
+from geocell.evaluation.baselines import majority_points, nearest_points
 from geocell.evaluation.calibrate import calibrate
 from geocell.features.locations import Locations
 from geocell.features.neighbours import NeighbourIndex
@@ -72,10 +74,9 @@ def measure(protocol: Protocol) -> tuple[dict[str, Any], dict[str, Floats]]:
             knn, _ = fit_neighbours(near, index, asked, device="cpu")
             points = np.concatenate([part for _, _, part in near.answer_chunks(unseen, knn, "cpu")])
             distances[KNN][repeat, test] = distance_km(points, unseen.latlon)
-            nearest = index.nearest(unseen.mean_features(), 1)[0][:, 0]
-            distances[NEAREST][repeat, test] = distance_km(index.latlon[nearest], unseen.latlon)
-            largest = partition.centroids[partition.counts.argmax()]
-            distances[MAJORITY][repeat, test] = distance_km(largest, unseen.latlon)
+            distances[NEAREST][repeat, test] = distance_km(nearest_points(known, unseen), unseen.latlon)
+            majority = majority_points(partition, len(unseen))
+            distances[MAJORITY][repeat, test] = distance_km(majority, unseen.latlon)
     row: dict[str, Any] = {"folds": "place" if protocol.by_place else "location", "repeats": protocol.repeats}
     row["temperature_median"] = round(float(np.median(temperatures)), 2)
     truth = np.concatenate(cells)
@@ -101,23 +102,28 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)  # products this small are slower on two threads than on one
-    flags = parse_flags("what calibration is worth, and which decoder answers best after it")
+    flags = parse_flags("what calibration is worth, and which decoder answers best after it", keeps=True)
     locations = real_locations(shared_data())
     rows: list[dict[str, Any]] = []
     decoders: list[dict[str, Any]] = []
     summary: dict[str, Any] = {}
-    for by_place in (False, True):
-        protocol = Protocol(locations, by_place, 1 if flags.quick else REPEATS)
-        row, distances = measure(protocol)
-        rows.append({**row, **conditions("torch")})
-        summary |= {f"ECE {when}, folds by {row['folds']}": row[f"ece_{when}"] for when in ("before", "after")}
-        for name, own in distances.items():
-            rows_of = [row_of(name, "decoder", "centroid", protocol, own, distances["centroid"])]
-            if name == KNN:
-                rows_of.append(row_of(name, "decoder", NEAREST, protocol, own, distances[NEAREST]))
-            decoders += [{**found, **conditions("torch")} for found in rows_of]
+    found = kept("calibrated_decoders") if flags.again else {}
+    if not flags.again:
+        for by_place in (False, True):
+            row, distances = measure(Protocol(locations, by_place, 1 if flags.quick else REPEATS))
+            found[by_place] = Answers(distances)
+            rows.append({**row, **conditions("torch")})
+            summary |= {f"ECE {when}, folds by {row['folds']}": row[f"ece_{when}"] for when in ("before", "after")}
+        if not flags.quick:
+            keep("calibrated_decoders", found)
+    for by_place, answers in found.items():
+        protocol, km = Protocol(locations, by_place, answers.repeats), answers.distances
+        pairs = [(name, base) for name in km for base in ("centroid", *([NEAREST] if name == KNN else []))]
+        lines = [row_of(name, "decoder", base, protocol, km[name], km[base]) for name, base in pairs]
+        decoders += [{**line, **conditions("torch")} for line in lines]
     finish("calibrated_decoders", decoders, {}, flags)
-    finish("calibration", rows, summary, flags)
+    if rows:
+        finish("calibration", rows, summary, flags)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ all four, as `--refit` does, takes what was chosen, and is asked; nothing is cho
 Differences are paired with one head of 64 cells that answers by `centroid`, and with the nearest neighbour on centred
 features.
 
-Run: python -m benchmarks.combination [--quick] [--json]
+Run: python -m benchmarks.combination [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Floats, Protocol, mean_row, row_of
 from benchmarks.real_features import real_locations
+from geocell.evaluation.baselines import nearest_points
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.combine import combine
 from geocell.features.locations import Locations
@@ -111,8 +113,7 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
         one, spec = best_decoder(first[ONE], again[ONE], train, rest, val)
         points = {"one head, best decoder": points_of(one, asked, spec)}
         chosen["one head, best decoder"].append(spec.partition(":")[0])
-        nearest = NeighbourIndex.from_locations(again[ONE], rest)
-        points[NEAREST] = nearest.latlon[nearest.nearest(asked.mean_features(), 1)[0][:, 0]]
+        points[NEAREST] = nearest_points(rest, asked)
         for name, case in CASES.items():
             made = combined(first, again, (train, rest, val), case)
             points[name] = points_of(made, asked, "balscore")
@@ -121,6 +122,11 @@ def measure(protocol: Protocol) -> tuple[dict[str, Floats], dict[str, list[str]]
         for name, found in points.items():
             distances[name][repeat, test] = distance_km(found, asked.latlon)
     return distances, chosen
+
+
+def counted(choices: Sequence[str]) -> str:
+    """Return how often each was chosen, in words."""
+    return ", ".join(f"{choice} ({choices.count(choice)})" for choice in dict.fromkeys(choices))
 
 
 def report(group: str, what: str, measure: Measure) -> None:
@@ -134,23 +140,26 @@ def report(group: str, what: str, measure: Measure) -> None:
     import torch
 
     torch.set_num_threads(1)  # products this small are slower on two threads than on one
-    flags = parse_flags(what)
+    flags = parse_flags(what, keeps=True)
     locations = real_locations(shared_data())
+    found = kept(group) if flags.again else {}
+    if not flags.again:
+        for by_place in (False, True):
+            distances, chosen = measure(Protocol(locations, by_place, 1 if flags.quick else REPEATS))
+            found[by_place] = Answers(distances, {name: counted(choices) for name, choices in chosen.items()})
+            if not flags.quick:
+                keep(group, found)
     rows: list[dict[str, Any]] = []
-    found: dict[bool, dict[str, Floats]] = {}
-    protocols = {by_place: Protocol(locations, by_place, 1 if flags.quick else REPEATS) for by_place in (False, True)}
-    for by_place, protocol in protocols.items():
-        distances, chosen = measure(protocol)
-        found[by_place] = distances
-        for name, own in distances.items():
-            choices = chosen.get(name, [])
-            text = ", ".join(f"{choice} ({choices.count(choice)})" for choice in dict.fromkeys(choices))
+    protocols = {by_place: Protocol(locations, by_place, answers.repeats) for by_place, answers in found.items()}
+    for by_place, answers in found.items():
+        for name, own in answers.distances.items():
             for base in (BASE, NEAREST):
-                row = row_of(name, group, base, protocol, own, distances[base])
-                rows.append({**row, "chosen": text, **conditions("torch")})
+                row = row_of(name, group, base, protocols[by_place], own, answers.distances[base])
+                rows.append({**row, "chosen": answers.chosen.get(name, ""), **conditions("torch")})
+    both = {by_place: answers.distances for by_place, answers in found.items()}
     rows += [
-        {**mean_row(name, group, base, protocols, found), "chosen": "", **conditions("torch")}
-        for name in found[False]
+        {**mean_row(name, group, base, protocols, both), "chosen": "", **conditions("torch")}
+        for name in both[False]
         for base in (BASE, NEAREST)
     ]
     summary = {f"{row['case']}, {row['folds']}": row["difference"] for row in rows if row["base"] == BASE}

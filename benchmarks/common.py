@@ -20,19 +20,28 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @dataclass(frozen=True)
 class Flags:
-    """Flags of a benchmark: `quick` (under 50 s, writes no file) and `json` (one object on standard output)."""
+    """Flags of a benchmark.
+
+    Attributes:
+        quick: under 50 s, writes no file.
+        json: one object on standard output.
+        again: the table is made of kept distances, and nothing is fitted.
+    """
 
     quick: bool
     json: bool
+    again: bool = False
 
 
-def parse_flags(description: str) -> Flags:
-    """Read --quick and --json."""
+def parse_flags(description: str, *, keeps: bool = False) -> Flags:
+    """Read --quick, --json and, of a benchmark that keeps its distances, --again."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="under 50 s; writes no file")
     parser.add_argument("--json", action="store_true", help="print one JSON object with the ratios")
+    if keeps:
+        parser.add_argument("--again", action="store_true", help="make the table of the kept distances; fits nothing")
     values = parser.parse_args()
-    return Flags(values.quick, values.json)
+    return Flags(values.quick, values.json, keeps and values.again)
 
 
 def shared_data() -> Path:

@@ -6,12 +6,12 @@ settings with the last of 20 annealed epochs on all training folds. The best can
 other four, and compared, like the default, with the floors: the plain loop, scikit-learn's logistic regression on the
 same cells, and the nearest neighbour on raw and on centred features.
 
-Run: python -m benchmarks.defaults [--quick] [--json]
+Run: python -m benchmarks.defaults [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -25,6 +25,7 @@ from benchmarks.ablation import answered, nearest
 from benchmarks.ablation_cases import CLUSTERS, NEAREST
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from benchmarks.defaults_cases import BASE, BEST_REFIT, CASES, DEFAULT, PLAIN, QUICK, REFIT, START
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Answer, Floats, Ints, Protocol, chosen, inner_scores, row_of
 from benchmarks.real_features import real_locations
 from geocell.compute.cores import usable_cores
@@ -61,8 +62,8 @@ def answers_of(names: Sequence[str]) -> dict[str, Answer]:
     return {case.name: partial(answered, case) for case in CASES if case.name in names} | floors
 
 
-def run(protocol: Protocol, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the lines of one way to deal folds."""
+def measure(protocol: Protocol, names: Sequence[str]) -> Answers:
+    """Return the distances of every case and floor, and of the chosen case."""
     answers = answers_of(names)
     cases = {case.name: case for case in CASES if case.name in names}
     with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
@@ -73,35 +74,42 @@ def run(protocol: Protocol, names: Sequence[str]) -> list[dict[str, Any]]:
         }
         distances = {name: job.result() for name, job in jobs.items()}
         inner = {name: job.result() for name, job in inner_jobs.items()}
-    return rows_of(protocol, distances, inner)
+    best, counts = chosen(protocol, distances, inner)
+    return Answers({**distances, CHOSEN: best}, {CHOSEN: counts})
 
 
-def rows_of(protocol: Protocol, distances: Mapping[str, Floats], inner: Mapping[str, Floats]) -> list[dict[str, Any]]:
+def rows_of(protocol: Protocol, found: Answers) -> list[dict[str, Any]]:
     """Return a line for every case and floor, and the chosen one and the default beside every floor."""
     groups = {case.name: case.group for case in CASES}
-    rows = []
-    for name, own in distances.items():
+    rows, distances = [], found.distances
+    for name, own in ((name, own) for name, own in distances.items() if name != CHOSEN):
         group = groups.get(name, "floor")
         base = BASE if group == "settings" and BASE in distances else START
         rows.append(row_of(name, group, base, protocol, own, distances[base]))
         if group == "refit" and name != BEST_REFIT and BEST_REFIT in distances:
             rows.append(row_of(name, group, BEST_REFIT, protocol, own, distances[BEST_REFIT]))
-    best, counts = chosen(protocol, distances, inner)
-    against = [(CHOSEN, best, counts), *((name, distances[name], "") for name in (DEFAULT, REFIT) if name in distances)]
-    for name, own, note in against:
-        for base in (START, *FLOORS):
-            rows.append({**row_of(name, "against", base, protocol, own, distances[base]), "chosen": note})
+    for name in (CHOSEN, DEFAULT, REFIT):
+        if name in distances:
+            for base in (START, *FLOORS):
+                row = row_of(name, "against", base, protocol, distances[name], distances[base])
+                rows.append({**row, "chosen": found.chosen.get(name, "")})
     return [{**row, "chosen": row.get("chosen", "")} for row in rows]
 
 
 def main() -> None:
     """Measure and report."""
-    flags = parse_flags("the defaults of a fit")
+    flags = parse_flags("the defaults of a fit", keeps=True)
     locations = real_locations(shared_data())
     names = QUICK if flags.quick else [case.name for case in CASES]
+    found = kept("defaults") if flags.again else {}
+    if not flags.again:
+        for by_place in (False,) if flags.quick else (False, True):
+            found[by_place] = measure(Protocol(locations, by_place, 1 if flags.quick else REPEATS), names)
+            if not flags.quick:
+                keep("defaults", found)
     rows = []
-    for by_place in (False,) if flags.quick else (False, True):
-        rows += run(Protocol(locations, by_place, 1 if flags.quick else REPEATS), names)
+    for by_place, answers in found.items():
+        rows += rows_of(Protocol(locations, by_place, answers.repeats), answers)
     best = [row for row in rows if row["case"] == CHOSEN]
     summary = {f"chosen less {row['base']}, folds by {row['folds']}": row["difference"] for row in best}
     finish("defaults", [{**row, **conditions("torch", "scikit-learn")} for row in rows], summary, flags)

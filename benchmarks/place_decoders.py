@@ -4,7 +4,7 @@ Folds are those of `protocol.py`, by location and by place: three folds train, o
 cells and which shares `balscore` over places has is chosen on the calibration fold; the others have 8 cells. Every
 decoder is paired with `centroid`.
 
-Run: python -m benchmarks.place_decoders [--quick] [--json]
+Run: python -m benchmarks.place_decoders [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Floats, Protocol, folds, row_of
 from benchmarks.real_features import N_FOLDS, real_locations
 from geocell.evaluation.calibrate import calibrate
@@ -61,12 +62,17 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)  # products this small are slower on two threads than on one
-    flags = parse_flags("what training places are worth as candidates of decoders")
+    flags = parse_flags("what training places are worth as candidates of decoders", keeps=True)
     locations = real_locations(shared_data())
+    found = kept("place_decoders") if flags.again else {}
+    if not flags.again:
+        for by_place in (False, True):
+            found[by_place] = Answers(distances(Protocol(locations, by_place, 1 if flags.quick else REPEATS)))
+        if not flags.quick:
+            keep("place_decoders", found)
     rows: list[dict[str, Any]] = []
-    for by_place in (False, True):
-        protocol = Protocol(locations, by_place, 1 if flags.quick else REPEATS)
-        km = distances(protocol)
+    for by_place, answers in found.items():
+        protocol, km = Protocol(locations, by_place, answers.repeats), answers.distances
         for name, own in km.items():
             row = row_of(name, "decoder", "centroid", protocol, own, km["centroid"])
             within_1 = round(100 * float((own <= 1).mean()), 2)

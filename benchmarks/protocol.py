@@ -2,13 +2,14 @@
 
 559 locations (922 views) at 303 places, EfficientNet-Lite0 features. Five folds, drawn anew and fitted with another
 seed in every repeat: by location, or by place, where all locations of one coordinate are in one fold, and where of
-training and validation locations none share a coordinate. Differences are paired; in their interval places and repeats
-are drawn.
+training and validation locations none share a coordinate. The balscore is that of all answers of a repeat, every
+location once, averaged over repeats. Differences are paired; their interval is that of `geocell compare` over places,
+each with its locations in all repeats, and over repeats, which are drawn too: `benchmarks/coverage.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.real_features import N_FOLDS, VALIDATION_SHARE
 from geocell.features.locations import Locations
-from geocell.metrics.intervals import N_DRAWS, percentile_interval
+from geocell.metrics.intervals import N_DRAWS, Interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import balscore_of
 from geocell.views import latlon_keys
 
@@ -105,21 +106,53 @@ class Protocol:
         chosen = np.isin(places, validating)
         return rest[~chosen], rest[chosen]
 
-    def balscores(self, distances: Floats, weights: Floats | None = None) -> Floats:
-        """Return (R, N) means over the folds of the balscore, for (N, P) weights of locations; one of ones if none."""
-        weights = np.ones((1, distances.shape[1])) if weights is None else weights
-        scores = np.zeros((self.repeats, len(weights)))
-        for repeat in range(self.repeats):
-            for _, test in self.dealt(repeat):
-                hits = distances[repeat, test, None] <= np.array(RADII_KM)
-                within = weights[:, test] @ hits / weights[:, test].sum(axis=1, keepdims=True)
-                scores[repeat] += np.cbrt(within.prod(axis=1)) / N_FOLDS
-        return scores
 
-    def draws(self) -> Floats:
-        """Return (N_DRAWS, P) weights of locations: places drawn by the Bayesian bootstrap."""
-        places = places_of(self.locations)
-        return np.random.default_rng(0).standard_exponential((N_DRAWS, places.max() + 1))[:, places]
+def difference_draws(own: Floats, other: Floats, places: Ints, seed: int = 0) -> Floats:
+    """Return (R, N) draws of the difference of the balscores of two answers, in every repeat of its own.
+
+    A place is drawn with all its locations and all their repeats together: `geocell.metrics.intervals`.
+
+    Args:
+        own: (R, P) km.
+        other: (R, P) km.
+        places: (P,) numbers from 0.
+        seed: of the draws.
+    """
+    drawn = share_draws(np.concatenate((_hits(own), _hits(other)), axis=1), seed, clusters=places, paired=True)
+    first, second = np.split(_balscores_of_shares(drawn), 2)
+    return np.asarray(first - second)
+
+
+def score_draws(own: Floats, places: Ints, seed: int = 0) -> Floats:
+    """Return (R, N) draws of the balscore of an answer in every repeat; see `difference_draws`."""
+    return _balscores_of_shares(share_draws(_hits(own), seed, clusters=places))
+
+
+def _hits(km: Floats) -> NDArray[np.bool_]:
+    """Return the (P, R · 3) hits of (R, P) km within the radii of the balscore."""
+    return np.asarray((km.T[:, :, None] <= np.array(RADII_KM)).reshape(len(km.T), -1))
+
+
+def _balscores_of_shares(drawn: Floats) -> Floats:
+    """Return the (S, N) balscores of (N, S · 3) shares."""
+    return np.asarray(np.cbrt(drawn.reshape(len(drawn), -1, len(RADII_KM)).prod(axis=-1)).T)
+
+
+def place_weights(places: Ints) -> Floats:
+    """Return (N_DRAWS, P) weights of locations, for means of them: places drawn by the Bayesian bootstrap."""
+    return np.random.default_rng(0).standard_exponential((N_DRAWS, places.max() + 1))[:, places]
+
+
+def balscores(distances: Floats) -> Floats:
+    """Return the (R,) balscores of (R, P) distances: of all answers of a repeat together."""
+    within = np.stack([(distances <= radius).mean(axis=1) for radius in RADII_KM])
+    return np.asarray(np.cbrt(within.prod(axis=0)))
+
+
+def interval_of(draws: Floats, difference: float) -> Interval:
+    """Return the interval of a mean over repeats, from (R, N) draws; it has the difference in it."""
+    low, high = percentile_interval(mean_of_drawn_repeats(draws))
+    return min(low, difference), max(high, difference)
 
 
 def mean_of_drawn_repeats(values: Floats) -> Floats:
@@ -165,51 +198,43 @@ def chosen(protocol: Protocol, distances: Mapping[str, Floats], inner: Mapping[s
 
 def row_of(name: str, group: str, base: str, protocol: Protocol, own: Floats, other: Floats) -> dict[str, Any]:
     """Return a line: the balscore, and the paired difference to the base with its interval."""
-    scores, against = protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]
-    difference = scores - against
-    weights = protocol.draws()
-    drawn = protocol.balscores(own, weights) - protocol.balscores(other, weights)
-    low, high = percentile_interval(mean_of_drawn_repeats(drawn))
-    numbers = {
-        "balscore": scores.mean(),
-        "difference": difference.mean(),
-        "difference_low": low,
-        "difference_high": high,
-        **{f"within_{radius}": (own <= radius).mean() for radius in RADII_KM},
-    }
+    draws = difference_draws(own, other, places_of(protocol.locations))
     return {
         "folds": "place" if protocol.by_place else "location",
         "group": group,
         "case": name,
         "base": base,
         "repeats": protocol.repeats,
-        **{key: round(100 * float(value), 2) for key, value in numbers.items()},
+        **_numbers([own], [other], draws, same=name == base),
     }
 
 
 def mean_row(
-    name: str, group: str, base: str, protocols: dict[bool, Protocol], found: dict[bool, dict[str, Floats]]
+    name: str, group: str, base: str, protocols: dict[bool, Protocol], found: Mapping[bool, Mapping[str, Floats]]
 ) -> dict[str, Any]:
     """Return a line of the mean over both protocols, whose places and repeats are drawn together."""
-    scores, drawn, shares = [], [], []
-    for by_place, protocol in protocols.items():
-        own, other, weights = found[by_place][name], found[by_place][base], protocol.draws()
-        scores.append((protocol.balscores(own)[:, 0], protocol.balscores(other)[:, 0]))
-        drawn.append(protocol.balscores(own, weights) - protocol.balscores(other, weights))
-        shares.append([(own <= radius).mean() for radius in RADII_KM])
-    low, high = percentile_interval(mean_of_drawn_repeats(np.mean(drawn, axis=0)))
-    values = {
-        "balscore": np.mean([own.mean() for own, _ in scores]),
-        "difference": np.mean([(own - other).mean() for own, other in scores]),
-        "difference_low": low,
-        "difference_high": high,
-        **{f"within_{radius}": share for radius, share in zip(RADII_KM, np.mean(shares, axis=0), strict=True)},
-    }
+    own, other = ([found[by_place][case] for by_place in protocols] for case in (name, base))
+    repeats = protocols[False].repeats
+    draws = difference_draws(np.concatenate(own), np.concatenate(other), places_of(protocols[False].locations))
     return {
         "folds": "both",
         "group": group,
         "case": name,
         "base": base,
-        "repeats": protocols[False].repeats,
-        **{key: round(100 * float(value), 2) for key, value in values.items()},
+        "repeats": repeats,
+        **_numbers(own, other, draws.reshape(2, repeats, -1).mean(axis=0), same=name == base),
     }
+
+
+def _numbers(own: Sequence[Floats], other: Sequence[Floats], draws: Floats, *, same: bool) -> dict[str, float]:
+    """Return scores in percent, means over protocols; what is compared with itself has no interval."""
+    score, against = (float(np.mean([balscores(km).mean() for km in part])) for part in (own, other))
+    low, high = (0.0, 0.0) if same else interval_of(draws, score - against)
+    numbers = {
+        "balscore": score,
+        "difference": score - against,
+        "difference_low": low,
+        "difference_high": high,
+        **{f"within_{radius}": np.mean([(km <= radius).mean() for km in own]) for radius in RADII_KM},
+    }
+    return {key: round(100 * float(value), 2) for key, value in numbers.items()}

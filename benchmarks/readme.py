@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_answers, readme_heads, readme_pretraining
+from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining
 from benchmarks.common import read_results
 from geocell.heads.fit_config import read_recipe
 from geocell.reports.tables import markdown
@@ -283,13 +283,19 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "decoders": readme_answers.decoders,
         "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
+        "kept_epoch_few": readme_heads.kept_epoch_few,
         "real_features": _real_features,
         "ablation": lambda: readme_heads.ablation("location"),
         "ablation_by_place": lambda: readme_heads.ablation("place"),
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
     },
-    "docs/scores.md": {"benchmarks": readme_answers.benchmark_rows, "intervals": readme_answers.intervals},
+    "docs/scores.md": {
+        "benchmarks": readme_answers.benchmark_rows,
+        "intervals": readme_intervals.intervals,
+        "coverage": readme_intervals.coverage,
+        "coverage_of_areas": readme_intervals.coverage_of_areas,
+    },
     "docs/calibration.md": {
         "calibration": readme_answers.calibration,
         "calibrated_decoders": readme_answers.calibrated_decoders,

@@ -89,7 +89,8 @@ def risk() -> str:
     for row in read_results("trust"):
         first = row["folds"]
         for name, text in ranks.items():
-            lines.append([first, text, *(f"{100 * float(row[f'{area}_{name}']):.1f}" for area in ("aurc", "augrc"))])
+            areas = [f"{area}_{name}" for area in ("aurc", "augrc")]
+            lines.append([first, text, *(f"{_percent(row, area)} {_ends(row, area)}" for area in areas)])
             first = ""
         numbers = [f"{100 * float(row[name]):.0f} %" for name in ("threshold_found", "kept", "error_kept", "error")]
         kept.append(
@@ -98,7 +99,16 @@ def risk() -> str:
             f"200 km, where {numbers[3]} of all answers are."
         )
     table = markdown(["folds by", "answers ranked by", "AURC", "AUGRC"], lines, left=2)
-    return "\n".join([table, "", "Percent, of answers wrong by more than 200 km; less is better.", *kept])
+    note = "Percent, of answers wrong by more than 200 km; less is better. In brackets 95 % intervals over places."
+    return "\n".join([table, "", note, *kept])
+
+
+def _percent(row: dict[str, str], name: str) -> str:
+    return f"{100 * float(row[name]):.1f}"
+
+
+def _ends(row: dict[str, str], name: str) -> str:
+    return f"[{_percent(row, f'{name}_low')}, {_percent(row, f'{name}_high')}]"
 
 
 def scalings() -> str:
@@ -286,42 +296,3 @@ def decoders() -> str:
         f"float32, {rows[0]['cores']} cores."
     )
     return f"{markdown(header, lines)}\n\n{note}"
-
-
-def intervals() -> str:
-    """Return how often intervals hold the truth, over locations, over clusters, and by other methods."""
-    shares = ("within_25", "within_200", "within_750")
-    header = ["locations", "drawn", "of", "equal", "alike", "over locations", "bootstrap", "robust t"]
-    header += ["balscore", "shares", "median", "mean", "GeoScore", "Δ balscore", "Δ shares", "Δ mean", "Δ GeoScore"]
-    results = read_results("intervals")
-    lines = []
-    for row in (row for row in results if row["method"] == "geocell"):
-        keys = ("locations", "groups", "clusters", "alike", "balscore")
-        other = {r["method"]: r for r in results if all(r[key] == row[key] for key in keys)}
-        alike = f"{float(row['alike']):.0%}".replace("%", " %") if row["alike"] else "real"
-        line = [row["locations"], f"{row['clusters']} {row['groups']}", f"{int(row['mean_locations']):,}"]
-        line += [row["equal_clusters"], alike]
-        line += [_held(other[name], "balscore") for name in ("over locations", "bootstrap of clusters", "robust t")]
-        for part in ("", "difference_"):
-            found = [float(row[f"{part}{name}_held"]) for name in shares]
-            line.append(_held(row, f"{part}balscore"))
-            line.append(f"{min(found):.0f}–{max(found):.0f}")
-            line += [_held(row, f"{part}{name}") for name in ("median_km", "mean_km", "geoscore")[part != "" :]]
-        lines.append(line)
-    note = (
-        f"Percent of {results[0]['simulations']} simulations. Of: mean number of locations. Equal: as many clusters of "
-        "one size would tell as much if all of a cluster were alike (Kish). Alike: share of the variance of "
-        "log-distances that is of the cluster; real: the answers of a head and a nearest neighbour. The three columns "
-        "after it are of balscore by other methods; Δ: differences of two answers."
-    )
-    few = [row for row in results if row["method"] == "geocell" and not row["alike"] and row["groups"] != "locations"]
-    held = sorted(float(row["difference_within_1_held"]) for row in few)
-    note += (
-        f" Shares within 1 km, of which a place or two decide on the shared features: their differences are held in "
-        f"{held[0]:.0f}–{held[-1]:.0f} %, since most samples are without these places."
-    )
-    return f"{markdown(header, lines, left=2)}\n\n{note}"
-
-
-def _held(row: dict[str, str], name: str) -> str:
-    return f"{float(row[f'{name}_held']):.0f}"

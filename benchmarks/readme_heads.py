@@ -181,6 +181,27 @@ def kept_epoch() -> str:
     return f"{markdown(header, rows)}\n\n{note}"
 
 
+def kept_epoch_few() -> str:
+    """Return what each rule has over the last epoch, by training locations, noise and validation locations."""
+    found = read_results("kept_epoch_few")
+    numbers = list(dict.fromkeys(row["n_val"] for row in found))
+    rows = []
+    for key in dict.fromkeys((row["n_train"], row["noise"], row["rule"]) for row in found):
+        by = {row["n_val"]: row for row in found if (row["n_train"], row["noise"], row["rule"]) == key}
+        n_train, noise, rule = key
+        texts = [
+            f"{float(row['balscore']):.1f}" if rule == "last" else f"{_signed(row['difference'])} {_interval(row)}"
+            for row in (by[n] for n in numbers)
+        ]
+        rows.append([rule, f"{int(n_train):,}", noise, *texts])
+    header = ("kept", "training locations", "noise", *(f"{int(n):,} to validate" for n in numbers))
+    note = (
+        f"Percent; {found[0]['epochs']} epochs. Test balscore of the last epoch, and what the others have more or "
+        "less, with 95 % intervals over test locations."
+    )
+    return f"{markdown(header, rows)}\n\n{note}"
+
+
 def shots() -> str:
     """Return the balscore of a fit from zeros by the photographs of a cell, and what words add to it."""
     results = read_results("shots")

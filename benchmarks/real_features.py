@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
 from geocell.encoders.info import EncoderInfo
-from geocell.evaluation.baselines import majority_points
+from geocell.evaluation.baselines import majority_points, nearest_points
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
@@ -105,13 +105,9 @@ def majority_answer(partitioner: Partitioner) -> Answer:
 
 def nearest_answer(train: Locations, val: Locations, test: Locations, *, centred: bool = False) -> NDArray[np.float64]:
     """Return the place of the location whose features have the highest cosine, less the mean feature if centred."""
-    latlon = np.concatenate((train.latlon, val.latlon))
-    known, asked = np.concatenate((train.mean_features(), val.mean_features())), test.mean_features()
-    if centred:
-        mean = known.mean(axis=0)
-        known, asked = known - mean, asked - mean
-    known = known / np.linalg.norm(known, axis=1, keepdims=True)
-    return np.asarray(latlon[(asked @ known.T).argmax(axis=1)])
+    from geocell.training.training_set import join_locations
+
+    return nearest_points(join_locations(train, val) if len(val) else train, test, centred=centred)
 
 
 def main() -> None:

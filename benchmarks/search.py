@@ -5,7 +5,7 @@ Batches play no part there, since an epoch has 8 steps at least. The simulated o
 quarter of the size: lr against batch size, and dropout and weight decay one at a time. Differences are paired, to the
 defaults; their interval is over places or locations.
 
-Run: python -m benchmarks.search [--quick] [--json]
+Run: python -m benchmarks.search [--quick] [--json] [--again]
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from torch import set_num_threads
 
 from benchmarks.ablation import answered
 from benchmarks.ablation_cases import DEFAULT, Case
-from benchmarks.common import conditions, finish, parse_flags, shared_data
+from benchmarks.common import conditions, finish, parse_flags, read_results, shared_data
+from benchmarks.kept import Answers, keep, kept
 from benchmarks.protocol import Protocol, row_of
 from benchmarks.real_features import real_locations
 from benchmarks.simulation import simulated_locations
@@ -81,18 +82,23 @@ def simulated(n: int, pool: ProcessPoolExecutor) -> list[dict[str, Any]]:
     return rows
 
 
-def real(pool: ProcessPoolExecutor, repeats: int) -> list[dict[str, Any]]:
+GRID = [{"lr": lr, "weight_decay": decay, "dropout": rate} for lr, rate, decay in product(LR, DROPOUT, WEIGHT_DECAY)]
+"""On real features."""
+
+
+def measure(protocol: Protocol, pool: ProcessPoolExecutor) -> Answers:
+    """Return the distances of every combination on real features."""
+    cases = [Case(str(settings), "search", settings) for settings in GRID]
+    km = pool.map(protocol.distances, [partial(answered, case) for case in cases])
+    return Answers(dict(zip([case.name for case in cases], km, strict=True)))
+
+
+def rows_of(protocol: Protocol, found: Answers) -> list[dict[str, Any]]:
     """Return a line per combination on real features."""
-    protocol = Protocol(real_locations(shared_data()), by_place=False, repeats=repeats)
-    grid = [
-        {"lr": lr, "weight_decay": decay, "dropout": rate} for lr, rate, decay in product(LR, DROPOUT, WEIGHT_DECAY)
-    ]
-    cases = [Case(str(settings), "search", settings) for settings in grid]
-    answers = list(pool.map(protocol.distances, [partial(answered, case) for case in cases]))
-    default = answers[next(i for i, settings in enumerate(grid) if settings.items() <= DEFAULTS.items())]
+    default = found.distances[str(next(settings for settings in GRID if settings.items() <= DEFAULTS.items()))]
     rows = []
-    for settings, own in zip(grid, answers, strict=True):
-        line = row_of("", "", DEFAULT, protocol, own, default)
+    for settings in GRID:
+        line = row_of("", "", DEFAULT, protocol, found.distances[str(settings)], default)
         kept = {key: line[key] for key in ("balscore", "difference", "difference_low", "difference_high")}
         n_train = round(len(protocol.locations) * 0.8 * 0.88)
         rows.append({"features": "real", "n_train": n_train, **{**DEFAULTS, **settings, "batch_size": ""}, **kept})
@@ -101,13 +107,23 @@ def real(pool: ProcessPoolExecutor, repeats: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Measure and report."""
-    flags = parse_flags("lr, weight decay, dropout and batch size")
-    with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
-        rows = simulated(2_000 if flags.quick else 20_000, pool)
-        rows += [] if flags.quick else real(pool, REPEATS)
+    flags = parse_flags("lr, weight decay, dropout and batch size", keeps=True)
+    if flags.again:
+        rows: list[dict[str, Any]] = [row for row in read_results("search") if row["features"] == "simulated"]
+        found = kept("search")
+    else:
+        with ProcessPoolExecutor(usable_cores(), get_context("spawn"), set_num_threads, (1,)) as pool:
+            rows = [{**row, **conditions("torch")} for row in simulated(2_000 if flags.quick else 20_000, pool)]
+            found = (
+                {} if flags.quick else {False: measure(Protocol(real_locations(shared_data()), False, REPEATS), pool)}
+            )
+        if found:
+            keep("search", found)
+    for by_place, answers in found.items():
+        own = rows_of(Protocol(real_locations(shared_data()), by_place, answers.repeats), answers)
+        rows += [{**row, **conditions("torch")} for row in own]
     names = dict.fromkeys(row["features"] for row in rows)
-    best = {name: max(row["difference"] for row in rows if row["features"] == name) for name in names}
-    rows = [{**row, **conditions("torch")} for row in rows]
+    best = {name: max(float(row["difference"]) for row in rows if row["features"] == name) for name in names}
     finish("search", rows, {"balscore of the best less that of the defaults": best}, flags)
 
 

@@ -22,7 +22,18 @@ from torch import set_num_threads
 
 from benchmarks.combination import points_of
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Floats, Ints, Protocol, mean_of_drawn_repeats, row_of
+from benchmarks.protocol import (
+    Floats,
+    Ints,
+    Protocol,
+    balscores,
+    interval_of,
+    mean_of_drawn_repeats,
+    place_weights,
+    places_of,
+    row_of,
+    score_draws,
+)
 from benchmarks.real_features import nearest_answer, real_locations
 from benchmarks.shots_chart import draw_shots
 from geocell.evaluation.baselines import majority_points
@@ -163,8 +174,9 @@ def line(
     """Return the scores of a case, and how much more they are than those of a base, with intervals over places."""
     shots, case = key
     own, other = km[key], km[shots, base]
-    weights = protocol.draws()
-    low, high = percentile_interval(100 * mean_of_drawn_repeats(protocol.balscores(own, weights)))
+    places = places_of(protocol.locations)
+    weights = place_weights(places)
+    low, high = (100 * end for end in interval_of(score_draws(own, places), float(balscores(own).mean())))
     numbers = {"balscore_low": round(low, 2), "balscore_high": round(high, 2), **_mean("mean_km", own, weights, 1)}
     numbers |= _mean("km_difference", own - other, weights, 1)
     has = key in nats, key in nats and (shots, base) in nats

@@ -2,7 +2,8 @@
 
 Folds are those of `protocol.py`, by location and by place: three folds train, one calibrates, one is asked; all that
 is asked is pooled. Sets are those that a prediction has, and `exact` is their coverage where an empty set stays empty.
-AURC and AUGRC are of answers of the decoder `centroid` that are wrong by more than 200 km. A threshold is learned for
+AURC and AUGRC are of answers of the decoder `centroid` that are wrong by more than 200 km; their intervals are over
+places, with their locations in all repeats. A threshold is learned for
 the wanted error on the calibration fold, where one is found.
 
 Run: python -m benchmarks.trust [--quick] [--json]
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import conditions, finish, parse_flags, shared_data
-from benchmarks.protocol import Protocol, folds
+from benchmarks.protocol import Protocol, folds, places_of
 from benchmarks.real_features import N_FOLDS, real_locations
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.held_out import half_radii_km
@@ -36,7 +37,7 @@ from geocell.uncertainty.cell_sets import METHODS, Method, set_scores, uniform_o
 from geocell.uncertainty.conformal import conformal_radius_km
 from geocell.uncertainty.errors import calibration_errors
 from geocell.uncertainty.radii import mass_within
-from geocell.uncertainty.selective import RISK_KM, augrc, aurc
+from geocell.uncertainty.selective import RISK_KM, augrc, augrc_interval, aurc, aurc_interval
 from geocell.uncertainty.vector import SCALINGS, fit_scale
 
 REPEATS = 3
@@ -50,6 +51,7 @@ Lists = defaultdict[str, list[Any]]
 def measure(protocol: Protocol) -> dict[str, Any]:
     """Return what is pooled over all folds and repeats."""
     locations, lists = protocol.locations, Lists(list)
+    places = places_of(locations)
     for repeat in range(protocol.repeats):
         parts = folds(locations, repeat, protocol.by_place)
         for i, test in enumerate(parts):
@@ -59,6 +61,7 @@ def measure(protocol: Protocol) -> dict[str, Any]:
             partition = KMeansPartitioner(k=K, seed=repeat, min_count=3).fit(known.latlon)
             head = fit_head(known, None, partition, FitConfig(seed=repeat, device="cpu"))
             sure = replace(head, calibration=calibrate(head, asked, device="cpu"))
+            lists["place"].append(places[test])
             _note_sets(lists, sure, unseen)
             _note_scalings(lists, head, asked, unseen)
             try:
@@ -129,7 +132,10 @@ def _summary(lists: Lists) -> dict[str, float]:
     pooled = {key: np.concatenate([np.atleast_1d(part) for part in parts]) for key, parts in lists.items()}
     wrong, summary = pooled["wrong"], {"error": float(pooled["wrong"].mean())}
     for name in ("confidence", "max_probability", "entropy"):
-        summary |= {f"aurc_{name}": aurc(pooled[name], wrong), f"augrc_{name}": augrc(pooled[name], wrong)}
+        for area, value, interval in (("aurc", aurc, aurc_interval), ("augrc", augrc, augrc_interval)):
+            ends = interval(pooled[name], wrong, pooled["place"])
+            summary[f"{area}_{name}"] = value(pooled[name], wrong)
+            summary |= {f"{area}_{name}_low": ends[0], f"{area}_{name}_high": ends[1]}
     for name in ("searched", "searched_by_probability"):
         summary[f"{name}_median_km2"] = float(np.median(pooled[name]))
     for key, values in pooled.items():

@@ -216,8 +216,10 @@ class _Handler(BaseHTTPRequestHandler):
 
         errors = []
         try:
-            data = ModelCard(json.loads(body)["content"]).data
-            missing = [key for key in ("license", "library_name") if not data.get(key)]
+            asked = json.loads(body)
+            data = ModelCard(asked["content"]).data
+            needed = ("sdk", "app_file") if asked["repoType"] == "space" else ("license", "library_name")
+            missing = [key for key in needed if not data.get(key)]
             errors = [{"message": f'"{key}" is required'} for key in missing]
         except Exception as error:  # whatever a card breaks is the answer
             errors = [{"message": str(error)}]
@@ -362,17 +364,17 @@ _ID = r"([\w.-]+/[\w.-]+)"
 _ROUTES: list[tuple[str, str, Callable[..., None]]] = [
     ("POST", r"/api/repos/create", _Handler.create_repo),
     ("POST", r"/api/validate-yaml", _Handler.validate_card),
-    ("GET", rf"/api/(?:models|datasets)/{_ID}(?:/revision/(.+))?", _Handler.model_info),
+    ("GET", rf"/api/(?:models|datasets|spaces)/{_ID}(?:/revision/(.+))?", _Handler.model_info),
     ("POST", rf"/api/datasets/{_ID}/paths-info/([^/]+)", _Handler.paths_info),
-    ("GET", rf"/api/models/{_ID}/refs", _Handler.refs),
-    ("POST", rf"/api/models/{_ID}/branch/(.+)", _Handler.branch),
+    ("GET", rf"/api/(?:models|spaces)/{_ID}/refs", _Handler.refs),
+    ("POST", rf"/api/(?:models|spaces)/{_ID}/branch/(.+)", _Handler.branch),
     ("GET", rf"/api/(?:models|datasets)/{_ID}/tree/([^/]+)", _Handler.tree),
-    ("POST", rf"/api/models/{_ID}/preupload/(.+)", _Handler.preupload),
-    ("POST", rf"/api/models/{_ID}/commit/(.+)", _Handler.commit),
-    ("POST", rf"/{_ID}\.git/info/lfs/objects/batch", _Handler.lfs_batch),
+    ("POST", rf"/api/(?:models|spaces)/{_ID}/preupload/(.+)", _Handler.preupload),
+    ("POST", rf"/api/(?:models|spaces)/{_ID}/commit/(.+)", _Handler.commit),
+    ("POST", rf"(?:/spaces)?/{_ID}\.git/info/lfs/objects/batch", _Handler.lfs_batch),
     ("PUT", r"/lfs/(\w+)", _Handler.lfs_upload),
     ("POST", r"/lfs-verify", _Handler.lfs_verify),
-    ("GET HEAD", rf"(?:/datasets)?/{_ID}/resolve/([^/]+)/(.+)", _Handler.resolve),
+    ("GET HEAD", rf"(?:/datasets|/spaces)?/{_ID}/resolve/([^/]+)/(.+)", _Handler.resolve),
 ]
 
 

@@ -30,7 +30,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("prediction", "pretraining"),
     ("reports",),
     ("publishing", "reporting"),
-    ("sweeps",),
+    ("demo", "sweeps"),
     ("quickstart",),
     ("cli",),
     ("__main__",),

@@ -24,6 +24,7 @@ from geocell.cli import (
     calibration,
     classifying,
     combining,
+    demo,
     evaluating,
     features,
     heads,
@@ -95,13 +96,19 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "predict": answers.predict,
         "zero-shot": zero_shots.zero_shot,
         "classify": classifying.classify,
+        "demo": demo.demo,
     },
     "Pretraining": {
         "captions": trainings.captions,
         "pretrain": trainings.pretrain,
         "evaluate": evaluating.evaluate,
     },
-    "Publishing": {"push": publish.push, "pull": publish.pull, "import": publish.import_},
+    "Publishing": {
+        "push": publish.push,
+        "push-demo": demo.push_demo,
+        "pull": publish.pull,
+        "import": publish.import_,
+    },
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""
 

@@ -39,7 +39,8 @@ def sweep(
         recipes: recipes of heads, and sweep files: partitions x configs x seeds.
         cache: feature cache.
         splits: splits.json with train and the split to score; val selects the epochs.
-        out: folder of the sweep: partitions/, heads/, results.csv, summary.csv, summary.png.
+        out: folder of the sweep: partitions/, heads/, results.csv, summary.csv, baselines.csv,
+            summary.png.
         seeds: seeds of every row; they replace its own.
         jobs: number of processes; 0 is one per usable core on a CPU, and one on an accelerator.
         split: which split is scored.

@@ -164,6 +164,8 @@ def baselines_of(
     decoder: str = "",
     split: str = "",
     zero_shot: ZeroShot | None = None,
+    *,
+    clusters: Clusters | None = None,
 ) -> dict[str, Baseline]:
     """Return what baselines reach on locations; see `baselines`.
 
@@ -175,7 +177,9 @@ def baselines_of(
         decoder: its decoder, for the record.
         split: name of the split, for the record.
         zero_shot: a classifier on the same features.
+        clusters: which of the locations were drawn together, where there is no outcome that knows; places when omitted.
     """
+    together = clusters if outcome is None else outcome.clusters
     points: dict[str, tuple[Floats, int | None]] = {}
     if partition.can_assign and partition.counts.any():
         points[MAJORITY] = majority_points(partition, len(locations)), None
@@ -185,7 +189,7 @@ def baselines_of(
         points[ZERO_SHOT] = _answers(zero_shot, locations), None
     found = {}
     for name, (answers, n_train) in points.items():
-        reached = outcomes_of(answers, locations.latlon, clusters=None if outcome is None else outcome.clusters)
+        reached = outcomes_of(answers, locations.latlon, clusters=together)
         reached = replace(reached, further={ACCURACY: same_country(answers, locations.latlon)})
         found[name] = Baseline(
             name=name,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from geocell.geo.geodesy import Floats
 from geocell.heads.calibration import COVERAGES
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.places import place_clusters
 from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.uncertainty.areas import cell_areas
@@ -19,7 +20,14 @@ from geocell.uncertainty.cell_sets import METHODS, Method, set_scores
 from geocell.uncertainty.conformal import conformal_factor, conformal_quantile, conformal_radius_km
 from geocell.uncertainty.errors import calibration_errors, reliability
 from geocell.uncertainty.radii import cell_spread_km, mass_radii_km, mass_within
-from geocell.uncertainty.selective import RISK_KM, augrc, aurc, risk_coverage
+from geocell.uncertainty.selective import (
+    RISK_KM,
+    augrc,
+    augrc_interval,
+    aurc,
+    aurc_interval,
+    risk_coverage,
+)
 from geocell.uncertainty.vector import Scale
 
 Probabilities = NDArray[np.float32]
@@ -103,16 +111,33 @@ def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dic
         "after": _errors(after[inside], v.cells[inside]),
         "coverage": _shares(radii_held),
         "set_coverage": {method: _shares(held) for method, held in sets_held.items()},
-        "risk": risk_record(mass_within(after, v.points, partition.centroids, RISK_KM), v.away_km > RISK_KM),
+        "risk": risk_record(
+            mass_within(after, v.points, partition.centroids, RISK_KM),
+            v.away_km > RISK_KM,
+            Clusters.of_places(v.latlon).drawn,
+        ),
     }
 
 
-def risk_record(confidence: Floats, wrong: Bools) -> dict[str, Any]:
-    """Return AURC, AUGRC and the risk–coverage curve at no more than a hundred coverages, as JSON."""
+def risk_record(confidence: Floats, wrong: Bools, clusters: NDArray[np.int64] | None = None) -> dict[str, Any]:
+    """Return AURC and AUGRC with their intervals, and the risk–coverage curve at no more than a hundred coverages.
+
+    Args:
+        confidence: (P,), larger for answers that are kept first, P >= 1.
+        wrong: (P,) whether an answer is wrong.
+        clusters: (P,) numbers from 0 of what was drawn together; every location on its own when omitted.
+
+    Returns:
+        JSON; `aurc_interval` and `augrc_interval` are there from two clusters on.
+    """
     coverage, risk = risk_coverage(confidence, wrong)
     shown = np.unique(np.linspace(0, len(risk) - 1, min(_CURVE_POINTS, len(risk))).round().astype(np.int64))
     curve = np.round(np.stack([coverage, risk], axis=1)[shown], 4).tolist()
-    return {"aurc": aurc(confidence, wrong), "augrc": augrc(confidence, wrong), "curve": curve}
+    areas: dict[str, Any] = {"aurc": aurc(confidence, wrong), "augrc": augrc(confidence, wrong)}
+    if len(wrong) > 1 and (clusters is None or clusters.max() > 0):
+        areas["aurc_interval"] = list(aurc_interval(confidence, wrong, clusters))
+        areas["augrc_interval"] = list(augrc_interval(confidence, wrong, clusters))
+    return {**areas, "curve": curve}
 
 
 def half_of_places(latlon: Floats) -> Bools:

@@ -69,7 +69,7 @@ class TrustRecorder:
         wrong = distances_km > RISK_KM
         held, curve = recall_against_area(self._searched)
         points = self._areas.points
-        risk, by_largest = (risk_record(values, wrong) for values in (self._confidence, self._largest))
+        risk, by_largest = (risk_record(values, wrong, outcome.drawn) for values in (self._confidence, self._largest))
         del by_largest["curve"]
         if abstain_below is None and self._calibration is not None:
             abstain_below = self._calibration.abstain_below

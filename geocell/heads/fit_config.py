@@ -24,6 +24,9 @@ FEW_VALIDATION_LOCATIONS = 500
 FEW_TRAINING_LOCATIONS = 10_000
 """Below so many of both, `keep` auto is last: the best epoch is a matter of chance, and the last does not overfit."""
 
+VERY_FEW_VALIDATION_LOCATIONS = 20
+"""Below so many, `keep` auto is last on any number of training locations."""
+
 SECTIONS = ("head", "fit", "published")
 """The tables a head's recipe may have: what it is fitted on, its `FitConfig`, and numbers copied from its authors."""
 
@@ -53,7 +56,8 @@ class FitConfig:
         weight_cap: largest class weight, relative to the mean weight over training locations.
         warmup_epochs: epochs of linear warm-up of the learning rate.
         keep: the epoch that is kept: best (highest validation balscore), last (in which the learning rate has
-            annealed), or auto: last with fewer than 500 validation and 10,000 training locations, best otherwise.
+            annealed), or auto: last with fewer than 20 validation locations, and with fewer than 500 where there are
+            fewer than 10,000 training locations; best otherwise.
         patience: epochs without a better validation score before a fit that keeps the best epoch stops.
         refit: fit again on training and validation locations together, from the same start and with as many epochs as
             were kept, and keep that head; no location is left then that could validate it.

@@ -52,7 +52,7 @@ def zero_shot_card(
         text_identity=model.text_identity,
         shown=first if len(cities.countries) <= _SHOWN else f"{first}, …",
         sha=cities.sha256[:12],
-        region=region_text(cities.latlon),
+        region=region_text(cities.latlon).replace("cells", "cities", 1),
         levels=list(asked.templates.items()),
         descends=", then the ".join([f"the {levels[0]}", *(f"{level} in it" for level in levels[1:])]),
         keep="all" if asked.keep == 0 else f"{asked.keep:,}",

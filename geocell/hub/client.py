@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from geocell._version import __version__
 from geocell.files import printable
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 CARD_FILE = "README.md"
+
+RepoKind = Literal["model", "space"]
+"""What a repository is: weights, or an app that runs on the Hub."""
 
 _TIMEOUT_S = 10.0
 _PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
@@ -49,12 +52,14 @@ class Remote:
         commit: where the branch is.
         files: what it holds.
         card: its model card in huggingface_hub's cache, unchecked; None when there is none.
+        kind: what it is.
     """
 
     name: HubName
     commit: str
     files: tuple[str, ...]
     card: Path | None
+    kind: RepoKind = "model"
 
 
 def download(name: HubName, files: Sequence[str]) -> Snapshot:
@@ -104,13 +109,16 @@ def pickles(snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(name for name in names if name.lower().endswith(_PICKLES))
 
 
-def open_repository(name: HubName, *, private: bool = False, create_pr: bool = False) -> Remote:
+def open_repository(
+    name: HubName, *, private: bool = False, create_pr: bool = False, kind: RepoKind = "model"
+) -> Remote:
     """Make a repository and a branch where they do not exist, and look at what is there.
 
     Args:
         name: repository and branch.
         private: whether it must be private.
         create_pr: whether the commit will be a pull request, which needs no branch of its own.
+        kind: what it is; a Space runs Gradio.
 
     Raises:
         PermissionError: without a login or the right to write, or when `private` is asked of a public repository.
@@ -121,21 +129,24 @@ def open_repository(name: HubName, *, private: bool = False, create_pr: bool = F
 
     with _one_sentence(name, write=True):
         api = _api()
-        api.create_repo(name.repo, private=private or None, exist_ok=True)
-        if private and not api.model_info(name.repo).private:
+        sdk = "gradio" if kind == "space" else None
+        api.create_repo(name.repo, repo_type=kind, space_sdk=sdk, private=private or None, exist_ok=True)
+        if private and not api.repo_info(name.repo, repo_type=kind).private:
             raise PermissionError(
                 f"{name.repo} was to be private and is public: change that in its settings, or push to another name."
             )
         if name.revision != MAIN and not create_pr:
-            refs = api.list_repo_refs(name.repo)
+            refs = api.list_repo_refs(name.repo, repo_type=kind)
             if name.revision in {tag.name for tag in refs.tags}:
                 raise ValueError(f"{name} is a tag, which stays where it is: push to a branch.")
             if name.revision not in {branch.name for branch in refs.branches}:
-                api.create_branch(name.repo, branch=name.revision, exist_ok=True)
-        info = api.model_info(name.repo, revision=name.revision)
+                api.create_branch(name.repo, branch=name.revision, repo_type=kind, exist_ok=True)
+        info: Any = api.repo_info(name.repo, revision=name.revision, repo_type=kind)
         files = tuple(sibling.rfilename for sibling in info.siblings or ())
-        card = Path(hf_hub_download(name.repo, CARD_FILE, revision=info.sha)) if CARD_FILE in files else None
-    return Remote(name, str(info.sha), files, card)
+        card = None
+        if CARD_FILE in files:
+            card = Path(hf_hub_download(name.repo, CARD_FILE, repo_type=kind, revision=info.sha))
+    return Remote(name, str(info.sha), files, card, kind)
 
 
 def commit(
@@ -165,6 +176,7 @@ def commit(
         done = _api().create_commit(
             remote.name.repo,
             operations,
+            repo_type=remote.kind,
             commit_message=message,
             revision=remote.name.revision,
             parent_commit=remote.commit,

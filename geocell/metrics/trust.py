@@ -24,14 +24,26 @@ def trust_sentences(trust: Any) -> list[str]:  # noqa: ANN401 - JSON of a file
 
 def _risk(trust: object) -> str:
     error, km = _number(trust, "error"), _number(trust, "risk_km")
-    areas = [_number(trust, by, name) for name in ("aurc", "augrc") for by in ("confidence", "max_probability")]
-    if error is None or km is None or None in areas:
+    found = [_area(trust, by, name) for by in ("confidence", "max_probability") for name in ("aurc", "augrc")]
+    if error is None or km is None or not all(found):
         return ""
-    aurc, aurc_largest, augrc, augrc_largest = (_percent(value or 0.0) for value in areas)
+    aurc, augrc, aurc_largest, augrc_largest = found
     return (
-        f"{_percent(error)} % are wrong by more than {km:g} km: AURC {aurc} % and AUGRC {augrc} % by confidence, "
-        f"{aurc_largest} % and {augrc_largest} % by the largest probability"
+        f"{_percent(error)} % are wrong by more than {km:g} km: AURC {aurc} and AUGRC {augrc} by confidence, "
+        f"{aurc_largest} and {augrc_largest} by the largest probability"
     )
+
+
+def _area(trust: object, by: str, name: str) -> str:
+    """Return an area in percent with its interval, which earlier files lack; "" where it is not known."""
+    value = _number(trust, by, name)
+    if value is None:
+        return ""
+    ends = trust[by].get(f"{name}_interval") if isinstance(trust, Mapping) else None
+    known = [_number({"end": end}, "end") for end in ends] if isinstance(ends, list) and len(ends) == 2 else [None]
+    if None in known:
+        return f"{_percent(value)} %"
+    return f"{_percent(value)} % [{', '.join(_percent(end or 0.0) for end in known)}]"
 
 
 def _areas(trust: object) -> str:

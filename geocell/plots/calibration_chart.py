@@ -19,8 +19,8 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
     Args:
         out: the picture to write, PNG or SVG by its suffix; an existing file is replaced.
         record: `Calibration.record`: `before` and `after` with `ece` and `reliability` (rows of mean probability,
-            accuracy and share of the locations), `risk` with `aurc`, `augrc` and `curve` (rows of coverage and
-            risk), and where a threshold was learned `abstention`.
+            accuracy and share of the locations), `risk` with `aurc`, `augrc`, their `…_interval` and `curve` (rows of
+            coverage and risk), and where a threshold was learned `abstention`.
 
     Returns:
         `out`.
@@ -52,6 +52,13 @@ def draw_calibration(out: Path, record: Mapping[str, Any]) -> Path:
         return save_figure(figure, out)
 
 
-def areas_text(risk: Mapping[str, float]) -> str:
-    """Return both areas under the risk–coverage curve, for a legend."""
-    return f"AURC {100 * risk['aurc']:.1f} %, AUGRC {100 * risk['augrc']:.1f} %"
+def areas_text(risk: Mapping[str, Any]) -> str:
+    """Return both areas under the risk–coverage curve with their intervals, for a legend."""
+    return "\n".join(_area(risk, name) for name in ("aurc", "augrc"))
+
+
+def _area(risk: Mapping[str, Any], name: str) -> str:
+    """Return an area in percent, with its interval if the record has it."""
+    ends = risk.get(f"{name}_interval")
+    interval = "" if ends is None else " [{:.1f}, {:.1f}]".format(*(100 * end for end in ends))
+    return f"{name.upper()} {100 * risk[name]:.1f} %{interval}"

@@ -125,6 +125,7 @@ function paintSea(copies, place, seen) {
 }
 function paint() {
   const ratio = window.devicePixelRatio || 1, w = width(), h = height();
+  if (!w || !h) return;  // in a frame that is not shown yet
   if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(h * ratio)) {
     canvas.width = Math.round(w * ratio); canvas.height = Math.round(h * ratio);
   }
@@ -181,6 +182,24 @@ function paintScale() {  // true at the middle of the view
 function dot(lat, lon, radius, fill, pixel) {
   pen.beginPath(); pen.arc(lon, mercator(lat), radius * pixel, 0, 7);
   pen.fillStyle = fill; pen.fill(); pen.strokeStyle = "#fff"; pen.lineWidth = 1.5 * pixel; pen.stroke();
+}
+
+const styleColour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+function stroked(path, width, style, pixel, dash = []) {
+  pen.setLineDash([]); pen.strokeStyle = theme.halo; pen.lineWidth = (width + 2.4) * pixel; pen.stroke(path);
+  pen.setLineDash(dash.map(d => d * pixel)); pen.strokeStyle = style; pen.lineWidth = width * pixel; pen.stroke(path);
+  pen.setLineDash([]);
+}
+function star(lat, lon, pixel) {
+  const y = mercator(lat);
+  pen.beginPath();
+  for (let i = 0; i < 10; i++) {
+    const r = (i % 2 ? 4.6 : 10.5) * pixel, turn = i * Math.PI / 5;
+    pen.lineTo(lon + r * Math.sin(turn), y - r * Math.cos(turn));
+  }
+  pen.closePath();
+  pen.lineJoin = "round"; pen.strokeStyle = "#fff"; pen.lineWidth = 4 * pixel; pen.stroke();
+  pen.fillStyle = styleColour("truth"); pen.fill(); pen.strokeStyle = "#222"; pen.lineWidth = 1.4 * pixel; pen.stroke();
 }
 
 function cellAt(x, y) {

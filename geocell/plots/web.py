@@ -138,11 +138,11 @@ def fill_template(  # noqa: PLR0913 - all that a page has
     fragments: Mapping[str, str] | None = None,
     credits_: str = OUTLINES,
 ) -> Path:
-    """Write a page of one file that asks for nothing: a template of a package, with style, script and data inside.
+    """Write a page of one file that asks for nothing; see `filled_template`.
 
     Args:
         out: HTML file to write; an existing one is replaced.
-        template: file of `room` with `{{NAMES}}` to fill in.
+        template: file of `room`.
         title: of the page.
         caption: below it.
         data: what the script draws, JSON.
@@ -153,6 +153,36 @@ def fill_template(  # noqa: PLR0913 - all that a page has
 
     Returns:
         `out`.
+    """
+    text = filled_template(
+        template, title, caption, data, room=room, parts=parts, fragments=fragments, credits_=credits_
+    )
+    write_text(out, text)
+    return out
+
+
+def filled_template(
+    template: str,
+    title: str,
+    caption: str,
+    data: Mapping[str, Any],
+    *,
+    room: str = "geocell.plots",
+    parts: Mapping[str, str] | None = None,
+    fragments: Mapping[str, str] | None = None,
+    credits_: str = OUTLINES,
+) -> str:
+    """Return the HTML of a page that asks for nothing: a template of a package, with style, script and data inside.
+
+    Args:
+        template: file of `room` with `{{NAMES}}` to fill in.
+        title: of the page.
+        caption: below it.
+        data: what the script draws, JSON.
+        room: package of the template.
+        parts: further name -> file of `room` whose text stands for it.
+        fragments: further name -> HTML that stands for it as it is: whatever somebody else wrote is escaped in it.
+        credits_: where outlines and names come from.
     """
     values = {
         "THEME": _text("geocell.plots", "theme.css"),
@@ -166,9 +196,7 @@ def fill_template(  # noqa: PLR0913 - all that a page has
         "DATA": _in_script(data),
     }
     # in one pass, so that no value is taken for a place to fill in
-    text = re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template))
-    write_text(out, text + "\n")
-    return out
+    return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template)) + "\n"
 
 
 def _text(room: str, name: str) -> str:

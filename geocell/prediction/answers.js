@@ -17,13 +17,12 @@ const answers = data.answers.map(a => ({...a, areas: a.areas && a.areas.map(area
 const located = answers.map((a, i) => i).filter(i => !answers[i].problem || answers[i].cells.length);
 let chosen = -1, shown = "50";
 const percent = p => (100 * p).toFixed(1) + " %";
-const colour = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
 
 function paintCells(seen, pixel) {
   const answer = answers[chosen];
   if (!answer) return;
   const top = answer.cells[0][1];
-  pen.fillStyle = colour("answer");
+  pen.fillStyle = styleColour("answer");
   [0.10, 0.05].forEach((opacity, k) => {
     const at = answer.areas[k];
     if (at && seen(at)) { pen.globalAlpha = opacity; pen.fill(at.fill); }
@@ -33,16 +32,11 @@ function paintCells(seen, pixel) {
     pen.fillStyle = mix(p / top, shade(p / top)); pen.fill(cells[i].path, "evenodd"); pen.stroke(cells[i].edge);
   }
 }
-function stroked(path, width, style, pixel, dash = []) {
-  pen.setLineDash([]); pen.strokeStyle = theme.halo; pen.lineWidth = (width + 2.4) * pixel; pen.stroke(path);
-  pen.setLineDash(dash.map(d => d * pixel)); pen.strokeStyle = style; pen.lineWidth = width * pixel; pen.stroke(path);
-  pen.setLineDash([]);
-}
 function paintMarks(pixel, seen) {
   const answer = answers[chosen];
   for (const k of located) if (k !== chosen) dot(answers[k].lat, answers[k].lon, 4, "#5b5f66", pixel);
   if (!answer) return;
-  const top = answer.cells[0][1], mark = colour("answer");
+  const top = answer.cells[0][1], mark = styleColour("answer");
   for (const [i, p] of answer.cells) if (!data.cells[i].length) dot(...data.centroids[i], 3 + 3 * p / top, mix(p / top), pixel);
   if (hovered >= 0 && answer.of.has(hovered)) stroked(cells[hovered].edge, 2, mark, pixel);
   answer.areas.forEach((at, k) => { if (at && seen(at)) stroked(at.path, 2, mark, pixel, k ? [8, 6] : []); });
@@ -51,17 +45,6 @@ function paintMarks(pixel, seen) {
     star(...answer.truth, pixel);
   }
   dot(answer.lat, answer.lon, 7.5, mark, pixel);
-}
-function star(lat, lon, pixel) {
-  const y = mercator(lat);
-  pen.beginPath();
-  for (let i = 0; i < 10; i++) {
-    const r = (i % 2 ? 4.6 : 10.5) * pixel, turn = i * Math.PI / 5;
-    pen.lineTo(lon + r * Math.sin(turn), y - r * Math.cos(turn));
-  }
-  pen.closePath();
-  pen.lineJoin = "round"; pen.strokeStyle = "#fff"; pen.lineWidth = 4 * pixel; pen.stroke();
-  pen.fillStyle = colour("truth"); pen.fill(); pen.strokeStyle = "#222"; pen.lineWidth = 1.4 * pixel; pen.stroke();
 }
 const cellTitle = i => data.places[i] || data.labels[i] || data.names[i];
 function describe(found) {

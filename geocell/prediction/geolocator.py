@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from geocell.prediction.records import Prediction, unanswered
 from geocell.prediction.sets import SetMaker, SetMethod
 from geocell.uncertainty.selective import require_threshold
 from geocell.views import ColumnNames
+
+if TYPE_CHECKING:
+    from geocell.encoders.info import EncoderInfo
 
 OnError: TypeAlias = Literal["raise", "row"]
 """What an image that cannot be read does: end the run, or become a row with its reason."""
@@ -225,14 +228,9 @@ class Geolocator:
     def _predict(
         self, readable: Sequence[tuple[Asked, NDArray[np.float32]]], top_k: int, decode: PreparedDecoder
     ) -> Predictions:
-        features = np.concatenate([rows for _, rows in readable]).astype(np.float16)
-        offsets = np.cumsum([0, *(len(rows) for _, rows in readable)]).astype(np.int64)
-        ids = np.array([asked.location for asked, _ in readable], dtype=object)
-        unknown = np.full((len(readable), 2), np.nan)
-        locations = Locations(ids, unknown, features, np.arange(len(features)), offsets, self.encoder.info, {})
         return predict_locations(
             self.head,
-            locations,
+            locations_of([asked.location for asked, _ in readable], [rows for _, rows in readable], self.encoder.info),
             top_k=top_k,
             decode=decode,
             device=self.device,
@@ -240,6 +238,20 @@ class Geolocator:
             sets=self.sets,
             abstain_below=self.abstain_below,
         )
+
+
+def locations_of(ids: Sequence[str], features: Sequence[NDArray[np.floating[Any]]], encoder: EncoderInfo) -> Locations:
+    """Return locations that are asked about, nobody knows where, from the features of their views.
+
+    Args:
+        ids: P ids.
+        features: P arrays (V, D), V >= 1 of each; they are rounded as a feature cache keeps them.
+        encoder: whose features they are.
+    """
+    views = np.concatenate(list(features)).astype(np.float16)
+    offsets = np.cumsum([0, *map(len, features)]).astype(np.int64)
+    unknown = np.full((len(ids), 2), np.nan)
+    return Locations(np.array(ids, dtype=object), unknown, views, np.arange(len(views)), offsets, encoder, {})
 
 
 def _require_readable(asked: Asked) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geocell.decoders.base import decoder_label
-from geocell.files import printable
+from geocell.files import printable, write_text
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
 from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, fill_template, ground, steps
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -48,6 +48,12 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
     Raises:
         ValueError: when there is none.
     """
+    write_text(out, answers_page(predictions, partition, title))
+    return out
+
+
+def answers_page(predictions: Sequence[Prediction], partition: Partition, title: str = "") -> str:
+    """Return the HTML of the page of predictions; see `write_answers`."""
     if not len(predictions):
         raise ValueError("a map needs at least one prediction, got none.")
     shown = predictions[:MOST_ANSWERS]
@@ -68,8 +74,7 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
     }
     heading = title or f"Where was it taken? {_count(len(predictions)) if len(predictions) > 1 else shown[0].location}"
     named = any(item.place for item in located)
-    return fill_template(
-        out,
+    return filled_template(
         "answers.html",
         heading,
         _caption(shown, len(predictions)),
@@ -150,10 +155,15 @@ def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
         answer |= {
             "truth": [round(degrees, 5) for degrees in item.truth],
             "away": round(item.distance_km or 0.0, 3),
-            "arc": [steps(swap_latlon_to_xy(piece)) for piece in split_at_antimeridian(_way(item.truth, point))],
+            "arc": arc(item.truth, point),
         }
         answer["boxes"]["truth"] = _box_of_two(point, item.truth)
     return answer
+
+
+def arc(a: tuple[float, float], b: tuple[float, float]) -> list[list[int]]:
+    """Return the shortest way between two points in degrees as lines of a map page, cut at ±180°."""
+    return [steps(swap_latlon_to_xy(piece)) for piece in split_at_antimeridian(_way(a, b))]
 
 
 def _way(truth: tuple[float, float], point: tuple[float, float]) -> Floats:

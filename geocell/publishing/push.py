@@ -110,18 +110,9 @@ def _head_contents(
     folder: Path, head: Head | Combination, settings: CardSettings, with_neighbours: bool, with_places: bool
 ) -> Contents:
     """Return what is published of the folder of a head or a combination, which was checked."""
-    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
-        require_known_encoder(encoder)
+    add = public_files(folder, head, with_neighbours=with_neighbours, with_places=with_places)
     scores = read_own_scores(folder, head.parts)
     require_benchmark(settings, scores, folder)
-    stays = frozenset(
-        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
-    )
-    _require_answers_without(stays, head)
-    add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
-    for name_of_config in [name for name in add if PurePosixPath(name).name in {CONFIG_FILE, ZERO_SHOT_FILE}]:
-        add[name_of_config] = _public_config(folder / name_of_config)
-    _hash_again(add)
     sent = {PurePosixPath(name).parts[0] for name in add}
     return Contents(
         files=add,
@@ -131,6 +122,36 @@ def _head_contents(
         message=f"Geocell head on {len(head.partition):,} cells",
         scores=scores,
     )
+
+
+def public_files(
+    folder: Path, head: Head | Combination, *, with_neighbours: bool = False, with_places: bool = False
+) -> dict[str, Path | bytes]:
+    """Return the files of a head as others get them: without coordinates of training locations, and without paths.
+
+    Args:
+        folder: of the head or the combination.
+        head: what was loaded from it.
+        with_neighbours: see `push_head`.
+        with_places: see `push_head`.
+
+    Returns:
+        Name -> file of the folder, or content that takes its place.
+
+    Raises:
+        ValueError: for a head whose encoder nobody could load, or that answers by a file which would stay here.
+    """
+    for encoder in [head.encoder] if isinstance(head, Head) else head.parts.encoders:
+        require_known_encoder(encoder)
+    stays = frozenset(
+        name for name, sent in ((NEIGHBOURS_FILE, with_neighbours), (PLACES_FILE, with_places)) if not sent
+    )
+    _require_answers_without(stays, head)
+    add: dict[str, Path | bytes] = {n: p for n, p in files_in(folder).items() if PurePosixPath(n).name not in stays}
+    for name_of_config in [name for name in add if PurePosixPath(name).name in {CONFIG_FILE, ZERO_SHOT_FILE}]:
+        add[name_of_config] = _public_config(folder / name_of_config)
+    _hash_again(add)
+    return add
 
 
 def pull_head(repo: str, out: str | Path | None = None, *, overwrite: bool = False) -> HeadSource:

@@ -13,20 +13,25 @@ PUBLISHED = ("cells", "top1", "balscore")
 Values = Mapping[str, Any]
 
 
-def sweep_text(summary: Sequence[Values], note: str, failed: Mapping[str, str]) -> str:
-    """Return the table of a sweep for the terminal, and what could not be fitted.
+def sweep_text(
+    summary: Sequence[Values], note: str, failed: Mapping[str, str], baselines: Sequence[Values] = ()
+) -> str:
+    """Return the table of a sweep for the terminal, with the baselines below its rows, and what could not be fitted.
 
     Args:
         summary: what `SweepResult.summary` returns.
         note: decoder, split and number of locations.
         failed: name of a row -> why it could not be fitted.
+        baselines: lines of `SweepResult.baselines`.
     """
     published = [name for name in PUBLISHED if any(line[f"published_{name}"] is not None for line in summary)]
     several = any(line["seeds"] > 1 for line in summary)
     header = ["head", "partition", "cells", "seeds", "top-1", "median km", "balscore", "95 %"]
     header += ["± seeds"] if several else []
     header += [f"published {name}".replace("top1", "top-1") for name in published]
-    table = text_table(header, [_cells(line, published, several) for line in summary], left=2)
+    rows = [_cells(line, published, several) for line in summary]
+    rows += [_baseline_cells(line, len(header)) for line in baselines]
+    table = text_table(header, rows, left=2)
     remarks = f"{note} · top-1 and balscore in % · 95 %: interval over places, or what the splits kept together"
     remarks += " · ± seeds: half the 95 % interval of the mean over seeds" if several else ""
     remarks += " · published: by their authors, on their own locations" if published else ""
@@ -46,6 +51,14 @@ def _cells(line: Values, published: Sequence[str], several: bool) -> list[str]:
     texts += [_share(spread)] if several else []
     numbers = {name: line[f"published_{name}"] for name in published}
     return texts + [_count(value) if name == "cells" else _share(value) for name, value in numbers.items()]
+
+
+def _baseline_cells(line: Values, width: int) -> list[str]:
+    """Return the texts of a baseline, which has no seeds and no top-1."""
+    interval = f"[{percent(line['balscore_low'])}, {percent(line['balscore_high'])}]"
+    texts = [line["baseline"], line["partition"] or ABSENT, _count(line["n_cells"]), ABSENT, ABSENT]
+    texts += [f"{line['median_km']:,.1f}", percent(line["balscore"]), interval]
+    return texts + [ABSENT] * (width - len(texts))
 
 
 def _share(value: float | None) -> str:

@@ -20,6 +20,7 @@ from geocell.sweeps.plan import Fit, Row
 
 RESULTS_FILE = "results.csv"
 SUMMARY_FILE = "summary.csv"
+BASELINES_FILE = "baselines.csv"
 PLOT_FILE = "summary.png"
 
 SCORES = tuple(SCORE_LABELS)
@@ -90,6 +91,9 @@ class SweepResult:
         finished: name of a fit -> its values.
         failed: name of a row -> the reason why it could not be fitted.
         remarks: what a reader must know about the locations: that some share coordinates with training locations.
+        baselines: what the majority cell of each partition and the nearest neighbour reach on the scored locations, a
+            line each: `baseline`, `partition` and `n_cells` (None of the neighbour), `n_train` (None of a majority
+            cell), scores, `balscore_low` and `balscore_high`.
     """
 
     out: Path
@@ -97,6 +101,7 @@ class SweepResult:
     finished: dict[str, Values]
     failed: dict[str, str]
     remarks: Sequence[str] = ()
+    baselines: Sequence[Values] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -140,14 +145,17 @@ class SweepResult:
             "out": str(self.out),
             "summary": self.summary(),
             "results": self.results(),
+            "baselines": [dict(line) for line in self.baselines],
             "remarks": list(self.remarks),
         }
 
     def write(self) -> None:
-        """Write `results.csv` and `summary.csv` with the results so far."""
+        """Write `results.csv`, `summary.csv` and `baselines.csv` with the results so far."""
         write_text(self.out / SUMMARY_FILE, results_csv(self.summary()))
         if self.finished:
             write_text(self.out / RESULTS_FILE, results_csv(self.results()))
+        if self.baselines:
+            write_text(self.out / BASELINES_FILE, results_csv(self.baselines))
 
     def draw(self) -> Path:
         """Draw `summary.png`.
@@ -169,7 +177,7 @@ class SweepResult:
 
     def text(self) -> str:
         """Return the table for the terminal, and the rows that could not be fitted."""
-        return sweep_text(self.summary(), self.note(), self.failed)
+        return sweep_text(self.summary(), self.note(), self.failed, self.baselines)
 
 
 def results_csv(lines: Sequence[Mapping[str, Any]]) -> str:

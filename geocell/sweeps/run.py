@@ -17,6 +17,7 @@ from geocell.heads.config_file import CONFIG_FILE, read_config
 from geocell.heads.fit_config import stored_settings
 from geocell.partitioners import PARTITIONERS, partitioner_from_recipe, read_partition_recipe
 from geocell.partitioners.base import PARTITION_FILE, Partition
+from geocell.sweeps.baselines import baseline_lines
 from geocell.sweeps.plan import RECIPE_FILE, Fit, SweepConfig, fits_of, read_rows
 from geocell.sweeps.results import SweepResult, read_fit
 from geocell.sweeps.workers import Data, Setup, run_here, run_in_processes
@@ -41,9 +42,9 @@ def sweep(
     """Fit and score every row of some recipes with every seed, and write the table of what they reach.
 
     `out` gets `partitions/`, fitted on the training locations; `heads/`, one folder per fit, with its scores;
-    `results.csv`, one line per fit; and `summary.csv`, one line per row. Run again, a sweep continues where it stopped,
-    however it ended: finished fits are not repeated, and what a killed run left half written is removed. A row that
-    cannot be fitted is reported and does not stop the others.
+    `results.csv`, one line per fit; `summary.csv`, one line per row; and `baselines.csv`, what answers without a head
+    reach. Run again, a sweep continues where it stopped, however it ended: finished fits are not repeated, and what a
+    killed run left half written is removed. A row that cannot be fitted is reported and does not stop the others.
 
     Args:
         sources: recipes of heads and sweep files; see `plan.read_rows`.
@@ -78,7 +79,8 @@ def _run(fits: Sequence[Fit], setup: Setup, data: Data, jobs: int) -> SweepResul
     """Make the missing partitions and heads in `jobs` processes, and keep the tables up to date."""
     failed = _make_partitions(fits, setup, data)
     finished = {fit.name: values for fit in fits if (values := _finished(fit, setup)) is not None}
-    result = SweepResult(setup.out, tuple(fits), finished, failed, data.remarks)
+    lines = baseline_lines([fit for fit in fits if fit.row.name not in failed], setup, data)
+    result = SweepResult(setup.out, tuple(fits), finished, failed, data.remarks, lines)
     result.write()
     waiting = [fit for fit in fits if fit.name not in finished and fit.row.name not in failed]
     lost = {fit.name for fit in fits if fit.name not in finished and fit.row.name in failed}

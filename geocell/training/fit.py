@@ -14,7 +14,12 @@ from geocell.compute.distributed import processes, rank
 from geocell.features.locations import Locations, require_locations
 from geocell.files import canonical_json
 from geocell.geo.geodesy import distance_km
-from geocell.heads.fit_config import FEW_TRAINING_LOCATIONS, FEW_VALIDATION_LOCATIONS, FitConfig
+from geocell.heads.fit_config import (
+    FEW_TRAINING_LOCATIONS,
+    FEW_VALIDATION_LOCATIONS,
+    VERY_FEW_VALIDATION_LOCATIONS,
+    FitConfig,
+)
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead
 from geocell.heads.trained_on import TrainedOn, count_trained_on, joined_training, location_keys, locations_sha256
@@ -134,7 +139,8 @@ def fit_head(
 
 def keeps_last(config: FitConfig, n_train: int, n_val: int) -> bool:
     """Return whether a fit on so many locations keeps its last epoch, and not the best one."""
-    few = n_train < FEW_TRAINING_LOCATIONS and n_val < FEW_VALIDATION_LOCATIONS
+    enough = VERY_FEW_VALIDATION_LOCATIONS if n_train >= FEW_TRAINING_LOCATIONS else FEW_VALIDATION_LOCATIONS
+    few = n_val < enough
     return config.keep == "last" or (config.keep == "auto" and few) or not n_val
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.geo.geodesy import Floats
+from geocell.metrics.intervals import Interval, mean_interval, share_draws, share_interval
 
 RISK_KM = 200.0
 """An answer farther from the truth than this is wrong."""
@@ -56,6 +57,71 @@ def augrc(confidence: ArrayLike, wrong: ArrayLike) -> float:
     """
     coverage, risk = risk_coverage(confidence, wrong)
     return float((coverage * risk).mean())
+
+
+def aurc_interval(confidence: ArrayLike, wrong: ArrayLike, clusters: NDArray[np.int64] | None = None) -> Interval:
+    """Return the 95 % interval of AURC over what was drawn together.
+
+    AURC is linearised: of answers with weights w (1/P each) that stand in the order of their confidence, with risks R
+    and coverages C, its derivative by w_k is ``R_k + e_k L_k − M_k``, where ``e_k`` is 1 for a wrong answer and
+    ``L_k``, ``M_k`` are the sums of ``w_i / C_i`` and ``w_i R_i / C_i`` over ``i >= k``. The mean of these is AURC
+    again. It has Student's t with the variance of clusters (`mean_interval`), on the scale of log-odds, which keeps it
+    between 0 and 1. Where no answer or every one is wrong, the interval is that of the share of wrong answers.
+
+    Args:
+        confidence: (P,), larger for answers that are kept first.
+        wrong: (P,) whether an answer is wrong.
+        clusters: (P,) numbers from 0 of what was drawn together, two or more; every location on its own when omitted.
+    """
+    coverage, risk, group, errors = _sorted_answers(confidence, wrong)
+    n = len(errors)
+    later, later_risk = (np.cumsum((values / (n * coverage))[::-1])[::-1] for values in (np.ones(n), risk))
+    values = _of_group(risk, group) + errors * _of_group(later, group) - _of_group(later_risk, group)
+    return _area_interval(values, errors, _in_order(confidence, clusters), 1.0)
+
+
+def augrc_interval(confidence: ArrayLike, wrong: ArrayLike, clusters: NDArray[np.int64] | None = None) -> Interval:
+    """Return the 95 % interval of AUGRC, as `aurc_interval` does: its derivative by w_k is ``S_k + e_k T_k − AUGRC``.
+
+    ``S_k`` is the share of all answers that are wrong and at least as confident as k, ``T_k`` that of all that are at
+    most as confident.
+    """
+    coverage, risk, group, errors = _sorted_answers(confidence, wrong)
+    n = len(errors)
+    left = 1.0 - coverage + 1.0 / n
+    values = _of_group(coverage * risk, group) + errors * _of_group(left, group) - float((coverage * risk).mean())
+    return _area_interval(values, errors, _in_order(confidence, clusters), (n + 1) / (2 * n))
+
+
+def _sorted_answers(confidence: ArrayLike, wrong: ArrayLike) -> tuple[Floats, Floats, NDArray[np.int64], Floats]:
+    """Return coverages and risks, and of the answers in the order of confidence the (P,) group of ties and errors."""
+    c, w = np.asarray(confidence, dtype=np.float64), np.asarray(wrong, dtype=np.float64)
+    order = np.argsort(-c, kind="stable")
+    group = np.unique(-c[order], return_inverse=True)[1].astype(np.int64)
+    return *risk_coverage(c, w), group, w[order]
+
+
+def _of_group(values: Floats, group: NDArray[np.int64]) -> Floats:
+    """Return the mean over answers of the same confidence, for each: they stand in any order."""
+    return np.asarray((np.bincount(group, values) / np.bincount(group))[group])
+
+
+def _in_order(confidence: ArrayLike, clusters: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    order = np.argsort(-np.asarray(confidence, dtype=np.float64), kind="stable")
+    return None if clusters is None else clusters[order]
+
+
+def _area_interval(values: Floats, errors: Floats, clusters: NDArray[np.int64] | None, most: float) -> Interval:
+    """Return the interval of the mean of (P,) values, which is from 0 to the area `most` of answers all wrong."""
+    from scipy.special import expit, logit
+
+    share, part = float(errors.mean()), float(values.mean()) / most
+    if share in (0.0, 1.0):
+        low, high = share_interval(share_draws(errors[:, None] > 0, clusters=clusters)[:, 0], share)
+    else:
+        ends = np.array(mean_interval(values / most, clusters=clusters, paired=True))
+        low, high = expit(logit(part) + (ends - part) / (part * (1 - part)))
+    return float(low) * most, float(high) * most
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import pytest
 from benchmarks import defaults
 from benchmarks.defaults import CENTRED, CHOSEN, FLOORS, LOGISTIC, answers_of, rows_of
 from benchmarks.defaults_cases import BASE, CASES, DEFAULT, PLAIN, PUBLISHED, QUICK, REFIT, START
-from benchmarks.protocol import Floats, Protocol
+from benchmarks.kept import Answers
+from benchmarks.protocol import Floats, Protocol, chosen
 from geocell.geo.geodesy import distance_km
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners import KMeansPartitioner
@@ -62,7 +63,8 @@ def test_the_chosen_and_the_defaults_stand_beside_every_floor() -> None:
     names = [START, DEFAULT, REFIT, *FLOORS]
     distances: dict[str, Floats] = {name: np.full((1, 60), 10.0 if name == REFIT else 1000.0) for name in names}
     inner = {START: np.zeros((1, 5)), REFIT: np.ones((1, 5))}
-    rows = rows_of(protocol, distances, inner)
+    best, counts = chosen(protocol, distances, inner)
+    rows = rows_of(protocol, Answers({**distances, CHOSEN: best}, {CHOSEN: counts}))
     against = [(row["case"], row["base"]) for row in rows if row["group"] == "against"]
     assert against == [(case, base) for case in (CHOSEN, DEFAULT, REFIT) for base in (START, *FLOORS)]
     found = next(row for row in rows if row["case"] == CHOSEN)

@@ -9,14 +9,21 @@ from benchmarks.protocol import (
     Floats,
     Ints,
     Protocol,
+    balscores,
     chosen,
+    difference_draws,
     folds,
     inner_scores,
+    interval_of,
     mean_of_drawn_repeats,
+    mean_row,
     places_of,
     row_of,
 )
+from geocell.evaluation.comparison import paired_intervals
 from geocell.features.locations import Locations
+from geocell.metrics.clusters import Clusters
+from geocell.metrics.outcomes import Outcomes
 from tests.worlds import make_locations
 
 BASE = "base"
@@ -75,12 +82,41 @@ def test_differences_are_paired_and_in_percent(locations: Locations) -> None:
     near, far = np.full((2, 60), 10.0), np.full((2, 60), 10.0)
     far[:, ::4] = 5000.0
     row = row_of("far", "", BASE, protocol, far, near)
-    within = np.mean([(far[0, test] <= 25).mean() for _, test in protocol.dealt(0)])
-    assert row["balscore"] == pytest.approx(100 * within, abs=0.5)
-    assert row["difference"] == pytest.approx(row["balscore"] - 100)
+    assert row["balscore"] == 75
+    assert row["difference"] == -25
     assert row["difference_low"] < row["difference"] < row["difference_high"] < 0
-    same = row_of("same", "", BASE, protocol, near, near)
+    same = row_of(BASE, "", BASE, protocol, near, near)
     assert same["difference_low"] == same["difference_high"] == 0
+    alike = row_of("alike", "", BASE, protocol, near, near)
+    assert (
+        alike["difference_low"] < 0 < alike["difference_high"]
+    )  # 30 places cannot tell that no place tells them apart
+
+
+def test_one_repeat_has_the_interval_of_a_comparison(locations: Locations) -> None:
+    rng = np.random.default_rng(1)
+    one, other = np.exp(rng.normal(5, 2, (2, 1, 60)))
+    places = Clusters("place", places_of(locations))
+    low, high = paired_intervals(*(Outcomes(km[0], clusters=places) for km in (one, other)))["balscore"]
+    found = interval_of(difference_draws(one, other, places.numbers), float(balscores(one)[0] - balscores(other)[0]))
+    assert found == pytest.approx((low, high), abs=0.02)  # these draw the shares of other radii too
+
+
+def test_both_protocols_are_drawn_together(locations: Locations) -> None:
+    """The same answers in both have the interval of one, and opposite ones that of none."""
+    rng = np.random.default_rng(2)
+    one, other = np.exp(rng.normal(5, 2, (2, 3, 60)))
+    protocols = {by_place: Protocol(locations, by_place, 3) for by_place in (False, True)}
+    single = row_of("a", "", "b", protocols[False], one, other)
+    alike = mean_row("a", "", "b", protocols, {False: {"a": one, "b": other}, True: {"a": one, "b": other}})
+    keys = ("balscore", "difference", "within_25", "within_200", "within_750")
+    assert {key: alike[key] for key in keys} == {key: single[key] for key in keys}
+    for end in ("difference_low", "difference_high"):
+        assert alike[end] == pytest.approx(single[end], abs=1.5)
+    opposed = mean_row("a", "", "b", protocols, {False: {"a": one, "b": other}, True: {"a": other, "b": one}})
+    assert opposed["difference"] == 0
+    spread = [row["difference_high"] - row["difference_low"] for row in (opposed, single)]
+    assert spread[0] < 0.4 * spread[1]
 
 
 def test_repeats_are_drawn_with_the_spread_of_their_mean() -> None:

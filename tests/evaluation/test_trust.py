@@ -7,11 +7,12 @@ import pytest
 
 from geocell.evaluation.calibrate import calibrate
 from geocell.evaluation.score import score
+from geocell.metrics.clusters import Clusters
 from geocell.metrics.trust import trust_sentences
 from geocell.prediction.predictions import predict_locations
 from geocell.uncertainty.areas import cell_areas
 from geocell.uncertainty.cell_sets import conformal_set
-from geocell.uncertainty.selective import augrc, aurc
+from geocell.uncertainty.selective import augrc, augrc_interval, aurc, aurc_interval
 from tests.evaluation.test_calibrate import drawn_world, gentle_head
 
 
@@ -30,7 +31,11 @@ def test_is_what_predictions_say() -> None:
     assert trust["confidence"]["aurc"] == pytest.approx(aurc(confidence, wrong))
     assert trust["confidence"]["augrc"] == pytest.approx(augrc(confidence, wrong))
     largest = [answer.cells[0].probability for answer in answers]
-    assert trust["max_probability"] == {"aurc": aurc(largest, wrong), "augrc": augrc(largest, wrong)}
+    by_largest = trust["max_probability"]
+    assert (by_largest["aurc"], by_largest["augrc"]) == (aurc(largest, wrong), augrc(largest, wrong))
+    places = Clusters.of_places(new.latlon).drawn
+    assert trust["confidence"]["aurc_interval"] == pytest.approx(aurc_interval(confidence, wrong, places))
+    assert by_largest["augrc_interval"] == pytest.approx(augrc_interval(largest, wrong, places))
     held = np.array([answer.distance_km <= answer.radius_90_km for answer in answers])  # type: ignore[operator]
     assert trust["coverage"]["radius"]["90"] == held.mean()
     of_b = new.columns["country"] == "B"

@@ -12,7 +12,7 @@ TRUST: dict[str, Any] = {
     "risk_km": 200.0,
     "error": 0.501,
     "confidence": {"aurc": 0.312, "augrc": 0.205},
-    "max_probability": {"aurc": 0.333, "augrc": 0.215},
+    "max_probability": {"aurc": 0.333, "augrc": 0.215, "augrc_interval": [0.2, 0.2345]},
     "area_km2": {"0.5": 123456.0, "0.9": 7654321.0},
     "areas_estimated": 0,
     "coverage": {"radius": {"50": 0.52, "90": 0.897}, "hpd": {"50": 0.49, "90": 0.91}},
@@ -27,8 +27,8 @@ TRUST: dict[str, Any] = {
 
 def test_sentences() -> None:
     assert trust_sentences(TRUST) == [
-        "50.1 % are wrong by more than 200 km: AURC 31.2 % and AUGRC 20.5 % by confidence, 33.3 % and 21.5 % by the "
-        "largest probability",
+        "50.1 % are wrong by more than 200 km: AURC 31.2 % and AUGRC 20.5 % by confidence, 33.3 % and 21.5 % "
+        "[20.0, 23.4] by the largest probability",
         "the true cell is found within 123,000 km² for 50 % of the locations, within 7,650,000 km² for 90 %",
         "asked for 50 and 90 %, these hold the truth of: radius 52.0 and 89.7 %, smallest-area sets 49.0 and 91.0 %",
         "the radius of 90 % holds that of 72.0 % in B (25 locations) to 95.0 % in A (40)",

@@ -33,6 +33,8 @@ def test_the_same_bytes_each_time_and_others_with_a_threshold(tmp_path: Path) ->
     for colour in ((0xD5, 0x5E, 0x00), (0x00, 0x72, 0xB2)):  # before, after
         assert (np.abs(pixels.astype(int) - colour).max(axis=-1) < 12).sum() > 200
     assert "before: ECE 12.0 %" in draw_calibration(tmp_path / "a.svg", record()).read_text()
+    risk = {**record()["risk"], "aurc_interval": [0.25, 0.36], "augrc_interval": [0.1, 0.3]}
+    assert "AURC 30.0 % [25.0, 36.0]" in draw_calibration(tmp_path / "b.svg", record(risk=risk)).read_text()
 
 
 def test_markers_at_the_ends_are_whole(tmp_path: Path) -> None:

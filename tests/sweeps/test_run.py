@@ -189,8 +189,9 @@ def test_the_table_shows_published_numbers_as_published(world: Path, tmp_path: P
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('[head]\npartition = "coarse"\n[fit]\nepochs = 1\n[published]\ncells = 5\nbalscore = 61.5\n')
     result = run(world, tmp_path / "out", recipe="heads/known/recipe.toml")
-    header, _, line, note = result.text().splitlines()
+    header, _, line, majority, neighbour, note = result.text().splitlines()
     assert header.endswith("published cells  published balscore")
+    assert [row.split("  ")[0] for row in (majority, neighbour)] == ["majority cell", "1-NN"]
     assert line.split()[-2:] == ["5", "61.5"]
     assert "published: by their authors" in note
     assert result.summary()[0]["published_balscore"] == pytest.approx(0.615)

@@ -53,7 +53,15 @@ class TestStopping:
 
     @pytest.mark.parametrize(
         ("keep", "n_val", "few_train", "kept"),
-        [("auto", 1, 241, 4), ("auto", 60, 241, 1), ("auto", 1, 240, 1), ("last", 60, 1, 4), ("best", 1, 241, 1)],
+        [
+            ("auto", 1, 241, 4),
+            ("auto", 59, 241, 4),
+            ("auto", 60, 241, 1),
+            ("auto", 9, 240, 4),
+            ("auto", 10, 240, 1),
+            ("last", 60, 1, 4),
+            ("best", 1, 241, 1),
+        ],
     )
     def test_which_epoch_is_kept(
         self,
@@ -68,6 +76,7 @@ class TestStopping:
     ) -> None:
         """A best first epoch: a fit that keeps the last one trains to the end, whatever the patience."""
         monkeypatch.setattr(geocell.training.fit, "FEW_VALIDATION_LOCATIONS", 60)
+        monkeypatch.setattr(geocell.training.fit, "VERY_FEW_VALIDATION_LOCATIONS", 10)
         monkeypatch.setattr(geocell.training.fit, "FEW_TRAINING_LOCATIONS", few_train)
         falling = iter([0.9, 0.5, 0.4, 0.3])
         monkeypatch.setattr(
