@@ -267,6 +267,30 @@ def _cache_speeds() -> str:
     return f"{table}\n\n{note}"
 
 
+def _export_speeds() -> str:
+    rows = read_results("export_speed")
+    header = ["encoder", "images at a time", "torch", "ONNX Runtime", "times as fast", "of all rounds"]
+    lines = [
+        [
+            row["encoder"],
+            row["batch"],
+            row["torch_images_per_s"],
+            row["onnxruntime_images_per_s"],
+            row["ratio"],
+            f"{row['ratio_low']} to {row['ratio_high']}",
+        ]
+        for row in rows
+    ]
+    first = rows[0]
+    note = (
+        f"Images per second of processor time from pixels to features, float32, one core of an {first['cpu']} beside "
+        f"other work, torch {first['torch']}, ONNX Runtime {first['onnxruntime']}; medians over {first['rounds']} "
+        "rounds in which the two alternate, and the least and greatest ratio of a round."
+    )
+    table = markdown(header, lines)
+    return f"{table}\n\n{note}"
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "answer": _answer,
@@ -308,6 +332,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},
+    "docs/export.md": {"export_speed": _export_speeds},
     "docs/pretraining.md": {
         "streetclip_text": readme_pretraining.streetclip_text,
         "streetclip": readme_pretraining.streetclip,

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from geocell.evaluation.score import score as score
     from geocell.evaluation.zero_shot import ZeroShotScores as ZeroShotScores
     from geocell.evaluation.zero_shot import score_zero_shot as score_zero_shot
+    from geocell.exporting.export import ExportedModel as ExportedModel
+    from geocell.exporting.export import export_model as export_model
     from geocell.features import FeatureCache as FeatureCache
     from geocell.features.locations import Locations as Locations
     from geocell.features.neighbours import NeighbourIndex as NeighbourIndex
@@ -142,6 +144,7 @@ _HOMES = {
     "partitioners.semantic": ("SemanticPartitioner",),
     "prediction.predictions": ("Predictions",),
     "prediction.records": ("Prediction",),
+    "exporting.export": ("ExportedModel", "export_model"),
     "reporting.report": ("Report", "report"),
     "publishing.push": ("pull_head", "push_head"),
     "heads.fit_config": ("FitConfig",),

@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("prediction", "pretraining"),
     ("reports",),
-    ("publishing", "reporting"),
+    ("exporting", "publishing", "reporting"),
     ("demo", "sweeps"),
     ("quickstart",),
     ("cli",),

@@ -26,6 +26,7 @@ from geocell.cli import (
     combining,
     demo,
     evaluating,
+    exporting,
     features,
     heads,
     leaks,
@@ -108,6 +109,7 @@ _GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]]
         "push-demo": demo.push_demo,
         "pull": publish.pull,
         "import": publish.import_,
+        "export-model": exporting.export_model,
     },
 }
 """Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""

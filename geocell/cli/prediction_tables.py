@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing, not_pinned_remark
@@ -56,7 +56,9 @@ def score_tables(
 ) -> None:
     """Score a table of predictions against a table of the truth, and print the scores or write them to `out`."""
     from geocell.evaluation.predictions import score_predictions
+    from geocell.evaluation.published import PublishedBenchmark, published_scores
     from geocell.files import require_new, write_json
+    from geocell.reports.published import published_json, published_text
     from geocell.reports.score_details import countries_text, details_text
     from geocell.reports.text import score_table
 
@@ -72,7 +74,12 @@ def score_tables(
     row = {"head": predictions.name, **scores, "n_cells": None}
     try:
         parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]
-        emit(scores, "\n".join(parts), json)
+        shown = scores
+        if flags.preset is not None and flags.preset in get_args(PublishedBenchmark):
+            others = published_scores(flags.preset)
+            shown = {**scores, "published": published_json(others)}
+            parts.append(f"\n{published_text(others)}")
+        emit(shown, "\n".join(parts), json)
     finally:
         if out is not None:
             write_json(out, scores)

@@ -106,7 +106,7 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.evaluation.baselines import score_beside_baselines
     from geocell.evaluation.score import require_unseen, scores_of_head
     from geocell.files import require_new, write_json
-    from geocell.heads.folder import read_card
+    from geocell.heads.card_file import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
     from geocell.heads.zero_shot import ZeroShot

@@ -82,7 +82,8 @@ def zero_shot(
     from geocell.heads.zero_shot import ZeroShot
     from geocell.heads.zero_shot_folder import MARKS, PARTS, save_zero_shot
     from geocell.imagetext.text_cache import text_cache_folder
-    from geocell.reports.zero_shot import published_text, zero_shot_text
+    from geocell.reports.published import published_json, published_text
+    from geocell.reports.zero_shot import zero_shot_text
 
     with usage_errors():
         if out is None and cache is None:
@@ -122,10 +123,7 @@ def zero_shot(
         text += ["", zero_shot_text(made.encoder.name, scores)]
     if benchmark is not None:
         rows = published_scores(benchmark)
-        value["published"] = [
-            {"model": row.model, "source": row.source, "within": {str(r): s for r, s in row.within.items()}}
-            for row in rows
-        ]
+        value["published"] = published_json(rows)
         text += ["", published_text(rows)]
     if out is not None:
         text += ["", f"{out}: score, compare, decode, calibrate and predict take it like a head"]

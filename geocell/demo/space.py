@@ -18,9 +18,9 @@ from geocell.encoders.lite0 import LITE0
 from geocell.encoders.tower import TIMM, hub_id
 from geocell.files import new_folder
 from geocell.heads.card import encoder_license
+from geocell.heads.card_file import read_card
 from geocell.heads.card_metadata import settings_of
 from geocell.heads.combination import Combination
-from geocell.heads.folder import read_card
 from geocell.heads.head import Head
 from geocell.heads.loading import load_head_like
 from geocell.heads.markdown import code

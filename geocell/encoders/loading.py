@@ -9,6 +9,7 @@ from geocell.encoders.augmented import AveragedEncoder, averaged_pooling, check_
 from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.joined import AND, JoinedEncoder, split_info
 from geocell.encoders.lite0 import LITE0, EfficientNetLite0
+from geocell.encoders.onnx_encoder import OnnxEncoder, is_exported
 from geocell.encoders.pooling import POOLINGS, check_pooling
 from geocell.encoders.processors import backend_of, check_backend
 from geocell.encoders.protocol import Encoder
@@ -31,7 +32,8 @@ def load_encoder(
 
     Args:
         name: Hub id or local folder of a model whose vision tower transformers knows; `timm:NAME` for a model of timm;
-            `efficientnet-lite0`; or `module:attribute` for your own, a callable that returns an `Encoder`.
+            `efficientnet-lite0`; the folder of an exported model, which ONNX Runtime runs; or `module:attribute` for
+            your own, a callable that returns an `Encoder`.
         revision: branch, tag or commit on the Hub; the resolved commit is recorded.
         device: `cpu`, `cuda`, `cuda:1`, `mps`, or `auto` for the fastest available.
         dtype: `float32`, `bfloat16`, or `auto`, which is bfloat16 on CUDA and float32 elsewhere.
@@ -50,6 +52,8 @@ def load_encoder(
     check_encoder_settings(name, revision, pooling, augment, backend)
     if name == LITE0:
         encoder: Encoder = EfficientNetLite0(device, dtype, compile, draft=backend == "pil-draft")
+    elif is_exported(name):
+        encoder = _exported(name, device)
     elif _is_own(name):
         encoder = _own(name)
     else:
@@ -81,7 +85,7 @@ def describe_encoder(
         ValueError, OSError, ImportError: see `load_encoder`.
     """
     check_encoder_settings(name, revision, pooling, augment, backend)
-    if name == LITE0 or _is_own(name):
+    if name == LITE0 or _is_own(name) or is_exported(name):
         return load_encoder(name, revision, "cpu", pooling=pooling, augment=augment, backend=backend).info
     info = describe_tower(name, revision, pooling, backend)
     return info if augment == "none" else replace(info, pooling=averaged_pooling(info.pooling, augment))
@@ -98,10 +102,18 @@ def check_encoder_settings(name: str, revision: str | None, pooling: str | None,
     check_backend(backend)
     if name == LITE0 and revision is not None:
         raise ValueError(f"{LITE0} comes with its package and has no revisions, got {revision!r}: leave it out.")
+    if is_exported(name) and (revision, pooling, backend) != (None, None, "pil"):
+        raise ValueError(f"{name} is an exported model, which fixes revision, pooling and backend: leave them out.")
     if (name == LITE0 or _is_own(name)) and pooling is not None:
         raise ValueError(f"{name} has one pooling of its own, got {pooling!r}: leave it out.")
     if (name == LITE0 and backend == "torchvision") or (_is_own(name) and backend != "pil"):
         raise ValueError(f"{name} has resizing of its own, got the backend {backend!r}: leave it out.")
+
+
+def _exported(name: str, device: str) -> OnnxEncoder:
+    if device not in {"auto", "cpu"}:
+        raise ValueError(f"an exported model runs on the CPU, got the device {device}: pass cpu or auto.")
+    return OnnxEncoder(name)
 
 
 def _is_own(name: str) -> bool:
@@ -150,6 +162,8 @@ def _recorded(info: EncoderInfo, device: str, source: str | None) -> Encoder:
         raise ValueError(  # what a file says must not decide which code runs
             f"the encoder {info.name} is somebody's own ({where}): pass --encoder {where} if you trust that module."
         )
+    if is_exported(where):
+        return _exported(where, device)
     pooling, augment = split_pooling(info.pooling)
     local = Path(where).is_dir() or info.revision.startswith("sha256:")
     fixed = where == LITE0 or _is_own(where)

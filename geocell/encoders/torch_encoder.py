@@ -24,6 +24,7 @@ class TorchEncoder:
         device: where it runs.
         dtype: its arithmetic.
         preprocess: picklable transform of one image to bytes.
+        normalisation: of those bytes, as the model expects it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TorchEncoder:
         self.preprocess: Transform = preprocess
         self._info = replace(info, dtype=str(dtype).removeprefix("torch.") + (", compiled" if compile else ""))
         self._forward = torch.compile(self.forward) if compile else self.forward
+        self.normalisation = normalisation
         self._scale = normalisation.scale
         self._mean = torch.tensor(normalisation.mean, device=device).view(-1, 1, 1)
         self._std = torch.tensor(normalisation.std, device=device).view(-1, 1, 1)

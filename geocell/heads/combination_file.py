@@ -9,7 +9,8 @@ from typing import Any
 from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.files import DamagedFileError, read_json, require_types
 from geocell.heads.calibration import CALIBRATION_FILE
-from geocell.heads.folder import HEAD_FILES, PICTURE_FILE, SCORES_FILE
+from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE
+from geocell.heads.folder import HEAD_FILES
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, POOL_FILE
 from geocell.heads.trained_on import TRAINED_ON_FILE
 from geocell.heads.zero_shot_folder import MARKS

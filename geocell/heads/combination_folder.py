@@ -27,8 +27,9 @@ from geocell.files import (
     write_json,
 )
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
+from geocell.heads.card_file import write_scores_and_card
 from geocell.heads.combination_file import COMBINATION_MARKS, COMBINATION_PARTS, read_combination_file
-from geocell.heads.folder import write_head, write_scores_and_card
+from geocell.heads.folder import write_head
 from geocell.heads.hashes import COMBINATION_FILE, POOL_FILE, check_hashes, write_hashes
 from geocell.heads.head import Head, load_head
 from geocell.heads.pooling import Pooling

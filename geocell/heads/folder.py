@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -15,14 +15,12 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
-from geocell.files import DamagedFileError, missing, new_folder, reading, write_json, write_text
+from geocell.files import DamagedFileError, missing, new_folder, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
-from geocell.heads.card import head_card
-from geocell.heads.card_text import MAX_CARD_BYTES, CardText, parse_card, require_unchanged
+from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, write_scores_and_card
 from geocell.heads.config_file import (
     CONFIG_FILE,
     HISTORY_FILE,
-    bounded_text,
     config_json,
     history_csv,
     read_config,
@@ -48,8 +46,6 @@ from geocell.partitioners.polygon_rule import SHAPES_FILE
 from geocell.uncertainty.region_model import REGION_FILE, RegionModel, read_region
 
 ENSEMBLE_FILE = "ensemble.json"
-SCORES_FILE = "scores.json"
-PICTURE_FILE = "partition.png"
 T = TypeVar("T")
 _DTYPES = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
 
@@ -122,43 +118,6 @@ class HeadParts:
         return config_json(self.encoder, self.partition, self.config, self.training)
 
 
-class Scored(Protocol):
-    """What scores are of."""
-
-    @property
-    def partition(self) -> Partition:
-        """The cells."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Hash of all that its answers depend on."""
-        ...
-
-
-class Described(Scored, Protocol):
-    """What scores and a model card are written for: the parts of a head, or of a combination of heads."""
-
-    @property
-    def trained_on(self) -> TrainedOn | None:
-        """Hashes of the training locations."""
-        ...
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """What was learned after the fit."""
-        ...
-
-    @property
-    def region(self) -> RegionModel | None:
-        """What tells locations outside its region apart."""
-        ...
-
-    def config_json(self) -> dict[str, Any]:
-        """Return what its card says of it."""
-        ...
-
-
 def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, overwrite: bool = False) -> None:
     """Write a head as one folder, atomically: it appears complete or not at all.
 
@@ -207,83 +166,6 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     if read_config(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
     write_scores_and_card(parts, folder, scores)
-
-
-def require_scores_of(parts: Scored, scores: Mapping[str, Any], what: str) -> None:
-    """Raise ValueError unless scores, in their JSON form, are those of the head; `what` names them in the message."""
-    if scores.get("partition_sha256") != parts.partition.sha256:
-        raise ValueError(f"{what} must be of its partition, got those of another: score it again.")
-    if scores.get("head_sha256") not in {None, parts.sha256}:
-        raise ValueError(
-            f"{what} must be its own, got those of another head on the same cells, or of this one before it was "
-            "calibrated: score it again."
-        )
-
-
-def write_scores_and_card(parts: Described, folder: Path, scores: Scores | None) -> None:
-    """Write scores, if there are any, and the model card into the folder of a head or a combination.
-
-    Raises:
-        ValueError: when the scores are of another one, or a person wrote into a generated part of the card.
-    """
-    numbers = None if scores is None else scores.to_dict()
-    if numbers is not None:
-        require_scores_of(parts, numbers, "scores beside a head")
-    card = _card_like(parts, folder, numbers)  # first, since a card with text that would be lost is refused
-    if numbers is not None:
-        write_json(folder / SCORES_FILE, numbers)
-    write_text(folder / CARD_FILE, card)
-
-
-def _card_like(parts: Described, folder: Path, scores: Mapping[str, Any] | None) -> str:
-    """Return the card for a folder, with what a person wrote and set in the card that is there."""
-    picture = PICTURE_FILE if (folder / PICTURE_FILE).is_file() else ""
-    return card_of(parts, scores, picture=picture, before=read_card(folder))
-
-
-def read_card(folder: Path) -> CardText:
-    """Return the model card in a folder, an empty one when there is none.
-
-    Raises:
-        ValueError: when it is damaged, or a person wrote where it would be lost.
-    """
-    path = folder / CARD_FILE
-    if not path.is_file():
-        return CardText()
-    card = parse_card_file(path, str(path))
-    require_unchanged(card, str(path))
-    return card
-
-
-def parse_card_file(path: Path, where: str) -> CardText:
-    """Return the model card that a file is; `where` names it in error messages.
-
-    Raises:
-        ValueError: when it is damaged or too large.
-    """
-    with reading(where, "Markdown in UTF-8"):
-        content = bounded_text(path, MAX_CARD_BYTES, where)
-    return parse_card(content, where)
-
-
-def card_of(parts: Described, scores: Mapping[str, Any] | None, **kw: Any) -> str:  # noqa: ANN401 - those of head_card
-    """Return the model card of a head; see `geocell.heads.card.head_card` for the keywords."""
-    cells = parts.partition
-    partition = {
-        "kind": cells.kind,
-        "parameters": cells.parameters,
-        "outside_rule": cells.outside_rule,
-        "centroids": cells.centroids,
-    }
-    return head_card(
-        parts.config_json(),
-        partition,
-        scores,
-        trained_on=parts.trained_on is not None,
-        calibration=None if parts.calibration is None else parts.calibration.to_dict(),
-        region=None if parts.region is None else parts.region.facts,
-        **kw,
-    )
 
 
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:

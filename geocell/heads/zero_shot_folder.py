@@ -20,7 +20,7 @@ from geocell.files import (
     write_json,
 )
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
-from geocell.heads.folder import PICTURE_FILE, SCORES_FILE
+from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE
 from geocell.heads.zero_shot import ZeroShot
 from geocell.hub.client import CARD_FILE
 from geocell.imagetext.projection import Float32, Projection

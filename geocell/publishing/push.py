@@ -13,11 +13,12 @@ from geocell.decoders.table import parse_decoder
 from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.features.training_places import PLACES_FILE
 from geocell.files import json_text, new_folder, read_json, require_new
+from geocell.heads.card_file import PICTURE_FILE, card_of, read_card
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.combination import Combination
 from geocell.heads.combination_file import COMBINATION_MARKS, COMBINATION_PARTS, files_in
 from geocell.heads.config_file import CONFIG_FILE
-from geocell.heads.folder import HEAD_FILES, HEAD_MARKS, PICTURE_FILE, card_of, read_card
+from geocell.heads.folder import HEAD_FILES, HEAD_MARKS
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, hashes_of
 from geocell.heads.head import Head
 from geocell.heads.loading import is_ensemble, load_head_like

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 from geocell.encoders.info import NOT_PINNED, UNKNOWN, EncoderInfo
 from geocell.encoders.joined import AND
 from geocell.files import read_json
+from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, Scored, parse_card_file, require_scores_of
 from geocell.heads.card_metadata import CardSettings, eval_file, eval_file_name, settings_of
 from geocell.heads.card_text import CardText, require_unchanged
 from geocell.heads.combination_file import is_of_combination
 from geocell.heads.config_file import CONFIG_FILE
-from geocell.heads.folder import HEAD_FILES, PICTURE_FILE, SCORES_FILE, Scored, parse_card_file, require_scores_of
+from geocell.heads.folder import HEAD_FILES
 from geocell.heads.zero_shot_folder import ZERO_SHOT_FILES
 from geocell.hub.client import CARD_FILE, Remote, commit, open_repository
 from geocell.hub.names import HubName

@@ -11,9 +11,9 @@ from typing import Any
 
 from geocell.files import DamagedFileError, missing, printable, read_json
 from geocell.heads.card import known_license
+from geocell.heads.card_file import read_card
 from geocell.heads.card_metadata import CardSettings, settings_of
 from geocell.heads.card_text import CardText, render_card
-from geocell.heads.folder import read_card
 from geocell.heads.source import HeadSource
 from geocell.hub.client import CARD_FILE, download, pickles
 from geocell.hub.names import HubName

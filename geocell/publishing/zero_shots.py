@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from geocell.files import json_text, read_json
+from geocell.heads.card_file import PICTURE_FILE, read_card
 from geocell.heads.card_metadata import CardSettings
-from geocell.heads.folder import PICTURE_FILE, read_card
 from geocell.heads.zero_shot import ZeroShot
 from geocell.heads.zero_shot_card import zero_shot_card
 from geocell.heads.zero_shot_folder import MAX_BYTES, ZERO_SHOT_FILE, ZERO_SHOT_FILES

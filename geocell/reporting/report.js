@@ -167,6 +167,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     };
   });
 }
+window.addEventListener("beforeprint", () => home(true));  // the map of a page is lower
 repaint = () => { recolour(); draw(); };
 recolour(); choose("answers"); home(true);
 document.documentElement.dataset.ready = "yes";

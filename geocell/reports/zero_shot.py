@@ -1,13 +1,11 @@
-"""What zero-shot reaches, as text, beside what others published."""
+"""What zero-shot reaches, and the labels of images, as text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from geocell.evaluation.published import PublishedScore
 from geocell.files import counted
-from geocell.metrics.outcomes import RADII_KM
 from geocell.prediction.classify import Classification
 from geocell.reports.tables import ABSENT, percent, text_table
 from geocell.reports.text import score_table
@@ -55,20 +53,6 @@ def accuracy_text(value: Mapping[str, Any], total: int, noun: str) -> str:
             f"; {known - value['n_candidate_country']:,} lie in countries without a candidate, and count as misses"
         )
     return f"{text_table(['right', '%', '95 % interval'], rows, 1)}\n{remark}"
-
-
-def published_text(rows: Sequence[PublishedScore]) -> str:
-    """Return a table of published shares, in percent."""
-    header = ["published, not measured here", *(f"≤{radius}" for radius in RADII_KM), "source"]
-    lines = [
-        [
-            row.model,
-            *(percent(row.within[radius]) if radius in row.within else ABSENT for radius in RADII_KM),
-            row.source,
-        ]
-        for row in rows
-    ]
-    return text_table(header, lines, [True, *(False for _ in RADII_KM), True])
 
 
 def classification_text(found: Classification, top_k: int = 5) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from geocell.files import FORMAT, DamagedFileError, csv_text, read_json, reading, require_types, write_text
+from geocell.heads.card_file import SCORES_FILE
 from geocell.heads.config_file import CONFIG_FILE, read_config
-from geocell.heads.folder import SCORES_FILE
 from geocell.metrics.intervals import INTERVAL
 from geocell.metrics.scores import SCORE_LABELS, Scores
 from geocell.reports.sweeps import PUBLISHED, sweep_text

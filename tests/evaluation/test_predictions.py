@@ -199,6 +199,29 @@ def test_the_points_of_a_benchmark_are_pinned(
         gc.score_predictions(p, t, preset="im2gps3k")
 
 
+def test_what_was_published_on_a_benchmark_stands_below_the_scores(
+    tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    p, t, answers, truth = tables
+    answers.assign(id=answers.id + ".jpg").to_csv(p, index=False)
+    truth.assign(id=truth.id + ".jpg").rename(columns={"id": "IMG_ID", "lat": "LAT", "lon": "LON"}).to_csv(
+        t, index=False
+    )
+    monkeypatch.setattr("geocell.evaluation.predictions.BENCHMARK_ROWS", {"im2gps3k": 60})
+    monkeypatch.setattr("geocell.evaluation.predictions.BENCHMARK_TRUTHS", {"im2gps3k": None})
+    monkeypatch.setattr("geocell.evaluation.benchmarks.BENCHMARK_TRUTHS", {"im2gps3k": None})
+    flags = ["--predictions", str(p), "--truth", str(t), "--preset", "im2gps3k"]
+    assert main(["score", *flags]) == 0
+    assert "published, not measured here" in capsys.readouterr().out
+    assert main(["score", *flags, "--json"]) == 0
+    published = json.loads(capsys.readouterr().out)["published"]
+    assert published[0]["model"] == "PlaNet (Weyand et al. 2016)"
+    assert main(["score", *flags[:4], "--json"]) == 0
+    assert "published" not in json.loads(capsys.readouterr().out)
+
+
 def test_answers_may_stand_beside_their_truth(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
     p, t, answers, truth = tables
     alone = gc.score_predictions(p, t)

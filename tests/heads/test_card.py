@@ -11,10 +11,10 @@ from huggingface_hub import ModelCard
 from geocell.encoders.info import EncoderInfo
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations
+from geocell.heads.card_file import card_of
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.folder import card_of
-from geocell.heads.head import Head, load_head
+from geocell.heads.head import Head
 from geocell.heads.region import fit_region
 from geocell.partitioners import KMeansPartitioner
 from tests.heads.test_calibration import LEARNED
@@ -136,78 +136,6 @@ def test_its_recipe_is_one(tmp_path: Path) -> None:
     card = card_of(replace(make_head(), config=config).parts, None)
     (tmp_path / "recipe.toml").write_text(card.split("```toml\n")[1].split("```")[0])
     assert FitConfig(**read_recipe(tmp_path / "recipe.toml")["fit"]) == config
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    make_head().save(tmp_path / "head")
-    return tmp_path / "head"
-
-
-def score_again(folder: Path) -> str:
-    """Score the head in a folder and return the card that it has then."""
-    load_head(folder).write_scores(folder, score(make_head(), world(), split="test"))
-    return (folder / "README.md").read_text()
-
-
-def test_what_a_person_wrote_and_set_stays_when_scores_come(saved: Path) -> None:
-    path = saved / "README.md"
-    text = path.read_text()
-    for before, after in (
-        ("license: mit", "license: cc-by-4.0\nlanguage: de"),
-        ("- street-view", "- street-view\n- alps"),
-        ("<!-- generated: head", "A photograph by Ann.\n\n<!-- generated: head"),
-        ("<!-- generated: training", "## My remarks\n\nOne.\n\n\n\nTwo.\n\n<!-- generated: training"),
-    ):
-        assert before in text
-        text = text.replace(before, after, 1)
-    path.write_text(f"{text}\nThe end.\n")
-    card = score_again(saved)
-    assert "| balscore |" in card
-    assert "Not measured." not in card
-    assert card.index("A photograph by Ann.") < card.index("# Geocell head")
-    assert card.index("## Scores") < card.index("## My remarks\n\nOne.\n\n\n\nTwo.\n") < card.index("## Training")
-    assert card.endswith("\n\nThe end.\n")
-    data = ModelCard(card).data
-    assert (data.license, data.language) == ("cc-by-4.0", "de")
-    assert data.tags == ["image-geolocation", "geolocation", "geocell", "street-view", "alps"]
-    assert "This head: `cc-by-4.0`." in card
-    assert score_again(saved) == card
-
-
-def test_a_card_that_a_person_wrote_alone_stays_above(saved: Path) -> None:
-    (saved / "README.md").write_text("# My head\n\nIt knows the Alps.\n")
-    card = score_again(saved)
-    assert "---\n\n# My head\n\nIt knows the Alps.\n\n<!-- generated: head " in card
-    assert "| balscore |" in card
-
-
-def test_nothing_is_written_where_text_would_be_lost(saved: Path) -> None:
-    path = saved / "README.md"
-    path.write_text(path.read_text().replace("## Limits\n", "## Limits\n\nOnly by day.\n"))
-    before = path.read_text()
-    words = (
-        r"README\.md was changed inside generated parts, which are written anew \(limits\): move what you wrote below"
-    )
-    with pytest.raises(ValueError, match=words):
-        score_again(saved)
-    assert path.read_text() == before
-    assert not (saved / "scores.json").exists()
-    text = before.replace("\nOnly by day.\n", "").replace(
-        "<!-- generated: scores", "Only by day.\n\n<!-- generated: scores"
-    )
-    path.write_text(text)
-    assert "Only by day." in score_again(saved)
-
-
-def test_a_broken_card_is_not_taken_for_an_empty_one(saved: Path) -> None:
-    path = saved / "README.md"
-    path.write_text(path.read_text().replace("license: mit", "license: : mit"))
-    with pytest.raises(
-        ValueError, match=r"README\.md must begin with a YAML block, got a syntax error \(mapping values"
-    ):
-        score_again(saved)
-    assert "license: : mit" in path.read_text()
 
 
 def test_regions_are_named_in_every_quarter_of_the_earth() -> None:

@@ -72,23 +72,6 @@ class TestFolder:
         assert (config["library"], config["dim"], config["n_cells"], config["fusion"]) == ("geocell", 16, 6, "feature")
         assert config["fit"] == FitConfig().to_dict()
 
-    def test_scores_and_card(self, tmp_path: Path) -> None:
-        head = make_head()
-        scores = score(head, world(), split="test")
-        head.save(tmp_path / "head", scores=scores)
-        assert json.loads((tmp_path / "head" / "scores.json").read_text()) == scores.to_dict()
-        card = (tmp_path / "head" / "README.md").read_text()
-        for words in (
-            "6 cells (kmeans)",
-            f"| balscore | {100 * scores.balscore:.1f} % |",
-            f"| median | {scores.median_km:.1f} km | {scores.intervals['median_km'][0]:.1f} km – ",
-            "| within 25 km | ",
-            "| top-5 | ",
-            "the split `test`",
-            "`tiny`",
-        ):
-            assert words in card
-
     def test_scores_come_later(self, saved: Path) -> None:
         head = load_head(saved)
         assert "Not measured." in (saved / "README.md").read_text()

@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 
 from geocell.evaluation.score import score
 from geocell.files import printable
+from geocell.heads.card_file import card_of, read_card
 from geocell.heads.card_text import parse_card
-from geocell.heads.folder import card_of, read_card
 from geocell.heads.markdown import code, fenced, text
 from tests.heads.test_head import make_head, world
 

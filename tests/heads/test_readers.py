@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from geocell.evaluation.score import score
 from geocell.files import read_json
+from geocell.heads.card_file import card_of, read_card
 from geocell.heads.card_text import parse_card
 from geocell.heads.combination import load_combination
 from geocell.heads.config_file import read_history
 from geocell.heads.ensemble import load_ensemble
-from geocell.heads.folder import card_of, read_card, read_head
+from geocell.heads.folder import read_head
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.metrics.scores import Scores
 from tests.heads.test_combination import complete

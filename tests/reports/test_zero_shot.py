@@ -1,9 +1,8 @@
 """Zero-shot as text."""
 
-from geocell.evaluation.published import published_scores
 from geocell.evaluation.zero_shot import score_zero_shot
 from geocell.prediction.classify import Classification, Classified
-from geocell.reports.zero_shot import classification_text, published_text, zero_shot_text
+from geocell.reports.zero_shot import classification_text, zero_shot_text
 from tests.zeroshot.worlds import made, places
 
 
@@ -17,13 +16,6 @@ def test_accuracies_stand_with_their_intervals() -> None:
     assert "city, given the right country" in text
     assert "lie in countries without a candidate, and count as misses" in text
     assert "balscore" in text
-
-
-def test_published_rows_say_that_they_are() -> None:
-    text = published_text(published_scores("im2gps3k"))
-    assert text.startswith("published, not measured here")
-    assert "28.0" in text
-    assert "–" in text  # no share within 1 km
 
 
 def test_labels_of_images() -> None:

@@ -1,0 +1,1 @@
+"""Heads as graphs that products run without this package: ONNX and torch.export."""
