@@ -14,7 +14,9 @@ from typing import Any
 
 from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining
 from benchmarks.common import read_results
+from geocell.evaluation.published import published_scores
 from geocell.heads.fit_config import read_recipe
+from geocell.metrics.outcomes import RADII_KM
 from geocell.reports.tables import markdown
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +44,16 @@ def _answer() -> str:
         f"{100 * float(row['confidence']):.0f} %.\nPhotograph: Global Streetscapes, from Mapillary or KartaView, "
         "[CC BY-SA 4.0](https://creativecommons.org/licenses/by-sa/4.0/).*"
     )
+
+
+def _published() -> str:
+    rows = published_scores("im2gps3k")
+    header = ["model", *(f"≤{radius} km" for radius in RADII_KM), "source"]
+    lines = [
+        [row.model, *(f"{100 * row.within[r]:.1f}" if r in row.within else "–" for r in RADII_KM), row.source]
+        for row in rows
+    ]
+    return f"{markdown(header, lines)}\n\nPercent of 2,997 photographs, as published."
 
 
 def _quickstart() -> str:
@@ -329,6 +341,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "scalings": readme_answers.scalings,
     },
     "docs/zero-shot.md": {"shots": readme_heads.shots},
+    "docs/alternatives.md": {"published": _published},
     "docs/combination.md": {"combination": readme_answers.combination},
     "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
     "docs/encoders.md": {"decode_speed": _decode_speeds},

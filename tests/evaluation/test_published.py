@@ -20,6 +20,8 @@ SOURCES = {
         "CLIP, zero-shot (": "19.5 34.0 60.0 78.1",
         "StreetCLIP, zero-shot (": "22.4 37.4 61.3 80.4",
         "StreetCLIP, zero-shot, public": "21.8 34.7 55.5 74.8",
+        "GeoCLIP": "14.1 34.5 50.7 69.7 83.8",
+        "PIGEOTTO": "11.3 36.7 53.8 72.4 85.3",
     },
 }
 """The last radii of each row, in percent, typed again from the papers, the model card and the reproduction's README."""
