@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from geocell.partitioners.quadtree import QuadtreePartitioner as QuadtreePartitioner
     from geocell.partitioners.s2 import S2Partitioner as S2Partitioner
     from geocell.partitioners.semantic import SemanticPartitioner as SemanticPartitioner
+    from geocell.plots.plot import plot as plot
     from geocell.prediction.classify import Classification as Classification
     from geocell.prediction.classify import classify as classify
     from geocell.prediction.geolocator import Geolocator as Geolocator
@@ -157,6 +158,7 @@ _HOMES = {
     "evaluation.zero_shot": ("ZeroShotScores", "score_zero_shot"),
     "imagetext.loading": ("load_image_text",),
     "imagetext.protocol": ("ImageTextModel",),
+    "plots.plot": ("plot",),
     "prediction.classify": ("Classification", "classify"),
     "zeroshot.candidate_files": ("read_candidates",),
     "zeroshot.candidates": ("Candidate", "Candidates", "gazetteer_candidates"),

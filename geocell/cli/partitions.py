@@ -141,17 +141,16 @@ def plot(
         json: print one JSON object.
     """
     from geocell.partitioners.base import Partition
-    from geocell.plots.cells import draw_cells, is_page, require_map_name
-    from geocell.plots.centroids import draw_centroids
+    from geocell.plots.cells import require_map_name
     from geocell.plots.paths import require_box
+    from geocell.plots.plot import plot as draw
 
     with usage_errors():
         require_map_name(out)
         if bbox is not None:
             require_box(bbox)
     loaded = Partition.load(partition, partitioner)
-    draw = draw_cells if loaded.can_assign or is_page(out) else draw_centroids
-    draw(out, loaded, title, bbox=bbox, caption=caption)
+    draw(loaded, out, title, bbox=bbox, caption=caption)
     size = out.stat().st_size
     result = {"out": str(out), "n_cells": len(loaded), "bytes": size, "sha256": loaded.sha256}
     emit(result, f"{out}: {len(loaded)} {loaded.kind} cells, {size / 1e6:.1f} MB", json)
