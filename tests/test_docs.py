@@ -65,6 +65,7 @@ def test_every_public_name_has_its_place_in_the_reference() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # some forty commands, each a process of its own
 def test_tutorials_run_as_written_one_after_the_other(tmp_path: Path) -> None:
     world = tmp_path / "world"
     make_world(world, n_locations=150)
