@@ -68,7 +68,8 @@ def write_page(out: Path, partition: Partition, title: str, box: Box, caption: s
         "cells": [rings(shape) for shape in shapely.simplify(polygons, tolerance)],
     }
     credits_ = f"{OUTLINES}. {GEONAMES}" if data["places"] else OUTLINES
-    return fill_template(out, "cells.html", title, caption, data, credits_=credits_)
+    write_text(out, filled_template("cells.html", title, caption, data, credits_=credits_))
+    return out
 
 
 def _discs(partition: Partition) -> Geometries:
@@ -126,41 +127,6 @@ def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
     return sorted(found, key=lambda row: -row[3])
 
 
-def fill_template(  # noqa: PLR0913 - all that a page has
-    out: Path,
-    template: str,
-    title: str,
-    caption: str,
-    data: Mapping[str, Any],
-    *,
-    room: str = "geocell.plots",
-    parts: Mapping[str, str] | None = None,
-    fragments: Mapping[str, str] | None = None,
-    credits_: str = OUTLINES,
-) -> Path:
-    """Write a page of one file that asks for nothing; see `filled_template`.
-
-    Args:
-        out: HTML file to write; an existing one is replaced.
-        template: file of `room`.
-        title: of the page.
-        caption: below it.
-        data: what the script draws, JSON.
-        room: package of the template.
-        parts: further name -> file of `room` whose text stands for it.
-        fragments: further name -> HTML that stands for it as it is: whatever somebody else wrote is escaped in it.
-        credits_: where outlines and names come from.
-
-    Returns:
-        `out`.
-    """
-    text = filled_template(
-        template, title, caption, data, room=room, parts=parts, fragments=fragments, credits_=credits_
-    )
-    write_text(out, text)
-    return out
-
-
 def filled_template(
     template: str,
     title: str,
@@ -173,6 +139,8 @@ def filled_template(
     credits_: str = OUTLINES,
 ) -> str:
     """Return the HTML of a page that asks for nothing: a template of a package, with style, script and data inside.
+
+    The head of every page, whose policy forbids all requests, is `head.html`.
 
     Args:
         template: file of `room` with `{{NAMES}}` to fill in.
@@ -195,8 +163,9 @@ def filled_template(
         "CREDITS": html.escape(credits_),
         "DATA": _in_script(data),
     }
+    page = _text(room, template).replace("{{HEAD}}", _text("geocell.plots", "head.html"))
     # in one pass, so that no value is taken for a place to fill in
-    return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], _text(room, template)) + "\n"
+    return re.sub(r"\{\{([A-Z_]+)\}\}", lambda found: values[found[1]], page) + "\n"
 
 
 def _text(room: str, name: str) -> str:

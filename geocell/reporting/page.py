@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.files import printable
+from geocell.files import printable, write_text
 from geocell.geo.countries import country_outlines
 from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.maps import ERROR_KM, count_range, extent
 from geocell.plots.chart import inline_svg
-from geocell.plots.web import OUTLINES, cell_rings, fill_template, ground, rings_chars
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, rings_chars
 from geocell.reporting import sections
 from geocell.reporting.charts import charts
 from geocell.reporting.examples import drawn
@@ -41,8 +41,7 @@ def write_report(out: Path, measured: Measured) -> Path:
         for name, chart in charts(measured).items()
     }
     name = value["head"]["name"]
-    return fill_template(
-        out,
+    text = filled_template(
         "report.html",
         f"Report of {name}",
         _caption(value),
@@ -50,8 +49,10 @@ def write_report(out: Path, measured: Measured) -> Path:
         room="geocell.reporting",
         parts={"PAGE_STYLE": "report.css", "PAGE_SCRIPT": "report.js"},
         fragments=_fragments(measured, found),
-        credits_=f"{OUTLINES}. Place names: GeoNames (CC BY 4.0)" if Gazetteer.installed() else OUTLINES,
+        credits_=f"{OUTLINES}. {GEONAMES}" if Gazetteer.installed() else OUTLINES,
     )
+    write_text(out, text)
+    return out
 
 
 def _caption(value: Mapping[str, Any]) -> str:
