@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining
+from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining, readme_speeds
 from benchmarks.common import read_results
 from geocell.evaluation.published import published_scores
 from geocell.heads.fit_config import read_recipe
@@ -101,56 +101,6 @@ def _audits(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{markdown([*header, 'balscore', 'fallback', 'outside'], lines)}\n\n{note}"
 
 
-def _speeds() -> str:
-    rows = read_results("partition_speed")
-    beside = []
-    for row in rows:
-        if row["times_faster"]:
-            seconds = [f"{float(row[key]):.3g}" for key in ("ours_s", "other_s", "times_faster")]
-            beside.append([row["case"], f"{int(row['n']):,}", *seconds])
-    header = ["kind", "points", "cells", "fit s", "assign s", "assign in H3 loops", "peak GiB", "of it the points"]
-    lines = []
-    for row in rows:
-        if row["fit_s"]:
-            keys = ("fit_s", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
-            texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *(f"{float(row[key]):.2g}" for key in keys)]
-            lines.append([f"`{row['case']}`", *texts])
-    where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
-    note = f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."
-    first = markdown(["beside", "points", "here s", "other s", "times faster"], beside)
-    return f"{first}\n\n{markdown(header, lines)}\n\n{note}"
-
-
-def _fits() -> str:
-    header = ["cells", "batch", "ours s per epoch", "plain loop / ours", "plain loop / two bf16 products"]
-    header += ["ours / bf16 products", "ours / fp32 products"]
-    lines = []
-    rows = read_results("fit_speed")
-    for row in rows:
-        keys = ["plain_per_ours_bfloat16", "plain_per_two_products_bfloat16"]
-        keys += ["ours_per_products_bfloat16", "ours_per_products_float32"]
-        seconds = f"{float(row['ours_bfloat16_s_per_epoch']):.1f}"
-        ratios = [f"{float(row[key]):.2f}" for key in keys]
-        lines.append([f"{int(row['cells']):,}", f"{int(row['batch']):,}", seconds, *ratios])
-    where = f"{rows[0]['threads']} threads on {rows[0]['cores']} cores of an {rows[0]['cpu']}, torch {rows[0]['torch']}"
-    note = f"{int(rows[0]['locations']):,} locations; ours in bfloat16, in float32 in the last column. {where}."
-    table = markdown(header, lines, left=0)
-    return f"{table}\n\n{note}"
-
-
-def _fit_terms() -> str:
-    rows = read_results("fit_terms")
-    lines = [[f"`{row['fit']}`", f"{float(row['per_default']):.2f}"] for row in rows if row["fit"]]
-    first = rows[0]
-    note = (
-        f"{int(first['locations']):,} locations with four views in {int(first['cells']):,} cells of a k-d tree, batch "
-        f"{int(first['batch']):,}; an epoch without takes {float(first['seconds_per_epoch']):.2f} s. Medians of "
-        f"{first['turns']} turns on {first['cores']} cores of an {first['cpu']}, torch {first['torch']}."
-    )
-    table = markdown(["with", "epoch / epoch without"], lines)
-    return f"{table}\n\n{note}"
-
-
 def _heads() -> str:
     header = ["head", "partition", "starts from", "settings", "cells", "top-1", "balscore"]
     recipes = {path.parent.name: read_recipe(path) for path in (ROOT / "heads").glob("*/recipe.toml")}
@@ -204,105 +154,6 @@ def _radii() -> str:
     return f"{markdown(header, lines, left=2)}\n\n{note}"
 
 
-def _encode_speeds() -> str:
-    rows = read_results("encode_speed")
-    header = ["tower", "device", "method", "arithmetic", "images/s", "times the loop", "of the model alone"]
-    header += ["GFLOP per image", "of matmul peak", "least cosine"]
-    keys = ["tower", "device", "method", "dtype", "images_per_s", "times_the_loop", "share_of_model_alone"]
-    keys += ["gflop_per_image", "share_of_matmul_peak", "least_cosine_to_the_loop"]
-    lines = [[row[key] for key in keys] for row in rows]
-    first = rows[0]
-    note = (
-        f"{first['threads']} of {first['cores']} cores of an {first['cpu']} beside other work, Python "
-        f"{first['python']}, torch {first['torch']}, transformers {first['transformers']}, Pillow {first['pillow']}; "
-        "medians over turns in which every method runs once. Shares are fractions; the peak is a large matrix "
-        "product in the same arithmetic."
-    )
-    sizes = dict.fromkeys(f"{row['tower']} {row['turns']} x {row['images']}" for row in rows)
-    note += f" Turns and images: {', '.join(sizes)}; ratios of a single turn on a busy machine are rough."
-    gpu = "" if any(row["device"] != "cpu" for row in rows) else " No GPU was measured: there was none."
-    table = markdown(header, lines, left=4)
-    return f"{table}\n\n{note}{gpu}"
-
-
-def _costs() -> str:
-    rows = [row for row in read_results("encode_speed") if row["method"] == "geocell encode"]
-    header = ["tower", "device", "arithmetic", "images/s", "device days for 100 M images"]
-    lines = []
-    for row in rows:
-        days = 1e8 / float(row["images_per_s"]) / 86400
-        device = f"{row['device']}, {row['threads']} threads"
-        lines.append([row["tower"], device, row["dtype"], row["images_per_s"], f"{days:,.0f}"])
-    gpu = ""
-    if all(row["device"] == "cpu" for row in rows):
-        flops = max(float(row["gflop_per_image"]) for row in rows)
-        gpu = (
-            f" No GPU rate was measured, so none is given. An image of the largest tower takes {flops:,.0f} GFLOP; "
-            "`python -m benchmarks.encode_speed` on your card measures its images per second."
-        )
-    note = f"100 M images at the measured rates, on one device.{gpu}"
-    table = markdown(header, lines, left=3)
-    return f"{table}\n\n{note}"
-
-
-def _decode_speeds() -> str:
-    rows = read_results("decode_speed")
-    header = ["photograph", "input", "`pil` ms", "`pil-draft` ms", "times as fast", "pixels differ by", "least cosine"]
-    lines = []
-    for row in rows:
-        numbers = [row[key] for key in ("pil_ms", "draft_ms", "times_as_fast", "mean_pixel_difference", "least_cosine")]
-        texts = [f"{row['width']} x {row['height']}", row["input"], *(number or "–" for number in numbers)]
-        lines.append(texts)
-    first, again = rows[0], [float(row["least_cosine_saved_again"]) for row in rows if row["least_cosine_saved_again"]]
-    note = (
-        f"From a file to pixels, one core of an {first['cpu']} beside other work, Pillow {first['pillow']}; medians "
-        f"over {first['photographs']} mosaics of real photographs (JPEG quality {first['quality']}) x {first['turns']} "
-        "turns, in which both backends take every file in turn. Pixels differ by so many of 255 steps in the mean; the "
-        f"cosine is between features, and {min(again):.5f} for the files saved again at quality "
-        f"{first['quality_again']}."
-    )
-    table = markdown(header, lines, left=2)
-    return f"{table}\n\n{note}"
-
-
-def _cache_speeds() -> str:
-    rows = read_results("cache_speed")
-    header = ["a cache of float16 features", "seconds", "GB/s"]
-    lines = [[row["what"], row["seconds"], row["gb_per_s"] or "–"] for row in rows]
-    load = next(row for row in rows if row["what"] == "load")
-    note = (
-        f"{int(load['rows']):,} views x {load['dim']}, from the page cache, {load['cores']} cores of an {load['cpu']} "
-        f"beside other work, medians of {load['turns']} turns. Loading runs at {float(load['share_of_fromfile']):.2f} "
-        "times the rate of `np.fromfile`."
-    )
-    table = markdown(header, lines)
-    return f"{table}\n\n{note}"
-
-
-def _export_speeds() -> str:
-    rows = read_results("export_speed")
-    header = ["encoder", "images at a time", "torch", "ONNX Runtime", "times as fast", "of all rounds"]
-    lines = [
-        [
-            row["encoder"],
-            row["batch"],
-            row["torch_images_per_s"],
-            row["onnxruntime_images_per_s"],
-            row["ratio"],
-            f"{row['ratio_low']} to {row['ratio_high']}",
-        ]
-        for row in rows
-    ]
-    first = rows[0]
-    note = (
-        f"Images per second of processor time from pixels to features, float32, one core of an {first['cpu']} beside "
-        f"other work, torch {first['torch']}, ONNX Runtime {first['onnxruntime']}; medians over {first['rounds']} "
-        "rounds in which the two alternate, and the least and greatest ratio of a round."
-    )
-    table = markdown(header, lines)
-    return f"{table}\n\n{note}"
-
-
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {
         "answer": _answer,
@@ -313,9 +164,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
-        "partition_speed": _speeds,
-        "fit_speed": _fits,
-        "fit_terms": _fit_terms,
+        "partition_speed": readme_speeds.speeds,
+        "fit_speed": readme_speeds.fits,
+        "fit_terms": readme_speeds.fit_terms,
         "decoders": readme_answers.decoders,
         "defaults": readme_heads.defaults,
         "kept_epoch": readme_heads.kept_epoch,
@@ -343,9 +194,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/zero-shot.md": {"shots": readme_heads.shots},
     "docs/alternatives.md": {"published": _published},
     "docs/combination.md": {"combination": readme_answers.combination},
-    "docs/scale.md": {"cost": _costs, "encode_speed": _encode_speeds, "cache_speed": _cache_speeds},
-    "docs/encoders.md": {"decode_speed": _decode_speeds},
-    "docs/export.md": {"export_speed": _export_speeds},
+    "docs/scale.md": {
+        "cost": readme_speeds.costs,
+        "encode_speed": readme_speeds.encode_speeds,
+        "cache_speed": readme_speeds.cache_speeds,
+    },
+    "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds},
+    "docs/export.md": {"export_speed": readme_speeds.export_speeds},
     "docs/pretraining.md": {
         "streetclip_text": readme_pretraining.streetclip_text,
         "streetclip": readme_pretraining.streetclip,
