@@ -1,14 +1,15 @@
-"""Running a command of the kill harness: its state before, a whole run as reference, an interrupted one, the next one."""
+"""Running a command of the kill harness: what is there before, a whole run, an interrupted one and the next one."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import signal
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -250,8 +251,6 @@ class Lab:
 
     def _interrupted(self, pid: int, how: Interruption) -> Ended:
         """Send the signal, where it is by time, and wait for the end."""
-        import os
-
         if not how.at:
             time.sleep(how.after)
             if (ended := self.commands.ended(pid)) is not None:
@@ -264,8 +263,6 @@ class Lab:
 
     def _end(self, pid: int) -> Ended:
         """Wait for a command, and kill it when it hangs."""
-        import os
-
         began = time.monotonic()
         while (ended := self.commands.ended(pid)) is None:
             if time.monotonic() - began > DEADLINE:
@@ -277,8 +274,6 @@ class Lab:
 
     def _outlived(self, session: int) -> list[str]:
         """Return that a process of a killed command does not end."""
-        import os
-
         began = time.monotonic()
         while left := processes_of(session):
             if time.monotonic() - began > DEADLINE / 4:
@@ -368,6 +363,3 @@ def laboratory(folder: Path, **environment: str) -> Iterator[Lab]:
         }  # fmt: skip
         with Commands(folder, settings) as commands:
             yield Lab(folder, commands, hub)
-
-
-Show = Callable[[str], None]

@@ -122,7 +122,7 @@ def _run(order: Mapping[str, Any]) -> int:
 
 
 def _leave(status: int) -> None:
-    """End this process as the interpreter does, but for freeing all that the server has imported, which takes seconds."""
+    """End this process as the interpreter does, but for freeing all that the server imported, which takes seconds."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -239,7 +239,7 @@ class Commands:
         answer = self._ask({"wait": pid, "poll": True})
         return None if answer["status"] is None else self._ended(pid, answer["status"])
 
-    def run(self, words: Sequence[str], folder: Path, **how: Any) -> Ended:
+    def run(self, words: Sequence[str], folder: Path, **how: Any) -> Ended:  # noqa: ANN401 - those of start
         """Start a command and wait for it; see `start`."""
         return self.wait(self.start(words, folder, **how))
 

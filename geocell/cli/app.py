@@ -40,6 +40,7 @@ from geocell.cli import (
 from geocell.cli import pretraining as trainings
 from geocell.cli import zero_shot as zero_shots
 from geocell.cli.output import UsageError, note
+from geocell.compute.signals import interrupted_by_signals, interrupted_status
 from geocell.files import printable
 from geocell.partitioners import read_partition_recipe
 
@@ -214,6 +215,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = [token for token in tokens if token != "--verbose"]  # noqa: S105 - a word of the command line
     if not verbose:
         _quiet_third_parties()
+    with interrupted_by_signals():
+        try:
+            return _run(tokens, verbose)
+        except KeyboardInterrupt as error:
+            kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+            note(f"geocell: {kept}")
+            return interrupted_status()
+
+
+def _run(tokens: list[str], verbose: bool) -> int:
+    """Run a command line and return its exit status, but for interrupts, which are raised."""
     try:
         tokens = _with_kind_of_recipe(tokens)
         app = build_app()
@@ -223,10 +235,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, verbose, 2)
     try:
         command(*bound.args, **bound.kwargs)
-    except KeyboardInterrupt as error:
-        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-        note(f"geocell: {kept}")
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 1
