@@ -8,15 +8,12 @@ import re
 import shutil
 import signal
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-import numpy as np
 
 from benchmarks.kill_cases import REPO, Case, Variant, Words, make_world
 from benchmarks.kill_server import Commands, Ended, processes_of
@@ -146,6 +143,7 @@ class Lab:
         """Make the world in an empty folder."""
         self.commands, self.hub = commands, hub
         self.world, self.work, self._states = folder / "world", folder / "work", folder / "states"
+        folder.chmod(0o755)  # other users read there too
         self._count = folder / "count"
         self._references: dict[tuple[str, str], Reference] = {}
         self._repos: dict[tuple[str, str], dict[str, Repo]] = {}
@@ -162,9 +160,15 @@ class Lab:
             raise RuntimeError(f"{' '.join(words)} ended with {ended.status}: {ended.stderr}")
         return ended
 
+    def _empty(self) -> None:
+        """Empty the work folder, which itself stays: a disk may be mounted there."""
+        self.work.mkdir(exist_ok=True)
+        for path in self.work.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def _clear(self) -> None:
-        shutil.rmtree(self.work, ignore_errors=True)
-        (self.work / "tmp").mkdir(parents=True)
+        self._empty()
+        (self.work / "tmp").mkdir()
 
     def environment(self) -> dict[str, str]:
         """Return what is set for a command: temporary files are below the work folder, so that they are compared."""
@@ -205,8 +209,8 @@ class Lab:
     def reset(self, case: Case, variant: Variant) -> None:
         """Bring the work folder and the Hub to what is there before a command."""
         state = self._state(case, variant)
-        shutil.rmtree(self.work, ignore_errors=True)
-        shutil.copytree(state, self.work, symlinks=True)
+        self._empty()
+        shutil.copytree(state, self.work, symlinks=True, dirs_exist_ok=True)
         self.hub.repos.clear()
         self.hub.repos.update(deepcopy(self._repos[case.name, variant.name]))
 
@@ -215,6 +219,7 @@ class Lab:
         files = snapshot(self.work, case.masks)
         if REPO in self.hub.repos:
             pushed = self.hub.files(REPO)
+            files["hub"] = "folder"
             files |= {f"hub/{name}": hashlib.sha256(content).hexdigest() for name, content in pushed.items()}
         return files
 
@@ -235,8 +240,15 @@ class Lab:
             self._references[key] = Reference(before, self.seen(case), operations, seconds)
         return self._references[key]
 
-    def interrupt(self, case: Case, variant: Variant, how: Interruption) -> Outcome:
-        """Start a command, interrupt it, and look; run it once more, and look again."""
+    def interrupt(self, case: Case, variant: Variant, how: Interruption, *, kept: bool = True) -> Outcome:
+        """Start a command, interrupt it, and look; run it once more, and look again.
+
+        Args:
+            case: the command.
+            variant: how it is started.
+            how: when it is interrupted.
+            kept: whether results have to be as before or as after; else that they can be read suffices.
+        """
         reference = self.reference(case, variant)
         self.reset(case, variant)
         pid = self.commands.start(
@@ -245,7 +257,7 @@ class Lab:
         )  # fmt: skip
         outcome = Outcome(self._interrupted(pid, how))
         outcome.check("processes", self._outlived(pid))
-        outcome.check("old result", self.damages(case, variant, reference))
+        outcome.check("old result", self.damages(case, variant, reference, kept=kept))
         self.finish(case, variant, outcome)
         return outcome
 
@@ -259,9 +271,9 @@ class Lab:
                 os.killpg(pid, how.number)
             else:
                 os.kill(pid, how.number)
-        return self._end(pid)
+        return self.end(pid)
 
-    def _end(self, pid: int) -> Ended:
+    def end(self, pid: int) -> Ended:
         """Wait for a command, and kill it when it hangs."""
         began = time.monotonic()
         while (ended := self.commands.ended(pid)) is None:
@@ -283,11 +295,11 @@ class Lab:
             time.sleep(_POLL)
         return []
 
-    def damages(self, case: Case, variant: Variant, reference: Reference) -> list[str]:
+    def damages(self, case: Case, variant: Variant, reference: Reference, *, kept: bool = True) -> list[str]:
         """Return which results are neither as before nor as after, or can't be read."""
         now = self.seen(case)
         damages = []
-        for name in units_of(case.units, now, reference.before) if variant.keeps else ():
+        for name in units_of(case.units, now, reference.before) if variant.keeps and kept else ():
             found = unit(now, name)
             if found not in (unit(reference.before, name), unit(reference.after, name)):
                 damages.append(f"{name} is neither the old nor the new one ({_differences(found, reference, name)})")
@@ -304,7 +316,7 @@ class Lab:
         reference = self.reference(case, variant)
         words = case.again(self.words(variant.words), self.work)
         pid = self.commands.start(words, self.work, environment=self.environment())
-        ended = self._end(pid)
+        ended = self.end(pid)
         after = self.seen(case)
         was_done = ended.status == 1 and "exists" in ended.stderr and "--overwrite" in ended.stderr
         bad = ended.status != 0 and not was_done
@@ -331,18 +343,6 @@ def _differences(found: Files, reference: Reference, name: str) -> str:
         if len(same) != 2:
             texts.append(f"{path} {same[0] if same else 'other'}{' (none)' if now is None else ''}")
     return ", ".join(texts)
-
-
-def plan(lab: Lab, case: Case, number: int, seed: int) -> tuple[Variant, Interruption]:
-    """Return the variant and the moment of a kill, drawn by seed, command and number; half of them by operation."""
-    rng = np.random.default_rng([seed, zlib.crc32(case.name.encode()), number])
-    variant = case.variants[number % len(case.variants)]
-    reference = lab.reference(case, variant)
-    at, after = int(rng.integers(1, reference.operations + 1)), float(rng.uniform(0, reference.seconds))
-    group = bool(rng.integers(2))
-    if number // len(case.variants) % 2:
-        return variant, Interruption(signal.SIGKILL, after=after, group=group)
-    return variant, Interruption(signal.SIGKILL, at=at, group=group)
 
 
 @contextmanager
