@@ -16,6 +16,7 @@ from tests.worlds import make_image
 Words = tuple[str, ...]
 TINY = "tests.encoding.tiny:TinyEncoder"
 REPO = "me/head"
+_KNOWN = f"--encoder me/tiny --revision {'1' * 40} --pooling pooler_output --image-size 32 --processor none"
 _SWEEP = """
 [sweep]
 partitions = ["coarse", "fine"]
@@ -116,7 +117,7 @@ def make_world(world: Path, run: Callable[[Words], object]) -> None:
     make_image_text(world / "clip")
     for name in ("features", "part0", "part1"):
         table = "views" if name == "features" else name
-        run(_words(f"cache import {name}.npy {table}.csv --encoder tiny --out caches/{name}"))
+        run(_words(f"cache import {name}.npy {table}.csv {_KNOWN} --out caches/{name}"))
     run(_words("split caches/features --out splits.json --fractions 0.6 0.2 0.2"))
     source = "--cache caches/features --splits splits.json"
     run(_words(f"partition kmeans --k 9 {source} --out cells"))

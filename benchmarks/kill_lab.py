@@ -264,6 +264,8 @@ class Lab:
     def _interrupted(self, pid: int, how: Interruption) -> Ended:
         """Send the signal, where it is by time, and wait for the end."""
         if not how.at:
+            if how.number != signal.SIGKILL:
+                self._wait_for_handlers(pid)
             time.sleep(how.after)
             if (ended := self.commands.ended(pid)) is not None:
                 return ended
@@ -272,6 +274,16 @@ class Lab:
             else:
                 os.kill(pid, how.number)
         return self.end(pid)
+
+    @staticmethod
+    def _wait_for_handlers(pid: int) -> None:
+        """Wait until a process handles SIGTERM, or has ended."""
+        status = Path("/proc") / str(pid) / "status"
+        while True:
+            values = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+            if values["State"].strip().startswith("Z") or int(values["SigCgt"], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(_POLL)
 
     def end(self, pid: int) -> Ended:
         """Wait for a command, and kill it when it hangs."""

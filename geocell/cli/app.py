@@ -215,13 +215,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = [token for token in tokens if token != "--verbose"]  # noqa: S105 - a word of the command line
     if not verbose:
         _quiet_third_parties()
-    with interrupted_by_signals():
-        try:
+    try:
+        with interrupted_by_signals():
             return _run(tokens, verbose)
-        except KeyboardInterrupt as error:
-            kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-            note(f"geocell: {kept}")
-            return interrupted_status()
+    except KeyboardInterrupt as error:
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        note(f"geocell: {kept}")
+        return interrupted_status()
 
 
 def _run(tokens: list[str], verbose: bool) -> int:

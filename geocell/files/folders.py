@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
 import sys
@@ -99,10 +100,15 @@ def new_folder(
         made.mkdir()
         yield made
         require_new(path, overwrite, marks, parts)  # another process may have written there since
-        if target.exists():
-            _replace(made, target, temporary / OLD)
-        else:
-            made.rename(target)
+        if not target.exists():
+            try:
+                made.rename(target)
+                return
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                    raise
+            require_new(path, overwrite, marks, parts)  # or in this instant
+        _replace(made, target, temporary / OLD)
 
 
 @contextmanager

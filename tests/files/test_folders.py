@@ -373,3 +373,27 @@ def test_what_several_change_at_once_is_all_there(tmp_path: Path) -> None:
         thread.join()
     assert {f"{number}-{step}" for number in range(4) for step in range(5)} <= set(names(out))
     assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_appears_in_the_last_instant_is_another_writers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    out = tmp_path / "out"
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        if path.name == "new" and not target.exists():
+            target.mkdir()
+            (target / "mark.json").write_text("theirs")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    if overwrite:
+        make(out, "mine", overwrite=True)
+        assert (out / "x").read_text() == "mine"
+    else:
+        with pytest.raises(FileExistsError, match=r"exists: name another --out, or pass --overwrite"):
+            make(out, "mine")
+        assert contents(out) == {"mark.json": "theirs"}
+    assert names(tmp_path) == ["out"]
