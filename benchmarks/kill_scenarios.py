@@ -72,14 +72,14 @@ def _volume(lab: Lab, size: int) -> Iterator[Callable[..., None]]:
     """Mount a small disk in memory at the work folder until the block ends; yield what mounts it with other options."""
 
     def mount(*options: str) -> None:
-        subprocess.run(["mount", *options, str(lab.work)], check=True, capture_output=True)  # noqa: S603, S607
+        subprocess.run(["mount", *options, str(lab.work)], check=True, capture_output=True)  # noqa: S607
 
     lab.work.mkdir(exist_ok=True)
     mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs")
     try:
         yield mount
     finally:
-        subprocess.run(["umount", "--lazy", str(lab.work)], check=True, capture_output=True)  # noqa: S603, S607
+        subprocess.run(["umount", "--lazy", str(lab.work)], check=True, capture_output=True)  # noqa: S607
 
 
 def can_mount() -> bool:
@@ -180,10 +180,8 @@ def two_at_once(lab: Lab, case: Case, number: int, seed: int) -> Outcome:
 
 def _pair(lab: Lab, words: tuple[str, ...], at: int, other: tuple[str, ...]) -> tuple[Ended, Ended]:
     """Run two commands, the second while the first is stopped before an operation."""
-    first = lab.commands.start(
-        lab.words(words), lab.work, at=at, number=signal.SIGSTOP, environment=lab.environment()
-    )
-    _wait_for_stop(lab, first)
+    first = lab.commands.start(lab.words(words), lab.work, at=at, number=signal.SIGSTOP, environment=lab.environment())
+    _wait_for_stop(first)
     second = lab.commands.start(lab.words(other), lab.work, environment=lab.environment())
     began, ended_second = time.monotonic(), None
     while ended_second is None and time.monotonic() - began < _PATIENCE:
@@ -194,7 +192,7 @@ def _pair(lab: Lab, words: tuple[str, ...], at: int, other: tuple[str, ...]) -> 
     return ended_first, ended_second or lab.end(second)
 
 
-def _wait_for_stop(lab: Lab, pid: int) -> None:
+def _wait_for_stop(pid: int) -> None:
     """Wait until a process has stopped or ended."""
     while True:
         state = (Path("/proc") / str(pid) / "stat").read_text(encoding="utf-8").rpartition(") ")[2][0]

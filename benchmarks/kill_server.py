@@ -27,11 +27,12 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[1]
 _LEFT_OUT = ("geocell.demo", "geocell.quickstart", "geocell.exporting", "geocell.__main__")
 _HEAVY = (
-    "cyclopts.completion", "cyclopts.completion.detect", "cyclopts.completion.install", "h3", "huggingface_hub.hf_api",
-    "pandas.core.arrays.arrow.extension_types", "pyarrow.pandas_compat", "matplotlib.backends.backend_agg", "matplotlib.pyplot", "pyarrow.parquet",
-    "scipy.spatial", "scipy.optimize", "scipy.stats", "sklearn.cluster", "torch.distributed",
-    "torch.nn.parallel.distributed", "transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip",
-    "transformers.models.clip.image_processing_pil_clip", "tests.encoding.tiny",
+    "cyclopts.completion", "cyclopts.completion.detect", "cyclopts.completion.install", "encodings.utf_8_sig", "h3",
+    "huggingface_hub.hf_api", "matplotlib.backends.backend_agg", "matplotlib.pyplot",
+    "pandas.core.arrays.arrow.extension_types", "pyarrow.pandas_compat", "pyarrow.parquet", "scipy.optimize",
+    "scipy.spatial", "scipy.stats", "sklearn.cluster", "tests.encoding.tiny", "torch.distributed",
+    "torch.nn.parallel.distributed", "transformers.models.clip.image_processing_pil_clip",
+    "transformers.models.clip.modeling_clip", "transformers.models.clip.tokenization_clip",
 )  # fmt: skip
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate"}

@@ -27,7 +27,15 @@ from benchmarks.kill_scenarios import SCENARIOS, can_mount
 
 SEED = 20_261_130
 CHECKS = ("sentence", "processes", "old result", "next run", "locks", "leftovers", "same bytes")
-_RUNS = {"SIGKILL": 20, "SIGINT": 8, "SIGTERM": 8, "disk full": 60, "read-only disk": 0, "other user": 0, "two at once": 6}
+_RUNS = {
+    "SIGKILL": 20,
+    "SIGINT": 8,
+    "SIGTERM": 8,
+    "disk full": 60,
+    "read-only disk": 0,
+    "other user": 0,
+    "two at once": 6,
+}
 """Scenario -> runs of each command; 0 is one of each state in which it is started."""
 _DISKS = ("disk full", "read-only disk")
 

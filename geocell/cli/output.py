@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from geocell.decoders.table import decoder_usage
-from geocell.files import printable
+from geocell.files import printable, remove_leftovers
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
@@ -159,7 +159,11 @@ class Source:
 
 
 def require_state(state: Path, what: str, resume: bool, overwrite: bool) -> None:
-    """Refuse to continue without the state of a fit or a training, or to discard one unasked."""
+    """Refuse to continue without the state of a fit or a training, or to discard one unasked.
+
+    What a killed process left beside it is removed.
+    """
+    remove_leftovers(state)
     if resume and not state.is_file():
         raise FileNotFoundError(f"--resume needs the state of a {what}, and there is none at {state}: leave it out.")
     if state.exists() and not (overwrite or resume):

@@ -26,6 +26,8 @@ def cache_lock(folder: Path) -> Iterator[None]:
         FileExistsError: when `folder` is not a cache, or another process keeps the lock.
     """
     require_cache_or_nothing(folder)
+    if is_local(folder):
+        remove_leftovers(folder.resolve())  # a cache that a killed process had discarded
     folder.mkdir(parents=True, exist_ok=True)
     if not is_local(folder):  # an object store has no locks
         yield

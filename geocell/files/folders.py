@@ -100,15 +100,9 @@ def new_folder(
         made.mkdir()
         yield made
         require_new(path, overwrite, marks, parts)  # another process may have written there since
-        if not target.exists():
-            try:
-                made.rename(target)
-                return
-            except OSError as error:
-                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
-                    raise
+        if target.exists() or not _renamed(made, target):
             require_new(path, overwrite, marks, parts)  # or in this instant
-        _replace(made, target, temporary / OLD)
+            _replace(made, target, temporary / OLD)
 
 
 @contextmanager
@@ -151,6 +145,24 @@ def held_folder(path: Path) -> Iterator[None]:
             os.close(lock)
 
 
+def discard_folder(path: Path, last: str) -> None:
+    """Remove a folder at once, or, where it can't be moved (see `changed_folder`), what is in it.
+
+    A process that is killed leaves all of it, none, or in the latter case what has `last` in it.
+
+    Args:
+        path: an existing folder.
+        last: the file that is removed after all others.
+    """
+    target = _resolved(path)
+    if _is_fixed(target):
+        for entry in sorted(target.iterdir(), key=lambda entry: (entry.name == last, entry.name)):
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        return
+    with workspace(target) as temporary:
+        target.rename(temporary / "discarded")
+
+
 def _is_fixed(target: Path) -> bool:
     return target == Path.cwd() or target in Path.cwd().parents or target.is_mount()
 
@@ -176,6 +188,17 @@ def _link_tree(origin: Path, made: Path) -> None:
     with suppress(OSError):  # another user's folder stays his, where that may be said
         status = origin.stat()
         os.chown(made, status.st_uid, status.st_gid)
+
+
+def _renamed(made: Path, target: Path) -> bool:
+    """Give a folder a name, and return whether it was free."""
+    try:
+        made.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise
+        return False
+    return True
 
 
 def _replace(made: Path, target: Path, old: Path) -> None:

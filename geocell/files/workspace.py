@@ -56,6 +56,18 @@ def workspace(target: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+@contextmanager
+def scratch_folder(what: str) -> Iterator[Path]:
+    """Yield an empty folder among the temporary files of this machine; those of killed processes are removed first.
+
+    Args:
+        what: it is for, a part of its name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    with workspace(Path(tempfile.gettempdir()).resolve() / f"geocell-{what}-{user}") as folder:
+        yield folder
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove workspaces of `target` whose processes are dead, and put back a previous result that one had moved."""
     prefix = _prefix(target)

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from geocell.files import changed_folder, folder_lock, held_folder, new_folder, read_folder, require_new, write_text
+from geocell.files import (
+    changed_folder,
+    discard_folder,
+    folder_lock,
+    held_folder,
+    new_folder,
+    read_folder,
+    require_new,
+    write_text,
+)
 from geocell.files import folders as folders_module
 
 MARKS = ("mark.json",)
@@ -397,3 +406,27 @@ def test_a_folder_that_appears_in_the_last_instant_is_another_writers(
             make(out, "mine")
         assert contents(out) == {"mark.json": "theirs"}
     assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_folder_is_discarded_at_once_or_its_mark_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: bool
+) -> None:
+    out, seen = artefact(tmp_path), []
+    if fixed:
+        monkeypatch.chdir(out)
+    unlink = os.unlink
+
+    def noted(path: str, *args: object, **kwargs: object) -> None:
+        seen.append((out.exists() and "a" in names(out), out.exists() and len(names(out)) > 1))
+        unlink(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "unlink", noted)
+    discard_folder(out, "a")
+    if fixed:
+        assert names(out) == []
+        assert all(there for there, _ in seen)
+        assert seen[-1] == (True, False)
+    else:
+        assert names(tmp_path) == []
+        assert set(seen) == {(False, False)}

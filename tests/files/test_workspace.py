@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files.workspace import OLD, remove_leftovers, remove_leftovers_in, workspace
+from geocell.files.workspace import OLD, remove_leftovers, remove_leftovers_in, scratch_folder, workspace
 
 HOLDER = """
 import sys
@@ -148,3 +148,16 @@ def test_leftovers_of_all_targets_in_a_folder(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_folder("push") as folder:
+        assert folder.parent == tmp_path
+        left = folder.name
+        (folder / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / left).mkdir()  # of a process that was killed
+    with scratch_folder("push"):
+        assert [path.name for path in tmp_path.iterdir()] != [left]
+    assert list(tmp_path.iterdir()) == []
