@@ -56,6 +56,23 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """What another command replaces while this one reads it.
+
+    Attributes:
+        read: what is read and replaced, in the work folder.
+        words: the reader's command line.
+        other: that of the command that replaces it.
+        copies: folder in the work folder -> folder of the world that is copied there first.
+    """
+
+    read: str
+    words: Words
+    other: Words
+    copies: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Case:
     """A command under test.
 
@@ -67,6 +84,7 @@ class Case:
         state: file whose presence makes the next run one with `--resume`.
         copies: folder in the work folder -> folder of the world that is copied there first.
         masks: pattern of files -> regular expression of what may differ in them from run to run.
+        replacement: what is replaced while the command reads it, if that is tried.
     """
 
     name: str
@@ -76,6 +94,7 @@ class Case:
     state: str = ""
     copies: Mapping[str, str] = field(default_factory=dict)
     masks: Mapping[str, str] = field(default_factory=dict)
+    replacement: Replacement | None = None
 
     def again(self, words: Sequence[str], work: Path) -> list[str]:
         """Return the command line of the run that follows an interrupted one."""
@@ -191,6 +210,7 @@ def _two(new: str, old: str) -> tuple[Variant, ...]:
 _SOURCE = "--cache {w}/caches/features --splits {w}/splits.json"
 _ENCODE = f"encode {{w}}/photos.csv --encoder {TINY} --out out/cache --batch-size 2 --shard-rows 4 --workers 0"
 _FIT = f"fit-head {_SOURCE} --partition {{w}}/cells --out out/head --epochs 6 --device cpu"
+_REFIT = _FIT.replace("out/head", "head") + " --seed 5 --overwrite"
 _KMEANS = f"partition kmeans {_SOURCE} --out out/cells"
 _SPLIT = "split {w}/caches/features --out out/splits.json"
 _SWEEPS = f"sweep {{w}}/sweep.toml {_SOURCE} --out out/sweep --jobs 1 --device cpu"
@@ -225,6 +245,12 @@ CASES = (
         ("out/head",),
         {"out/head": _head, "out/head.fit": _tensors},
         state="out/head.fit",
+        replacement=Replacement(
+            "cells",
+            _words(_FIT.replace("{w}/cells", "cells")),
+            _words(f"partition kmeans {_SOURCE} --out cells --k 5 --overwrite"),
+            {"cells": "cells"},
+        ),
     ),
     Case(
         "partition",
@@ -248,7 +274,18 @@ CASES = (
         {"out/sweep/partitions/*": _partition, "out/sweep/heads/*": _head},
     ),
     Case("cache import", _two(f"{_IMPORT} --encoder tiny", _OLD_CACHE), ("out/cache",), {"out/cache": _cache}),
-    Case("cache merge", _two(_MERGE, _OLD_CACHE), ("out/cache",), {"out/cache": _cache}),
+    Case(
+        "cache merge",
+        _two(_MERGE, _OLD_CACHE),
+        ("out/cache",),
+        {"out/cache": _cache},
+        replacement=Replacement(
+            "part0",
+            _words(_MERGE.replace("{w}/caches/part0", "part0")),
+            _words(f"cache import {{w}}/part1.npy {{w}}/part0.csv {_KNOWN} --out part0 --overwrite"),
+            {"part0": "caches/part0"},
+        ),
+    ),
     Case(
         "score",
         (
@@ -262,6 +299,7 @@ CASES = (
         ("head/scores*.json", "head/README.md", "head/config.json", "head/hashes.json", "out/s.json"),
         {"head": _head, "head/scores*.json": _json, "out/s.json": _json},
         copies={"head": "heads/0"},
+        replacement=Replacement("head", _words(_SCORE), _words(_REFIT), {"head": "heads/0"}),
     ),
     Case(
         "calibrate",
@@ -273,7 +311,7 @@ CASES = (
         ("head",),
         {"head": _head},
         copies={"head": "heads/0"},
-        masks={"head/calibration.json": r'"date": "[^"]*"'},
+        replacement=Replacement("head", _words(_CALIBRATE), _words(_REFIT), {"head": "heads/0"}),
     ),
     Case(
         "push",

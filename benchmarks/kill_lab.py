@@ -146,6 +146,7 @@ class Lab:
         world: what they read.
         work: where they run, and what is compared.
         hub: the Hub that they push to.
+        count: file that a command writes the number of its operations to, when asked.
     """
 
     def __init__(self, folder: Path, commands: Commands, hub: Hub) -> None:
@@ -153,7 +154,7 @@ class Lab:
         self.commands, self.hub = commands, hub
         self.world, self.work, self._states = folder / "world", folder / "work", folder / "states"
         folder.chmod(0o755)  # other users read there too
-        self._count = folder / "count"
+        self.count = folder / "count"
         self._references: dict[tuple[str, str], Reference] = {}
         self._repos: dict[tuple[str, str], dict[str, Repo]] = {}
         self.world.mkdir()
@@ -204,13 +205,13 @@ class Lab:
         line, kept = self.words(words), self.work.with_name("kept")
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(self.work, kept)
-        ended = self.commands.run(line, self.work, count=self._count, environment=self.environment())
+        ended = self.commands.run(line, self.work, count=self.count, environment=self.environment())
         if ended.status != 0:
             raise RuntimeError(f"{' '.join(words)} ended with {ended.status}: {ended.stderr}")
         if half:
             shutil.rmtree(self.work)
             kept.rename(self.work)
-            at = int(self._count.read_text(encoding="utf-8")) // 2
+            at = int(self.count.read_text(encoding="utf-8")) // 2
             ended = self.commands.run(line, self.work, at=at, environment=self.environment())
             if ended.status != -signal.SIGKILL:
                 raise RuntimeError(f"{' '.join(words)} was to be killed, and ended with {ended.status}.")
@@ -222,6 +223,13 @@ class Lab:
         shutil.copytree(state, self.work, symlinks=True, dirs_exist_ok=True)
         self.hub.repos.clear()
         self.hub.repos.update(deepcopy(self._repos[case.name, variant.name]))
+
+    def lay_out(self, copies: Mapping[str, str]) -> None:
+        """Fill the work folder with copies of folders of the world alone."""
+        self._clear()
+        self.hub.repos.clear()
+        for name, origin in copies.items():
+            shutil.copytree(self.world / origin, self.work / name)
 
     def seen(self, case: Case) -> dict[str, str]:
         """Return what is in the work folder and on the Hub now."""
@@ -240,12 +248,12 @@ class Lab:
             before = self.seen(case)
             began = time.monotonic()
             ended = self.commands.run(
-                self.words(variant.words), self.work, count=self._count, environment=self.environment()
+                self.words(variant.words), self.work, count=self.count, environment=self.environment()
             )
             seconds = time.monotonic() - began
             if ended.status != 0:
                 raise RuntimeError(f"{' '.join(variant.words)} ended with {ended.status}: {ended.stderr}")
-            operations = int(self._count.read_text(encoding="utf-8"))
+            operations = int(self.count.read_text(encoding="utf-8"))
             self._references[key] = Reference(before, self.seen(case), operations, seconds)
         return self._references[key]
 

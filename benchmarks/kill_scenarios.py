@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.kill_cases import Case, Variant
+from benchmarks.kill_cases import Case, Variant, Words
 from benchmarks.kill_lab import Interruption, Lab, Outcome, last_line, unit, units_of
 from benchmarks.kill_server import Ended
 
@@ -178,9 +178,11 @@ def two_at_once(lab: Lab, case: Case, number: int, seed: int) -> Outcome:
     return outcome
 
 
-def _pair(lab: Lab, words: tuple[str, ...], at: int, other: tuple[str, ...]) -> tuple[Ended, Ended]:
+def _pair(lab: Lab, words: Words, at: int, other: Words, read: Path | None = None) -> tuple[Ended, Ended]:
     """Run two commands, the second while the first is stopped before an operation."""
-    first = lab.commands.start(lab.words(words), lab.work, at=at, number=signal.SIGSTOP, environment=lab.environment())
+    first = lab.commands.start(
+        lab.words(words), lab.work, at=at, number=signal.SIGSTOP, read=read, environment=lab.environment()
+    )
     _wait_for_stop(first)
     second = lab.commands.start(lab.words(other), lab.work, environment=lab.environment())
     began, ended_second = time.monotonic(), None
@@ -201,6 +203,43 @@ def _wait_for_stop(pid: int) -> None:
         time.sleep(0.002)
 
 
+def replaced_while_read(lab: Lab, case: Case, number: int, seed: int) -> Outcome | None:
+    """Stop a command before it opens one of the files that it reads, replace all of them, and let it go on.
+
+    It must end with what it makes of the old ones or of the new ones, or with one sentence and no result.
+    """
+    pair = case.replacement
+    if pair is None:
+        return None
+    results = []
+    for steps in ((pair.words,), (pair.other, pair.words), (pair.other,)):
+        lab.lay_out(pair.copies)
+        for words in steps:
+            ended = lab.commands.run(lab.words(words), lab.work, read=lab.work / pair.read, count=lab.count)
+            if ended.status != 0:
+                raise RuntimeError(f"{' '.join(words)} ended with {ended.status}: {ended.stderr}")
+        results.append(lab.seen(case))
+        if len(results) == 1:
+            opened = int(lab.count.read_text(encoding="utf-8"))
+    at = int(np.random.default_rng([seed, zlib.crc32(case.name.encode()), number]).integers(1, opened + 1))
+    lab.lay_out(pair.copies)
+    first, second = _pair(lab, pair.words, at, pair.other, lab.work / pair.read)
+    outcome = Outcome(first)
+    outcome.check("next run", [f"the other: {last_line(second.stderr)}"] if second.status else [])
+    now, (old, new, without) = lab.seen(case), results
+    if first.status:
+        outcome.check("sentence", _sentence(first) + ([] if first.status == 1 else [f"status {first.status}"]))
+        outcome.check("leftovers", sorted(now.keys() - without.keys()))
+    else:
+        made = [name for name in units_of(case.units, now, new) if name != pair.read]
+        same = [all(unit(now, name) == unit(files, name) for name in made) for files in (old, new)]
+        if case.name in ("score", "calibrate"):  # which write into what was replaced: then it is of the new one
+            same = [unit(now, pair.read) == unit(new, pair.read)]
+        outcome.check("same bytes", [] if any(same) else ["neither of the old nor of the new"])
+        outcome.check("leftovers", sorted(now.keys() - new.keys()))
+    return outcome
+
+
 SCENARIOS: Mapping[str, Callable[[Lab, Case, int, int], Outcome | None]] = {
     "SIGKILL": kill,
     "SIGINT": ending_signal("SIGINT"),
@@ -209,5 +248,6 @@ SCENARIOS: Mapping[str, Callable[[Lab, Case, int, int], Outcome | None]] = {
     "read-only disk": read_only,
     "other user": other_user,
     "two at once": two_at_once,
+    "replaced while read": replaced_while_read,
 }
 """Name -> runs a command once; None where it did not meet what it should."""

@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import pkgutil
-import resource
 import signal
 import subprocess
 import sys
@@ -41,14 +40,16 @@ _CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.sym
 class Trap:
     """Counts the operations of this process that change files below a folder, and sends a signal before one of them."""
 
-    def __init__(self, root: str, at: int, number: int, group: bool) -> None:
-        """Count from 1; at 0 is none of them."""
+    def __init__(self, root: str, at: int, number: int, group: bool, reads: bool = False) -> None:
+        """Count from 1; at 0 is none of them. With `reads`, files that are opened are counted instead."""
         self.count, self._root, self._at, self._number, self._group = 0, root, at, number, group
-        self._pid, self._busy = os.getpid(), threading.local()
+        self._pid, self._reads = os.getpid(), reads
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take an audit event (https://docs.python.org/3/library/audit_events.html)."""
-        if event == "open":
+        if self._reads:
+            changes = event == "open"
+        elif event == "open":
             changes = isinstance(arguments[2], int) and bool(arguments[2] & _WRITES)
         elif event == "ctypes.dlsym":  # the exchange of two names by renameat2(2)
             changes = arguments[1] == "renameat2"
@@ -105,13 +106,10 @@ def _run(order: Mapping[str, Any]) -> int:
         os.setgroups([])
         os.setgid(order["user"])
         os.setuid(order["user"])
-    if order["file_bytes"]:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_bytes"],) * 2)
     import tempfile
 
     tempfile.tempdir = None
-    trap = Trap(order["folder"], order["at"], order["signal"], order["group"])
+    trap = Trap(order["below"], order["at"], order["signal"], order["group"], order["reads"])
     sys.addaudithook(trap)
     from geocell.cli import main
 
@@ -138,9 +136,8 @@ def serve() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "wait" in order:
-            pid, status, usage = os.wait4(order["wait"], os.WNOHANG if order["poll"] else 0)
+            pid, status = os.waitpid(order["wait"], os.WNOHANG if order["poll"] else 0)
             answer = {"pid": pid, "status": os.waitstatus_to_exitcode(status) if pid else None}
-            answer["mb"] = usage.ru_maxrss / 1024
         else:
             pid = os.fork()
             if pid == 0:
@@ -202,7 +199,7 @@ class Commands:
         group: bool = True,
         count: Path | None = None,
         user: int = 0,
-        file_bytes: int = 0,
+        read: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> int:
         """Start a command, and return its process, which leads a session.
@@ -215,7 +212,7 @@ class Commands:
             group: whether SIGKILL takes all processes of the session that are there.
             count: file for the number of changes, written when the command has ended.
             user: user to run as, 0 for this one.
-            file_bytes: largest size of a file, 0 for any.
+            read: count files that are opened below this folder, instead of changes.
             environment: more variables.
         """
         self._started += 1
@@ -223,7 +220,7 @@ class Commands:
         pid = self._ask(
             {
                 "words": list(words), "folder": str(folder), "at": at, "signal": int(number), "group": group,
-                "count": str(count or ""), "user": user, "file_bytes": file_bytes,
+                "count": str(count or ""), "user": user, "reads": read is not None, "below": str(read or folder),
                 "stdout": str(outputs[0]), "stderr": str(outputs[1]), "environment": dict(environment or {}),
             }
         )["pid"]  # fmt: skip
