@@ -90,7 +90,7 @@ class KMeansPartitioner(Partitioner):
 
     Attributes:
         k: number of clusters; clusters that end up empty are dropped, so there may be fewer cells.
-        seed: of the k-means++ initialisation and of samples.
+        seed: of the first centres and of samples.
     """
 
     kind: ClassVar[str] = "kmeans"
@@ -124,9 +124,10 @@ class KMeansPartitioner(Partitioner):
         first = np.flatnonzero(new)
         if self.k > len(first):
             raise self._error(f"k must be at most the number of distinct locations, {len(first)}, got {self.k}.")
-        order = np.argsort(s2_ids(seen[first]), kind="stable")  # along a Hilbert curve, where neighbours are near
+        cells = s2_ids(seen[first])
+        order = np.argsort(cells, kind="stable")  # along a Hilbert curve, where neighbours are near
         weights = np.diff(np.append(first, len(seen)))[order]
-        centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed)
+        centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed, cells[order])
         places = np.unique(canonical_latlon(latlon_from_unit(centres)), axis=0)
         # The centre of a cluster is not always nearest to any of the locations: those without any are dropped.
         return KMeansRule(places[np.unique(KMeansRule(places).locate(latlon).cells)])
