@@ -35,6 +35,8 @@ def first_centres(points: Floats, weights: Floats, k: int, seed: int) -> Floats:
     from scipy.spatial import cKDTree
 
     random = np.random.default_rng(seed)
+    if k <= _AROUND + 1:  # none could move
+        return _drawn(points, weights, k, random)
     centres, weighted = _drawn(points, weights, k, random), np.ascontiguousarray(points.T) * weights
     for _ in range(_ROUNDS):
         for _ in range(_STEPS):
