@@ -115,6 +115,10 @@ class KMeansPartitioner(Partitioner):
         Raises:
             ValueError: when there are fewer distinct locations than clusters.
         """
+        return self.make_assigned(latlon)[0]
+
+    def make_assigned(self, latlon: Floats) -> tuple[KMeansRule, RawAssignment]:
+        """Return the rule, and the nearest centre of every training location, which decides what centres are kept."""
         seen = latlon
         if len(latlon) > MAX_CLUSTERED:
             rows = np.random.default_rng(self.seed).choice(len(latlon), MAX_CLUSTERED, replace=False)
@@ -130,4 +134,6 @@ class KMeansPartitioner(Partitioner):
         centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed, cells[order])
         places = np.unique(canonical_latlon(latlon_from_unit(centres)), axis=0)
         # The centre of a cluster is not always nearest to any of the locations: those without any are dropped.
-        return KMeansRule(places[np.unique(KMeansRule(places).locate(latlon).cells)])
+        nearest, fallback = KMeansRule(places).locate(latlon)
+        used = np.bincount(nearest, minlength=len(places)) > 0
+        return KMeansRule(places[used]), RawAssignment((np.cumsum(used) - 1)[nearest], fallback)

@@ -11,7 +11,7 @@ import numpy as np
 
 from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.rule import workers_for
+from geocell.partitioners.rule import run_starts, workers_for
 from geocell.partitioners.s2ids import MAX_LEVEL, Ids
 from geocell.partitioners.seeding import cluster_means, first_centres
 
@@ -61,7 +61,7 @@ def _means_of_cells(vectors: Floats, weights: Floats, ids: Ids, most: int) -> tu
     starts = np.zeros(1, dtype=np.int64)
     for level in range(MAX_LEVEL + 1):
         cells = ids >> np.uint64(2 * (MAX_LEVEL - level) + 1)
-        finer = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+        finer = run_starts(cells)
         if len(finer) > most:
             break
         starts = finer
@@ -115,11 +115,12 @@ class _Clusters:
         unsure = np.flatnonzero(upper >= bound)
         distance = np.linalg.norm(self._vectors[rows][unsure] - self.centres[nearest[unsure]], axis=1)
         upper[unsure] = distance
-        return rows.start + unsure[distance >= bound[unsure]]
+        return np.asarray(rows.start + unsure[distance >= bound[unsure]])
 
     def _ask(self, rows: Ints) -> None:
         from scipy.spatial import cKDTree
 
-        distance, near = cKDTree(self.centres).query(self._vectors[rows], k=[1, 2], workers=workers_for(len(rows)))
+        found = cKDTree(self.centres).query(self._vectors[rows], k=[1, 2], workers=workers_for(len(rows)))
+        distance, near = np.asarray(found[0]), np.asarray(found[1])
         self.nearest[rows] = near[:, 0]
         self._upper[rows], self._lower[rows] = distance[:, 0], distance[:, 1]

@@ -59,7 +59,7 @@ def cluster_means(weighted: Floats, weights: Floats, nearest: Ints, centres: Flo
     k = len(centres)
     sums = np.stack([np.bincount(nearest, column, minlength=k) for column in weighted], axis=1)
     lengths = np.linalg.norm(sums, axis=1)
-    total = np.bincount(nearest, weights, minlength=k)
+    total: Floats = np.bincount(nearest, weights, minlength=k).astype(np.float64)
     clear = lengths > _MIN_MEAN_LENGTH * np.maximum(total, 1.0)
     return np.where(clear[:, None], sums / np.where(clear, lengths, 1.0)[:, None], centres), total
 
@@ -89,8 +89,8 @@ def _move(points: Floats, weights: Floats, centres: Floats, random: np.random.Ge
     tree = cKDTree(centres)
     distance, near = tree.query(points, k=2, workers=workers_for(len(points)))
     squares, cluster = np.asarray(distance) ** 2, np.asarray(near)[:, 0]
-    inertia = np.bincount(cluster, weights * squares[:, 0], minlength=k)
-    use = np.bincount(cluster, weights * (squares[:, 1] - squares[:, 0]), minlength=k)
+    inertia: Floats = np.bincount(cluster, weights * squares[:, 0], minlength=k).astype(np.float64)
+    use: Floats = np.bincount(cluster, weights * (squares[:, 1] - squares[:, 0]), minlength=k).astype(np.float64)
     around = np.asarray(tree.query(centres, k=list(range(1, min(_AROUND + 1, k) + 1)))[1])
     pairs = _pairs(use, inertia, around)
     if pairs:

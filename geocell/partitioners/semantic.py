@@ -104,7 +104,10 @@ class SemanticRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees."""
-        found = self.polygons.locate(latlon)
+        return self.locate_in(self.polygons.locate(latlon), latlon)
+
+    def locate_in(self, found: RawAssignment, latlon: Floats) -> RawAssignment:
+        """Return the raw cells of (P, 2) degrees whose regions are found."""
         inside = np.flatnonzero(found.cells != OUTSIDE)
         cells = found.cells.copy()
         cells[inside] = self._firsts[found.cells[inside]]
@@ -191,8 +194,13 @@ class SemanticPartitioner(PolygonsPartitioner):
             FileNotFoundError: when there is no layer.
             ValueError: when it is not one.
         """
+        return self.make_assigned(latlon)[0]
+
+    def make_assigned(self, latlon: Floats) -> tuple[SemanticRule, RawAssignment]:
+        """Return the rule, and the raw cells of the training locations in the regions it splits."""
         polygons = self.read_polygons()
-        region = polygons.locate(latlon).cells
+        found = polygons.locate(latlon)
+        region = found.cells
         inside = np.flatnonzero(region != OUTSIDE)
         counts = np.bincount(region[inside], minlength=len(polygons.codes))
         members = np.split(inside[np.argsort(region[inside], kind="stable")], np.cumsum(counts)[:-1])
@@ -203,7 +211,7 @@ class SemanticPartitioner(PolygonsPartitioner):
             raise self._error(
                 f"{self.id_column} must not hold both X and X/0 for a region X that is split: rename one."
             )
-        return rule
+        return rule, rule.locate_in(found, latlon)
 
 
 def voronoi_centres(latlon: Floats, min_count: int, max_count: int) -> Floats:
