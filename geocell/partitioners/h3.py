@@ -172,7 +172,7 @@ class H3Partitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> H3Rule:
         """Return the rule for (P, 2) training locations."""
-        return self.make_assigned(latlon)[0]
+        return H3Partitioner.make_assigned(self, latlon)[0]
 
     def make_assigned(self, latlon: Floats) -> tuple[H3Rule, RawAssignment]:
         """Return the rule, and the raw cells of the training locations by the indexes it was made of."""

@@ -13,7 +13,7 @@ import numpy as np
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.partitioner import Partitioner
+from geocell.partitioners.partitioner import Partitioner, sorted_places
 from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, blocks, level_of
 from geocell.partitioners.validation import MAX_TREE_DEPTH, integers, items, number, numbers
 
@@ -166,7 +166,7 @@ class KDTreePartitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> KDTreeRule:
         """Return the rule for (P, 2) training locations."""
-        return self.make_assigned(latlon)[0]
+        return KDTreePartitioner.make_assigned(self, sorted_places(latlon))[0]
 
     def make_assigned(self, latlon: Floats) -> tuple[KDTreeRule, RawAssignment]:
         """Return the rule, and the leaf of every training location, which splitting them gives."""
@@ -178,7 +178,7 @@ class KDTreePartitioner(Partitioner):
         stack = [_Part(np.ascontiguousarray(latlon[:, 0]), east_of(latlon[:, 1], cut), np.arange(len(latlon)))]
         while stack:
             part = stack.pop()
-            split = None if len(part.rows) <= self.max_count else _median_split(part)
+            split = None if len(part.rows) <= self.max_count else median_split(part.lat, part.lon)
             if split is None:
                 axes.append(_LEAF)
                 thresholds.append(0.0)
@@ -226,22 +226,26 @@ def widest_gap(lon: Floats) -> float:
     return middle - 360.0 if middle >= 180.0 else middle
 
 
-def _median_split(part: _Part) -> tuple[int, float] | None:
+def median_split(lat: Floats, lon: Floats) -> tuple[int, float] | None:
     """Return the axis and threshold that halve locations best across their wider side.
+
+    Args:
+        lat: (P,) degrees, ascending.
+        lon: (P,) degrees from the cut.
 
     Returns:
         0 for latitude or 1 for longitude, and a threshold between two adjacent distinct values; None when all
         locations coincide.
     """
-    south, north = part.lat[0], part.lat[-1]
-    extent = north - south, part.lon.max() - part.lon.min()
+    south, north = lat[0], lat[-1]
+    extent = north - south, lon.max() - lon.min()
     if not any(extent):
         return None
     lon_scale = np.cos(np.radians((south + north) / 2))
     axis = _LON if extent[1] * lon_scale > extent[0] else _LAT
     if extent[axis] == 0.0:  # meridians so close to a pole that the scale vanished
         axis = _LON if axis == _LAT else _LAT
-    return axis, _sorted_threshold(part.lat) if axis == _LAT else median_threshold(part.lon)
+    return axis, _sorted_threshold(lat) if axis == _LAT else median_threshold(lon)
 
 
 def bounds(values: Floats) -> tuple[Floats, Floats]:

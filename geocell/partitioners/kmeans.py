@@ -115,7 +115,7 @@ class KMeansPartitioner(Partitioner):
         Raises:
             ValueError: when there are fewer distinct locations than clusters.
         """
-        return self.make_assigned(latlon)[0]
+        return KMeansPartitioner.make_assigned(self, latlon)[0]
 
     def make_assigned(self, latlon: Floats) -> tuple[KMeansRule, RawAssignment]:
         """Return the rule, and the nearest centre of every training location, which decides what centres are kept."""

@@ -194,7 +194,7 @@ class SemanticPartitioner(PolygonsPartitioner):
             FileNotFoundError: when there is no layer.
             ValueError: when it is not one.
         """
-        return self.make_assigned(latlon)[0]
+        return SemanticPartitioner.make_assigned(self, latlon)[0]
 
     def make_assigned(self, latlon: Floats) -> tuple[SemanticRule, RawAssignment]:
         """Return the rule, and the raw cells of the training locations in the regions it splits."""
