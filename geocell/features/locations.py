@@ -150,7 +150,7 @@ class Locations:
         for first in range(0, len(self), _POOLED):
             offsets = self.offsets[first : first + _POOLED + 1]
             views = np.asarray(self.features[self.rows[offsets[0] : offsets[-1]]], dtype=np.float32)
-            if len(views) == len(offsets) - 1:  # one each
+            if len(views) == len(offsets) - 1:  # one view each
                 means[first : first + _POOLED] = views
                 continue
             sums = np.add.reduceat(views.astype(np.float64), offsets[:-1] - offsets[0], axis=0)
