@@ -215,9 +215,8 @@ def _fit_region(
 
     if not isinstance(head, Head):
         return None
-    wanted = set(Splits.load(splits).ids.get("train", ()))
     everywhere = FeatureCache.open(cache).locations(in_memory=False)
-    train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
+    train = everywhere.take(np.flatnonzero(Splits.load(splits).members(everywhere.ids, "train")))
     if len(train) < LEAST_TRAINING:
         happens = "is not learned" if head.region is None else "stays as it was"
         note(

@@ -194,9 +194,10 @@ def split(
         json: print one JSON object.
     """
     from geocell.features import FeatureCache
+    from geocell.features.ids import Ids
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
-    from geocell.splits.grouping import require_columns
+    from geocell.splits.grouping import LOCATION, require_columns
     from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
@@ -213,7 +214,7 @@ def split(
     else:
         frame = read_table(source, columns, images_optional=True).frame
         frame = frame[frame["problem"] == ""]
-    ids, latlon = frame["location"].to_numpy(object), frame[["lat", "lon"]].to_numpy(float)
+    ids, latlon = Ids(frame["location"]), frame[["lat", "lon"]].to_numpy(float)
     if from_column:
         if "split" not in frame:
             raise ValueError(f"{source} must have a split column for --from-column, got {list(frame.columns)}.")
@@ -221,7 +222,7 @@ def split(
     else:
         with usage_errors():
             require_columns(by, stratify, frame.columns)
-        columns_used = {name: frame[name].to_numpy(object) for name in (by, stratify or by) if name in frame}
+        columns_used = {name: frame[name].to_numpy(object) for name in {by, stratify} - {LOCATION} if name in frame}
         splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used)
     splits.save(out, overwrite=overwrite)
     leaks = leak_report(splits, ids, latlon)

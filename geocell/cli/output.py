@@ -269,5 +269,4 @@ def split_locations(locations: Locations, splits: Splits, split: str, cache: Pat
 
 
 def _training_latlon(locations: Locations, splits: Splits) -> Floats:
-    train = set(splits.ids.get("train", ()))
-    return locations.latlon[[location in train for location in locations.ids.tolist()]]
+    return locations.latlon[splits.members(locations.ids, "train")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes(path: Path, parts: Sequence[bytes | memoryview]) -> None:
+def write_bytes(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file atomically: by rename, or as one object of an object store.
 
     Raises:

@@ -102,18 +102,19 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
     Returns:
         Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
-    home = {location: name for name, members in splits.ids.items() for location in members}
-    names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)
-    points = as_latlon(latlon)
-    others = (names != "train") & (names != "")
-    if not (names == "train").any() or not others.any():
+    homes, points, numbers = (
+        splits.homes(ids),
+        as_latlon(latlon),
+        dict(zip(splits.ids, range(len(splits.ids)), strict=True)),
+    )
+    train = homes == numbers.get("train", len(numbers))
+    others = (homes >= 0) & ~train
+    if not train.any() or not others.any():
         return {}
-    km = nearest_km(points[others], points[names == "train"])
-    found, which = np.unique(names[others], return_inverse=True)
-    ends = np.cumsum(np.bincount(which))
-    parts = dict(zip(found.tolist(), np.split(km[np.argsort(which, kind="stable")], ends[:-1]), strict=True))
+    km = nearest_km(points[others], points[train])
+    parts = {name: km[homes[others] == number] for name, number in numbers.items()}
     return {
         name: {"min_km": float(parts[name].min()), "median_km": float(np.median(parts[name]))}
         for name in splits.ids
-        if name in parts
+        if len(parts[name])
     }
