@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.geo.geodesy import as_latlon, grouped_coordinates
 from geocell.geo.thumbnails import Marks, map_svg
 
+_HASHED = 1 << 16  # locations that are hashed at a time
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
 
 
@@ -139,6 +141,19 @@ class Locations:
     def view_location(self) -> NDArray[np.int64]:
         """(N',) index of the location that each entry of `rows` shows."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @cached_property
+    def hashes(self) -> NDArray[np.uint64]:
+        """(P,) the first 8 bytes of the SHA-256 of id and coordinates: see `geocell.heads.trained_on`."""
+        found = np.empty(len(self), dtype=np.uint64)
+        for first in range(0, len(self), _HASHED):
+            degrees = np.round(self.latlon[first : first + _HASHED], 6) + 0.0  # no negative zero
+            digests = (
+                hashlib.sha256(f"{name}\0{lat:.6f},{lon:.6f}".encode(errors="surrogatepass")).digest()[:8]
+                for name, (lat, lon) in zip(self.ids[first : first + _HASHED].tolist(), degrees.tolist(), strict=True)
+            )
+            found[first : first + _HASHED] = np.frombuffer(b"".join(digests), dtype="<u8")
+        return found
 
     def view_features(self) -> NDArray[np.float32]:
         """Return the (N', D) float32 features of these locations' views, grouped by location."""

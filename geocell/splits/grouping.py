@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geocell.files import counted
 from geocell.geo.geodesy import Floats
 from geocell.splits.neighbours import connected_places
-from geocell.views import rounded_latlon
+from geocell.views import coordinate_numbers
 
 Ints = NDArray[np.int64]
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -101,7 +101,7 @@ def groups_of(codes: Ints, latlon: Floats, columns: Columns, by: str, buffer_km:
     Raises:
         ValueError: for a column that has no value in some row.
     """
-    coordinates = rounded_latlon(latlon).view(np.complex128)[:, 0]
+    coordinates = coordinate_numbers(latlon)
     marks = [np.unique(coordinates, return_inverse=True)[1]]
     if buffer_km > 0:
         marks.append(connected_places(latlon, buffer_km))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
-from geocell.views import rounded_latlon
+from geocell.views import coordinate_numbers
 
 NEAR_KM = 1.0
 """Two locations closer than this show much of the same scene or street."""
@@ -62,7 +62,7 @@ def bin_names() -> tuple[str, ...]:
 
 def at_training_coordinates(latlon: Floats, train: Floats) -> NDArray[np.bool_]:
     """Return which of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
-    return np.isin(_coordinate_keys(latlon), _coordinate_keys(train))
+    return np.isin(coordinate_numbers(as_latlon(latlon)), coordinate_numbers(as_latlon(train)))
 
 
 def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
@@ -85,10 +85,6 @@ def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str 
         f"{n:,} of {counted(len(latlon), f'{split} location')} {'has' if n == 1 else 'have'} the coordinates of a "
         "training location, so their scores say little about new places: draw splits with `geocell split`"
     )
-
-
-def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
-    return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
 
 
 def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
