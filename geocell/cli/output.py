@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -205,6 +206,23 @@ def open_answerer(name: str, partitioner: str | None = None) -> tuple[Head | Com
     return head, source
 
 
+def load_splits(path: Path) -> Splits:
+    """Return the splits of a file, the same ones when it is asked for again and did not change."""
+    from geocell.splits.splits import Splits
+
+    if not path.is_file():
+        return Splits.load(path)  # which says what is wrong
+    stat = path.stat()
+    return _splits(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _splits(path: Path, *_version: int) -> Splits:
+    from geocell.splits.splits import Splits
+
+    return Splits.load(path)
+
+
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
     """Return the split that is meant: the usual one of splits.json when none was typed, and "all" without that file."""
     if splits is None and split is not None:
@@ -226,9 +244,8 @@ def counted_locations(
     """
     from geocell.features import FeatureCache
     from geocell.splits.leaks import count_at_training_coordinates
-    from geocell.splits.splits import Splits
 
-    loaded = None if splits is None else Splits.load(splits)
+    loaded = None if splits is None else load_splits(splits)
     if loaded is not None:
         with usage_errors():
             loaded.require_split(split)
@@ -242,10 +259,9 @@ def counted_locations(
 def drawn_clusters(locations: Locations, cluster: str | None, splits: Path | None) -> Clusters:
     """Return what was drawn together: by `--cluster`, or what the splits kept together, or places."""
     from geocell.evaluation.clusters import clusters_of
-    from geocell.splits.splits import Splits
 
     with usage_errors():
-        return clusters_of(locations, cluster, None if splits is None else Splits.load(splits))
+        return clusters_of(locations, cluster, None if splits is None else load_splits(splits))
 
 
 def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:
