@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
 from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256

@@ -171,19 +171,27 @@ class FeatureCache:
         return frame
 
     def places(self) -> ViewPlaces:
-        """Return where the good views are, and which of them show one location: no text is kept, and no feature read."""
+        """Return where the good views are, and which of them show one location; no text is kept, no feature read."""
         return read_places(self.folder, self.manifest.rows, self.good)
 
     def location_names(self, places: ViewPlaces) -> TextCodes:
         """Return the location ids of `places()`."""
         return TextCodes(places.codes, read_names(self.folder, self.manifest.rows, places))
 
+    def location_columns(self, places: ViewPlaces) -> ViewColumns:
+        """Return the further columns of the locations of `places()`, from the first view of each."""
+        skip = {"image", "location", "lat", "lon", "status", "heading"}
+        names = [name for name in self.column_names if name not in skip]
+        return ViewColumns(self.folder, self.manifest.rows, names, places.first)
+
     def problems(self) -> dict[str, int]:
         """Return why views have no features -> how many, the most frequent first."""
         counts: Counter[str] = Counter()
         if not self.good.all():
             rows = np.flatnonzero(~self.good)
-            counts.update(read_view_rows(self.folder, self.manifest.rows, ["status"], rows).column("status").to_pylist())
+            counts.update(
+                read_view_rows(self.folder, self.manifest.rows, ["status"], rows).column("status").to_pylist()
+            )
         return dict(counts.most_common())
 
     @cached_property
@@ -243,11 +251,8 @@ class FeatureCache:
             in_memory: whether the features are loaded now, or stay on disk until rows are requested.
         """
         places = self.places()
-        if not len(places):
-            raise ValueError(f"{self.folder} must have a view with features, got none: see its views.parquet.")
+        places.require_some(self.folder)
         counts = np.bincount(places.codes)
-        skip = {"image", "location", "lat", "lon", "status", "heading"}
-        others = [name for name in self.column_names if name not in skip]
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),
             latlon=places.latlon,
@@ -255,7 +260,7 @@ class FeatureCache:
             rows=places.rows[np.argsort(places.codes, kind="stable")],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
-            columns=ViewColumns(self.folder, self.manifest.rows, others, places.first),
+            columns=self.location_columns(places),
         )
 
 

@@ -42,6 +42,11 @@ class ViewPlaces:
         """Return P."""
         return len(self.first)
 
+    def require_some(self, folder: Path) -> None:
+        """Raise ValueError when a cache has no view with features."""
+        if not len(self):
+            raise ValueError(f"{folder} must have a view with features, got none: see its views.parquet.")
+
     @property
     def rows(self) -> Ints:
         """(N',) rows of the cache."""

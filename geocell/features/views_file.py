@@ -43,7 +43,8 @@ def views_bytes(frame: pd.DataFrame) -> io.BytesIO:
         return _parquet(frame)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         mixed = [name for name in frame.columns if frame[name].dtype == object]
-        return _parquet(frame.assign(**{str(name): texts_of(frame[name]) for name in mixed}))
+        texts: Any = {name: texts_of(frame[name]) for name in mixed}
+        return _parquet(frame.assign(**texts))
 
 
 def texts_of(values: pd.Series[Any]) -> list[str | None]:
@@ -124,13 +125,16 @@ class ViewsFile:
                 self.rows: int = self._file.metadata.num_rows
                 self.schema: pyarrow.Schema = self._file.schema_arrow
                 self.names: list[str] = list(self.schema.names)
-            if rows is not None and self.rows != rows:
-                raise DamagedFileError(f"{where} must have {rows} views, got {self.rows}: encode the images again.")
-            if len(set(self.names)) < len(self.names):
-                raise DamagedFileError(f"{where} must have every column once, got {self.names}: encode again.")
+            self._require_shape(rows)
         except BaseException:
             self.close()
             raise
+
+    def _require_shape(self, rows: int | None) -> None:
+        if rows is not None and self.rows != rows:
+            raise DamagedFileError(f"{self.where} must have {rows} views, got {self.rows}: encode the images again.")
+        if len(set(self.names)) < len(self.names):
+            raise DamagedFileError(f"{self.where} must have every column once, got {self.names}: encode again.")
 
     def __enter__(self) -> ViewsFile:
         """Return it."""
@@ -170,7 +174,9 @@ class ViewsFile:
             raise ValueError(f"{self.where} must be open to be read.")
         return self._file
 
-    def tables(self, names: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> Iterator[pyarrow.Table]:
+    def tables(
+        self, names: Sequence[str] | None = None, groups: Sequence[int] | None = None
+    ) -> Iterator[pyarrow.Table]:
         """Yield some columns, all when omitted, by `SLICE` rows, the last table what is left.
 
         Args:
@@ -197,7 +203,9 @@ class ViewsFile:
         with self._reading():
             sizes = [self._open_file.metadata.row_group(i).num_rows for i in range(self._open_file.num_row_groups)]
         ends = np.cumsum(sizes)
-        groups = list(range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, last - 1, "right")) + 1))
+        groups = list(
+            range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, last - 1, "right")) + 1)
+        )
         start = int(ends[groups[0]]) - sizes[groups[0]]
         found = []
         for table in self.tables(names, groups):

@@ -104,9 +104,7 @@ def make_splits(
     return Splits(ids_by_name, seed, float(buffer_km), protocol_of(by, stratify, buffer_km))
 
 
-def splits_from_column(
-    ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats, values: Sequence[Any]
-) -> Splits:
+def splits_from_column(ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats, values: Sequence[Any]) -> Splits:
     """Return the splits that the split column of a table states.
 
     Raises:
@@ -174,7 +172,7 @@ def split(
     if isinstance(source, Path | str):
         source = FeatureCache.open(source)
     if isinstance(source, Locations):
-        locations, ids, latlon = source, source.ids, source.latlon
+        locations, ids, latlon = source, TextCodes.of(source.ids), source.latlon
         columns: Columns = source.columns
     elif not isinstance(source, FeatureCache):
         raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")

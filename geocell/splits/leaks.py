@@ -92,7 +92,9 @@ def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
     return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
 
 
-def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats) -> dict[str, dict[str, float]]:
+def leak_report(
+    splits: Splits, ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats
+) -> dict[str, dict[str, float]]:
     """Return how near the locations of each other split are to training locations.
 
     Args:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geocell.display import Display, TextTable, share_text
 from geocell.features.locations import Locations
@@ -23,6 +25,7 @@ from geocell.files import (
     require_types,
     write_json,
 )
+from geocell.views.codes import TextCodes
 
 NAMES = ("train", "val", "test")
 SPLITS_FILE = "splits.json"
@@ -62,6 +65,14 @@ class Splits:
             raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {self.buffer_km}.")
         if not 0 < len(self.protocol) <= _MAX_PROTOCOL or printable(self.protocol) != self.protocol:
             raise ValueError(f"protocol must be a line of 1 to {_MAX_PROTOCOL} printable characters: correct it.")
+        every = chain.from_iterable(self.ids.values())
+        hashes = np.sort(
+            np.fromiter(map(hash, every), np.int64, sum(map(len, self.ids.values())))
+        )  # eight bytes of each: a set takes forty
+        if (hashes[1:] == hashes[:-1]).any():
+            self._require_once()
+
+    def _require_once(self) -> None:
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:
@@ -101,17 +112,21 @@ class Splits:
         Raises:
             ValueError: for an unknown split, an empty one, or one without any of these locations.
         """
+        return locations.take(self.rows(TextCodes.of(locations.ids), name))
+
+    def rows(self, ids: TextCodes, name: str) -> NDArray[np.int64]:
+        """Return which of P distinct location ids are in one split, ascending; see `select`."""
         self.require_split(name)
-        wanted = set(self.ids[name])
+        wanted = self.ids[name]
         if not wanted:
             raise ValueError(f"split {name!r} has no location: name another one, or split with a share for it.")
-        index = np.flatnonzero([location in wanted for location in locations.ids])
+        index = np.flatnonzero(ids.within(wanted))
         if not len(index):
             raise ValueError(
                 f"split {name!r} must share locations with the cache, got none of its {len(wanted)} there: "
                 "the splits belong to another cache."
             )
-        return locations.take(index)
+        return index
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> None:
         """Write `splits.json`."""
