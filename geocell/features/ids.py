@@ -147,7 +147,8 @@ def _texts(ids: Any) -> pyarrow.LargeStringArray:  # noqa: ANN401 - whatever hol
 
     try:
         array = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids)
-        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)) or array.null_count:
+        text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_large_binary)
+        if not any(is_text(array.type) for is_text in text) or array.null_count:
             array = pa.array([str(value) for value in ids], pa.large_string())
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # of several kinds
         array = pa.array([str(value) for value in ids], pa.large_string())

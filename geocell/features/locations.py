@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocell.display import Display
 from geocell.encoders.info import EncoderInfo
+from geocell.features.view_columns import ViewColumns
 from geocell.geo.geodesy import as_latlon, grouped_coordinates
 from geocell.geo.thumbnails import Marks, map_svg
 
@@ -182,12 +183,19 @@ class Locations:
             latlon=self.latlon[index],
             rows=self.rows[np.repeat(starts, counts) + within],
             offsets=offsets,
-            columns={name: values[index] for name, values in self.columns.items()},
+            columns=_taken(self.columns, index),
         )
 
     def loaded(self) -> Locations:
         """Return them with the features of their own views alone, in memory."""
         return replace(self, features=np.asarray(self.features[self.rows]), rows=np.arange(len(self.rows)))
+
+
+def _taken(columns: Mapping[str, NDArray[Any]], index: NDArray[np.int64]) -> Mapping[str, NDArray[Any]]:
+    """Return the values of some locations; those of a cache are not read for that."""
+    if isinstance(columns, ViewColumns):
+        return columns.take(index)
+    return {name: values[index] for name, values in columns.items()}
 
 
 def _first_and_groups(names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geocell.files.documents import json_text
+from geocell.files.documents import json_pieces
 from geocell.files.paths import is_local
 from geocell.files.workspace import workspace
 
@@ -68,5 +68,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write indented JSON atomically; see `write_bytes`."""
-    write_text(path, json_text(value))
+    """Write indented JSON atomically, a piece after the other; see `write_bytes`."""
+    write_bytes(path, (text.encode() for text in json_pieces(value)))

@@ -13,6 +13,7 @@ from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
 from geocell.views import coordinate_numbers
+from geocell.views.codes import TextCodes
 
 NEAR_KM = 1.0
 """Two locations closer than this show much of the same scene or street."""
@@ -87,7 +88,9 @@ def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str 
     )
 
 
-def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
+def leak_report(
+    splits: Splits, ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats
+) -> dict[str, dict[str, float]]:
     """Return how near the locations of each other split are to training locations.
 
     Args:
@@ -98,19 +101,15 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
     Returns:
         Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
-    homes, points, numbers = (
-        splits.homes(ids),
-        as_latlon(latlon),
-        dict(zip(splits.ids, range(len(splits.ids)), strict=True)),
-    )
-    train = homes == numbers.get("train", len(numbers))
-    others = (homes >= 0) & ~train
+    homes, points, names = splits.homes(ids), as_latlon(latlon), list(splits.ids)
+    train = homes == (names.index("train") if "train" in names else len(names))
+    others = ~train & (homes >= 0)
     if not train.any() or not others.any():
         return {}
-    km = nearest_km(points[others], points[train])
-    parts = {name: km[homes[others] == number] for name, number in numbers.items()}
+    km, homes = nearest_km(points[others], points[train]), homes[others]
+    parts = {name: km[homes == number] for number, name in enumerate(names)}
     return {
-        name: {"min_km": float(parts[name].min()), "median_km": float(np.median(parts[name]))}
-        for name in splits.ids
-        if len(parts[name])
+        name: {"min_km": float(part.min()), "median_km": float(np.median(part))}
+        for name, part in parts.items()
+        if len(part)
     }

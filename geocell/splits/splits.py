@@ -27,9 +27,13 @@ from geocell.files import (
     write_bytes,
 )
 from geocell.splits.split_file import read_splits, split_parts
+from geocell.views.codes import TextCodes
 
 NAMES = ("train", "val", "test")
 SPLITS_FILE = "splits.json"
+
+AnyIds = Sequence[str] | NDArray[Any] | TextCodes
+"""(P,) location ids."""
 
 UNKNOWN_PROTOCOL = "unknown"
 _MAX_PROTOCOL = 500
@@ -108,19 +112,21 @@ class Splits:
         if name not in self.ids:
             raise ValueError(f"split must be one of {', '.join(self.ids)}, got {name!r}: name one of these.")
 
-    def homes(self, ids: Sequence[str] | NDArray[Any]) -> NDArray[np.int64]:
+    def homes(self, ids: AnyIds) -> NDArray[np.int64]:
         """Return the (P,) number of the split that each location id is in, in the order of `ids`; −1 for none."""
         known = self.__dict__.get("_homes")  # a command asks for several splits of the same locations
         if known is not None and known[0]() is ids:
             return np.asarray(known[1])
         ends = np.cumsum([len(members) for members in self.ids.values()])
-        places = self._all.find(Ids(ids))
+        places = self._all.find(Ids(ids.names if isinstance(ids, TextCodes) else ids))
         homes = np.where(places < 0, -1, np.searchsorted(ends, places, side="right"))
-        if isinstance(ids, np.ndarray):
+        if isinstance(ids, TextCodes):
+            homes = homes[ids.codes]
+        if isinstance(ids, np.ndarray | TextCodes):
             self.__dict__["_homes"] = weakref.ref(ids), homes
         return homes
 
-    def members(self, ids: Sequence[str] | NDArray[Any], *names: str) -> NDArray[np.bool_]:
+    def members(self, ids: AnyIds, *names: str) -> NDArray[np.bool_]:
         """Return which of (P,) location ids are in one of some splits; those of a split that is not there are none."""
         numbers = [number for number, name in enumerate(self.ids) if name in names]
         return np.isin(self.homes(ids), numbers)
@@ -131,17 +137,21 @@ class Splits:
         Raises:
             ValueError: for an unknown split, an empty one, or one without any of these locations.
         """
+        return locations.take(self.rows(locations.ids, name))
+
+    def rows(self, ids: AnyIds, name: str) -> NDArray[np.int64]:
+        """Return which of P distinct location ids are in one split, ascending; see `select`."""
         self.require_split(name)
         n_wanted = len(self.ids[name])
         if not n_wanted:
             raise ValueError(f"split {name!r} has no location: name another one, or split with a share for it.")
-        index = np.flatnonzero(self.homes(locations.ids) == list(self.ids).index(name))
+        index = np.flatnonzero(self.homes(ids) == list(self.ids).index(name))
         if not len(index):
             raise ValueError(
                 f"split {name!r} must share locations with the cache, got none of its {n_wanted} there: "
                 "the splits belong to another cache."
             )
-        return locations.take(index)
+        return index
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> None:
         """Write `splits.json`."""
