@@ -32,7 +32,9 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=DEFAULT_MINUTES, help="of the whole run (60)")
     parser.add_argument("--targets", default="", help="names separated by commas, a* for those that begin so; all")
     parser.add_argument("--seed", type=int, default=0, help="of all inputs (0)")
-    parser.add_argument("--jobs", type=int, default=min(2, usable_cores()), help="processes (2, or the cores there are)")
+    parser.add_argument(
+        "--jobs", type=int, default=min(2, usable_cores()), help="processes (2, or the cores there are)"
+    )
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"), help="folder that findings go into")
     parser.add_argument("--replay", type=Path, nargs="+", help="files of findings to read once more")
     parser.add_argument("--csv", type=Path, help="file for one row per target, with the conditions")
@@ -48,7 +50,9 @@ def main() -> int:
 
     def tell(result: Result) -> None:
         found = f"{len(result.findings)} findings ({result.faults:,} inputs)" if result.faults else "0 findings"
-        print(f"{result.target:26} {result.inputs:9,} inputs  {result.rate:8,.0f}/s  {found}", file=progress, flush=True)
+        print(
+            f"{result.target:26} {result.inputs:9,} inputs  {result.rate:8,.0f}/s  {found}", file=progress, flush=True
+        )
 
     results = sorted(run(names, 60 * flags.minutes, flags.seed, flags.jobs, findings, tell), key=lambda r: r.target)
     inputs, found = sum(r.inputs for r in results), sum(len(r.findings) for r in results)

@@ -21,13 +21,13 @@ from types import TracebackType
 from typing import IO, Any
 
 import geocell
+from geocell.files.text import LONGEST_MESSAGE, printable
 
 PACKAGE = str(Path(geocell.__file__).parent)
 MAX_SECONDS = 10
 """Processor time of one input."""
 MAX_BYTES = 2 << 30
 """Memory of one process beside what importing took."""
-_MAX_MESSAGE = 1000
 _OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "unable to allocate", "malloc of size")
 _RAISES = {dis.opmap["RAISE_VARARGS"], dis.opmap["RERAISE"]}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -69,7 +69,7 @@ def fault_of(error: BaseException) -> Fault | None:
         return Fault("memory", shown, where)
     if not _is_own(error):
         return Fault("exception", f"{shown}\n{''.join(traceback.format_exception(error))[-4000:]}", where)
-    if not text or len(text) > _MAX_MESSAGE or not text.isprintable() or "Traceback" in text:
+    if not text or len(text) > LONGEST_MESSAGE or printable(text) != text or "Traceback" in text:
         return Fault("message", f"{len(text)} characters: {shown}", where)
     return None
 
@@ -97,7 +97,8 @@ def _is_own(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None and kind.__module__ == "builtins":
         return True  # the operating system's: the disk is full, say
     ours = kind.__module__.startswith("geocell.")
-    if not (ours or kind in {ValueError, ImportError, ModuleNotFoundError} or kind.__module__ == "builtins" and issubclass(kind, OSError)):
+    builtin = kind in {ValueError, ImportError, ModuleNotFoundError}
+    if not (ours or builtin or (kind.__module__ == "builtins" and issubclass(kind, OSError))):
         return False
     last = _last(error.__traceback__)
     return last is not None and _in_package(last) and last.tb_frame.f_code.co_code[last.tb_lasti] in _RAISES
@@ -124,6 +125,7 @@ class Outside:
     """Notes what is written, started or called outside of a folder while it is watched."""
 
     def __init__(self, folder: Path) -> None:
+        """Watch a folder, until the end of the process."""
         self._folder = os.path.realpath(folder)
         self._watching = False
         self.seen: list[str] = []

@@ -51,7 +51,7 @@ def _mutable(target: str) -> list[str]:
 
 def make_input(target: str, seed: int, number: int) -> Input:
     """Return input `number` of a target: the same for the same arguments, on every machine."""
-    rng = random.Random(f"{seed} {target} {number}")  # noqa: S311 - not for secrets
+    rng = random.Random(f"{seed} {target} {number}")
     names, contents = _mutable(target), valid_files(target)
     if number == 0:
         return Input(target, seed, number, {})
@@ -67,7 +67,8 @@ def write_finding(folder: Path, found: Input, fault: Fault) -> Path:
     files = {name: None if data is None else base64.b64encode(data).decode() for name, data in found.files.items()}
     value = {
         "target": found.target, "seed": found.seed, "number": found.number, "signed": found.signed,
-        "kind": fault.kind, "where": fault.where, "text": fault.text.encode("utf-8", "replace").decode(), "files": files,
+        "kind": fault.kind, "where": fault.where, "text": fault.text.encode("utf-8", "replace").decode(),
+        "files": files,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -36,8 +36,8 @@ from geocell.heads.region import fit_region
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.heads.zero_shot import ZeroShot, levels_of
 from geocell.heads.zero_shot_folder import save_zero_shot
-from geocell.imagetext.projection import Projection
 from geocell.images.transforms import Normalisation, PillowTransform
+from geocell.imagetext.projection import Projection
 from geocell.partitioners import KMeansPartitioner
 from geocell.pretraining.checkpoint import Progress, write_state
 from geocell.pretraining.config import PretrainConfig
@@ -71,7 +71,9 @@ def plain_head(k: int) -> Head:
 def write_heads(folder: Path) -> None:
     """Write a head with every file that one may have, a combination and a zero-shot classifier."""
     val, head = world(1), plain_head(4)
-    head = replace(head, history=HISTORY, training={"n_train": PLACES, "n_val": PLACES, "best_epoch": 1, "epochs_run": 2})
+    head = replace(
+        head, history=HISTORY, training={"n_train": PLACES, "n_val": PLACES, "best_epoch": 1, "epochs_run": 2}
+    )
     head = replace(head, trained_on=TrainedOn(location_keys(world())), region=fit_region(head, world(), val))
     head = replace(head, neighbours=NeighbourIndex.from_locations(head, world(), 4))
     head = replace(head, places=TrainingPlaces.from_locations(head, world()))
@@ -150,7 +152,8 @@ def write_images(folder: Path) -> None:
     for name, kind, options in (
         ("a.jpg", "JPEG", {"quality": 60}), ("progressive.jpg", "JPEG", {"progressive": True, "quality": 60}),
         ("a.png", "PNG", {}), ("a.webp", "WEBP", {"quality": 50}), ("lossless.webp", "WEBP", {"lossless": True}),
-        ("a.gif", "GIF", {}), ("a.bmp", "BMP", {}), ("a.tif", "TIFF", {}), ("packed.tif", "TIFF", {"compression": "tiff_lzw"}),
+        ("a.gif", "GIF", {}), ("a.bmp", "BMP", {}), ("a.tif", "TIFF", {}),
+        ("packed.tif", "TIFF", {"compression": "tiff_lzw"}),
         ("a.avif", "AVIF", {"quality": 50}), ("a.ppm", "PPM", {}),
     ):  # fmt: skip
         (folder / name).write_bytes(photograph(kind, **options))
@@ -193,7 +196,9 @@ def write_tables(folder: Path) -> None:
     truth = frame[["image", "lat", "lon"]].assign(id=["a", "b", "c", "d"])[["id", "lat", "lon"]]
     truth.to_csv(folder / "truth.csv", index=False)
     answers = truth.rename(columns={"lat": "predicted_lat", "lon": "predicted_lon"})
-    answers = answers.assign(confidence=[0.5, 0.25, 0.75, 1.0], radius_50_km=[1.0, 2, 3, 4], radius_90_km=[9.0, 9, 9, 9])
+    answers = answers.assign(
+        confidence=[0.5, 0.25, 0.75, 1.0], radius_50_km=[1.0, 2, 3, 4], radius_90_km=[9.0, 9, 9, 9]
+    )
     answers.to_csv(folder / "answers.csv", index=False)
     answers.to_parquet(folder / "answers.parquet", index=False)
     captions = frame.assign(caption="A photo in Lyon, France.", fields="city country", city="Lyon", region="")

@@ -24,7 +24,8 @@ HOSTILE: tuple[Any, ...] = (
 """Values that are put into the place of others."""
 
 _TOKENS = (
-    b"", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\r", b"\n", b"\n\n", b'"', b"'", b",", b";", b"\t", b"{", b"}",
+    b"", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\r", b"\n", b"\n\n", b'"', b"'", b",", b";", b"\t", b"{",
+    b"}",
     b"[", b"]", b":", b"=", b"-", b"- ", b"#", b"|", b"&a [*a]", b"!!python/object:os.system x", b"nan", b"inf",
     b"-inf", b"1e999", b"-0", b"0x", b"1_0", b"9" * 400, b"1" * 5000, b"null", b"true", b"NaN", b"\xed\xa0\x80",
     b"<!-- end -->", b"<!-- generated: a -->", b"..", b"/", b"\\", b"\\ud800", b"2020-99-99", b"a" * 5000, b"[" * 3000,
@@ -32,7 +33,24 @@ _TOKENS = (
 )  # fmt: skip
 """Pieces of text that are put into text."""
 
-_NUMBERS = (0, 1, 2, 7, 8, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**40, 2**63 - 1, 2**64 - 1)
+_NUMBERS = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    2**40,
+    2**63 - 1,
+    2**64 - 1,
+)
 _TAR_FIELDS = ((0, 100), (100, 8), (108, 8), (116, 8), (124, 12), (136, 12), (156, 1), (157, 100), (257, 8), (345, 155))
 """Offset and length of the fields of a header of tar but its checksum."""
 
@@ -179,7 +197,9 @@ def changed_safetensors(content: bytes, rng: random.Random) -> bytes:
         if shape and rng.random() < 0.5:
             rng.shuffle(shape)
         else:  # bytes of the same number under another type
-            header[name]["dtype"] = rng.choice(("F16", "BF16", "F32", "F64", "I64", "I32", "U8", "BOOL", "F8_E4M3", "C64"))
+            header[name]["dtype"] = rng.choice(
+                ("F16", "BF16", "F32", "F64", "I64", "I32", "U8", "BOOL", "F8_E4M3", "C64")
+            )
     else:
         header = changed_value(header, rng)
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -237,7 +257,8 @@ def changed_tar(content: bytes, rng: random.Random) -> bytes:
     header = bytearray(content[at : at + 512])
     first, length = rng.choice(_TAR_FIELDS)
     values = (b"", b"7" * length, b"-1", b"0", b"\x80" + b"\xff" * 11, b"\xff" * length, b"\x80" + b"\x00" * 11, b"x",
-              b"L", b"K", b"g", b"S", b"5", b"2", b"../../a.png", b"/a.png", b"a.json", b"\xff\xfe.png", b"00000000010")  # fmt: skip
+              b"L", b"K", b"g", b"S", b"5", b"2", b"../../a.png", b"/a.png", b"a.json", b"\xff\xfe.png",
+              b"00000000010")  # fmt: skip
     header[first : first + length] = rng.choice(values)[:length].ljust(length, b"\0")
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)

@@ -116,7 +116,7 @@ def _fast_folder() -> str | None:
 class _Slice:
     """One target's share of the time; where its process ends early, another one goes on after that input."""
 
-    def __init__(self, context: Any, target: str, seconds: float, seed: int, folder: Path, findings: Path) -> None:  # noqa: ANN401, PLR0913
+    def __init__(self, context: Any, target: str, seconds: float, seed: int, folder: Path, findings: Path) -> None:  # noqa: ANN401
         self.result = Result(target)
         self._context, self._seed, self._findings = context, seed, findings
         self._folder = folder / target

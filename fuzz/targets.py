@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,9 @@ def _splits(folder: Path, _out: Path) -> None:
     from geocell.splits.splits import Splits
 
     splits = Splits.load(folder / "splits.json")
-    splits.select(world(), next(iter(splits.ids), "test"))
+    locations = world().take(np.arange(3))
+    ids = np.array(["place000", "place001", "place002"], dtype=object)
+    splits.select(replace(locations, ids=ids), "train")
 
 
 def _cache(folder: Path, _out: Path) -> None:
@@ -141,8 +143,6 @@ def _head(folder: Path, _out: Path) -> None:
 
 
 def _asked(encoder: Any) -> Any:  # noqa: ANN401 - of the heavy rooms
-    from dataclasses import replace
-
     locations = world(3).take(np.arange(4))
     rng = np.random.default_rng(1)
     return replace(locations, features=rng.normal(size=(24, encoder.dim)).astype(np.float16), encoder=encoder)
@@ -187,9 +187,8 @@ def _zero_shot(folder: Path, _out: Path) -> None:
 
 
 def _checkpoint(folder: Path, _out: Path) -> None:
-    from geocell.publishing.checkpoints import import_head, published_files
-
     from geocell.encoders.info import EncoderInfo
+    from geocell.publishing.checkpoints import import_head, published_files
 
     encoder = EncoderInfo("tiny", "1", "pooler_output", 16, 32, "none")
     import_head(published_files(folder / "best.pt", folder / "geocell_info.json"), encoder)
@@ -204,8 +203,9 @@ def _state_of_fit(folder: Path, _out: Path) -> None:
 @cache
 def _facts_of_fit() -> Mapping[str, Any]:
     """Return what the released fit was of, in the words of this version."""
-    from geocell.heads.fit_config import stored_settings
     from safetensors import safe_open
+
+    from geocell.heads.fit_config import stored_settings
 
     with safe_open(RELEASED / "fits" / "resumed.fit", framework="numpy") as file:
         facts: dict[str, Any] = json.loads(file.metadata()["fit"])["facts"]
@@ -353,7 +353,9 @@ def _targets() -> dict[str, Target]:
         "head-offsets": Target(RELEASED / "heads" / "offsets", ("offsets.safetensors", "config.json"), _head, ("*",)),
         "head-imported": Target(RELEASED / "heads" / "imported", ("*.json",), _card, ("*",)),
         "head-scored": Target(RELEASED / "heads" / "scored", ("*.json",), _card, ("*",)),
-        "fit-of-sweep": Target(RELEASED / "sweep" / "heads" / "first-seed0", ("config.json", "scores.json"), _finished_fit),
+        "fit-of-sweep": Target(
+            RELEASED / "sweep" / "heads" / "first-seed0", ("config.json", "scores.json"), _finished_fit
+        ),
         "ensemble": Target(RELEASED / "ensemble", ("ensemble.json", "1/config.json"), _ensemble, ("*", "*/*")),
         "combination": Target(SEEDS / "combination", ("*.json", "*.safetensors", "1/*"), _combination, ("0/*",)),
         "zero-shot": Target(SEEDS / "zero-shot", ("*.json", "*.safetensors"), _zero_shot),
@@ -379,14 +381,18 @@ def _targets() -> dict[str, Target]:
         found[f"image-{name.replace('.', '-')}"] = Target(SEEDS / "images", (name,), partial(_photographs, name))
     return found | {
         "predictions-csv": Target(tables, ("answers.csv", "truth.csv"), partial(_predictions, "answers.csv")),
-        "predictions-parquet": Target(tables, ("answers.parquet",), partial(_predictions, "answers.parquet"), ("truth.csv",)),
+        "predictions-parquet": Target(
+            tables, ("answers.parquet",), partial(_predictions, "answers.parquet"), ("truth.csv",)
+        ),
         "cities-csv": Target(tables, ("cities.csv",), partial(_cities, "cities.csv")),
         "cities-json": Target(tables, ("cities.json",), partial(_cities, "cities.json")),
         "cities-located": Target(tables, ("located.json",), partial(_looked_up, "located.json")),
         "cities-looked-up": Target(tables, ("cities.json",), partial(_looked_up, "cities.json")),
         "captions": Target(tables, ("captions.csv",), _captions),
         "labels": Target(tables, ("labels.txt",), _labels),
-        "features-npy": Target(SEEDS / "features", ("features.npy",), partial(_features, "features.npy"), ("views.csv",)),
+        "features-npy": Target(
+            SEEDS / "features", ("features.npy",), partial(_features, "features.npy"), ("views.csv",)
+        ),
         "features-clip-retrieval": Target(SEEDS / "features", ("*/*",), partial(_features, "")),
         "layer-polygons": Target(RELEASED / "inputs", ("regions.geojson",), partial(_layer, "polygons")),
         "layer-nuts": Target(RELEASED / "inputs", ("nuts.geojson",), partial(_layer, "nuts")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -35,6 +36,7 @@ class Sandbox:
     """A folder with the files of a target, into which one input after another is put."""
 
     def __init__(self, folder: Path, target: str) -> None:
+        """Fill the folder `in` of a folder."""
         self.target = TARGETS[target]
         self.folder, self.out = folder / "in", folder / "out"
         self._valid = valid_files(target)
@@ -51,7 +53,7 @@ class Sandbox:
         for name, content in given.files.items():
             _put(self.folder / name, content)
         self.out.mkdir(exist_ok=True)
-        before = set(os.listdir(self.folder))
+        before = _names(self.folder)
         _SIGNED["now"] = given.signed
         fault: guard.Fault | None = None
         guard.limit_input()
@@ -64,14 +66,18 @@ class Sandbox:
             fault = guard.fault_of(error)
         if self._outside.seen:
             fault = guard.Fault("outside", "; ".join(self._outside.seen[:5]), self._outside.seen[0][:80])
-        if set(os.listdir(self.folder)) != before:
+        if _names(self.folder) != before:
             self._fill()
         else:
             for name in given.files:
                 _put(self.folder / name, self._valid[name])
-        if os.listdir(self.out):
+        if _names(self.out):
             shutil.rmtree(self.out)
         return fault
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)}
 
 
 def _put(path: Path, content: bytes | None) -> None:
@@ -82,12 +88,15 @@ def _put(path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
 
 
-def work(  # noqa: PLR0913 - what a process is told
-    target: str, seed: int, first: int, seconds: float, folder: Path, findings: Path, progress: Progress
-) -> None:
+def work(target: str, seed: int, first: int, seconds: float, folder: Path, findings: Path, progress: Progress) -> None:
     """Read the inputs of a target from a number on until the time is over; write findings as they come."""
-    end, seen = monotonic() + seconds, set()
-    sandbox = _enter(folder, target)
+    seen: set[str] = set()
+    try:
+        sandbox = _enter(folder, target)
+    except BaseException:
+        (folder / "failed.txt").write_text(traceback.format_exc())
+        sys.exit(1)
+    end = monotonic() + seconds
     for given in _numbered(target, seed, first, progress):
         fault = sandbox.read(given)
         progress.done.value += 1

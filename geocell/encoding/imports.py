@@ -16,7 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, Manifest, begin, finish, write_shard
 from geocell.features.datasets import DatasetFeatures, encoder_of, require_datasets
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
-from geocell.files import as_place, new_folder
+from geocell.files import DamagedFileError, as_place, new_folder, one_sentence, validated_frame
 from geocell.images.sources import FileImages
 from geocell.views import ViewTable
 from geocell.views.table import make_table
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WHICH = "expected one of encoder and like, which say what made the features: pass one of them."
 
 
+@one_sentence()
 def import_features(
     features: Path | str | NDArray[np.floating[Any]] | Dataset,
     out: Path | str,
@@ -185,18 +186,21 @@ def _mapped(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a header is Python text, at which its parser fails in several ways
         first = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{path} must be a plain .npy array, got: {first}: save it by numpy.save again.") from error
+        raise DamagedFileError(
+            f"{path} must be a plain .npy array, got: {first}: save it by numpy.save again."
+        ) from error
     return array
 
 
 def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
     import pandas as pd
+    from pyarrow import parquet
 
     from geocell.views import table_from_frame
 
     try:
-        frame = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
+        frame = pd.concat([validated_frame(parquet.read_table(path)) for path in tables], ignore_index=True)
     except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
         first = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
+        raise DamagedFileError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
     return table_from_frame(frame, source, source=str(source / "metadata"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.files import DamagedFileError, write_bytes
+from geocell.files import DamagedFileError, reading, validated_frame, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,8 @@ def read_views_file(folder: Path, rows: int) -> pd.DataFrame:
     """
     where = folder / VIEWS_FILE
     table = _read(where, rows)
-    frame: pd.DataFrame = table.to_pandas()
+    with reading(where, "the table of views of a cache"):
+        frame = validated_frame(table)
     lacking = [name for name in _COLUMNS if name not in frame]
     if lacking:
         raise DamagedFileError(f"{where} must have the columns {', '.join(lacking)}: encode again.")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
-from geocell.files import DamagedFileError, reading
+from geocell.files import DamagedFileError, one_sentence, reading
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead, tensor_shapes
@@ -123,6 +123,7 @@ class Checkpoint:
         return len(self.weights["head.0.weight"])
 
 
+@one_sentence()
 def read_published(published: Published) -> Checkpoint:
     """Read a published head. Nothing in it is run, and every tensor must be accounted for.
 
