@@ -169,16 +169,13 @@ def _end(process: Any, folder: Path) -> Fault | None:  # noqa: ANN401 - of a con
         process.kill()
         process.join()
         return Fault("hang", f"no answer in {_STUCK:g} seconds, without processor time", "waiting")
+    if (folder / "failed.txt").is_file():
+        raise RuntimeError((folder / "failed.txt").read_text())  # of the harness itself
     if process.exitcode in {0, 1}:
-        return None if process.exitcode == 0 else _failed(folder)
+        return None
     stack = (folder / "stack.txt").read_text(errors="replace") if (folder / "stack.txt").is_file() else ""
     frames = [line.strip() for line in stack.splitlines() if "/geocell/" in line]
     where = frames[0].rpartition("/geocell/")[2] if frames else f"exit {process.exitcode}"
     if -process.exitcode == signal.SIGXCPU:
         return Fault("hang", f"more than {MAX_SECONDS} seconds of processor time\n{stack[-4000:]}", where)
     return Fault("crash", f"the process ended with {process.exitcode}\n{stack[-4000:]}", where)
-
-
-def _failed(folder: Path) -> Fault | None:
-    path = folder / "failed.txt"
-    return Fault("crash", path.read_text(errors="replace"), "the harness") if path.is_file() else None

@@ -93,21 +93,20 @@ def work(target: str, seed: int, first: int, seconds: float, folder: Path, findi
     seen: set[str] = set()
     try:
         sandbox = _enter(folder, target)
-    except BaseException:
+        end = monotonic() + seconds
+        for given in _numbered(target, seed, first, progress):
+            fault = sandbox.read(given)
+            progress.done.value += 1
+            if fault is not None:
+                progress.findings.value += 1
+                if fault.signature not in seen:
+                    seen.add(fault.signature)
+                    write_finding(findings, given, fault)
+            if monotonic() > end:
+                break
+    except BaseException:  # of the harness itself, which must not pass for the end of the time
         (folder / "failed.txt").write_text(traceback.format_exc())
         sys.exit(1)
-    end = monotonic() + seconds
-    for given in _numbered(target, seed, first, progress):
-        fault = sandbox.read(given)
-        progress.done.value += 1
-        if fault is not None:
-            progress.findings.value += 1
-            if fault.signature not in seen:
-                seen.add(fault.signature)
-                write_finding(findings, given, fault)
-        if monotonic() > end:
-            break
-    progress.number.value = -1
 
 
 def _numbered(target: str, seed: int, first: int, progress: Progress) -> Iterator[Input]:
