@@ -11,7 +11,7 @@ JOBS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: quickstart test test-slow test-all test-min coverage docs lint hooks release-check clean
+.PHONY: quickstart test test-slow test-all test-min coverage fuzz docs lint hooks release-check clean
 .NOTPARALLEL:
 
 quickstart: $(VENV)/.quickstart
@@ -30,6 +30,11 @@ coverage: $(VENV)/.dev
 	$(BIN)/coverage report
 
 test-all: test test-slow coverage
+
+# Mutated files for every reader; an hour by FUZZ_MINUTES=60.
+FUZZ_MINUTES ?= 2
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz --minutes $(FUZZ_MINUTES) --jobs $(JOBS)
 
 # The tests with the lowest versions that pyproject.toml admits.
 test-min:
@@ -72,4 +77,4 @@ $(VENV)/.release:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-min quickstart dist docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-min quickstart dist docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis fuzz-findings

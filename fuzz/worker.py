@@ -46,12 +46,12 @@ class Sandbox:
     def _fill(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         for name, content in self._valid.items():
-            _put(self.folder / name, content)
+            put(self.folder / name, content)
 
     def read(self, given: Input) -> guard.Fault | None:
         """Read an input, and return what was wrong."""
         for name, content in given.files.items():
-            _put(self.folder / name, content)
+            put(self.folder / name, content)
         self.out.mkdir(exist_ok=True)
         before = _names(self.folder)
         _SIGNED["now"] = given.signed
@@ -70,7 +70,7 @@ class Sandbox:
             self._fill()
         else:
             for name in given.files:
-                _put(self.folder / name, self._valid[name])
+                put(self.folder / name, self._valid[name])
         if _names(self.out):
             shutil.rmtree(self.out)
         return fault
@@ -80,7 +80,7 @@ def _names(folder: Path) -> set[str]:
     return {entry.name for entry in os.scandir(folder)}
 
 
-def _put(path: Path, content: bytes | None) -> None:
+def put(path: Path, content: bytes | None) -> None:
     """Give a file another content, in a new inode: the old one may still be mapped into memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def _import_for(target: str, folder: Path) -> None:
     """Read the valid files once without limits, so that what is imported and started then is no finding."""
     inside = folder / "first"
     for name, content in valid_files(target).items():
-        _put(inside / name, content)
+        put(inside / name, content)
     (folder / "out").mkdir(exist_ok=True)
     TARGETS[target].read(inside, folder / "out")
     shutil.rmtree(folder / "out")

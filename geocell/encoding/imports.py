@@ -167,7 +167,8 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
     arrays: list[NDArray[Any]] = []
     for path in numbered:
         array = _mapped(path)
-        if array.ndim != 2 or array.dtype.kind != "f" or (arrays and array.shape[1] != arrays[0].shape[1]):
+        plain = array.ndim == 2 and array.dtype.kind == "f" and array.size > 0
+        if not plain or (arrays and array.shape[1] != arrays[0].shape[1]):
             raise ValueError(f"{path} must hold floats of shape (N, D), got {array.dtype} {array.shape}.")
         arrays.append(array)
     return arrays, metadata
