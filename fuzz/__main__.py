@@ -18,7 +18,7 @@ DEFAULT_MINUTES = 60.0
 
 
 def main() -> int:
-    """Run, and return 1 where there is a finding."""
+    """Run, and return 1 where there is a finding, 2 where the harness itself failed."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # before numpy: each process has one core
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # whose failures are seen where they happen
@@ -50,6 +50,8 @@ def main() -> int:
 
     def tell(result: Result) -> None:
         found = f"{len(result.findings)} findings ({result.faults:,} inputs)" if result.faults else "0 findings"
+        if result.failed:
+            print(f"{result.target} could not be tried:\n{result.failed}", file=sys.stderr)
         print(
             f"{result.target:26} {result.inputs:9,} inputs  {result.rate:8,.0f}/s  {found}", file=progress, flush=True
         )
@@ -72,7 +74,7 @@ def main() -> int:
         print(json.dumps({"inputs": inputs, "findings": found, "targets": rows}, indent=1))
     else:
         print(f"{inputs:,} inputs, {found} findings{f' in {flags.findings}' if found else ''}")
-    return int(found > 0)
+    return 2 if any(r.failed for r in results) else int(found > 0)
 
 
 def _chosen(text: str, known: list[str]) -> list[str]:

@@ -81,6 +81,8 @@ def write_heads(folder: Path) -> None:
     head = replace(head, calibration=replace(learned, abstain_below=0.25))
     head.save(folder / "head", scores=score(head, world(2), split="test", device="cpu"), overwrite=True)
 
+    (folder / "head" / "README.md").unlink()  # the released heads have cards
+
     members = [plain_head(3), classifier()]
     joined = combine(members, world(), val, split="val", pool="log", device="cpu")
     weights = joined.pooling.weights
@@ -237,6 +239,18 @@ def write_features(folder: Path) -> None:
     frame.to_parquet(folder / "metadata" / "metadata_0.parquet", index=False)
 
 
+def write_saved_dataset(folder: Path) -> None:
+    """Write a folder as the library `datasets` saves one."""
+    from datasets import Dataset, Features, Image, Value
+
+    features = Features(
+        {"image": Image(), "lat": Value("float64"), "lon": Value("float64"), "location": Value("string")}
+    )
+    image = {"bytes": photograph("JPEG", quality=60), "path": None}
+    rows = {"image": [image, image], "lat": [1.0, 2.0], "lon": [4.0, 5.0], "location": ["a", "b"]}
+    Dataset.from_dict(rows, features=features).save_to_disk(folder)
+
+
 def main() -> None:
     """Write all seeds anew."""
     warnings.simplefilter("ignore")
@@ -247,6 +261,7 @@ def main() -> None:
     write_images(SEEDS / "images")
     write_tables(SEEDS / "tables")
     write_features(SEEDS / "features")
+    write_saved_dataset(SEEDS / "saved-dataset")
 
 
 if __name__ == "__main__":

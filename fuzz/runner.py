@@ -33,6 +33,7 @@ class Result:
         seconds: how long that took.
         faults: how many of them had one, repeated ones too.
         findings: the files of those that differ in kind or place.
+        failed: why the harness itself could not go on, "" where it could.
     """
 
     target: str
@@ -40,6 +41,7 @@ class Result:
     seconds: float = 0.0
     faults: int = 0
     findings: list[str] = field(default_factory=list)
+    failed: str = ""
 
     @property
     def rate(self) -> float:
@@ -149,6 +151,8 @@ class _Slice:
                 return False
         number = self._progress.number.value
         fault = _end(self._process, self._folder)
+        if (self._folder / "failed.txt").is_file():
+            self.result.failed = (self._folder / "failed.txt").read_text(errors="replace")
         self.result.inputs += self._progress.done.value
         self.result.faults += self._progress.findings.value
         if fault is not None:
@@ -169,8 +173,6 @@ def _end(process: Any, folder: Path) -> Fault | None:  # noqa: ANN401 - of a con
         process.kill()
         process.join()
         return Fault("hang", f"no answer in {_STUCK:g} seconds, without processor time", "waiting")
-    if (folder / "failed.txt").is_file():
-        raise RuntimeError((folder / "failed.txt").read_text())  # of the harness itself
     if process.exitcode in {0, 1}:
         return None
     stack = (folder / "stack.txt").read_text(errors="replace") if (folder / "stack.txt").is_file() else ""

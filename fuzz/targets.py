@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -251,6 +252,7 @@ def _rows(name: str, folder: Path, _out: Path) -> None:
 
 
 def _views(name: str, preset: Any, folder: Path, _out: Path) -> None:  # noqa: ANN401 - a name of a preset
+    from geocell.images import parquet_rows
     from geocell.images.loading import Loader
     from geocell.images.transforms import PillowTransform
     from geocell.views import ColumnNames, read_rows, read_views
@@ -258,11 +260,24 @@ def _views(name: str, preset: Any, folder: Path, _out: Path) -> None:  # noqa: A
     table = read_views(folder / name, ColumnNames(preset=preset))
     require(len(table.sha256) == 64, "a hash")
     if name.endswith((".tar", "packed.parquet")):
+        parquet_rows._row_reader.cache_clear()  # which knows files by their paths
         loader = Loader(table.images, PillowTransform(8, (8, 8), 3), (8, 8, 3), "|u1")
         for reference in table.frame["image"].tolist()[:3]:
             loader(reference)
     if preset is None:
         read_rows(folder / name)
+
+
+def _saved_dataset(folder: Path, _out: Path) -> None:
+    from geocell.images import sources
+    from geocell.views import read_rows, read_views
+
+    table = read_views(folder)
+    sources._undecoded.cache_clear()  # which knows folders by their paths
+    for reference in table.frame["image"].tolist()[:2]:
+        with suppress(OSError):  # the reason why a row has no image
+            table.images.read(reference)
+    read_rows(folder)
 
 
 def _photographs(name: str, folder: Path, _out: Path) -> None:
@@ -349,7 +364,7 @@ def _targets() -> dict[str, Target]:
         "head": Target(head, (*own, "history.csv", "trained_on.safetensors"), _head),
         "head-hashes": Target(head, ("hashes.json",), _head, ("*",)),
         "head-scores": Target(head, ("scores.json",), _card, ("*",)),
-        "head-card": Target(head, ("README.md",), _card, ("*",)),
+        "head-card": Target(RELEASED / "heads" / "scored", ("README.md",), _card, ("*",)),
         "head-offsets": Target(RELEASED / "heads" / "offsets", ("offsets.safetensors", "config.json"), _head, ("*",)),
         "head-imported": Target(RELEASED / "heads" / "imported", ("*.json",), _card, ("*",)),
         "head-scored": Target(RELEASED / "heads" / "scored", ("*.json",), _card, ("*",)),
@@ -375,6 +390,7 @@ def _targets() -> dict[str, Target]:
     for name in ("views.csv", "views.tsv", "views.csv.gz", "views.jsonl", "views.parquet", "views.xlsx", "views.tar"):
         found[name.replace(".", "-")] = Target(tables, (name,), partial(_views, name, None))
     found["packed-parquet"] = Target(tables, ("packed.parquet",), partial(_views, "packed.parquet", None))
+    found["saved-dataset"] = Target(SEEDS / "saved-dataset", ("*",), _saved_dataset)
     for preset, name in PRESETS.items():
         found[f"preset-{preset}"] = Target(tables, (name,), partial(_views, name, preset))
     for name in IMAGES:

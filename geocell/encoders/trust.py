@@ -54,8 +54,8 @@ def require_sizes(settings: Mapping[str, Any], where: str) -> None:
         for side in numbers:
             if side is not None and not (type(side) in {int, float} and 1 <= side <= _MAX_SIDE):
                 raise ModelError(
-                    f"{where} must have an image processor with {key} from 1 to {_MAX_SIDE:,} pixels, got {side!r:.60}: "
-                    "copy the model again from its origin."
+                    f"{where} must have an image processor with {key} from 1 to {_MAX_SIDE:,} pixels, got "
+                    f"{side!r:.60}: copy the model again from its origin."
                 )
 
 
