@@ -170,8 +170,9 @@ def fuzzed() -> str:
     for family in dict.fromkeys(row["target"].split("-")[0] for row in rows):
         own = [row for row in rows if row["target"].split("-")[0] == family]
         inputs, seconds = (sum(float(row[key]) for row in own) for key in ("inputs", "seconds"))
-        findings = sum(int(row["findings"]) for row in own)
-        lines.append([f"`{family}`", str(len(own)), f"{inputs:,.0f}", f"{inputs / seconds:,.0f}", str(findings)])
+        findings, accepted = (sum(int(row[key]) for row in own) for key in ("findings", "accepted"))
+        rates = [f"{100 * accepted / inputs:.0f} %", f"{inputs / seconds:,.0f}"]
+        lines.append([f"`{family}`", str(len(own)), f"{inputs:,.0f}", *rates, str(findings)])
     first, total = rows[0], sum(int(row["inputs"]) for row in rows)
     found = sum(int(row["findings"]) for row in rows)
     hours = sum(float(row["seconds"]) for row in rows) / int(first["jobs"]) / 3600
@@ -180,4 +181,4 @@ def fuzzed() -> str:
         f"On {first['cores']} cores of an {first['cpu']}, Python {first['python']}, pyarrow {first['pyarrow']}, pillow "
         f"{first['pillow']}."
     )
-    return f"{markdown(['files', 'targets', 'inputs', 'inputs/s', 'findings'], lines)}\n\n{note}"
+    return f"{markdown(['files', 'targets', 'inputs', 'accepted', 'inputs/s', 'findings'], lines)}\n\n{note}"

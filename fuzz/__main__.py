@@ -52,16 +52,16 @@ def main() -> int:
         found = f"{len(result.findings)} findings ({result.faults:,} inputs)" if result.faults else "0 findings"
         if result.failed:
             print(f"{result.target} could not be tried:\n{result.failed}", file=sys.stderr)
-        print(
-            f"{result.target:26} {result.inputs:9,} inputs  {result.rate:8,.0f}/s  {found}", file=progress, flush=True
-        )
+        counts = f"{result.inputs:9,} inputs  {result.accepted:9,} accepted  {result.rate:8,.0f}/s"
+        print(f"{result.target:26} {counts}  {found}", file=progress, flush=True)
 
     results = sorted(run(names, 60 * flags.minutes, flags.seed, flags.jobs, findings, tell), key=lambda r: r.target)
     inputs, found = sum(r.inputs for r in results), sum(len(r.findings) for r in results)
     rows = [
         {
-            "target": r.target, "inputs": r.inputs, "inputs_per_s": round(r.rate, 1), "findings": len(r.findings),
-            "seconds": round(r.seconds, 1), "seed": flags.seed, "jobs": flags.jobs, **_conditions(),
+            "target": r.target, "inputs": r.inputs, "accepted": r.accepted, "inputs_per_s": round(r.rate, 1),
+            "findings": len(r.findings), "seconds": round(r.seconds, 1), "seed": flags.seed, "jobs": flags.jobs,
+            **_conditions(),
         }
         for r in results
     ]  # fmt: skip

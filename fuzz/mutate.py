@@ -84,7 +84,7 @@ def changed_bytes(content: bytes, rng: random.Random) -> bytes:
         return content[:at]
     if how == 2:
         size = rng.choice((1, 2, 4, 8))
-        number = rng.choice(_NUMBERS) % 256**size
+        number = rng.choice(_NUMBERS) % (1 << 8 * size)
         return content[:at] + number.to_bytes(size, rng.choice(("little", "big"))) + content[at + size :]
     if how == 3:
         end = min(n, at + rng.randint(1, 40))

@@ -30,6 +30,7 @@ class Result:
     Attributes:
         target: its name.
         inputs: how many were read.
+        accepted: how many of them without an error.
         seconds: how long that took.
         faults: how many of them had one, repeated ones too.
         findings: the files of those that differ in kind or place.
@@ -38,6 +39,7 @@ class Result:
 
     target: str
     inputs: int = 0
+    accepted: int = 0
     seconds: float = 0.0
     faults: int = 0
     findings: list[str] = field(default_factory=list)
@@ -132,7 +134,7 @@ class _Slice:
 
     def _start(self, first: int) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._progress = worker.Progress(*(self._context.Value("q", 0, lock=False) for _ in range(3)))
+        self._progress = worker.Progress(*(self._context.Value("q", 0, lock=False) for _ in range(4)))
         self._progress.number.value = first
         arguments = (
             self.result.target, self._seed, first, self._end - monotonic(), self._folder, self._findings, self._progress
@@ -154,6 +156,7 @@ class _Slice:
         if (self._folder / "failed.txt").is_file():
             self.result.failed = (self._folder / "failed.txt").read_text(errors="replace")
         self.result.inputs += self._progress.done.value
+        self.result.accepted += self._progress.accepted.value
         self.result.faults += self._progress.findings.value
         if fault is not None:
             self.result.inputs, self.result.faults = self.result.inputs + 1, self.result.faults + 1

@@ -24,11 +24,13 @@ class Progress(NamedTuple):
     Attributes:
         number: of the input that is being read.
         done: inputs that were read.
+        accepted: those that were read without an error.
         findings: faults among them, repeated ones too.
     """
 
     number: Any
     done: Any
+    accepted: Any
     findings: Any
 
 
@@ -39,6 +41,7 @@ class Sandbox:
         """Fill the folder `in` of a folder."""
         self.target = TARGETS[target]
         self.folder, self.out = folder / "in", folder / "out"
+        self.accepted = 0
         self._valid = valid_files(target)
         self._outside = guard.Outside(folder)
         self._fill()
@@ -60,6 +63,7 @@ class Sandbox:
         try:
             with self._outside.watched():
                 self.target.read(self.folder, self.out)
+            self.accepted += 1
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever it is, it is judged
@@ -97,6 +101,7 @@ def work(target: str, seed: int, first: int, seconds: float, folder: Path, findi
         for given in _numbered(target, seed, first, progress):
             fault = sandbox.read(given)
             progress.done.value += 1
+            progress.accepted.value = sandbox.accepted
             if fault is not None:
                 progress.findings.value += 1
                 if fault.signature not in seen:
