@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files.workspace import OLD, remove_leftovers, workspace
+from geocell.files.workspace import OLD, remove_leftovers, remove_leftovers_in, scratch_folder, workspace
 
 HOLDER = """
 import sys
@@ -131,4 +131,33 @@ def test_a_file_that_was_being_written_is_no_previous_result(tmp_path: Path) -> 
     leftover.mkdir()
     (leftover / OLD).write_text("half")
     remove_leftovers(tmp_path / OLD)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
+def test_leftovers_of_all_targets_in_a_folder(tmp_path: Path) -> None:
+    process, living = held(tmp_path / "mine")
+    try:
+        for name in ("a.json", "b", ".c"):
+            (tmp_path / f".{name}.abcdefgh.geocell-tmp").mkdir()
+        (tmp_path / ".moved.abcdefgh.geocell-tmp" / OLD).mkdir(parents=True)
+        (tmp_path / ".other.geocell-tmp").mkdir()  # a name that no workspace has
+        remove_leftovers_in(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".other.geocell-tmp", "moved"])
+        remove_leftovers_in(tmp_path / "none")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_folder("push") as folder:
+        assert folder.parent == tmp_path
+        left = folder.name
+        (folder / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / left).mkdir()  # of a process that was killed
+    with scratch_folder("push"):
+        assert [path.name for path in tmp_path.iterdir()] != [left]
     assert list(tmp_path.iterdir()) == []
