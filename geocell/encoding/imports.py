@@ -16,7 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, Manifest, begin, finish, write_shard
 from geocell.features.datasets import DatasetFeatures, encoder_of, require_datasets
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
-from geocell.files import DamagedFileError, as_place, new_folder, one_sentence, validated_frame
+from geocell.files import DamagedFileError, as_place, new_folder, one_sentence, read_parquet_frame
 from geocell.images.sources import FileImages
 from geocell.views import ViewTable
 from geocell.views.table import make_table
@@ -195,12 +195,11 @@ def _mapped(path: Path) -> NDArray[Any]:
 
 def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
     import pandas as pd
-    from pyarrow import parquet
 
     from geocell.views import table_from_frame
 
     try:
-        frame = pd.concat([validated_frame(parquet.read_table(path)) for path in tables], ignore_index=True)
+        frame = pd.concat([read_parquet_frame(path, path.stat().st_size) for path in tables], ignore_index=True)
     except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
         first = str(error).split("\n", maxsplit=1)[0]
         raise DamagedFileError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
