@@ -161,3 +161,24 @@ def export_speeds() -> str:
     )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"
+
+
+def fuzzed() -> str:
+    """Return the table: mutated files by kind."""
+    rows = read_results("fuzz")
+    lines = []
+    for family in dict.fromkeys(row["target"].split("-")[0] for row in rows):
+        own = [row for row in rows if row["target"].split("-")[0] == family]
+        inputs, seconds = (sum(float(row[key]) for row in own) for key in ("inputs", "seconds"))
+        findings, accepted = (sum(int(row[key]) for row in own) for key in ("findings", "accepted"))
+        rates = [f"{100 * accepted / inputs:.0f} %", f"{inputs / seconds:,.0f}"]
+        lines.append([f"`{family}`", str(len(own)), f"{inputs:,.0f}", *rates, str(findings)])
+    first, total = rows[0], sum(int(row["inputs"]) for row in rows)
+    found = sum(int(row["findings"]) for row in rows)
+    hours = sum(float(row["seconds"]) for row in rows) / int(first["jobs"]) / 3600
+    note = (
+        f"{total:,} inputs, {found} findings in {hours:.2f} hours of {first['jobs']} processes, seed {first['seed']}. "
+        f"On {first['cores']} cores of an {first['cpu']}, Python {first['python']}, pyarrow {first['pyarrow']}, pillow "
+        f"{first['pillow']}."
+    )
+    return f"{markdown(['files', 'targets', 'inputs', 'accepted', 'inputs/s', 'findings'], lines)}\n\n{note}"
