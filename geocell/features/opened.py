@@ -24,7 +24,7 @@ from geocell.features.manifest import MANIFEST_FILE, Manifest, read_statuses
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
 from geocell.features.verification import verify_cache
 from geocell.features.views_file import VIEWS_FILE, read_views_file, write_views
-from geocell.files import DamagedFileError, as_place, is_local
+from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.geo.geodesy import grouped_coordinates
 
 if TYPE_CHECKING:
@@ -45,6 +45,17 @@ def finish(folder: Path) -> FeatureCache:
     return FeatureCache.open(folder)
 
 
+def _stamp(folder: Path) -> tuple[int, ...] | None:
+    """Return what is the same for as long as a cache is not replaced; None on an object store."""
+    if not is_local(folder):
+        return None
+    try:
+        place, manifest = folder.stat(), (folder / MANIFEST_FILE).stat()
+    except OSError:
+        return ()
+    return place.st_dev, place.st_ino, manifest.st_ino, manifest.st_mtime_ns
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FeatureCache:
     """An opened, complete cache.
@@ -53,11 +64,13 @@ class FeatureCache:
         folder: its folder.
         manifest: content of `cache.json`.
         views: (N rows) the table of views; `status` is "ok" or why a row has no features.
+        stamp: what tells its files from those of another cache that takes its place later.
     """
 
     folder: Path
     manifest: Manifest
     views: pd.DataFrame
+    stamp: tuple[int, ...] | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, verify: bool = False) -> FeatureCache:
@@ -72,6 +85,11 @@ class FeatureCache:
             ValueError: when it is incomplete or inconsistent, or with `verify` when a hash differs.
         """
         folder = as_place(folder)
+        return read_folder(folder, lambda place: cls._open(place, verify=verify))
+
+    @classmethod
+    def _open(cls, folder: Path, *, verify: bool) -> FeatureCache:
+        stamp = _stamp(folder)
         damages = verify_cache(folder) if verify else []
         if damages:
             raise DamagedFileError(damages[0])
@@ -89,7 +107,7 @@ class FeatureCache:
         views = read_views_file(folder, manifest.rows)
         if (views["status"] == "pending").any():
             raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
-        return cls(folder, manifest, views)
+        return cls(folder, manifest, views, stamp)
 
     def __len__(self) -> int:
         """Return N."""
@@ -158,6 +176,7 @@ class FeatureCache:
         with ThreadPoolExecutor(min(_READERS, self.manifest.n_shards)) as pool:
             for _ in pool.map(load, range(self.manifest.n_shards)):
                 pass
+        self._require_in_place()
         return out
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
@@ -165,6 +184,7 @@ class FeatureCache:
 
         Raises:
             IndexError: when a row is not in 0 … N - 1.
+            ValueError: when another cache has taken the place of this one.
         """
         rows = np.asarray(rows, dtype=np.int64)
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
@@ -176,7 +196,17 @@ class FeatureCache:
             where = np.flatnonzero(shards == index)
             shape = (last - first, self.encoder.dim)
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
+        self._require_in_place()
         return out
+
+    def _require_in_place(self) -> None:
+        """Refuse features of a cache that took the place of this one: they are not of its views.
+
+        Raises:
+            ValueError: when another one did.
+        """
+        if self.stamp != _stamp(self.folder):
+            raise ValueError(f"{self.folder} was replaced by another cache while it was read: run the command again.")
 
     def to_dataset(self) -> Dataset:
         """Return the table of views with their features as a data set of the library `datasets`, in memory.
