@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.cli.output import note
+from geocell.cli.sources import load_splits
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -61,18 +62,17 @@ def training_locations(head: HeadLike | None, cache: Path, splits: Path | None, 
     """
     from geocell.evaluation.known import known_locations
     from geocell.features import FeatureCache
-    from geocell.splits.splits import Splits
 
-    return None if splits is None else known_locations(head, FeatureCache.open(cache), Splits.load(splits), scored)
+    return None if splits is None else known_locations(head, FeatureCache.open(cache), load_splits(splits), scored)
 
 
 def say_other_protocol(head: HeadLike, splits: Path | None) -> None:
     """Say when a head was calibrated on splits that were drawn in another way than these."""
-    from geocell.splits.splits import UNKNOWN_PROTOCOL, Splits
+    from geocell.splits.splits import UNKNOWN_PROTOCOL
 
     known = None if head.calibration is None else head.calibration.record.get("protocol")
     if splits is None or known in {None, UNKNOWN_PROTOCOL}:
         return
-    drawn = Splits.load(splits).protocol
+    drawn = load_splits(splits).protocol
     if drawn not in {known, UNKNOWN_PROTOCOL}:
         note(f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold.")

@@ -154,12 +154,13 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     with cache_lock(folder):
         cache = finish(folder)
         remove_rests(folder)
-    bad = cache.views["status"][~cache.good]
+    bad = np.flatnonzero(~cache.good)
     if strict and len(bad):
+        first = cache.view_rows(["image", "status"], bad[:1]).iloc[0]
         raise ValueError(
             f"every view must have features with --strict, got {len(bad)} of {len(cache)} without, the first in row "
-            f"{bad.index[0]} ({cache.views['image'].iloc[bad.index[0]]}: {bad.iloc[0]}): repair the images and run "
-            "again with --retry. The cache is complete and keeps the others."
+            f"{bad[0]} ({first['image']}: {first['status']}): repair the images and run again with --retry. The cache "
+            "is complete and keeps the others."
         )
     return cache
 

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
 from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
@@ -233,21 +230,18 @@ def _pending(table: ViewTable) -> io.BytesIO:
     return views_bytes(table.frame.drop(columns="problem").assign(status="pending"))
 
 
-def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
-    """Return (N,) "ok" or why a row has no features, from the headers of the shards.
+def read_problems(folder: Path, manifest: Manifest) -> list[tuple[int, str]]:
+    """Return the rows without features and why they have none, ascending, from the headers of the shards.
 
     Raises:
         ValueError: when a shard is damaged or has another shape.
     """
-    found = [
-        (first, checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim)).problems)
-        for index, (first, last) in ((index, manifest.shard_range(index)) for index in range(manifest.n_shards))
-    ]
-    status = np.full(manifest.rows, "ok", dtype=object)  # only after all shards were checked: a manifest may be wrong
-    for first, problems in found:
-        for row, problem in problems.items():
-            status[first + row] = problem
-    return status
+    found: list[tuple[int, str]] = []
+    for index in range(manifest.n_shards):
+        first, last = manifest.shard_range(index)
+        header = checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
+        found += [(first + row, text) for row, text in sorted(header.problems.items())]
+    return found
 
 
 def package_versions() -> dict[str, str]:

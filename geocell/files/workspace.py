@@ -24,6 +24,12 @@ _RANDOM = 8
 _LONGEST = 200
 """Bytes of a name that a workspace repeats; most file systems allow 255 in all."""
 
+_PER_WRITE = 64
+"""Entries of a folder that are looked at per file that is written: all for every shard would be quadratic."""
+
+_seen: dict[Path, tuple[int, list[str]]] = {}
+"""Folder -> files that are written into it before it is looked through again, and what may be leftovers in it."""
+
 OLD = "old"
 """Name inside a workspace of the previous result while the new one is moved into its place."""
 
@@ -37,7 +43,8 @@ def workspace(target: Path) -> Iterator[Path]:
     Args:
         target: absolute path of what is written; its parent exists.
     """
-    remove_leftovers(target)
+    if _is_due(target):
+        remove_leftovers(target)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=_SUFFIX, dir=target.parent))
         try:
@@ -73,10 +80,11 @@ def remove_leftovers(target: Path) -> None:
     prefix = _prefix(target)
     try:
         with os.scandir(target.parent) as entries:
-            found = [Path(e.path) for e in entries if _is_workspace(e.name, prefix)]
+            names = [entry.name for entry in entries]
     except OSError:
         return
-    for folder in found:
+    _seen[target.parent] = len(names) // _PER_WRITE, [name for name in names if name.endswith(_SUFFIX)]
+    for folder in [target.parent / name for name in names if _is_workspace(name, prefix)]:
         try:
             lock = _lock(folder) if folder.lstat().st_uid == os.geteuid() else None
         except OSError:
@@ -133,6 +141,15 @@ def wait_for_lock(folder: Path) -> int | None:
             raise
         os.close(descriptor)
     return None
+
+
+def _is_due(target: Path) -> bool:
+    """Return whether its folder is to be looked through: always, unless many files are written into a large one."""
+    left, leftovers = _seen.pop(target.parent, (0, []))
+    if left <= 0 or any(_is_workspace(name, _prefix(target)) for name in leftovers):
+        return True
+    _seen[target.parent] = left - 1, leftovers
+    return False
 
 
 def _prefix(target: Path) -> str:

@@ -1,16 +1,20 @@
 """Temporary folders beside a target, and leftovers of killed processes."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.files.workspace import OLD, remove_leftovers, remove_leftovers_in, scratch_folder, workspace
+
+SCANDIR = os.scandir
 
 HOLDER = """
 import sys
@@ -161,3 +165,33 @@ def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypat
     with scratch_folder("push"):
         assert [path.name for path in tmp_path.iterdir()] != [left]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_many_files_is_looked_through_a_bounded_number_of_times_per_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocell.files.workspace._PER_WRITE", 4)
+    looked: list[int] = []
+
+    def scandir(folder: Path) -> Any:
+        looked.append(len(os.listdir(folder)))  # noqa: PTH208 - names
+        return SCANDIR(folder)
+
+    monkeypatch.setattr("geocell.files.workspace.os.scandir", scandir)
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **_: Path(folder).rmdir())
+    for number in range(400):
+        (tmp_path / f".{number}.abcdefgh.geocell-tmp").mkdir() if number == 0 else None
+        with workspace(tmp_path / f"{number}"):
+            (tmp_path / f"{number}").touch()
+    assert 1_000 < sum(looked) < 400 * 8  # all files for every file would be 80,000
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(400)))
+
+
+def test_what_was_left_in_a_large_folder_goes_with_the_next_file_of_its_name(tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{number}").touch()
+    (tmp_path / ".b.abcdefgh.geocell-tmp").mkdir()
+    for name in ("a", "b"):
+        with workspace(tmp_path / name):
+            pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(200)))
