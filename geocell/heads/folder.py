@@ -189,8 +189,8 @@ def require_weights(parts: HeadParts, folder: Path, called: Path | None = None) 
             same = False
         if not same:
             raise ValueError(
-                f"{called or folder} must hold the head that was loaded from it, and another one has taken its place meanwhile: "
-                "run the command again."
+                f"{called or folder} must hold the head that was loaded from it, and another one has taken its place "
+                "meanwhile: run the command again."
             )
 
 
