@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, Flags, conditions, finish, read_results
+from benchmarks.common import RESULTS, Flags, conditions, finish, read_results, write_results
 from benchmarks.kill_cases import CASES, Case
 from benchmarks.kill_lab import Lab, Outcome, laboratory
 from benchmarks.kill_scenarios import SCENARIOS, can_mount
@@ -103,6 +103,8 @@ def main() -> int:
                     print(f"{scenario}, {case.name}: {row['runs']} runs, {row['findings']} findings", file=sys.stderr)
                     rows.append({**row, **conditions("torch", "filelock")})
                     found += findings
+                    if not values.quick:  # a run of all takes long
+                        write_results("kills", _merged(rows))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     summary = {"runs": sum(int(row["runs"]) for row in rows), "findings": found}
