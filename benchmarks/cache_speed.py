@@ -61,7 +61,7 @@ def read_mapped(cache: FeatureCache) -> int:
 
 def loaded_means(cache: FeatureCache) -> object:
     """Return the means of locations whose features are loaded into one array before."""
-    features = FeatureCache(cache.folder, cache.manifest, cache.views).features
+    features = FeatureCache(cache.folder, cache.manifest, cache.good).features
     return replace(cache.locations(), features=features).mean_features()
 
 
@@ -76,7 +76,7 @@ def main() -> None:
         some = np.random.default_rng(1).integers(0, rows, TAKEN)
         runs: dict[str, Callable[[], object]] = {
             "open": lambda: FeatureCache.open(cache.folder),
-            "load": lambda: FeatureCache(cache.folder, cache.manifest, cache.views).features,
+            "load": lambda: FeatureCache(cache.folder, cache.manifest, cache.good).features,
             "np.fromfile of the files": lambda: [np.fromfile(path, np.uint8) for path in paths],
             "read the files into 1 MiB": lambda: read_files(paths, buffer),
             "read mapped shards": lambda: read_mapped(cache),

@@ -290,6 +290,10 @@ def grouped_coordinates(latlon: ArrayLike, groups: NDArray[np.int64], n_groups: 
         (n_groups, 2) degrees.
     """
     points = np.asarray(latlon, dtype=np.float64)
+    if n_groups == len(points):  # one each
+        alone = np.empty_like(points)
+        alone[groups] = points
+        return alone
     means, _ = grouped_spherical_means(points, groups, n_groups)
     first = np.full(n_groups, len(points))
     np.minimum.at(first, groups, np.arange(len(points)))
