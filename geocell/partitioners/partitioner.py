@@ -164,13 +164,14 @@ class Partitioner(ABC):
 
     def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:
         """Return the (C, 2) centroids by the chosen rule, and the (C,) km to the farthest location."""
+        vectors = unit_vectors(places)
         if self.centroid == "mean":
-            centroids = means_of(places, classes, len(remaining))
+            centroids = means_of(places, classes, len(remaining), vectors=vectors)
         elif self.centroid == "medoid":
             centroids = medoids_of(places, classes, len(remaining))
         else:
             centroids = np.asarray(rule.centres)[remaining]
-        return centroids, radius_of(places, classes, centroids)
+        return centroids, radius_of(places, classes, centroids, vectors)
 
     def _error(self, text: str) -> ValueError:
         return ValueError(sentence(f"{type(self).__name__}: {text}"))
