@@ -249,7 +249,8 @@ def split(
     else:
         with usage_errors():
             require_columns(by, stratify, views.names)
-        columns_used = {name: views.column(name) for name in {by, stratify} - {LOCATION} if name in views.names}
+        wanted = {by, stratify or by} - {LOCATION}
+        columns_used = {name: views.column(name) for name in wanted if name in views.names}
         splits = make_splits(
             views.ids, views.latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used
         )
