@@ -61,7 +61,7 @@ def main() -> None:
         some = np.random.default_rng(1).integers(0, rows, TAKEN)
         runs: dict[str, Callable[[], object]] = {
             "open": lambda: FeatureCache.open(cache.folder),
-            "load": lambda: FeatureCache(cache.folder, cache.manifest, cache.views).features,
+            "load": lambda: FeatureCache(cache.folder, cache.manifest, cache.good).features,
             "np.fromfile of the files": lambda: [np.fromfile(path, np.uint8) for path in paths],
             "read the files into 1 MiB": lambda: read_files(paths, buffer),
             "take 10,000 random rows": lambda: cache.take(some),
