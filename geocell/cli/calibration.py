@@ -6,18 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.cli.output import (
-    Decode,
-    UsageError,
-    cache_locations,
-    drawn_clusters,
-    emit,
-    load_splits,
-    note,
-    open_answerer,
-    split_name,
-    usage_errors,
-)
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import cache_locations, drawn_clusters, load_splits, split_name
 from geocell.uncertainty.vector import Scaling
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from geocell.cli.caches import emit_cache
-from geocell.cli.output import UsageError, emit, note, read_table, usage_errors
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import read_table
 from geocell.images.downloads import DownloadConfig
 from geocell.views import ColumnNames
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.cli.output import load_splits, note
+from geocell.cli.output import note
+from geocell.cli.sources import load_splits
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
-    from geocell.files import write_json
+    from geocell.files import held_folder, remove_leftovers_in, write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
     from geocell.heads.zero_shot import ZeroShot
     from geocell.heads.zero_shot_folder import write_zero_shot_scores
 
+    with held_folder(folder):
+        remove_leftovers_in(folder)  # of a process that was killed while it wrote other files than this one will
     if isinstance(head, ZeroShot):
         write_zero_shot_scores(folder, scores.to_dict(), scores.split)
         return
@@ -35,7 +38,8 @@ def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scor
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
-        write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
+        with held_folder(folder):
+            write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
 
 
 def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_country: bool) -> str:

@@ -168,6 +168,9 @@ class Locations:
         for first in range(0, len(self), _POOLED):
             offsets = self.offsets[first : first + _POOLED + 1]
             views = np.asarray(self.features[self.rows[offsets[0] : offsets[-1]]], dtype=np.float32)
+            if len(views) == len(offsets) - 1:  # one view each
+                means[first : first + _POOLED] = views
+                continue
             sums = np.add.reduceat(views.astype(np.float64), offsets[:-1] - offsets[0], axis=0)
             means[first : first + _POOLED] = sums / np.diff(offsets)[:, None]
         return means
@@ -185,6 +188,11 @@ class Locations:
             offsets=offsets,
             columns=_taken(self.columns, index),
         )
+
+    def pooled(self) -> Locations:
+        """Return them with one view each, the mean over their views, in memory."""
+        numbers = np.arange(len(self) + 1)
+        return replace(self, features=self.mean_features(), rows=numbers[:-1], offsets=numbers)
 
     def loaded(self) -> Locations:
         """Return them with the features of their own views alone, in memory."""

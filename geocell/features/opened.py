@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from geocell.display import Display, TextTable
 from geocell.encoders.info import EncoderInfo
-from geocell.features.locations import Locations, encoder_text, places_map
+from geocell.features.locations import Locations, Rows, encoder_text, places_map
 from geocell.features.manifest import MANIFEST_FILE, Manifest, read_problems
+from geocell.features.mapped import MappedFeatures
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
@@ -215,6 +216,8 @@ class FeatureCache:
             IndexError: when a row is not in 0 … N - 1.
         """
         rows = np.asarray(rows, dtype=np.int64)
+        if is_local(self.folder):
+            return MappedFeatures(self.folder, self.manifest)[rows]
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
         out = np.empty((len(rows), self.encoder.dim), dtype=FILE_DTYPE)
@@ -248,7 +251,9 @@ class FeatureCache:
         taken from its first good view.
 
         Args:
-            in_memory: whether the features are loaded now, or stay on disk until rows are requested.
+            in_memory: whether the features are kept at hand: mapped into memory where the folder is on a local disk,
+                and loaded now where it is not. Otherwise files are opened again whenever rows are requested, and hold
+                no memory in between.
         """
         places = self.places()
         places.require_some(self.folder)
@@ -256,12 +261,17 @@ class FeatureCache:
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),
             latlon=places.latlon,
-            features=self.features if in_memory else StoredFeatures(self),
+            features=self._rows(in_memory),
             rows=places.rows[np.argsort(places.codes, kind="stable")],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
             columns=self.location_columns(places),
         )
+
+    def _rows(self, in_memory: bool) -> Rows:
+        if not in_memory:
+            return StoredFeatures(self)
+        return MappedFeatures(self.folder, self.manifest) if is_local(self.folder) else self.features
 
 
 @dataclass(frozen=True, eq=False)

@@ -63,6 +63,18 @@ def workspace(target: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+@contextmanager
+def scratch_folder(what: str) -> Iterator[Path]:
+    """Yield an empty folder among the temporary files of this machine; those of killed processes are removed first.
+
+    Args:
+        what: it is for, a part of its name.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    with workspace(Path(tempfile.gettempdir()).resolve() / f"geocell-{what}-{user}") as folder:
+        yield folder
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove workspaces of `target` whose processes are dead, and put back a previous result that one had moved."""
     prefix = _prefix(target)
@@ -98,6 +110,48 @@ def _is_due(target: Path) -> bool:
     return False
 
 
+def remove_leftovers_in(folder: Path) -> None:
+    """Remove the leftovers of whatever was written into a folder; see `remove_leftovers`."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if is_temporary(entry.name)]
+    except OSError:
+        return
+    for name in sorted({name[1 : -len(_SUFFIX) - _RANDOM - 1] for name in names}):
+        remove_leftovers(folder / name)
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a folder is called as workspaces are."""
+    return name.startswith(".") and name.endswith(_SUFFIX) and name[: -len(_SUFFIX)][1:-_RANDOM].endswith(".")
+
+
+def wait_for_lock(folder: Path) -> int | None:
+    """Return a descriptor that holds the lock of an existing folder, after whoever holds it; None without such locks.
+
+    Raises:
+        FileNotFoundError: when there is no such folder.
+    """
+    while sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locked, there = os.fstat(descriptor), folder.stat()  # it may have been replaced meanwhile
+            if (locked.st_dev, locked.st_ino) == (there.st_dev, there.st_ino):
+                return descriptor
+        except FileNotFoundError:
+            os.close(descriptor)
+            raise
+        except OSError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+    return None
+
+
 def _prefix(target: Path) -> str:
     name = os.fsencode(target.name)
     shown = target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
@@ -106,7 +160,7 @@ def _prefix(target: Path) -> str:
 
 def _is_workspace(name: str, prefix: str) -> bool:
     """Return whether a name is prefix, random part and suffix alone: `run` must not take those of `run.v2`."""
-    return name.startswith(prefix) and name.endswith(_SUFFIX) and len(name) == len(prefix) + _RANDOM + len(_SUFFIX)
+    return is_temporary(name) and name.startswith(prefix) and len(name) == len(prefix) + _RANDOM + len(_SUFFIX)
 
 
 def _lock(folder: Path) -> int | None:

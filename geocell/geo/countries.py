@@ -87,6 +87,14 @@ def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]
     return holder, codes
 
 
+def outline_boxes(code: str) -> Floats:
+    """Return (K, 4) west, south, east, north in degrees of the polygons of a country; K is 0 for an unknown code."""
+    import shapely
+
+    tree, codes = _outline_tree()
+    return np.asarray(shapely.bounds(shapely.get_parts(tree.geometries[codes == code]))).reshape(-1, 4)
+
+
 @cache
 def _outline_tree() -> tuple[shapely.STRtree, NDArray[np.str_]]:
     """Return the outlines of countries that have a code as a tree, and their codes."""
