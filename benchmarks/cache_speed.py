@@ -61,7 +61,7 @@ def read_mapped(cache: FeatureCache) -> int:
 
 def loaded_means(cache: FeatureCache) -> object:
     """Return the means of locations whose features are loaded into one array before."""
-    features = FeatureCache(cache.folder, cache.manifest, cache.views).features
+    features = FeatureCache(cache.folder, cache.manifest, cache.good).features
     return replace(cache.locations(), features=features).mean_features()
 
 

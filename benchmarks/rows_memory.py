@@ -82,7 +82,7 @@ def open_cache(cache: str) -> None:
 
 def command(*words: str) -> None:
     """Run a command of geocell in this process."""
-    from geocell.__main__ import main
+    from geocell.cli.app import main
 
     sys.argv = ["geocell", *words, "--json"]
     raise SystemExit(main())

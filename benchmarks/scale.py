@@ -240,7 +240,7 @@ class Growth:
     def seconds(self, n: int) -> float:
         """Return the seconds that the fit gives for n locations, above the largest that was measured."""
         work = max(self.largest_s - self.start_s, 0.0)
-        return self.start_s + work * (n / self.largest) ** (1.0 if self.exponent is None else self.exponent)
+        return float(self.start_s + work * (n / self.largest) ** (1.0 if self.exponent is None else self.exponent))
 
     def megabytes(self, n: int) -> float:
         """Return the peak memory that the fit gives for n locations."""

@@ -250,8 +250,9 @@ def split(
     else:
         with usage_errors():
             require_columns(by, stratify, views.names)
-        wanted = {by, stratify or by} - {LOCATION}
-        columns_used = {name: views.column(name) for name in wanted if name in views.names}
+        columns_used = {
+            name: views.column(name) for name in (by, stratify) if name and name != LOCATION and name in views.names
+        }
         splits = make_splits(
             views.ids, views.latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used
         )

@@ -8,12 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from geocell.cli.output import UsageError, note, usage_errors
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from geocell.features.locations import Locations

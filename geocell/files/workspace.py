@@ -101,15 +101,6 @@ def remove_leftovers(target: Path) -> None:
             os.close(lock)
 
 
-def _is_due(target: Path) -> bool:
-    """Return whether its folder is to be looked through: always, unless many files are written into a large one."""
-    left, leftovers = _seen.pop(target.parent, (0, []))
-    if left <= 0 or any(_is_workspace(name, _prefix(target)) for name in leftovers):
-        return True
-    _seen[target.parent] = left - 1, leftovers
-    return False
-
-
 def remove_leftovers_in(folder: Path) -> None:
     """Remove the leftovers of whatever was written into a folder; see `remove_leftovers`."""
     try:
@@ -150,6 +141,15 @@ def wait_for_lock(folder: Path) -> int | None:
             raise
         os.close(descriptor)
     return None
+
+
+def _is_due(target: Path) -> bool:
+    """Return whether its folder is to be looked through: always, unless many files are written into a large one."""
+    left, leftovers = _seen.pop(target.parent, (0, []))
+    if left <= 0 or any(_is_workspace(name, _prefix(target)) for name in leftovers):
+        return True
+    _seen[target.parent] = left - 1, leftovers
+    return False
 
 
 def _prefix(target: Path) -> str:

@@ -79,7 +79,7 @@ def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]
 
     tree, codes = _outline_tree()
     holder = np.full(len(points), len(codes), dtype=np.int64)
-    places = np.asarray(shapely.points(swap_latlon_to_xy(points)), dtype=object)
+    places = np.asarray(shapely.points(swap_latlon_to_xy(points)))
     rows, shapes = tree.query(places)  # by boxes: the query would prepare points, and outlines are what pays
     inside = shapely.intersects(tree.geometries[shapes], places[rows])
     rows, shapes = rows[inside], shapes[inside]

@@ -138,6 +138,35 @@ def test_a_file_that_was_being_written_is_no_previous_result(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
+def test_leftovers_of_all_targets_in_a_folder(tmp_path: Path) -> None:
+    process, living = held(tmp_path / "mine")
+    try:
+        for name in ("a.json", "b", ".c"):
+            (tmp_path / f".{name}.abcdefgh.geocell-tmp").mkdir()
+        (tmp_path / ".moved.abcdefgh.geocell-tmp" / OLD).mkdir(parents=True)
+        (tmp_path / ".other.geocell-tmp").mkdir()  # a name that no workspace has
+        remove_leftovers_in(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".other.geocell-tmp", "moved"])
+        remove_leftovers_in(tmp_path / "none")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_folder("push") as folder:
+        assert folder.parent == tmp_path
+        left = folder.name
+        (folder / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / left).mkdir()  # of a process that was killed
+    with scratch_folder("push"):
+        assert [path.name for path in tmp_path.iterdir()] != [left]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_of_many_files_is_looked_through_a_bounded_number_of_times_per_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,32 +195,3 @@ def test_what_was_left_in_a_large_folder_goes_with_the_next_file_of_its_name(tmp
         with workspace(tmp_path / name):
             pass
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(200)))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
-def test_leftovers_of_all_targets_in_a_folder(tmp_path: Path) -> None:
-    process, living = held(tmp_path / "mine")
-    try:
-        for name in ("a.json", "b", ".c"):
-            (tmp_path / f".{name}.abcdefgh.geocell-tmp").mkdir()
-        (tmp_path / ".moved.abcdefgh.geocell-tmp" / OLD).mkdir(parents=True)
-        (tmp_path / ".other.geocell-tmp").mkdir()  # a name that no workspace has
-        remove_leftovers_in(tmp_path)
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".other.geocell-tmp", "moved"])
-        remove_leftovers_in(tmp_path / "none")
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with scratch_folder("push") as folder:
-        assert folder.parent == tmp_path
-        left = folder.name
-        (folder / "x").write_text("1")
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / left).mkdir()  # of a process that was killed
-    with scratch_folder("push"):
-        assert [path.name for path in tmp_path.iterdir()] != [left]
-    assert list(tmp_path.iterdir()) == []
