@@ -171,7 +171,9 @@ def starts() -> str:
     for row in rows:
         numbers = [f"{float(row[key]):.2f}" for key in ("cpu_s", "least_cpu_s")]
         rest = [row[key] or "–" for key in ("times_beside", "beside", "modules", "heavy")]
-        lines.append([f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"], *numbers, *rest])
+        lines.append(
+            [f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"], *numbers, *rest]
+        )
     first = rows[0]
     note = (
         f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, torch {first['torch']}, "
