@@ -1,7 +1,7 @@
 """What everything with a CUDA path takes on a graphics card, and whether its tests pass there.
 
 Each piece is a process of its own with its own limit of time; what is done is written at once, so that a piece that
-fails or hangs costs itself alone. All of them take at most ten minutes. Features are random, towers have random weights.
+fails or hangs costs itself alone. All of them take at most ten minutes. Features and the weights of towers are random.
 
 Run: python -m benchmarks.gpu --out DIR [--device cuda|cpu] [--quick] [--only PIECE …]
 """

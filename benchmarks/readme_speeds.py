@@ -171,15 +171,15 @@ def starts() -> str:
     for row in rows:
         numbers = [f"{float(row[key]):.2f}" for key in ("cpu_s", "least_cpu_s")]
         rest = [row[key] or "–" for key in ("times_beside", "beside", "modules", "heavy")]
-        lines.append(
-            [f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"], *numbers, *rest]
-        )
+        named = f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"]
+        lines.append([named, *numbers, *rest])
     first = rows[0]
+    versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
     note = (
-        f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, torch {first['torch']}, "
-        f"transformers {first['transformers']}, cyclopts {first['cyclopts']}; medians of {first['turns']} turns, in which "
-        "each runs once. The plain script loads the same CLIP (ViT-B/32, random weights) and head by transformers and "
-        "safetensors, and prints the centroid of the most probable cell; `predict` also checks by their hash that the "
-        "weights are those of the head, and names places where the extra `gazetteer` is installed."
+        f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians of "
+        f"{first['turns']} turns, in which each runs once. The plain script loads the same CLIP (ViT-B/32, random "
+        "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
+        "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "
+        "`gazetteer` is installed."
     )
     return f"{markdown(header, lines)}\n\n{note}"
