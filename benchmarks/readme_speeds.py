@@ -192,3 +192,25 @@ def fuzzed() -> str:
         f"{first['pillow']}."
     )
     return f"{markdown(['files', 'targets', 'inputs', 'accepted', 'inputs/s', 'findings'], lines)}\n\n{note}"
+
+
+def starts() -> str:
+    """Return the table: what starting a command costs."""
+    rows = read_results("start_speed")
+    header = ["what", "processor s", "least", "times as long", "as", "modules", "of the heavy ones"]
+    lines = []
+    for row in rows:
+        numbers = [f"{float(row[key]):.2f}" for key in ("cpu_s", "least_cpu_s")]
+        rest = [row[key] or "–" for key in ("times_beside", "beside", "modules", "heavy")]
+        named = f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"]
+        lines.append([named, *numbers, *rest])
+    first = rows[0]
+    versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
+    note = (
+        f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians of "
+        f"{first['turns']} turns, in which each runs once. The plain script loads the same CLIP (ViT-B/32, random "
+        "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
+        "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "
+        "`gazetteer` is installed."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
