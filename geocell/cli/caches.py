@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import UsageError, emit, read_table
+from geocell.cli.output import UsageError, emit
+from geocell.cli.sources import read_table
 from geocell.files import counted
 from geocell.views import ColumnNames
 
@@ -138,7 +139,7 @@ def join(*caches: Path, out: Path, overwrite: bool = False, json: bool = False) 
 
 def emit_cache(cache: FeatureCache, as_json: bool) -> None:
     """Print what is in a cache."""
-    problems = cache.views["status"][~cache.good].value_counts()
+    problems = cache.problems()
     good = int(cache.good.sum())
     result: dict[str, Any] = {
         "cache": str(cache.folder),
@@ -147,11 +148,11 @@ def emit_cache(cache: FeatureCache, as_json: bool) -> None:
         "views": len(cache),
         "good": good,
         "bad": len(cache) - good,
-        "locations": int(cache.views["location"][cache.good].nunique()),
+        "locations": len(cache.places()),
         "shards": cache.manifest.n_shards,
         "bytes": cache.n_bytes,
         "versions": cache.manifest.versions,
-        "problems": {str(k): int(v) for k, v in problems.items()},
+        "problems": problems,
     }
     encoder = cache.encoder
     lines = [
@@ -164,3 +165,7 @@ def emit_cache(cache: FeatureCache, as_json: bool) -> None:
     if len(problems) > 10:
         lines.append(f"  and {len(problems) - 10} more kinds: the status column of views.parquet has them all")
     emit(result, "\n".join(lines), as_json)
+
+
+COMMANDS = {"info": info, "verify": verify, "merge": merge, "join": join, "import": import_}
+"""Name -> command of `geocell cache`, in the order in which help shows them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from geocell.cli.output import UsageError, cache_locations, emit, note, split_name, usage_errors
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import cache_locations, split_name
 from geocell.cli.zero_shot import Texts, texts_model
 
 

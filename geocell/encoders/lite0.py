@@ -105,7 +105,7 @@ def _folded(convolution: Any, norm: Any) -> torch.nn.Conv2d:  # noqa: ANN401
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-    weight, bias = fuse_conv_bn_weights(
+    fused, bias = fuse_conv_bn_weights(
         convolution.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
     left, right, above, below = getattr(convolution.static_padding, "padding", (0, 0, 0, 0))
@@ -115,10 +115,16 @@ def _folded(convolution: Any, norm: Any) -> torch.nn.Conv2d:  # noqa: ANN401
             "right and below was expected: install the versions of the extra lite0."
         )
     extra = right - left
-    weight = torch.nn.functional.pad(weight, (extra, 0, extra, 0))
-    n_out, _, *size = weight.shape
+    weight = torch.nn.functional.pad(fused, (extra, 0, extra, 0))
+    n_out, _, height, width = weight.shape
     made = torch.nn.Conv2d(
-        convolution.in_channels, n_out, size, convolution.stride, right, groups=convolution.groups, device="meta"
+        convolution.in_channels,
+        n_out,
+        (height, width),
+        convolution.stride,
+        right,
+        groups=convolution.groups,
+        device="meta",
     )
     made.weight, made.bias = torch.nn.Parameter(weight), torch.nn.Parameter(bias)
     return made

@@ -15,7 +15,10 @@ from geocell.files.documents import read_json_value as read_json_value
 from geocell.files.documents import read_recipe_tables as read_recipe_tables
 from geocell.files.documents import reading as reading
 from geocell.files.documents import require_types as require_types
+from geocell.files.folders import changed_folder as changed_folder
+from geocell.files.folders import discard_folder as discard_folder
 from geocell.files.folders import folder_lock as folder_lock
+from geocell.files.folders import held_folder as held_folder
 from geocell.files.folders import new_folder as new_folder
 from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
@@ -25,3 +28,5 @@ from geocell.files.text import counted as counted
 from geocell.files.text import csv_text as csv_text
 from geocell.files.text import printable as printable
 from geocell.files.workspace import remove_leftovers as remove_leftovers
+from geocell.files.workspace import remove_leftovers_in as remove_leftovers_in
+from geocell.files.workspace import scratch_folder as scratch_folder

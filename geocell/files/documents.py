@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _MAX_ITEMS = 40_000_000
 """Objects, lists and commas of a JSON file: each takes up to 72 bytes of memory, and the whole at most 3 GB."""
 
 _MAX_TOML_BYTES = 256 << 10
+_TOKENS = 1 << 16  # of JSON that are written at a time
 _MAX_DEPTH = 64
 """Nesting of objects and lists; the deepest format here, GeoJSON, has ten levels."""
 
@@ -47,7 +49,15 @@ def canonical_json(value: object) -> str:
 
 def json_text(value: object) -> str:
     """Return the indented JSON that files of this package hold."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return "".join(json_pieces(value))
+
+
+def json_pieces(value: object) -> Iterator[str]:
+    """Yield the text of `json_text` in pieces, so that a large one is never whole in memory."""
+    tokens = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=1).iterencode(value)
+    while piece := "".join(islice(tokens, _TOKENS)):
+        yield piece
+    yield "\n"
 
 
 def missing(path: Path, what: str) -> FileNotFoundError:

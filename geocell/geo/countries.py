@@ -96,9 +96,20 @@ def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]
 
     tree, codes = _outline_tree()
     holder = np.full(len(points), len(codes), dtype=np.int64)
-    rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
+    places = np.asarray(shapely.points(swap_latlon_to_xy(points)))
+    rows, shapes = tree.query(places)  # by boxes: the query would prepare points, and outlines are what pays
+    inside = shapely.intersects(tree.geometries[shapes], places[rows])
+    rows, shapes = rows[inside], shapes[inside]
     np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
     return holder, codes
+
+
+def outline_boxes(code: str) -> Floats:
+    """Return (K, 4) west, south, east, north in degrees of the polygons of a country; K is 0 for an unknown code."""
+    import shapely
+
+    tree, codes = _outline_tree()
+    return np.asarray(shapely.bounds(shapely.get_parts(tree.geometries[codes == code]))).reshape(-1, 4)
 
 
 @cache
@@ -107,8 +118,9 @@ def _outline_tree() -> tuple[shapely.STRtree, NDArray[np.str_]]:
     import shapely
 
     codes = np.array([properties["iso_a2"] for properties in _properties()])
-    known = codes != ""
-    return shapely.STRtree(country_shapes()[known]), codes[known]
+    shapes = country_shapes()[codes != ""]
+    shapely.prepare(shapes)
+    return shapely.STRtree(shapes), codes[codes != ""]
 
 
 @cache

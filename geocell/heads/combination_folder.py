@@ -20,6 +20,7 @@ from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    held_folder,
     missing,
     new_folder,
     reading,
@@ -245,7 +246,8 @@ def write_combination_scores(parts: CombinationParts, folder: Path, scores: Scor
     """
     if read_combination_file(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the combination they are of, and {folder} has another one.")
-    write_scores_and_card(parts, folder, scores)
+    with held_folder(folder):
+        write_scores_and_card(parts, folder, scores)
 
 
 def read_combination(folder: Path, partitioner: str | type[Kind] | None = None) -> CombinationParts:

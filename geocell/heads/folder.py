@@ -15,7 +15,7 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
-from geocell.files import DamagedFileError, missing, new_folder, write_json, write_text
+from geocell.files import DamagedFileError, held_folder, missing, new_folder, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, write_scores_and_card
 from geocell.heads.config_file import (
@@ -165,7 +165,8 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
     """
     if read_config(folder)["partition_sha256"] != parts.partition.sha256:
         raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
-    write_scores_and_card(parts, folder, scores)
+    with held_folder(folder):
+        write_scores_and_card(parts, folder, scores)
 
 
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:

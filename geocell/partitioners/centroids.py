@@ -20,6 +20,8 @@ CentroidRule = Literal["mean", "cell", "medoid"]
 CENTROID_RULES: tuple[str, ...] = get_args(CentroidRule)
 
 _MIN_MEAN_LENGTH = 1e-9  # below this, the direction of a mean vector is rounding noise
+_BLOCK = 1 << 15  # locations at a time: what is computed on the way stays in the cache of a core
+_ROUNDING = 1e-6  # of a squared chord, more than rounding takes at a millimetre
 _EXACT = 2048  # distinct locations up to which every one is tried as the medoid
 _CANDIDATES = 256  # tried above that: those nearest to the geometric median
 _WEISZFELD_STEPS = 50
@@ -45,8 +47,16 @@ def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None
 
 def radius_of(latlon: Floats, groups: Ints, centroids: Floats) -> Floats:
     """Return the (G,) km from each centroid to the farthest location of its group, 0 for a group without any."""
+    vectors, places = unit_vectors(centroids), unit_vectors(latlon)
+    squares, farthest = np.empty(len(latlon)), np.zeros(len(centroids))
+    for start in range(0, len(latlon), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        away = places[rows] - vectors[groups[rows]]
+        np.einsum("ij,ij->i", away, away, out=squares[rows])
+    np.maximum.at(farthest, groups, squares)
     radius_km = np.zeros(len(centroids))
-    np.maximum.at(radius_km, groups, distance_km(latlon, centroids[groups]))
+    last = np.flatnonzero(squares >= (1.0 - _ROUNDING) * farthest[groups])  # one of them is the farthest
+    np.maximum.at(radius_km, groups[last], distance_km(latlon[last], centroids[groups[last]]))
     return radius_km
 
 

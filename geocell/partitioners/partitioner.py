@@ -47,6 +47,11 @@ class Partitioner(ABC):
     small: SmallRule = field(default="merge", kw_only=True)
     centroid: CentroidRule = field(default="mean", kw_only=True)
 
+    def __init_subclass__(cls) -> None:
+        """Let a kind that has a `make_rule` of its own be fitted with it, whatever it inherits."""
+        if "make_rule" in vars(cls) and "make_assigned" not in vars(cls):
+            setattr(cls, "make_assigned", Partitioner.make_assigned)  # noqa: B010 - mypy knows no assigned methods
+
     def __post_init__(self) -> None:
         """Check the parameters."""
         self._require_int("min_count", 1)
@@ -56,6 +61,14 @@ class Partitioner(ABC):
     @abstractmethod
     def make_rule(self, latlon: Floats) -> Rule:
         """Return the rule for (P, 2) training locations, P >= 1, sorted by latitude, then longitude."""
+
+    def make_assigned(self, latlon: Floats) -> tuple[Rule, RawAssignment]:
+        """Return the rule for (P, 2) sorted training locations, and the raw cells it gives these.
+
+        A kind whose `make_rule` finds the cells of the locations overrides this, to find them once.
+        """
+        rule = self.make_rule(latlon)
+        return rule, rule.locate(latlon)
 
     def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - used by some kinds
         """Return additional entries of `fitted_on` for this kind, as JSON."""
@@ -89,8 +102,7 @@ class Partitioner(ABC):
         places = sorted_places(canonical_latlon(as_latlon(latlon, "locations")))
         if len(places) == 0:
             raise self._error("fitting needs at least one location, got none.")
-        rule = self.make_rule(places)
-        raw = rule.locate(places)
+        rule, raw = self.make_assigned(places)
         inside = raw.cells != OUTSIDE
         if not inside.any():
             raise self._error(
@@ -106,10 +118,12 @@ class Partitioner(ABC):
             "n_outside": int((~inside).sum()),
             "n_dropped": 0,
             "source": source,
-            "sha256": places_sha256(places),
+            "sha256": _sorted_sha256(places),
             **self.notes(len(places)),
         }
-        return self._partition(rule, places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside]), fitted_on)
+        if not inside.all():
+            places, raw = places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside])
+        return self._partition(rule, places, raw, fitted_on)
 
     def _partition(self, rule: Rule, places: Floats, raw: RawAssignment, fitted_on: dict[str, Any]) -> Partition:
         n_raw = len(rule.names)
@@ -127,8 +141,9 @@ class Partitioner(ABC):
             positions = means_of(places, raw.cells, n_raw, rule.anchors)
             into = merge_small_cells(counts, unit_vectors(positions), rule.families, self.min_count)
         remaining, class_of_raw = np.unique(into, return_inverse=True)
-        classes = class_of_raw[raw.cells[kept]]
-        centroids, radius_km = self._centroids(rule, remaining, places[kept], classes)
+        seen, raw_cells = (places, raw.cells) if kept.all() else (places[kept], raw.cells[kept])
+        classes = class_of_raw[raw_cells]
+        centroids, radius_km = self._centroids(rule, remaining, seen, classes)
         fitted_on["n_fallback"] = int((raw.fallback | ~kept).sum())
         fitted_on["n_dropped"] = int((~kept).sum())
         return Partition(
@@ -180,5 +195,9 @@ def sorted_places(latlon: Floats) -> Floats:
 
 def places_sha256(latlon: Floats) -> str:
     """Return the hash of (P, 2) validated degrees that `fitted_on` records; it does not depend on their order."""
-    places = sorted_places(canonical_latlon(latlon))
-    return hashlib.sha256(places.astype("<f8").tobytes()).hexdigest()
+    return _sorted_sha256(sorted_places(canonical_latlon(latlon)))
+
+
+def _sorted_sha256(places: Floats) -> str:
+    """Return the hash of (P, 2) canonical degrees that are sorted."""
+    return hashlib.sha256(places.astype("<f8", copy=False).data).hexdigest()

@@ -67,12 +67,18 @@ def test_what_stays_is_not_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["calibration.json", "hashes.json"])
-def test_a_process_that_is_killed_leaves_a_head_that_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_process_that_is_interrupted_leaves_the_head_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, fixed: bool
 ) -> None:
+    """But in the working directory, which can't be replaced: there it leaves a head that loads."""
     head = make_head()
     before = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
-    before.save(tmp_path / "head")
+    folder = tmp_path / "head"
+    before.save(folder)
+    as_it_was = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if fixed:
+        monkeypatch.chdir(folder)
 
     def killed(path: Path, value: object) -> None:
         if path.name == broken:
@@ -81,10 +87,14 @@ def test_a_process_that_is_killed_leaves_a_head_that_loads(
 
     monkeypatch.setattr(additions, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_learned(tmp_path / "head", replace(head, calibration=LEARNED), before)
-    found = load_head(tmp_path / "head")
-    assert (found.calibration is None) == (broken == "calibration.json")
-    assert (found.neighbours is None) == (broken == "hashes.json")
+        write_learned(folder, replace(head, calibration=LEARNED), before)
+    found = load_head(folder)
+    if fixed:
+        assert (found.calibration is None) == (broken == "calibration.json")
+        assert (found.neighbours is None) == (broken == "hashes.json")
+    else:
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == as_it_was
+    assert [path.name for path in tmp_path.iterdir()] == ["head"]
 
 
 def test_a_folder_without_hashes_gets_none(tmp_path: Path) -> None:
