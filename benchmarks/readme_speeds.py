@@ -35,6 +35,23 @@ def speeds() -> str:
     return f"{first}\n\n{markdown(header, lines)}\n\n{note}"
 
 
+def quickstart_times() -> str:
+    """Return the table: processor time of the stages of the quickstart."""
+    rows = read_results("quickstart")
+    lines = [[row["stage"], row["processor_s"], row["shared"], row["idle_s"]] for row in rows]
+    totals = [f"{sum(float(row[key]) for row in rows):.1f}" for key in ("processor_s", "idle_s")]
+    table = markdown(
+        ["stage", "processor s", "all cores", "s on idle cores"], [*lines, ["all", totals[0], "", totals[1]]]
+    )
+    first = rows[0]
+    note = (
+        f"Processor time of the process and its children beside other work, and the same divided by the "
+        f"{first['cores']} cores where all of them work, of an {first['cpu']}; torch {first['torch']}, Pillow "
+        f"{first['pillow']}."
+    )
+    return f"{table}\n\n{note}"
+
+
 def fits() -> str:
     """Return the table: an epoch of a fit beside a plain loop."""
     header = ["cells", "batch", "ours s per epoch", "plain loop / ours", "plain loop / two bf16 products"]
