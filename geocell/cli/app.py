@@ -20,6 +20,7 @@ from cyclopts.config import Dict
 from geocell._version import __version__
 from geocell.cli.commands import GROUPS, Family
 from geocell.cli.output import UsageError, note
+from geocell.compute.signals import interrupted_by_signals, interrupted_status
 from geocell.files import printable
 
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
@@ -150,6 +151,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not verbose:
         _quiet_third_parties()
     try:
+        with interrupted_by_signals():
+            return _run(tokens, verbose)
+    except KeyboardInterrupt as error:
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        note(f"geocell: {kept}")
+        return interrupted_status()
+
+
+def _run(tokens: list[str], verbose: bool) -> int:
+    """Run a command line and return its exit status, but for interrupts, which are raised."""
+    try:
         tokens = _with_kind_of_recipe(tokens)
         app = build_app(None if _COMPLETION in tokens else tokens)
         _add_custom_partitioner(app, tokens)
@@ -158,10 +170,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(error, verbose, 2)
     try:
         command(*bound.args, **bound.kwargs)
-    except KeyboardInterrupt as error:
-        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-        note(f"geocell: {kept}")
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 1

@@ -139,7 +139,7 @@ def join(*caches: Path, out: Path, overwrite: bool = False, json: bool = False) 
 
 def emit_cache(cache: FeatureCache, as_json: bool) -> None:
     """Print what is in a cache."""
-    problems = cache.views["status"][~cache.good].value_counts()
+    problems = cache.problems()
     good = int(cache.good.sum())
     result: dict[str, Any] = {
         "cache": str(cache.folder),
@@ -148,11 +148,11 @@ def emit_cache(cache: FeatureCache, as_json: bool) -> None:
         "views": len(cache),
         "good": good,
         "bad": len(cache) - good,
-        "locations": int(cache.views["location"][cache.good].nunique()),
+        "locations": len(cache.places()),
         "shards": cache.manifest.n_shards,
         "bytes": cache.n_bytes,
         "versions": cache.manifest.versions,
-        "problems": {str(k): int(v) for k, v in problems.items()},
+        "problems": problems,
     }
     encoder = cache.encoder
     lines = [

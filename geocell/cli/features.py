@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,7 +19,11 @@ from geocell.images.downloads import DownloadConfig
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from geocell.features import FeatureCache
+    from geocell.geo.geodesy import Floats
+    from geocell.views.codes import TextCodes
 
 Flat = Parameter(name="*")
 
@@ -156,11 +162,40 @@ def _pinned_revision(out: Path, encoder: str) -> str | None:
 def require_good_views(cache: FeatureCache) -> None:
     """Refuse to end well when no view at all has features."""
     if not cache.good.any():
-        problem = cache.views["status"].mode().iloc[0]
+        problem = next(iter(cache.problems()))
         raise ValueError(
             f"{cache.folder} must have at least one good view, got {len(cache)} bad ones, most of them "
             f"{problem!r}: repair the images and run again with --retry."
         )
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The views that are split: their location ids, (N, 2) degrees, and what reads a column of them."""
+
+    ids: TextCodes
+    latlon: Floats
+    names: Sequence[str]
+    column: Callable[[str], NDArray[Any]]
+
+
+def _split_views(source: Path, columns: ColumnNames) -> _Views:
+    """Return the good views of a feature cache, or those of a table."""
+    from geocell.features import FeatureCache
+    from geocell.views.codes import TextCodes
+
+    if (source / "cache.json").is_file():
+        cache = FeatureCache.open(source)
+        places = cache.places()
+
+        def column(name: str) -> NDArray[Any]:
+            return cache.view_rows([name], places.rows)[name].to_numpy(object)
+
+        return _Views(cache.location_names(places), places.view_latlon, cache.column_names, column)
+    frame = read_table(source, columns, images_optional=True).frame
+    frame = frame[frame["problem"] == ""]
+    ids, latlon = TextCodes.of(frame["location"].to_numpy(object)), frame[["lat", "lon"]].to_numpy(float)
+    return _Views(ids, latlon, list(map(str, frame.columns)), lambda name: frame[name].to_numpy(object))
 
 
 def split(
@@ -194,10 +229,9 @@ def split(
         overwrite: replace an existing file.
         json: print one JSON object.
     """
-    from geocell.features import FeatureCache
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
-    from geocell.splits.grouping import require_columns
+    from geocell.splits.grouping import LOCATION, require_columns
     from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
@@ -208,24 +242,22 @@ def split(
     if from_column and typed:
         raise UsageError(f"--from-column takes the splits as they are, got also {' and '.join(typed)}: leave one out.")
     require_new(out, overwrite)
-    if (source / "cache.json").is_file():
-        cache = FeatureCache.open(source)
-        frame = cache.views[cache.good]
-    else:
-        frame = read_table(source, columns, images_optional=True).frame
-        frame = frame[frame["problem"] == ""]
-    ids, latlon = frame["location"].to_numpy(object), frame[["lat", "lon"]].to_numpy(float)
+    views = _split_views(source, columns)
     if from_column:
-        if "split" not in frame:
-            raise ValueError(f"{source} must have a split column for --from-column, got {list(frame.columns)}.")
-        splits = splits_from_column(ids, latlon, frame["split"].tolist())
+        if "split" not in views.names:
+            raise ValueError(f"{source} must have a split column for --from-column, got {list(views.names)}.")
+        splits = splits_from_column(views.ids, views.latlon, views.column("split").tolist())
     else:
         with usage_errors():
-            require_columns(by, stratify, frame.columns)
-        columns_used = {name: frame[name].to_numpy(object) for name in (by, stratify or by) if name in frame}
-        splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used)
+            require_columns(by, stratify, views.names)
+        columns_used = {
+            name: views.column(name) for name in (by, stratify) if name and name != LOCATION and name in views.names
+        }
+        splits = make_splits(
+            views.ids, views.latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used
+        )
     splits.save(out, overwrite=overwrite)
-    leaks = leak_report(splits, ids, latlon)
+    leaks = leak_report(splits, views.ids, views.latlon)
     counts = {name: len(members) for name, members in splits.ids.items()}
     text = f"{out}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items())
     text += f" locations\n  {splits.protocol}"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geocell.files import printable
+from geocell.files import printable, remove_leftovers
 
 
 class UsageError(ValueError):
@@ -56,7 +56,11 @@ def usage_errors() -> Iterator[None]:
 
 
 def require_state(state: Path, what: str, resume: bool, overwrite: bool) -> None:
-    """Refuse to continue without the state of a fit or a training, or to discard one unasked."""
+    """Refuse to continue without the state of a fit or a training, or to discard one unasked.
+
+    What a killed process left beside it is removed.
+    """
+    remove_leftovers(state)
     if resume and not state.is_file():
         raise FileNotFoundError(f"--resume needs the state of a {what}, and there is none at {state}: leave it out.")
     if state.exists() and not (overwrite or resume):

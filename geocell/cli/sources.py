@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,14 @@ from geocell.cli.output import UsageError, note, usage_errors
 from geocell.views import ColumnNames
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from geocell.features.locations import Locations
     from geocell.geo.geodesy import Floats
     from geocell.images.downloads import DownloadConfig
     from geocell.metrics.clusters import Clusters
-    from geocell.splits.splits import Splits
+    from geocell.splits.splits import AnyIds, Splits
     from geocell.views import ViewTable
 
 COUNTRY = "country"
@@ -46,13 +49,18 @@ class Places:
 
     Attributes:
         latlon: (P, 2) degrees.
-        countries: (P,) country of each, None when there is no such column.
+        columns: further columns of each, name -> (P,) values, which are read when they are asked for.
         dim: D of their features, None when they come from a table.
     """
 
     latlon: Floats
-    countries: NDArray[Any] | None = None
+    columns: Mapping[str, NDArray[Any]]
     dim: int | None = None
+
+    @property
+    def countries(self) -> NDArray[Any] | None:
+        """(P,) country of each, None when there is no such column."""
+        return self.columns.get(COUNTRY)
 
 
 @dataclass(frozen=True)
@@ -94,9 +102,26 @@ class Source:
             from geocell.views import location_column, location_coordinates
 
             table = read_table(self.table, columns, images_optional=True)
-            return Places(location_coordinates(table), location_column(table, COUNTRY))
-        locations = cache_locations(Path(self.cache or ""), self.splits, split)
-        return Places(locations.latlon, locations.columns.get(COUNTRY), locations.dim)
+            countries = location_column(table, COUNTRY)
+            return Places(location_coordinates(table), {} if countries is None else {COUNTRY: countries})
+        return _cache_places(Path(self.cache or ""), self.splits, split)
+
+
+def load_splits(path: Path) -> Splits:
+    """Return the splits of a file, the same ones when it is asked for again and did not change."""
+    from geocell.splits.splits import Splits
+
+    if not path.is_file():
+        return Splits.load(path)  # which says what is wrong
+    stat = path.stat()
+    return _splits(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _splits(path: Path, *_version: int) -> Splits:
+    from geocell.splits.splits import Splits
+
+    return Splits.load(path)
 
 
 def split_name(splits: Path | None, split: str | None, usual: str) -> str:
@@ -120,9 +145,8 @@ def counted_locations(
     """
     from geocell.features import FeatureCache
     from geocell.splits.leaks import count_at_training_coordinates
-    from geocell.splits.splits import Splits
 
-    loaded = None if splits is None else Splits.load(splits)
+    loaded = None if splits is None else load_splits(splits)
     if loaded is not None:
         with usage_errors():
             loaded.require_split(split)
@@ -130,16 +154,37 @@ def counted_locations(
     if loaded is None:
         return locations, None
     chosen = split_locations(locations, loaded, split, cache)
-    return chosen, count_at_training_coordinates(chosen.latlon, _training_latlon(locations, loaded))
+    if split == "train":
+        return chosen, len(chosen)
+    return chosen, count_at_training_coordinates(
+        chosen.latlon, locations.latlon[loaded.members(locations.ids, "train")]
+    )
+
+
+def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
+    """Return where the locations of a cache, or of one of its splits, are, without their ids and features."""
+    from geocell.features import FeatureCache
+
+    loaded = None if splits is None else load_splits(splits)
+    if loaded is not None:
+        with usage_errors():
+            loaded.require_split(split)
+    opened = FeatureCache.open(cache)
+    places = opened.places()
+    places.require_some(opened.folder)
+    columns = opened.location_columns(places)
+    if loaded is None:
+        return Places(places.latlon, columns, opened.encoder.dim)
+    rows = _split_rows(opened.location_names(places), places.latlon, loaded, split, cache)
+    return Places(places.latlon[rows], columns.take(rows), opened.encoder.dim)
 
 
 def drawn_clusters(locations: Locations, cluster: str | None, splits: Path | None) -> Clusters:
     """Return what was drawn together: by `--cluster`, or what the splits kept together, or places."""
     from geocell.evaluation.clusters import clusters_of
-    from geocell.splits.splits import Splits
 
     with usage_errors():
-        return clusters_of(locations, cluster, None if splits is None else Splits.load(splits))
+        return clusters_of(locations, cluster, None if splits is None else load_splits(splits))
 
 
 def split_locations(locations: Locations, splits: Splits, split: str, cache: Path) -> Locations:
@@ -151,17 +196,19 @@ def split_locations(locations: Locations, splits: Splits, split: str, cache: Pat
         split: name of one.
         cache: folder of the cache, for the remark.
     """
+    return locations.take(_split_rows(locations.ids, locations.latlon, splits, split, cache))
+
+
+def _split_rows(ids: AnyIds, latlon: Floats, splits: Splits, split: str, cache: Path) -> NDArray[np.int64]:
+    """Return which of P locations, whose ids are distinct, are in a split; see `split_locations`."""
     from geocell.splits.leaks import shared_coordinates_remark
 
-    chosen, n_wanted = splits.select(locations, split), len(splits.ids[split])
-    if len(chosen) < n_wanted:
-        note(f"{len(chosen):,} of the {n_wanted:,} locations of split {split} are in {cache}")
-    remark = shared_coordinates_remark(chosen.latlon, _training_latlon(locations, splits), split)
-    if remark and split != "train":
-        note(remark)
-    return chosen
-
-
-def _training_latlon(locations: Locations, splits: Splits) -> Floats:
-    train = set(splits.ids.get("train", ()))
-    return locations.latlon[[location in train for location in locations.ids.tolist()]]
+    rows, n_wanted = splits.rows(ids, split), len(splits.ids[split])
+    if len(rows) < n_wanted:
+        note(f"{len(rows):,} of the {n_wanted:,} locations of split {split} are in {cache}")
+    if split != "train":
+        train = latlon[splits.members(ids, "train")]
+        remark = shared_coordinates_remark(latlon[rows], train, split)
+        if remark:
+            note(remark)
+    return rows

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from geocell.compute.ranks import process_rank
 from geocell.encoders.info import EncoderInfo
-from geocell.encoding.claims import cache_lock, claims_of, require_alone
+from geocell.encoding.claims import cache_lock, claims_of, remove_rests, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
 from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
@@ -153,12 +153,14 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     """
     with cache_lock(folder):
         cache = finish(folder)
-    bad = cache.views["status"][~cache.good]
+        remove_rests(folder)
+    bad = np.flatnonzero(~cache.good)
     if strict and len(bad):
+        first = cache.view_rows(["image", "status"], bad[:1]).iloc[0]
         raise ValueError(
             f"every view must have features with --strict, got {len(bad)} of {len(cache)} without, the first in row "
-            f"{bad.index[0]} ({cache.views['image'].iloc[bad.index[0]]}: {bad.iloc[0]}): repair the images and run "
-            "again with --retry. The cache is complete and keeps the others."
+            f"{bad[0]} ({first['image']}: {first['status']}): repair the images and run again with --retry. The cache "
+            "is complete and keeps the others."
         )
     return cache
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
@@ -21,6 +18,7 @@ from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    discard_folder,
     is_local,
     read_json,
     require_new,
@@ -169,7 +167,7 @@ def require_cache_or_nothing(folder: Path) -> None:
 
 
 def discard_cache(folder: Path) -> None:
-    """Remove a cache, finished or not; its manifest first, so that what a kill leaves is none.
+    """Remove a cache, finished or not; a process that is killed leaves it, or nothing.
 
     Args:
         folder: of a cache on this machine, or one that does not exist.
@@ -186,13 +184,13 @@ def discard_cache(folder: Path) -> None:
         with ExitStack() as held:
             for claim in sorted((folder / CLAIMS).glob("*")):
                 held.enter_context(FileLock(claim, timeout=0))
-            (folder / MANIFEST_FILE).unlink()
+            if sys.platform == "win32":  # where a folder with open files can't be moved
+                held.close()
+            discard_folder(folder, MANIFEST_FILE)
     except Timeout as error:
         raise FileExistsError(
             f"another process is filling {folder}: wait until it has finished, or name another --out."
         ) from error
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:
@@ -232,21 +230,18 @@ def _pending(table: ViewTable) -> io.BytesIO:
     return views_bytes(table.frame.drop(columns="problem").assign(status="pending"))
 
 
-def read_statuses(folder: Path, manifest: Manifest) -> NDArray[np.object_]:
-    """Return (N,) "ok" or why a row has no features, from the headers of the shards.
+def read_problems(folder: Path, manifest: Manifest) -> list[tuple[int, str]]:
+    """Return the rows without features and why they have none, ascending, from the headers of the shards.
 
     Raises:
         ValueError: when a shard is damaged or has another shape.
     """
-    found = [
-        (first, checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim)).problems)
-        for index, (first, last) in ((index, manifest.shard_range(index)) for index in range(manifest.n_shards))
-    ]
-    status = np.full(manifest.rows, "ok", dtype=object)  # only after all shards were checked: a manifest may be wrong
-    for first, problems in found:
-        for row, problem in problems.items():
-            status[first + row] = problem
-    return status
+    found: list[tuple[int, str]] = []
+    for index in range(manifest.n_shards):
+        first, last = manifest.shard_range(index)
+        header = checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
+        found += [(first + row, text) for row, text in sorted(header.problems.items())]
+    return found
 
 
 def package_versions() -> dict[str, str]:

@@ -8,6 +8,8 @@ run that is repeated writes only those that are missing. The folder may be one o
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,13 +21,24 @@ from numpy.typing import NDArray
 
 from geocell.display import Display, TextTable
 from geocell.encoders.info import EncoderInfo
-from geocell.features.locations import Locations, encoder_text, places_map
-from geocell.features.manifest import MANIFEST_FILE, Manifest, read_statuses
+from geocell.features.locations import Locations, Rows, encoder_text, places_map
+from geocell.features.manifest import MANIFEST_FILE, Manifest, read_problems
+from geocell.features.mapped import MappedFeatures
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
 from geocell.features.verification import verify_cache
-from geocell.features.views_file import VIEWS_FILE, read_views_file, write_views
-from geocell.files import DamagedFileError, as_place, is_local
-from geocell.geo.geodesy import grouped_coordinates
+from geocell.features.view_columns import ViewColumns, read_view_rows
+from geocell.features.view_places import ViewPlaces, read_names, read_places
+from geocell.features.views_file import (
+    COLUMNS,
+    VIEWS_FILE,
+    ViewsFile,
+    good_rows,
+    has_pending,
+    read_views_file,
+    write_statuses,
+)
+from geocell.files import DamagedFileError, as_place, is_local, read_folder
+from geocell.views.codes import TextCodes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,11 +51,19 @@ _READERS = 4  # shards read concurrently: one thread does not saturate fast memo
 def finish(folder: Path) -> FeatureCache:
     """Write every view's status into `views.parquet` once all shards are there, and open the cache."""
     manifest = Manifest.read(folder)
-    status = read_statuses(folder, manifest)
-    frame = read_views_file(folder, manifest.rows)
-    if (frame["status"].to_numpy(object) != status).any():
-        write_views(folder, frame.assign(status=status))
+    write_statuses(folder, read_problems(folder, manifest), manifest.rows)
     return FeatureCache.open(folder)
+
+
+def _stamp(folder: Path) -> tuple[int, ...] | None:
+    """Return what is the same for as long as a cache is not replaced; None on an object store."""
+    if not is_local(folder):
+        return None
+    try:
+        place, manifest = folder.stat(), (folder / MANIFEST_FILE).stat()
+    except OSError:
+        return ()
+    return place.st_dev, place.st_ino, manifest.st_ino, manifest.st_mtime_ns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,12 +73,14 @@ class FeatureCache:
     Attributes:
         folder: its folder.
         manifest: content of `cache.json`.
-        views: (N rows) the table of views; `status` is "ok" or why a row has no features.
+        good: (N,) whether a view has features.
+        stamp: what tells its files from those of another cache that takes its place later.
     """
 
     folder: Path
     manifest: Manifest
-    views: pd.DataFrame
+    good: NDArray[np.bool_]
+    stamp: tuple[int, ...] | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, verify: bool = False) -> FeatureCache:
@@ -72,6 +95,11 @@ class FeatureCache:
             ValueError: when it is incomplete or inconsistent, or with `verify` when a hash differs.
         """
         folder = as_place(folder)
+        return read_folder(folder, lambda place: cls._open(place, verify=verify))
+
+    @classmethod
+    def _open(cls, folder: Path, *, verify: bool) -> FeatureCache:
+        stamp = _stamp(folder)
         damages = verify_cache(folder) if verify else []
         if damages:
             raise DamagedFileError(damages[0])
@@ -86,10 +114,16 @@ class FeatureCache:
             for index in range(manifest.n_shards):
                 first, last = manifest.shard_range(index)
                 checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
-        views = read_views_file(folder, manifest.rows)
-        if (views["status"] == "pending").any():
-            raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
-        return cls(folder, manifest, views)
+        good = []
+        with ViewsFile(folder / VIEWS_FILE, manifest.rows) as views:
+            views.require_columns()
+            for table in views.tables(COLUMNS):
+                good.append(good_rows(views.check(table)))
+                if has_pending(table):
+                    raise ValueError(
+                        f"{folder} must be a finished cache, got pending views: run `geocell encode` again."
+                    )
+        return cls(folder, manifest, np.concatenate(good), stamp)
 
     def __len__(self) -> int:
         """Return N."""
@@ -102,16 +136,14 @@ class FeatureCache:
         return f"<FeatureCache {self.folder}: {len(self):,} views{without}, {self.encoder.name} D={self.encoder.dim}>"
 
     def _repr_html_(self) -> str:
-        good = self.good
-        found = self.views[good]
-        problems = self.views["status"][~good].value_counts()
-        shown = self.views.head(_SHOWN)
+        places = self.places()
+        shown = self.view_rows(["image", "location", "lat", "lon"], np.arange(min(_SHOWN, len(self))))
         facts = [
             ("folder", str(self.folder)),
-            ("views", f"{int(good.sum()):,} of {len(self):,} with features"),
-            ("locations", f"{found['location'].nunique():,}"),
+            ("views", f"{int(self.good.sum()):,} of {len(self):,} with features"),
+            ("locations", f"{len(places):,}"),
             ("encoder", encoder_text(self.encoder)),
-            ("columns", ", ".join(map(str, self.views.columns))),
+            ("columns", ", ".join(self.column_names)),
         ]
         rows = [
             (str(row["image"]), str(row["location"]), f"{row['lat']:.4f}", f"{row['lon']:.4f}")
@@ -119,9 +151,9 @@ class FeatureCache:
         ]
         tables = [
             TextTable(("image", "location", "lat", "lon"), rows, n_left=2, total=len(self)),
-            TextTable(("no features", "views"), [(str(text), f"{n:,}") for text, n in problems.items()]),
+            TextTable(("no features", "views"), [(str(text), f"{n:,}") for text, n in self.problems().items()]),
         ]
-        picture = places_map(found[["lat", "lon"]].to_numpy(np.float64))
+        picture = places_map(places.view_latlon)
         return Display("FeatureCache", facts, tables, picture).html()
 
     @property
@@ -141,10 +173,52 @@ class FeatureCache:
         shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
         return hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
 
-    @property
-    def good(self) -> NDArray[np.bool_]:
-        """(N,) whether a view has features."""
-        return np.asarray(self.views["status"] == "ok")
+    @cached_property
+    def views(self) -> pd.DataFrame:
+        """(N rows) the whole table of views, read when it is asked for; `status` says why a row has no features."""
+        frame = read_views_file(self.folder, self.manifest.rows)
+        self._require_in_place()
+        return frame
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns of the table of views."""
+        with ViewsFile(self.folder / VIEWS_FILE, self.manifest.rows) as views:
+            return tuple(views.names)
+
+    def view_rows(self, names: Sequence[str], rows: NDArray[np.int64]) -> pd.DataFrame:
+        """Return some columns of some rows of the table of views, without holding the others."""
+        frame: pd.DataFrame = read_view_rows(self.folder, self.manifest.rows, names, rows).to_pandas()
+        self._require_in_place()
+        return frame
+
+    def places(self) -> ViewPlaces:
+        """Return where the good views are, and which of them show one location; no text is kept, no feature read."""
+        places = read_places(self.folder, self.manifest.rows, self.good)
+        self._require_in_place()
+        return places
+
+    def location_names(self, places: ViewPlaces) -> TextCodes:
+        """Return the location ids of `places()`."""
+        names = read_names(self.folder, self.manifest.rows, places)
+        self._require_in_place()
+        return TextCodes(places.codes, names)
+
+    def location_columns(self, places: ViewPlaces) -> ViewColumns:
+        """Return the further columns of the locations of `places()`, from the first view of each."""
+        skip = {"image", "location", "lat", "lon", "status", "heading"}
+        names = [name for name in self.column_names if name not in skip]
+        return ViewColumns(self.folder, self.manifest.rows, names, places.first)
+
+    def problems(self) -> dict[str, int]:
+        """Return why views have no features -> how many, the most frequent first."""
+        counts: Counter[str] = Counter()
+        if not self.good.all():
+            rows = np.flatnonzero(~self.good)
+            counts.update(
+                read_view_rows(self.folder, self.manifest.rows, ["status"], rows).column("status").to_pylist()
+            )
+        return dict(counts.most_common())
 
     @cached_property
     def features(self) -> NDArray[np.float16]:
@@ -158,6 +232,7 @@ class FeatureCache:
         with ThreadPoolExecutor(min(_READERS, self.manifest.n_shards)) as pool:
             for _ in pool.map(load, range(self.manifest.n_shards)):
                 pass
+        self._require_in_place()
         return out
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
@@ -165,8 +240,13 @@ class FeatureCache:
 
         Raises:
             IndexError: when a row is not in 0 … N - 1.
+            ValueError: when another cache has taken the place of this one.
         """
         rows = np.asarray(rows, dtype=np.int64)
+        if is_local(self.folder):
+            taken = MappedFeatures(self.folder, self.manifest, pinned=False)[rows]  # looks at no other shard
+            self._require_in_place()
+            return taken
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
         out = np.empty((len(rows), self.encoder.dim), dtype=FILE_DTYPE)
@@ -176,7 +256,17 @@ class FeatureCache:
             where = np.flatnonzero(shards == index)
             shape = (last - first, self.encoder.dim)
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
+        self._require_in_place()
         return out
+
+    def _require_in_place(self) -> None:
+        """Refuse what was read of a cache that took the place of this one, which may have other views.
+
+        Raises:
+            ValueError: when another one did.
+        """
+        if self.stamp != _stamp(self.folder):
+            raise ValueError(f"{self.folder} was replaced by another cache while it was read: run the command again.")
 
     def to_dataset(self) -> Dataset:
         """Return the table of views with their features as a data set of the library `datasets`, in memory.
@@ -200,27 +290,32 @@ class FeatureCache:
         taken from its first good view.
 
         Args:
-            in_memory: whether the features are loaded now, or stay on disk until rows are requested.
+            in_memory: whether the features are kept at hand: mapped into memory where the folder is on a local disk,
+                and loaded now where it is not. Otherwise files are opened again whenever rows are requested, and hold
+                no memory in between.
         """
-        rows = np.flatnonzero(self.good)
-        if not len(rows):
-            raise ValueError(f"{self.folder} must have a view with features, got none: see its views.parquet.")
-        views = self.views.iloc[rows]
-        codes, names = views["location"].factorize()
-        order = np.argsort(codes, kind="stable")
-        counts = np.bincount(codes)
-        latlon = views[["lat", "lon"]].to_numpy(np.float64)
-        first = order[np.concatenate(([0], np.cumsum(counts)[:-1]))]
-        skip = {"image", "location", "lat", "lon", "status", "heading"}
+        places = self.places()
+        places.require_some(self.folder)
+        counts = np.bincount(places.codes)
         return Locations(
-            ids=np.asarray(names, dtype=object),
-            latlon=grouped_coordinates(latlon, codes.astype(np.int64), len(names)),
-            features=self.features if in_memory else StoredFeatures(self),
-            rows=rows[order],
+            ids=np.asarray(self.location_names(places).texts(), dtype=object),
+            latlon=places.latlon,
+            features=self._rows(in_memory),
+            rows=places.rows[np.argsort(places.codes, kind="stable")],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
-            columns={str(c): views[c].to_numpy()[first] for c in views.columns if c not in skip},
+            columns=self.location_columns(places),
         )
+
+    def _rows(self, in_memory: bool) -> Rows:
+        if not in_memory:
+            return StoredFeatures(self)
+        return self._mapped() if is_local(self.folder) else self.features
+
+    def _mapped(self) -> MappedFeatures:
+        features = MappedFeatures(self.folder, self.manifest)  # which notes the files that there are, of this cache
+        self._require_in_place()
+        return features
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from geocell.files.documents import json_text
+from geocell.files.documents import json_pieces
 from geocell.files.paths import is_local
 from geocell.files.workspace import workspace
 
@@ -47,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes(path: Path, parts: Sequence[bytes | memoryview]) -> None:
+def write_bytes(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     """Write a file atomically: by rename, or as one object of an object store.
 
     Raises:
@@ -68,5 +68,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write indented JSON atomically; see `write_bytes`."""
-    write_text(path, json_text(value))
+    """Write indented JSON atomically, a piece after the other; see `write_bytes`."""
+    write_bytes(path, (text.encode() for text in json_pieces(value)))

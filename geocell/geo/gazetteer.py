@@ -283,7 +283,10 @@ class Gazetteer:
         if _ALL not in self._trees:
             self._trees[_ALL] = cKDTree(self._vectors), np.arange(len(self.towns))
         near = self._trees[_ALL][0].query(vectors, k=range(1, min(_NEAR, len(self.towns)) + 1))[1]
-        found = [next((i for i in row if i in self._cities_of(self.towns[i].country)), -1) for row in near.tolist()]
+        found = [
+            next((i for i in row if i in self._cities_of(self.towns[i].country)), -1)
+            for row in np.asarray(near).tolist()
+        ]
         if -1 in found:  # in the middle of many districts
             cities = np.array(sorted(i for country in self._by_country for i in self._cities_of(country)))
             return self._nearest_of(cities, _CITIES, vectors)

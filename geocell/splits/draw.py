@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.compute.seeds import MAX_SEED
+from geocell.features.ids import Ids
 from geocell.features.locations import Locations
+from geocell.features.view_columns import ViewColumns
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.splits.grouping import LOCATION, Columns, groups_of, protocol_of, require_by, require_columns, strata_of
 from geocell.splits.splits import NAMES, Splits
-from geocell.views import latlon_keys
+from geocell.views import latlon_keys, rounded_latlon
+from geocell.views.codes import TextCodes
 
 if TYPE_CHECKING:
     from geocell.features import FeatureCache
@@ -44,7 +47,7 @@ def require_draw(
 
 
 def make_splits(
-    ids: Sequence[str] | NDArray[Any],
+    ids: Sequence[str] | NDArray[Any] | TextCodes,
     latlon: Floats,
     fractions: Sequence[float] = (0.8, 0.1, 0.1),
     seed: int = 0,
@@ -79,54 +82,67 @@ def make_splits(
         raise ValueError("splits need at least one location with a position, got none.")
     shares = require_draw(fractions, seed, buffer_km, by, stratify)
     require_columns(by, stratify, columns or ())
-    names = np.asarray([str(location) for location in ids], dtype=object)
-    order = np.argsort(names.astype(str), kind="stable")
-    unique, codes = np.unique(names[order].astype(str), return_inverse=True)
-    points = as_latlon(latlon)[order]
-    used = {k: np.asarray(v, dtype=object)[order] for k, v in (columns or {}).items() if k in (by, stratify)}
+    named = TextCodes.of(ids).ascending()
+    order = np.argsort(named.codes, kind="stable")
+    codes, points = named.codes[order], as_latlon(latlon)[order]
+    used = {k: np.asarray(columns[k], dtype=object)[order] for k in columns or () if columns and k in (by, stratify)}
     groups = groups_of(codes, points, used, by, buffer_km)
     sizes = np.bincount(groups)
     if len(sizes) < np.count_nonzero(shares):
         few = "add locations, or lower --buffer-km" if by == LOCATION else "add locations, or use smaller groups"
         raise ValueError(
             f"a split needs at least {np.count_nonzero(shares)} separate {_GROUPS.get(by, 'groups')}, got {len(sizes)} "
-            f"from {counted(len(unique), 'location')}: {few}."
+            f"from {counted(len(named.names), 'location')}: {few}."
         )
     rng = np.random.default_rng(seed)
     if stratify is None:
         split_of_group = _deal(sizes, shares, rng)
     else:
-        strata = strata_of(codes, points, used, stratify, len(unique))
+        strata = strata_of(codes, points, used, stratify, len(named.names))
         split_of_group = _deal_alike(sizes, _commonest(groups, strata), shares, rng)
     split = split_of_group[groups]
-    ids_by_name = {name: tuple(unique[split == i].tolist()) for i, name in enumerate(NAMES)}
+    found = Ids(named.names)
+    ids_by_name = {name: found.take(split == i) for i, name in enumerate(NAMES)}
     return Splits(ids_by_name, seed, float(buffer_km), protocol_of(by, stratify, buffer_km))
 
 
-def splits_from_column(ids: Sequence[str] | NDArray[Any], latlon: Floats, values: Sequence[Any]) -> Splits:
+def splits_from_column(ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats, values: Sequence[Any]) -> Splits:
     """Return the splits that the split column of a table states.
 
     Raises:
         ValueError: for an empty name, or when views of one location, or locations with one coordinate, are in
             different splits.
     """
-    names = [_SPLIT_SPELLINGS.get(name, name) for name in (str(value).strip().lower() for value in values)]
+    stated = TextCodes.of([str(value).strip().lower() for value in values])
+    names = [_SPLIT_SPELLINGS.get(name, name) for name in stated.texts()]
     if {"", "nan", "none"} & set(names):
         raise ValueError("the split column must name a split in every row, got an empty one: fill it or draw splits.")
-    homes: dict[str, tuple[str, str]] = {}
-    for location, key, name in zip(ids, latlon_keys(as_latlon(latlon)), names, strict=True):
-        for mark, what in ((f"id {location}", f"location {location!r}"), (key, f"coordinate {key}")):
-            other, _ = homes.setdefault(mark, (name, what))
-            if other != name:
-                raise ValueError(
-                    f"a location must be in one split, got {what} in {other!r} and {name!r}: "
-                    "repair the split column, or leave it out to draw splits."
-                )
-    members: dict[str, set[str]] = {}
-    for location, name in zip(ids, names, strict=True):
-        members.setdefault(name, set()).add(str(location))
-    ordered = [name for name in NAMES if name in members] + sorted(set(members) - set(NAMES))
-    return Splits({name: tuple(sorted(members[name])) for name in ordered}, protocol="by the column split")
+    distinct = sorted(set(names))
+    homes = np.array([distinct.index(name) for name in names], dtype=np.int64)[stated.codes]
+    named = TextCodes.of(ids).ascending()
+    points = as_latlon(latlon)
+    coordinates = np.unique(rounded_latlon(points).view(np.complex128)[:, 0], return_inverse=True)[1]
+    conflicts = []
+    for codes, n in ((named.codes, len(named.names)), (coordinates, int(coordinates.max(initial=-1)) + 1)):
+        first = np.full(n, len(codes))
+        np.minimum.at(first, codes, np.arange(len(codes)))
+        row = int(np.argmax(np.concatenate((homes != homes[first[codes]], [True]))))
+        conflicts.append((row, homes[first[codes[row]]] if row < len(codes) else -1))
+    (by_id, other), (by_place, place_other) = conflicts
+    if min(by_id, by_place) < len(homes):
+        row = min(by_id, by_place)
+        what = f"location {named.name(int(named.codes[row]))!r}"
+        if by_place < by_id:
+            what, other = f"coordinate {latlon_keys(points[row : row + 1])[0]}", place_other
+        raise ValueError(
+            f"a location must be in one split, got {what} in {distinct[other]!r} and {distinct[homes[row]]!r}: "
+            "repair the split column, or leave it out to draw splits."
+        )
+    of_location = np.empty(len(named.names), dtype=np.int64)
+    of_location[named.codes] = homes
+    ordered = [name for name in NAMES if name in distinct] + [name for name in distinct if name not in NAMES]
+    members = {name: tuple(named.texts(of_location == distinct.index(name))) for name in ordered}
+    return Splits(members, protocol="by the column split")
 
 
 def split(
@@ -158,14 +174,14 @@ def split(
     if isinstance(source, Path | str):
         source = FeatureCache.open(source)
     if isinstance(source, Locations):
-        locations, ids, latlon = source, source.ids, source.latlon
+        locations, ids, latlon = source, TextCodes.of(source.ids), source.latlon
         columns: Columns = source.columns
     elif not isinstance(source, FeatureCache):
         raise TypeError(f"split takes a feature cache, its path, or locations, got {type(source).__name__}.")
     else:  # coordinates of every view, as in the command: the buffer holds between views too
-        locations, views = source.locations(), source.views[source.good]
-        ids, latlon = views["location"].to_numpy(object), views[["lat", "lon"]].to_numpy(np.float64)
-        columns = {str(name): views[name].to_numpy(object) for name in views}
+        locations, places = source.locations(), source.places()
+        ids, latlon = source.location_names(places), places.view_latlon
+        columns = ViewColumns(source.folder, len(source), source.column_names, places.rows)
     splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns)
     nobody = locations.take(np.empty(0, dtype=np.int64))
     train, val, test = (splits.select(locations, name) if splits.ids[name] else nobody for name in NAMES)
@@ -185,6 +201,10 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
     wanted = [i for i, size in enumerate(target) if size > 0]
     order = rng.permutation(len(sizes))
     order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
+    dealt = _deal_singles(len(sizes), target, wanted) if sizes.max() == 1 else None
+    if dealt is not None:
+        out[order] = dealt
+        return out
     for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
         # the last groups go to splits that would stay empty otherwise
         empty = [i for i in wanted if not have[i]]
@@ -195,6 +215,21 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
         out[group] = choice
         have[choice] += size
     return out
+
+
+def _deal_singles(n: int, target: Sequence[float], wanted: Sequence[int]) -> NDArray[np.int64] | None:
+    """Return the (n,) splits that n groups of one location go to, in the order in which they are dealt; see `_deal`.
+
+    The k-th location of a split comes when the share of its target that is left is the largest, and of equal shares the
+    first split's: the deal merges one descending list per split. None where a split has too small a share for that.
+    """
+    room = [(target[i] - np.arange(np.ceil(target[i]) + 1)) / target[i] for i in wanted]
+    fits = [np.arange(1, len(left) + 1) - target[i] < 1 for i, left in zip(wanted, room, strict=True)]
+    if sum(map(np.count_nonzero, fits)) < n or not all(fit[0] for fit in fits):
+        return None
+    left = np.concatenate([left[fit] for left, fit in zip(room, fits, strict=True)])
+    splits = np.repeat(wanted, list(map(np.count_nonzero, fits)))
+    return np.asarray(splits[np.argsort(-left, kind="stable")[:n]], dtype=np.int64)
 
 
 def _commonest(groups: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArray[np.int64]:

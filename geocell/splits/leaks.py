@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
-from geocell.views import rounded_latlon
+from geocell.views import coordinate_numbers
+from geocell.views.codes import TextCodes
 
 NEAR_KM = 1.0
 """Two locations closer than this show much of the same scene or street."""
@@ -62,7 +63,7 @@ def bin_names() -> tuple[str, ...]:
 
 def at_training_coordinates(latlon: Floats, train: Floats) -> NDArray[np.bool_]:
     """Return which of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
-    return np.isin(_coordinate_keys(latlon), _coordinate_keys(train))
+    return np.isin(coordinate_numbers(as_latlon(latlon)), coordinate_numbers(as_latlon(train)))
 
 
 def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
@@ -87,11 +88,9 @@ def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str 
     )
 
 
-def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
-    return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
-
-
-def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Floats) -> dict[str, dict[str, float]]:
+def leak_report(
+    splits: Splits, ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats
+) -> dict[str, dict[str, float]]:
     """Return how near the locations of each other split are to training locations.
 
     Args:
@@ -102,18 +101,15 @@ def leak_report(splits: Splits, ids: Sequence[str] | NDArray[Any], latlon: Float
     Returns:
         Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
-    home = {location: name for name, members in splits.ids.items() for location in members}
-    names = np.asarray([home.get(str(location), "") for location in ids], dtype=str)
-    points = as_latlon(latlon)
-    others = (names != "train") & (names != "")
-    if not (names == "train").any() or not others.any():
+    homes, points, names = splits.homes(ids), as_latlon(latlon), list(splits.ids)
+    train = homes == (names.index("train") if "train" in names else len(names))
+    others = ~train & (homes >= 0)
+    if not train.any() or not others.any():
         return {}
-    km = nearest_km(points[others], points[names == "train"])
-    found, which = np.unique(names[others], return_inverse=True)
-    ends = np.cumsum(np.bincount(which))
-    parts = dict(zip(found.tolist(), np.split(km[np.argsort(which, kind="stable")], ends[:-1]), strict=True))
+    km, homes = nearest_km(points[others], points[train]), homes[others]
+    parts = {name: km[homes == number] for number, name in enumerate(names)}
     return {
-        name: {"min_km": float(parts[name].min()), "median_km": float(np.median(parts[name]))}
-        for name in splits.ids
-        if name in parts
+        name: {"min_km": float(part.min()), "median_km": float(np.median(part))}
+        for name, part in parts.items()
+        if len(part)
     }

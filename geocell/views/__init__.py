@@ -4,6 +4,7 @@ from geocell.views.columns import ColumnNames
 from geocell.views.reading import read_rows, read_views
 from geocell.views.table import (
     ViewTable,
+    coordinate_numbers,
     latlon_keys,
     location_column,
     location_coordinates,
@@ -14,6 +15,7 @@ from geocell.views.table import (
 __all__ = [
     "ColumnNames",
     "ViewTable",
+    "coordinate_numbers",
     "latlon_keys",
     "location_column",
     "location_coordinates",

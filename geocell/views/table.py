@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MAX_SPREAD_KM = 1.0
 """Views of one location further apart than this are not views of one location."""
 _LEAST_NO_INT64 = 2.0**63
+_PIECE = 1 << 18  # coordinates that are rounded at a time
+_LONGITUDES = 400_000_000  # more than there are, in units of 1e-6 degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,19 @@ def rounded_latlon(latlon: Floats) -> Floats:
     rounded[rounded[:, 1] == -180.0, 1] = 180.0
     rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # the longitude of a pole is 0
     return rounded
+
+
+def coordinate_numbers(latlon: Floats) -> NDArray[np.int64]:
+    """Return (P,) numbers that are equal where `rounded_latlon` is, and ordered by latitude, then longitude.
+
+    Args:
+        latlon: (P, 2) valid degrees.
+    """
+    numbers = np.empty(len(latlon), dtype=np.int64)
+    for first in range(0, len(latlon), _PIECE):
+        lat, lon = np.rint(rounded_latlon(latlon[first : first + _PIECE]) * 1e6).astype(np.int64).T
+        numbers[first : first + _PIECE] = lat * _LONGITUDES + lon
+    return numbers
 
 
 def latlon_keys(latlon: Floats) -> list[str]:

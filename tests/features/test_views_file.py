@@ -2,16 +2,30 @@
 
 import shutil
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from geocell.features import FeatureCache
-from geocell.features.views_file import views_bytes, views_sha256
+from geocell.features import FeatureCache, views_file
+from geocell.features.views_file import (
+    VIEWS_FILE,
+    ViewsFile,
+    pieces_of,
+    read_views_file,
+    views_bytes,
+    views_sha256,
+    write_statuses,
+    write_tables,
+)
+from geocell.files import DamagedFileError
 from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
@@ -83,3 +97,90 @@ def test_columns_of_other_types_raise_clean_errors(cache: Path, name: str, value
         folder = Path(shutil.copytree(cache, Path(scratch) / "c"))
         change_views(lambda frame: frame.assign(**{name: values}))(folder)
         attempt(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"numpy_type"', b'"numpy_tyqe"'), (b'"pandas_type"', b'"pandas_tyqe"'), (b'"columns": [', b'"columns": {')],
+)
+def test_damaged_notes_of_pandas_are_one_sentence(cache: Path, tmp_path: Path, old: bytes, new: bytes) -> None:
+    folder = Path(shutil.copytree(cache, tmp_path / "c"))
+    path = folder / "views.parquet"
+    table = parquet.read_table(path)
+    notes = table.schema.metadata[b"pandas"].replace(old, new)
+    parquet.write_table(table.replace_schema_metadata({b"pandas": notes}), path)
+    with pytest.raises(DamagedFileError, match=r"views\.parquet must be the table of views of a cache, got something"):
+        read_views_file(folder, table.num_rows)
+
+
+def many(rows: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "image": [f"{row}.jpg" for row in range(rows)],
+            "location": [f"L{row // 3}" for row in range(rows)],
+            "lat": rng.uniform(-90, 90, rows),
+            "lon": rng.uniform(-180, 180, rows),
+            "heading": rng.integers(0, 360, rows),
+            "note": [None if row % 7 else "x" for row in range(rows)],
+            "status": "ok",
+        }
+    )
+
+
+@pytest.mark.parametrize("piece", [1 << 16, 100_000, 1 << 20])
+def test_row_groups_give_the_bytes_of_the_whole_table(tmp_path: Path, piece: int) -> None:
+    frame = many((1 << 20) + 150_000)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    write_tables(tmp_path, table.schema, (table.slice(first, piece) for first in range(0, len(table), piece)))
+    assert (tmp_path / VIEWS_FILE).read_bytes() == views_bytes(frame).getvalue()
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), st.integers(1, 9))
+def test_pieces_have_the_same_rows(sizes: list[int], rows: int) -> None:
+    numbers = np.arange(sum(sizes))
+    tables = [pa.table({"n": part}) for part in np.split(numbers, np.cumsum(sizes)[:-1])] if sizes else []
+    pieces = [pa.concat_tables(piece).column("n").to_pylist() for piece in pieces_of(tables, rows)]
+    assert [len(piece) for piece in pieces] == [rows] * (len(numbers) // rows) + [len(numbers) % rows] * (
+        len(numbers) % rows > 0
+    )
+    assert list(chain.from_iterable(pieces)) == numbers.tolist()
+
+
+def test_the_hash_does_not_depend_on_row_groups(tmp_path: Path) -> None:
+    frame = many(150_000)
+    whole = views_bytes(frame)
+    pa.parquet.write_table(pa.Table.from_pandas(frame), tmp_path / "small.parquet", row_group_size=1000)
+    assert views_sha256(tmp_path / "small.parquet") == views_sha256(whole)
+    assert views_sha256(views_bytes(frame.iloc[::-1])) != views_sha256(whole)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_rows_are_taken_across_row_groups(first: int, last: int) -> None:
+    first, last = sorted((first, last + 1))
+    frame = many(41)
+    with TemporaryDirectory() as scratch:
+        pa.parquet.write_table(pa.Table.from_pandas(frame), Path(scratch) / "v.parquet", row_group_size=7)
+        with ViewsFile(Path(scratch) / "v.parquet") as views:
+            found = views.take(first, last, ["lat", "image"])
+    assert found.column_names == ["lat", "image"]
+    assert found.column("image").to_pylist() == frame["image"].iloc[first:last].tolist()
+
+
+@pytest.mark.parametrize("rows", [3, 1 << 16])
+def test_statuses_are_written_as_into_the_whole_table(
+    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = many(20).assign(status="pending")
+    (tmp_path / VIEWS_FILE).write_bytes(views_bytes(frame).getvalue())
+    monkeypatch.setattr(views_file, "SLICE", rows)
+    bad = [(0, "truncated"), (4, "gone"), (19, "gone")]
+    status = np.full(20, "ok", dtype=object)
+    for row, text in bad:
+        status[row] = text
+    assert write_statuses(tmp_path, bad, 20)
+    assert (tmp_path / VIEWS_FILE).read_bytes() == views_bytes(frame.assign(status=status)).getvalue()
+    assert not write_statuses(tmp_path, bad, 20)
+    assert write_statuses(tmp_path, bad[1:], 20)
+    assert pd.read_parquet(tmp_path / VIEWS_FILE)["status"].tolist() == ["ok", *status[1:]]

@@ -1,0 +1,86 @@
+"""Columns of the table of views, each read from `views.parquet` when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocell.features.views_file import VIEWS_FILE, ViewsFile
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Ints = NDArray[np.int64]
+
+
+def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> pyarrow.Table:
+    """Return some columns of some rows of a cache's table of views, in their order; other rows are not kept.
+
+    Args:
+        folder: the cache.
+        n: rows of the cache.
+        names: of the columns.
+        rows: (k,) rows.
+
+    Raises:
+        DamagedFileError: when the table can't be read.
+    """
+    import pyarrow as pa
+
+    order = np.argsort(rows, kind="stable")
+    ascending = rows[order]
+    found, first = [], 0
+    with ViewsFile(folder / VIEWS_FILE, n) as views:
+        for table in views.tables(names):
+            begin, end = np.searchsorted(ascending, (first, first + len(table))).tolist()
+            found.append(views.check(table).take(pa.array(ascending[begin:end] - first)))
+            first += len(table)
+    chosen = pa.concat_tables(found)
+    if (np.diff(order) == 1).all():
+        return chosen
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return chosen.take(pa.array(place))
+
+
+class ViewColumns(Mapping[str, NDArray[Any]]):
+    """Name -> (k,) values of a column in some rows of a cache, read when they are asked for and kept."""
+
+    def __init__(self, folder: Path, n: int, names: Sequence[str], rows: Ints) -> None:
+        """Read nothing yet.
+
+        Args:
+            folder: the cache.
+            n: its rows.
+            names: of the columns.
+            rows: (k,) rows that are wanted.
+        """
+        self._folder, self._n, self._names, self._rows = folder, n, tuple(names), rows
+        self._read: dict[str, NDArray[Any]] = {}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return the (k,) values of a column."""
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            column = read_view_rows(self._folder, self._n, [name], self._rows).column(name)
+            self._read[name] = np.asarray(column.to_pandas().to_numpy())
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Return how many columns there are."""
+        return len(self._names)
+
+    def take(self, index: Ints) -> ViewColumns:
+        """Return the columns of the rows at (k',) `index` of these."""
+        taken = ViewColumns(self._folder, self._n, self._names, self._rows[index])
+        taken._read = {name: values[index] for name, values in self._read.items()}
+        return taken

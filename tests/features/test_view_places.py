@@ -1,0 +1,35 @@
+"""Where the views of a cache are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from geocell.features import FeatureCache, views_file
+from tests.features.test_opened import fill
+
+
+@pytest.mark.parametrize("rows", [3, 1 << 16])
+def test_places_are_those_of_the_whole_table(tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path / "c", bad=(0, 4, 5))
+    monkeypatch.setattr(views_file, "SLICE", rows)
+    cache = FeatureCache.open(tmp_path / "c")
+    places = cache.places()
+    good = cache.views[cache.views["status"] == "ok"]
+    codes, names = good["location"].factorize()
+    assert len(places) == 4
+    assert places.codes.tolist() == codes.tolist()
+    assert places.view_latlon.tolist() == good[["lat", "lon"]].to_numpy().tolist()
+    assert places.rows.tolist() == good.index.tolist()
+    assert places.first.tolist() == good.index[~good["location"].duplicated()].tolist()
+    assert places.latlon.tolist() == [[0, 1], [1, 1], [3, 1], [4, 1]]
+    assert cache.location_names(places).texts() == names.tolist()
+    assert np.array_equal(cache.locations().latlon, places.latlon)
+    assert cache.problems() == {"truncated": 3}
+
+
+def test_a_cache_without_a_good_view_has_no_place(tmp_path: Path) -> None:
+    places = fill(tmp_path / "c", n=2, bad=(0, 1)).places()
+    assert len(places) == 0
+    with pytest.raises(ValueError, match="a view with features, got none"):
+        places.require_some(tmp_path)
