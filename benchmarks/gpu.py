@@ -277,7 +277,12 @@ def run_piece(name: str, setting: Setting, limit: float, log: Path) -> tuple[Fou
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired as error:
-        log.write_text(f"{error.stdout or ''}\n{error.stderr or ''}", encoding="utf-8")
+        parts = (part if isinstance(part, bytes) else str(part or "").encode() for part in (error.stdout, error.stderr))
+        log.write_bytes(b"\n".join(parts))
+            b"\n".join(
+                part if isinstance(part, bytes) else str(part or "").encode() for part in (error.stdout, error.stderr)
+            )
+        )
         return {}, f"more than {limit:.0f} s"
     log.write_text(f"{done.stdout}\n{done.stderr}", encoding="utf-8")
     if done.returncode:
@@ -346,8 +351,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for piece in values.only or PIECES:
         start = time.monotonic()
         limit = min(PIECES[piece][1], LIMIT - (start - begun))
+        found: Found = {}
         if limit < 1:
-            found, problem = {}, "no time was left"
+            problem = "no time was left"
         else:
             found, problem = run_piece(piece, setting, limit, values.out / f"{piece}.log")
         new = lines_of(piece, found, problem, time.monotonic() - start, held=not setting.quick)
