@@ -279,10 +279,6 @@ def run_piece(name: str, setting: Setting, limit: float, log: Path) -> tuple[Fou
     except subprocess.TimeoutExpired as error:
         parts = (part if isinstance(part, bytes) else str(part or "").encode() for part in (error.stdout, error.stderr))
         log.write_bytes(b"\n".join(parts))
-            b"\n".join(
-                part if isinstance(part, bytes) else str(part or "").encode() for part in (error.stdout, error.stderr)
-            )
-        )
         return {}, f"more than {limit:.0f} s"
     log.write_text(f"{done.stdout}\n{done.stderr}", encoding="utf-8")
     if done.returncode:
