@@ -244,7 +244,9 @@ class FeatureCache:
         """
         rows = np.asarray(rows, dtype=np.int64)
         if is_local(self.folder):
-            return self._mapped()[rows]
+            taken = MappedFeatures(self.folder, self.manifest, pinned=False)[rows]  # looks at no other shard
+            self._require_in_place()
+            return taken
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
         out = np.empty((len(rows), self.encoder.dim), dtype=FILE_DTYPE)

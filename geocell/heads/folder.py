@@ -15,7 +15,7 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
-from geocell.files import DamagedFileError, held_folder, missing, new_folder, write_json, write_text
+from geocell.files import DamagedFileError, held_folder, missing, new_folder, one_sentence, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, write_scores_and_card
 from geocell.heads.config_file import (
@@ -194,6 +194,7 @@ def require_weights(parts: HeadParts, folder: Path, called: Path | None = None) 
             )
 
 
+@one_sentence()
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
     """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 
