@@ -244,9 +244,10 @@ def pixels_speeds() -> str:
     kinds = [[kind, *(found[kind, name] for name in names)] for kind in dict.fromkeys(kind for kind, _ in found)]
     note = (
         f"Processor time of one thread of an {first['cpu']} beside other work, from the bytes of a file to normalised "
-        f"pixels of CLIP@224; medians over {first['files']} mosaics of real photographs x {first['turns']} turns, Pillow "
-        f"{first['pillow']}, transformers {first['transformers']}, hf-processors-rs {first['hf-processors-rs']}. The second "
-        "table has the greatest difference from the normalised pixels of transformers."
+        f"pixels of CLIP@224; medians over {first['files']} mosaics of real photographs x {first['turns']} turns, "
+        f"Pillow {first['pillow']}, transformers {first['transformers']}, hf-processors-rs "
+        f"{first['hf-processors-rs']}. The second table has the greatest difference from the normalised pixels of "
+        "transformers."
     )
     first_table = markdown(["photograph", "by", "ms", "of transformers"], lines, left=2)
     return f"{first_table}\n\n{markdown(['file', *names], kinds, left=3)}\n\n{note}"
