@@ -12,7 +12,7 @@ JOBS ?= 2
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint $(CONSTRAINTS)
 PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 
-.PHONY: quickstart test test-slow test-all test-min docs lint hooks release-check clean
+.PHONY: quickstart test test-slow test-all test-min fuzz docs lint hooks release-check clean
 .NOTPARALLEL:
 # Without compiled modules beside the sources, every process that a test starts compiles the package again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,6 +30,11 @@ test-slow: $(VENV)/.dev
 # All tests, with coverage, which costs a quarter more time. Fails below the limit in pyproject.toml.
 test-all: $(VENV)/.dev
 	$(PYTEST) --cov --cov-report=term
+
+# Mutated files for every reader; an hour by FUZZ_MINUTES=60.
+FUZZ_MINUTES ?= 2
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m fuzz --minutes $(FUZZ_MINUTES) --jobs $(JOBS)
 
 # The tests with the lowest versions that pyproject.toml admits.
 test-min:
@@ -72,4 +77,4 @@ $(VENV)/.release:
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-min quickstart dist docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-min quickstart dist docs/_build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis fuzz-findings

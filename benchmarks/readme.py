@@ -173,6 +173,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": readme_speeds.speeds,
+        "fuzz": readme_speeds.fuzzed,
         "quickstart_times": readme_speeds.quickstart_times,
         "fit_speed": readme_speeds.fits,
         "fit_terms": readme_speeds.fit_terms,

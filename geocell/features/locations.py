@@ -162,8 +162,6 @@ class Locations:
 
     def mean_features(self) -> NDArray[np.float32]:
         """Return the (P, D) float32 mean over each location's views (`feature` fusion)."""
-        if len(self.rows) == len(self):  # one view each
-            return self.view_features()
         means = np.empty((len(self), self.dim), dtype=np.float32)
         for first in range(0, len(self), _POOLED):
             offsets = self.offsets[first : first + _POOLED + 1]

@@ -264,7 +264,13 @@ def grouped_spherical_means(
         (n_groups, 2) degrees and (n_groups,) lengths of the mean vector: 1 for coinciding points, 0 where the mean
         has no direction (its coordinates are then meaningless).
     """
-    vectors = unit_vectors(np.atleast_2d(latlon))
+    return grouped_mean_directions(unit_vectors(np.atleast_2d(latlon)), groups, n_groups, weights)
+
+
+def grouped_mean_directions(
+    vectors: Floats, groups: NDArray[np.int64], n_groups: int, weights: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """Return the `grouped_spherical_means` of (P, 3) unit vectors, in degrees."""
     w = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
     sums = np.stack([np.bincount(groups, weights=vectors[:, i] * w, minlength=n_groups) for i in range(3)], axis=1)
     total = np.bincount(groups, weights=w, minlength=n_groups)

@@ -10,7 +10,7 @@ from geocell.geo.geodesy import (
     Floats,
     distance_km,
     distance_matrix_km,
-    grouped_spherical_means,
+    grouped_mean_directions,
     latlon_from_unit,
     unit_vectors,
 )
@@ -27,7 +27,9 @@ _CANDIDATES = 256  # tried above that: those nearest to the geometric median
 _WEISZFELD_STEPS = 50
 
 
-def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None = None) -> Floats:
+def means_of(
+    latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None = None, vectors: Floats | None = None
+) -> Floats:
     """Return the (G, 2) spherical mean of each group in degrees, the medoid where the mean has no direction.
 
     Args:
@@ -35,8 +37,10 @@ def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None
         groups: (P,) group of each location.
         n_groups: G.
         anchors: (G, 2) degrees of the groups without locations.
+        vectors: (P, 3) unit vectors of the locations, where they are known.
     """
-    centroids, lengths = grouped_spherical_means(latlon, groups, n_groups)
+    known = unit_vectors(latlon) if vectors is None else vectors
+    centroids, lengths = grouped_mean_directions(known, groups, n_groups)
     counts = np.bincount(groups, minlength=n_groups)
     for group in np.flatnonzero((lengths <= _MIN_MEAN_LENGTH) & (counts > 0)):
         centroids[group] = medoid(latlon[groups == group])
@@ -45,9 +49,16 @@ def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None
     return centroids
 
 
-def radius_of(latlon: Floats, groups: Ints, centroids: Floats) -> Floats:
-    """Return the (G,) km from each centroid to the farthest location of its group, 0 for a group without any."""
-    vectors, places = unit_vectors(centroids), unit_vectors(latlon)
+def radius_of(latlon: Floats, groups: Ints, centroids: Floats, places: Floats | None = None) -> Floats:
+    """Return the (G,) km from each centroid to the farthest location of its group, 0 for a group without any.
+
+    Args:
+        latlon: (P, 2) degrees.
+        groups: (P,) group of each location.
+        centroids: (G, 2) degrees.
+        places: (P, 3) unit vectors of the locations, where they are known.
+    """
+    vectors, places = unit_vectors(centroids), unit_vectors(latlon) if places is None else places
     squares, farthest = np.empty(len(latlon)), np.zeros(len(centroids))
     for start in range(0, len(latlon), _BLOCK):
         rows = slice(start, start + _BLOCK)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.files import sentence
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.base import Partition
 from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
@@ -163,16 +164,17 @@ class Partitioner(ABC):
 
     def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:
         """Return the (C, 2) centroids by the chosen rule, and the (C,) km to the farthest location."""
+        vectors = unit_vectors(places)
         if self.centroid == "mean":
-            centroids = means_of(places, classes, len(remaining))
+            centroids = means_of(places, classes, len(remaining), vectors=vectors)
         elif self.centroid == "medoid":
             centroids = medoids_of(places, classes, len(remaining))
         else:
             centroids = np.asarray(rule.centres)[remaining]
-        return centroids, radius_of(places, classes, centroids)
+        return centroids, radius_of(places, classes, centroids, vectors)
 
-    def _error(self, sentence: str) -> ValueError:
-        return ValueError(f"{type(self).__name__}: {sentence}")
+    def _error(self, text: str) -> ValueError:
+        return ValueError(sentence(f"{type(self).__name__}: {text}"))
 
     def _require_int(self, name: str, low: int, high: int | None = None) -> None:
         value = getattr(self, name)
