@@ -221,7 +221,7 @@ _SCORE = f"score head {_SOURCE}"
 _CALIBRATE = f"calibrate head {_SOURCE}"
 _PRETRAIN = (
     "pretrain --train {w}/photos.csv --model {w}/clip --out out/clip --device cpu --epochs 2 --batch 8 --lr 1e-3 "
-    "--workers 0"
+    "--workers 0 --template {{city}},{{country}}"
 )
 _COMBINE = f"combine {{w}}/heads/0 {{w}}/heads/1 --out out/both {_SOURCE}"
 

@@ -173,6 +173,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": readme_speeds.speeds,
+        "fuzz": readme_speeds.fuzzed,
+        "quickstart_times": readme_speeds.quickstart_times,
         "fit_speed": readme_speeds.fits,
         "fit_terms": readme_speeds.fit_terms,
         "decoders": readme_answers.decoders,
@@ -210,7 +212,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "stages": readme_scale.stages,
         "plan": readme_scale.plan,
     },
-    "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds},
+    "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds, "pixels_speed": readme_speeds.pixels_speeds},
     "docs/export.md": {"export_speed": readme_speeds.export_speeds},
     "docs/pretraining.md": {
         "streetclip_text": readme_pretraining.streetclip_text,

@@ -36,6 +36,23 @@ def speeds() -> str:
     return f"{first}\n\n{markdown(header, lines)}\n\n{note}"
 
 
+def quickstart_times() -> str:
+    """Return the table: processor time of the stages of the quickstart."""
+    rows = read_results("quickstart")
+    lines = [[row["stage"], row["processor_s"], row["shared"], row["idle_s"]] for row in rows]
+    totals = [f"{sum(float(row[key]) for row in rows):.1f}" for key in ("processor_s", "idle_s")]
+    table = markdown(
+        ["stage", "processor s", "all cores", "s on idle cores"], [*lines, ["all", totals[0], "", totals[1]]]
+    )
+    first = rows[0]
+    note = (
+        f"Processor time of the process and its children beside other work, and the same divided by the "
+        f"{first['cores']} cores where all of them work, of an {first['cpu']}; torch {first['torch']}, Pillow "
+        f"{first['pillow']}."
+    )
+    return f"{table}\n\n{note}"
+
+
 def fits() -> str:
     """Return the table: an epoch of a fit beside a plain loop."""
     header = ["cells", "batch", "ours s per epoch", "plain loop / ours", "plain loop / two bf16 products"]
@@ -172,3 +189,66 @@ def export_speeds() -> str:
     )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"
+
+
+def fuzzed() -> str:
+    """Return the table: mutated files by kind."""
+    rows = read_results("fuzz")
+    lines = []
+    for family in dict.fromkeys(row["target"].split("-")[0] for row in rows):
+        own = [row for row in rows if row["target"].split("-")[0] == family]
+        inputs, seconds = (sum(float(row[key]) for row in own) for key in ("inputs", "seconds"))
+        findings, accepted = (sum(int(row[key]) for row in own) for key in ("findings", "accepted"))
+        rates = [f"{100 * accepted / inputs:.0f} %", f"{inputs / seconds:,.0f}"]
+        lines.append([f"`{family}`", str(len(own)), f"{inputs:,.0f}", *rates, str(findings)])
+    first, total = rows[0], sum(int(row["inputs"]) for row in rows)
+    found = sum(int(row["findings"]) for row in rows)
+    hours = sum(float(row["seconds"]) for row in rows) / int(first["jobs"]) / 3600
+    note = (
+        f"{total:,} inputs, {found} findings in {hours:.2f} hours of {first['jobs']} processes, seed {first['seed']}. "
+        f"On {first['cores']} cores of an {first['cpu']}, Python {first['python']}, pyarrow {first['pyarrow']}, pillow "
+        f"{first['pillow']}."
+    )
+    return f"{markdown(['files', 'targets', 'inputs', 'accepted', 'inputs/s', 'findings'], lines)}\n\n{note}"
+
+
+def starts() -> str:
+    """Return the table: what starting a command costs."""
+    rows = read_results("start_speed")
+    header = ["what", "processor s", "least", "times as long", "as", "modules", "of the heavy ones"]
+    lines = []
+    for row in rows:
+        numbers = [f"{float(row[key]):.2f}" for key in ("cpu_s", "least_cpu_s")]
+        rest = [row[key] or "–" for key in ("times_beside", "beside", "modules", "heavy")]
+        named = f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"]
+        lines.append([named, *numbers, *rest])
+    first = rows[0]
+    versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
+    note = (
+        f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians "
+        f"of {first['turns']} turns, in which each runs once. The plain script loads the same CLIP (ViT-B/32, random "
+        "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
+        "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "
+        "`gazetteer` is installed."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"
+
+
+def pixels_speeds() -> str:
+    """Return the tables: pixels of CLIP by three libraries, and how they agree on kinds of files."""
+    rows = read_results("pixels_speed")
+    timed = [row for row in rows if row["ms"]]
+    first = rows[0]
+    lines = [[row["file"], row["method"], row["ms"], row["of_transformers"]] for row in timed]
+    names = [name for name in dict.fromkeys(row["method"] for row in rows) if not name.startswith("transformers")]
+    found = {(row["file"], row["method"]): row["pixels"] for row in rows if not row["ms"]}
+    kinds = [[kind, *(found[kind, name] for name in names)] for kind in dict.fromkeys(kind for kind, _ in found)]
+    note = (
+        f"Processor time of one thread of an {first['cpu']} beside other work, from the bytes of a file to normalised "
+        f"pixels of CLIP@224; medians over {first['files']} mosaics of real photographs x {first['turns']} turns, "
+        f"Pillow {first['pillow']}, transformers {first['transformers']}, hf-processors-rs "
+        f"{first['hf-processors-rs']}. The second table has the greatest difference from the normalised pixels of "
+        "transformers."
+    )
+    first_table = markdown(["photograph", "by", "ms", "of transformers"], lines, left=2)
+    return f"{first_table}\n\n{markdown(['file', *names], kinds, left=3)}\n\n{note}"

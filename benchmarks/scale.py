@@ -138,14 +138,29 @@ def measured(command: Sequence[str], log: Path) -> tuple[float, float]:
     """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=output, env=environment
+        found = subprocess.run(
+            [sys.executable, "-S", "-c", _COUNT, sys.executable, "-m", *command],
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env=environment,
+            check=True,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {log.read_text()[-500:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6
+    status, seconds, peak = json.loads(found.stdout)
+    if status:
+        raise RuntimeError(f"{' '.join(command)} ended with {status}: {log.read_text()[-500:]}")
+    return seconds, peak * 1024 / 1e6
+
+
+_COUNT = """
+import json, os, sys
+child = os.fork()
+if child == 0:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.execv(sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(child, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
+"""A small process between: the peak memory of a process is at least that of the one that it was forked from."""
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,8 @@ def _fit_region(
     n_known = count_trained_on(head.trained_on, train)
     if n_known is not None and n_known < len(train):
         note(f"{len(train) - n_known:,} of the {len(train):,} locations of split train did not train the head")
-    return fit_region(head, train, val, false_alarms=false_alarms, device=device)
+    # Without an earlier calibration, whose temperature is undone up to rounding only: the same bytes again.
+    return fit_region(replace(head, calibration=None), train, val, false_alarms=false_alarms, device=device)
 
 
 def decode(

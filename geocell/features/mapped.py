@@ -27,11 +27,17 @@ class MappedFeatures:
     dtype = FILE_DTYPE
     ndim = 2
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        """Note which files there are; none is opened yet."""
+    def __init__(self, folder: Path, manifest: Manifest, *, pinned: bool = True) -> None:
+        """Note which files there are; none is opened yet.
+
+        Args:
+            folder: the cache.
+            manifest: of it.
+            pinned: whether a shard that is replaced from now on is refused; to know, every file is looked at.
+        """
         self.shape: tuple[int, int] = (manifest.rows, manifest.encoder.dim)
         self._folder, self._manifest = folder, manifest
-        self._versions = [shard_version(folder, index) for index in range(manifest.n_shards)]
+        self._versions = [shard_version(folder, index) for index in range(manifest.n_shards)] if pinned else None
         self._mapped: OrderedDict[int, NDArray[np.float16]] = OrderedDict()
         self._lock = Lock()
 
@@ -50,7 +56,7 @@ class MappedFeatures:
             if found is None:
                 first, last = self._manifest.shard_range(index)
                 found = map_shard(shard_path(self._folder, index), (last - first, self.shape[1]))
-                if shard_version(self._folder, index) != self._versions[index]:
+                if self._versions is not None and shard_version(self._folder, index) != self._versions[index]:
                     raise ValueError(
                         f"{self._folder} must stay as it is while it is read, and shard {index} was replaced: run the "
                         "same command again."

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, is_local, write_bytes
+from geocell.files import DamagedFileError, is_local, parse_json, write_bytes
 
 FILE_DTYPE = np.dtype(np.float16)  # 2^-11 relative: cosines to the float32 features stay above 0.9999999
 _MAX_HEADER = 100_000_000  # the limit of the format
@@ -146,8 +146,10 @@ def _parsed(path: Path, value: object, offset: int) -> tuple[ShardHeader, dict[s
     lacking = [key for key in ("problems", "sha256") if not isinstance(metadata.get(key), str)]
     if lacking:
         raise _no_shard(path, f"without {lacking[0]!r}")
+    if not metadata["sha256"].isascii():
+        raise _no_shard(path, "whose checksum is none")
     try:
-        found = json.loads(metadata["problems"])
+        found = parse_json(metadata["problems"])
         problems = {int(row): str(text) for row, text in found.items()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise _no_shard(path, "whose problems cannot be read") from error

@@ -10,6 +10,8 @@ from geocell.files.documents import DamagedFileError as DamagedFileError
 from geocell.files.documents import canonical_json as canonical_json
 from geocell.files.documents import json_text as json_text
 from geocell.files.documents import missing as missing
+from geocell.files.documents import one_sentence as one_sentence
+from geocell.files.documents import parse_json as parse_json
 from geocell.files.documents import read_json as read_json
 from geocell.files.documents import read_json_value as read_json_value
 from geocell.files.documents import read_recipe_tables as read_recipe_tables
@@ -22,11 +24,15 @@ from geocell.files.folders import held_folder as held_folder
 from geocell.files.folders import new_folder as new_folder
 from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
+from geocell.files.frames import read_parquet_frame as read_parquet_frame
+from geocell.files.frames import unpacked_bytes as unpacked_bytes
+from geocell.files.frames import validated_frame as validated_frame
 from geocell.files.paths import as_place as as_place
 from geocell.files.paths import is_local as is_local
 from geocell.files.text import counted as counted
 from geocell.files.text import csv_text as csv_text
 from geocell.files.text import printable as printable
+from geocell.files.text import sentence as sentence
 from geocell.files.workspace import remove_leftovers as remove_leftovers
 from geocell.files.workspace import remove_leftovers_in as remove_leftovers_in
 from geocell.files.workspace import scratch_folder as scratch_folder

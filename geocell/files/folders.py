@@ -62,7 +62,8 @@ def _require_same_kind(path: Path, marks: Sequence[str], parts: Sequence[str]) -
             f"{', '.join(lacking)}: name another --out. Nothing was changed."
         )
     allowed = (*marks, *parts)
-    foreign = sorted(p.name for p in path.iterdir() if not any(fnmatchcase(p.name, a) for a in allowed))
+    found = (p.name for p in path.iterdir() if not is_temporary(p.name))
+    foreign = sorted(name for name in found if not any(fnmatchcase(name, a) for a in allowed))
     if parts and foreign:
         raise FileExistsError(
             f"replacing {path} would delete {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''} in it, which "
@@ -100,8 +101,9 @@ def new_folder(
         yield made
         require_new(path, overwrite, marks, parts)  # another process may have written there since
         if target.exists() or not _renamed(made, target):
-            require_new(path, overwrite, marks, parts)  # or in this instant
-            _replace(made, target, temporary / OLD)
+            with held_folder(target):
+                require_new(path, overwrite, marks, parts)  # or in this instant
+                _replace(made, target, temporary / OLD)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from geocell.files import changed_folder, write_json
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration
 from geocell.heads.combination_file import read_combination_file
 from geocell.heads.config_file import CONFIG_FILE, read_config
+from geocell.heads.folder import require_weights
 from geocell.heads.hashes import COMBINATION_FILE, HASHES_FILE, read_hashes, replaced_hash
 from geocell.heads.zero_shot_folder import is_zero_shot
 from geocell.uncertainty.region_model import REGION_FILE
@@ -73,6 +74,9 @@ def write_learned(folder: Path, after: Head, before: Head) -> list[str]:
 
     Returns:
         Names of the files that were removed, since the head has no use for them any more.
+
+    Raises:
+        ValueError: when another head has taken the place of the one that was loaded; nothing is written then.
     """
     parts: dict[str, tuple[Addition | None, Addition | None]] = {
         NEIGHBOURS_FILE: (after.neighbours, before.neighbours),
@@ -81,6 +85,7 @@ def write_learned(folder: Path, after: Head, before: Head) -> list[str]:
     }
     differ = {name: new for name, (new, old) in parts.items() if new is not old}
     with _hashed_anew(folder, CALIBRATION_FILE, *differ) as changed:
+        require_weights(before.parts, changed, folder)
         for added in differ.values():  # before the calibration that answers by them
             if added is not None:
                 added.save_into(changed)

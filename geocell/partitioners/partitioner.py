@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.files import sentence
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.base import Partition
 from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
@@ -172,8 +173,8 @@ class Partitioner(ABC):
             centroids = np.asarray(rule.centres)[remaining]
         return centroids, radius_of(places, classes, centroids, vectors)
 
-    def _error(self, sentence: str) -> ValueError:
-        return ValueError(f"{type(self).__name__}: {sentence}")
+    def _error(self, text: str) -> ValueError:
+        return ValueError(sentence(f"{type(self).__name__}: {text}"))
 
     def _require_int(self, name: str, low: int, high: int | None = None) -> None:
         value = getattr(self, name)

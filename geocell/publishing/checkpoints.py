@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
-from geocell.files import DamagedFileError, reading, scratch_folder
+from geocell.files import DamagedFileError, one_sentence, reading, scratch_folder
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead, tensor_shapes
@@ -122,6 +122,7 @@ class Checkpoint:
         return len(self.weights["head.0.weight"])
 
 
+@one_sentence()
 def read_published(published: Published) -> Checkpoint:
     """Read a published head. Nothing in it is run, and every tensor must be accounted for.
 

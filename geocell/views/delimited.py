@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -94,7 +95,7 @@ def _refuse_repeated(names: list[str], columns: ColumnNames) -> None:
     """Refuse a header that has a column of a role twice: pandas would rename the second."""
     given = {columns.name_of(role) for role in ALIASES}
     roles = {alias for aliases in ALIASES.values() for alias in aliases}
-    repeated = [n for n in names if names.count(n) > 1 and (n.strip().lower() in roles or n in given)]
+    repeated = [n for n, times in Counter(names).items() if times > 1 and (n.strip().lower() in roles or n in given)]
     if repeated:
         raise ValueError(f"the column {repeated[0]!r} is there twice: rename or drop one.")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocell.files import read_parquet_frame
 from geocell.images.parquet_rows import open_remote
 from geocell.images.references import MEMBER, is_url, join
 from geocell.images.sources import DatasetImages, FileImages, ImageSource, ParquetImages, load_saved_dataset
@@ -40,11 +41,13 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
     images: str = ""
     for name in names:
         path = join(root, name)
-        with parquet.ParquetFile(open_remote(path) if is_url(path) else path) as file:
+        opened: Any = open_remote(path) if is_url(path) else path
+        with parquet.ParquetFile(opened) as file:
             if file.metadata.num_rows > _MOST_ROWS:
                 raise ValueError(f"{file.metadata.num_rows} rows, more than {_MOST_ROWS:,}")
             held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
-            frame = file.read([c for c in file.schema_arrow.names if c not in held]).to_pandas()
+            plain = [name for name in file.schema_arrow.names if name not in held]
+        frame = read_parquet_frame(opened, opened.size if is_url(path) else Path(path).stat().st_size, plain)
         if held:
             images = str(columns.image_column if columns.image_column in held else held[0])
             frame = _with_references(frame, [f"{name}{MEMBER}{row}" for row in range(len(frame))], columns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, reading
+from geocell.files import DamagedFileError, one_sentence, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, join, require_openable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@one_sentence()
 def read_views(
     path: Path | str,
     columns: ColumnNames = ColumnNames(),
@@ -77,6 +78,7 @@ def read_views(
     return table
 
 
+@one_sentence()
 def read_rows(
     path: Path | str, columns: ColumnNames = ColumnNames(), *, root: Path | str | None = None
 ) -> tuple[pd.DataFrame, ImageSource, str]:
@@ -168,8 +170,8 @@ def _attempt(read: Callable[[], T], name: str, kind: str) -> T:
             "encoding: save it as UTF-8."
         ) from error
     except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
-        first_line = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{name} must be a readable {kind} table, got: {first_line}") from error
+        first_line = str(error).strip().split("\n", maxsplit=1)[0]
+        raise DamagedFileError(f"{name} must be a readable {kind} table, got: {first_line}") from error
 
 
 def _table(

@@ -52,6 +52,15 @@ def test_calibrate_then_score_by_its_decoder(road: str, tmp_path: Path, capsys: 
     assert again["temperature"] == pytest.approx(learned["temperature"], rel=1e-3)
 
 
+@pytest.mark.parametrize("flags", ["", "--knn", "--places"])
+def test_calibrated_again_a_head_has_the_same_bytes(road: str, tmp_path: Path, flags: str) -> None:
+    found = []
+    for _ in range(2):
+        assert main(f"calibrate {road} --device cpu {flags}".split()) == 0
+        found.append({path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()})
+    assert found[0] == found[1]
+
+
 def test_the_region_is_learned_from_the_training_locations(
     road: str, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,11 +4,12 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geocell.cli.app import main
-from geocell.encoders.trust import require_data_only
+from geocell.encoders.trust import ModelError, require_data_only, require_sizes
 from tests.worlds import make_clip, make_photos
 
 CODE = (
@@ -75,3 +76,19 @@ def test_settings_alone_pass() -> None:
         "someone/model",
         "config.json",
     )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"size": 10**9}, {"size": {"height": 0, "width": 9}}, {"crop_size": {"height": "x"}}, {"pad_size": [8, 1e300]}],
+)
+def test_images_of_any_size_are_refused_before_one_is_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"^here must have an image processor with \w+ from 1 to 8,192 pixels, got"):
+        require_sizes(settings, "here")
+
+
+def test_usual_sizes_are_taken() -> None:
+    require_sizes(
+        {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}, "pad_size": None}, "here"
+    )
+    require_sizes({"size": 224, "do_resize": True}, "here")

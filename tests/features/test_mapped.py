@@ -95,3 +95,14 @@ def test_a_truncated_shard_is_refused_before_it_is_mapped(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(ValueError, match=r"that cannot be read \(No such file or directory\)"):
         features[:]
+
+
+def test_taking_rows_looks_at_their_shards_alone(
+    made: tuple[FeatureCache, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, expected = made
+    looked: list[int] = []
+    monkeypatch.setattr(mapped, "shard_version", lambda _, index: looked.append(index))
+    monkeypatch.setattr(mapped, "shard_path", lambda folder, index: looked.append(index) or shard_path(folder, index))
+    np.testing.assert_array_equal(cache.take(np.array([5, 6, 7])), expected[5:8])
+    assert looked == [1]

@@ -430,3 +430,11 @@ def test_a_folder_is_discarded_at_once_or_its_mark_last(
     else:
         assert names(tmp_path) == []
         assert set(seen) == {(False, False)}
+
+
+def test_what_a_killed_process_left_in_a_folder_does_not_keep_it_from_being_replaced(tmp_path: Path) -> None:
+    make(tmp_path / "out", "1")
+    (tmp_path / "out" / ".x.abcdefgh.geocell-tmp").mkdir()
+    make(tmp_path / "out", "2", overwrite=True)
+    assert names(tmp_path / "out") == ["mark.json", "x"]
+    assert names(tmp_path) == ["out"]

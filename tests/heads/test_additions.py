@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from geocell.features.neighbours import NeighbourIndex
 from geocell.features.training_places import TrainingPlaces
 from geocell.files import write_json
 from geocell.heads import additions
 from geocell.heads.additions import write_calibration, write_learned
+from geocell.heads.folder import write_head
 from geocell.heads.head import load_head
 from geocell.heads.region import fit_region
 from tests.heads.test_calibration import LEARNED
@@ -103,3 +105,17 @@ def test_a_folder_without_hashes_gets_none(tmp_path: Path) -> None:
     write_calibration(tmp_path / "head", LEARNED)
     assert not (tmp_path / "head" / "hashes.json").exists()
     assert load_head(tmp_path / "head").calibration == LEARNED
+
+
+def test_what_was_learned_does_not_go_into_a_head_that_took_the_place(tmp_path: Path) -> None:
+    head = make_head()
+    head.save(tmp_path / "head")
+    parts = head.parts.weights
+    with torch.no_grad():
+        weights = {name: value + (name == "head.2.bias") for name, value in parts.items()}
+    other = replace(head.parts, weights=weights)
+    write_head(other, tmp_path / "head", overwrite=True)
+    as_it_was = {path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()}
+    with pytest.raises(ValueError, match=r"head must hold the head that was loaded from it, and another one has taken"):
+        write_learned(tmp_path / "head", replace(head, calibration=LEARNED), head)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()} == as_it_was
