@@ -22,6 +22,7 @@ def speeds() -> str:
         if row["fit_s"]:
             keys = ("fit_s", "index_s", "rest_in_sorts", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
             numbers = [f"{float(row[key]):.2g}" if row.get(key) else "–" for key in keys]
+            numbers[2] = f"{float(row['rest_in_sorts']):,.1f}" if row.get("rest_in_sorts") else "–"
             texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *numbers]
             lines.append([f"`{row['case']}`", *texts])
     where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
