@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from geocell.views.columns import ColumnNames
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow
+    from pyarrow import parquet
 
 
 _MOST_ROWS = 1 << 31
@@ -34,25 +35,69 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
         columns: columns that are not spelled as usual.
     """
     import pandas as pd
-    from pyarrow import parquet
 
-    frames: list[pd.DataFrame] = []
-    images: str = ""
+    return pd.concat(parquet_pieces(root, names, columns), ignore_index=True), parquet_images(root, names, columns)
+
+
+def count_rows(root: str, names: Sequence[str]) -> int:
+    """Return the number of rows of Parquet files."""
+    total = 0
     for name in names:
-        path = join(root, name)
-        with parquet.ParquetFile(open_remote(path) if is_url(path) else path) as file:
+        with _opened(root, name) as file:
+            total += file.metadata.num_rows
+    return total
+
+
+def parquet_images(root: str, names: Sequence[str], columns: ColumnNames) -> ImageSource:
+    """Return the source of the images of Parquet files; see `read_parquet`."""
+    images = ""
+    for name in names:
+        with _opened(root, name) as file:
+            images = _image_column(file, columns) or images
+    return ParquetImages(root, images) if images else FileImages(root)
+
+
+def parquet_pieces(
+    root: str, names: Sequence[str], columns: ColumnNames, rows: int | None = None
+) -> Iterator[pd.DataFrame]:
+    """Yield the columns of `read_parquet` by so many rows, each file as a whole when omitted."""
+    splits = [_split_of(name) for name in names]
+    if all(splits) and len(set(splits)) > 1:
+        schemas = []
+        for name in names:
+            with _opened(root, name) as file:
+                schemas.append(set(file.schema_arrow.names))
+        if any("split" in schema for schema in schemas):
+            splits = []
+    else:
+        splits = []
+    for number, name in enumerate(names):
+        with _opened(root, name) as file:
             if file.metadata.num_rows > _MOST_ROWS:
                 raise ValueError(f"{file.metadata.num_rows} rows, more than {_MOST_ROWS:,}")
-            held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
-            frame = file.read([c for c in file.schema_arrow.names if c not in held]).to_pandas()
-        if held:
-            images = str(columns.image_column if columns.image_column in held else held[0])
-            frame = _with_references(frame, [f"{name}{MEMBER}{row}" for row in range(len(frame))], columns)
-        frames.append(frame)
-    splits = [_split_of(name) for name in names]
-    if all(splits) and len(set(splits)) > 1 and not any("split" in frame for frame in frames):
-        frames = [frame.assign(split=split) for frame, split in zip(frames, splits, strict=True)]
-    return pd.concat(frames, ignore_index=True), ParquetImages(root, images) if images else FileImages(root)
+            held = _image_column(file, columns)
+            others = [field.name for field in file.schema_arrow if not _holds_images(field.type)]
+            first = 0
+            for table in [file.read(others)] if rows is None else file.iter_batches(rows, columns=others):
+                frame = table.to_pandas()
+                if held:
+                    references = [f"{name}{MEMBER}{row}" for row in range(first, first + len(frame))]
+                    frame = _with_references(frame, references, columns)
+                first += len(frame)
+                yield frame.assign(split=splits[number]) if splits else frame
+
+
+def _opened(root: str, name: str) -> parquet.ParquetFile:
+    from pyarrow import parquet
+
+    path = join(root, name)
+    return parquet.ParquetFile(open_remote(path) if is_url(path) else path)
+
+
+def _image_column(file: parquet.ParquetFile, columns: ColumnNames) -> str:
+    """Return the column of images of a file, "" where there is none."""
+    held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
+    return str(columns.image_column if columns.image_column in held else held[0]) if held else ""
 
 
 def _split_of(name: str) -> str:
