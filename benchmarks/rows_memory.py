@@ -61,10 +61,10 @@ def encode(table: str, out: str) -> None:
     from geocell.encoding.engine import create_or_resume, finish_cache
     from geocell.features import write_shard
     from geocell.files import as_place
-    from geocell.views import read_views
+    from geocell import views as reading
 
     folder = as_place(out)
-    views = read_views(table)
+    views = getattr(reading, "open_views", reading.read_views)(table)
     info = EncoderInfo("none", "1", "pooler_output", DIM, 336, "none")
     manifest, todo = create_or_resume(folder, views, info, 65_536, False)
     for index in todo:
