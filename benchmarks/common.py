@@ -69,13 +69,18 @@ def _cpuinfo() -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
 
+def write_results(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write results/NAME.csv."""
+    with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def finish(name: str, rows: Sequence[Mapping[str, Any]], summary: Mapping[str, Any], flags: Flags) -> None:
     """Write results/NAME.csv unless quick, and print the rows, or the summary as JSON."""
     if not flags.quick:
-        with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_results(name, rows)
     if flags.json:
         print(json.dumps(summary, indent=1))
     else:

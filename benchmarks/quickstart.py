@@ -1,12 +1,14 @@
 """Run the quickstart and write what the documentation shows of it: its output, its map, and a sheet of street scenes.
 
 Run: python -m benchmarks.quickstart, in the root of the repository. A finished or interrupted run in `quickstart/` is
-resumed. Afterwards `python -m benchmarks.readme` copies the output into the README.
+resumed; one from nothing also writes the processor time of its stages into results/quickstart.csv. Afterwards
+`python -m benchmarks.readme` copies the output into the README.
 """
 
 from __future__ import annotations
 
 import csv
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +16,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.common import Flags, conditions, finish
 from geocell.quickstart.pipeline import run
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS, ROWS = 5, 2
 TILE = (320, 240)
 """Width and height of a scene on the sheet, in pixels."""
+
+STAGES = {"start": False, "draw": True, "encode": True, "fit and score": False, "map and answer": False}
+"""Stages of a run, each but the first beginning with a line that it says, and whether all cores work at it."""
 
 _MAP_WIDTH = 1344
 _MAP_COLOURS = 256
@@ -80,9 +86,47 @@ def page_map(picture: Path) -> Image.Image:
         )
 
 
+def processor_s() -> float:
+    """Return the seconds of processor time of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def stage_rows(ends: Sequence[float], cores: int) -> list[dict[str, str]]:
+    """Return one row per stage: its processor time, and how long that takes where nothing else runs.
+
+    Args:
+        ends: processor time of the process at the end of each stage.
+        cores: that share the stages in which all work.
+    """
+    rows = []
+    for (stage, shared), begin, end in zip(STAGES.items(), (0.0, *ends[:-1]), ends, strict=True):
+        seconds = end - begin
+        rows.append(
+            {
+                "stage": stage,
+                "shared": "yes" if shared else "no",
+                "processor_s": f"{seconds:.1f}",
+                "idle_s": f"{seconds / (cores if shared else 1):.1f}",
+            }
+        )
+    return rows
+
+
 def main() -> None:
     """Run and write."""
-    result = run(Path("quickstart"), say=lambda text: print(text, file=sys.stderr))
+    folder, ends = Path("quickstart"), list[float]()
+
+    def say(text: str) -> None:
+        ends.append(processor_s())
+        print(text, file=sys.stderr)
+
+    new = not folder.exists()
+    result = run(folder, say=say)
+    ends.append(processor_s())
+    if new:
+        where = conditions("torch", "pillow")
+        finish("quickstart", [row | where for row in stage_rows(ends, int(where["cores"]))], {}, Flags(False, False))
     docs = ROOT / "docs"
     (docs / "quickstart.txt").write_text(result.text() + "\n", encoding="utf-8")
     page_map(result.picture).save(docs / "images" / "quickstart.png", optimize=True)

@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import readme_answers, readme_heads, readme_intervals, readme_pretraining, readme_speeds
+from benchmarks import (
+    readme_answers,
+    readme_heads,
+    readme_intervals,
+    readme_kills,
+    readme_pretraining,
+    readme_scale,
+    readme_speeds,
+)
 from benchmarks.common import read_results
 from geocell.evaluation.published import published_scores
 from geocell.heads.fit_config import read_recipe
@@ -165,6 +173,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "benchmarks/README.md": {
         "partition_audit": lambda: _audits(read_results("partition_audit")),
         "partition_speed": readme_speeds.speeds,
+        "fuzz": readme_speeds.fuzzed,
+        "quickstart_times": readme_speeds.quickstart_times,
         "fit_speed": readme_speeds.fits,
         "fit_terms": readme_speeds.fit_terms,
         "decoders": readme_answers.decoders,
@@ -176,6 +186,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "ablation_by_place": lambda: readme_heads.ablation("place"),
         "search": readme_heads.search,
         "simulation": readme_heads.simulation,
+        "kills": readme_kills.kills,
     },
     "docs/scores.md": {
         "benchmarks": readme_answers.benchmark_rows,
@@ -198,6 +209,9 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "cost": readme_speeds.costs,
         "encode_speed": readme_speeds.encode_speeds,
         "cache_speed": readme_speeds.cache_speeds,
+        "rows_memory": readme_speeds.rows_memory,
+        "stages": readme_scale.stages,
+        "plan": readme_scale.plan,
     },
     "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds},
     "docs/export.md": {"export_speed": readme_speeds.export_speeds},

@@ -13,18 +13,43 @@ def speeds() -> str:
     for row in rows:
         if row["times_faster"]:
             seconds = [f"{float(row[key]):.3g}" for key in ("ours_s", "other_s", "times_faster")]
-            beside.append([row["case"], f"{int(row['n']):,}", *seconds])
-    header = ["kind", "points", "cells", "fit s", "assign s", "assign in H3 loops", "peak GiB", "of it the points"]
+            inertia = f"{float(row['inertia_ratio']):.3f}" if row["inertia_ratio"] else "–"
+            beside.append([row["case"], f"{int(row['n']):,}", *seconds, inertia])
+    header = ["kind", "points", "cells", "fit s", "of it ids s", "rest in sorts", "assign s", "assign in H3 loops"]
+    header += ["peak GiB", "of it the points"]
     lines = []
     for row in rows:
         if row["fit_s"]:
-            keys = ("fit_s", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
-            texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *(f"{float(row[key]):.2g}" for key in keys)]
+            keys = ("fit_s", "index_s", "rest_in_sorts", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
+            numbers = [f"{float(row[key]):.2g}" if row.get(key) else "–" for key in keys]
+            texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *numbers]
             lines.append([f"`{row['case']}`", *texts])
     where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
-    note = f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}."
-    first = markdown(["beside", "points", "here s", "other s", "times faster"], beside)
+    note = (
+        f"On {where}, scikit-learn {rows[0]['scikit-learn']}, h3 {rows[0]['h3']}, beside other work. Seconds are of "
+        "processor time where a fit is given in sorts, and in the row of faiss, else of the clock. A sort is that of "
+        "the points by latitude, then longitude, in the same process; ids are those of H3 and S2. The inertia is that "
+        "of K-Means here, in those of the other."
+    )
+    first = markdown(["beside", "points", "here s", "other s", "times faster", "inertia"], beside)
     return f"{first}\n\n{markdown(header, lines)}\n\n{note}"
+
+
+def quickstart_times() -> str:
+    """Return the table: processor time of the stages of the quickstart."""
+    rows = read_results("quickstart")
+    lines = [[row["stage"], row["processor_s"], row["shared"], row["idle_s"]] for row in rows]
+    totals = [f"{sum(float(row[key]) for row in rows):.1f}" for key in ("processor_s", "idle_s")]
+    table = markdown(
+        ["stage", "processor s", "all cores", "s on idle cores"], [*lines, ["all", totals[0], "", totals[1]]]
+    )
+    first = rows[0]
+    note = (
+        f"Processor time of the process and its children beside other work, and the same divided by the "
+        f"{first['cores']} cores where all of them work, of an {first['cpu']}; torch {first['torch']}, Pillow "
+        f"{first['pillow']}."
+    )
+    return f"{table}\n\n{note}"
 
 
 def fits() -> str:
@@ -126,13 +151,36 @@ def decode_speeds() -> str:
 def cache_speeds() -> str:
     """Return the table: reading and writing a cache."""
     rows = read_results("cache_speed")
-    header = ["a cache of float16 features", "seconds", "GB/s"]
-    lines = [[row["what"], row["seconds"], row["gb_per_s"] or "–"] for row in rows]
+    header = ["a cache of float16 features", "seconds", "GB/s", "times as fast as"]
+    lines = []
+    for row in rows:
+        beside = f"{row['times_as_fast']} x {row['beside']}" if row["beside"] else "–"
+        lines.append([row["what"], row["seconds"], row["gb_per_s"] or "–", beside])
     load = next(row for row in rows if row["what"] == "load")
     note = (
         f"{int(load['rows']):,} views x {load['dim']}, from the page cache, {load['cores']} cores of an {load['cpu']} "
-        f"beside other work, medians of {load['turns']} turns. Loading runs at {float(load['share_of_fromfile']):.2f} "
-        "times the rate of `np.fromfile`."
+        f"beside other work, medians of {load['turns']} turns, and of the ratios in each."
+    )
+    table = markdown(header, lines)
+    return f"{table}\n\n{note}"
+
+
+def rows_memory() -> str:
+    """Return the table: memory that reading the table of views takes, before row groups and with them."""
+    rows = read_results("rows_memory")
+    found = {(row["state"], row["stage"], row["rows"]): row for row in rows}
+    lines = []
+    for stage, n in dict.fromkeys((row["stage"], row["rows"]) for row in rows if row["state"] == "row groups"):
+        pair = [found.get((state, stage, n)) for state in ("before", "row groups")]
+        peaks = [f"{int(row['peak_mb']):,}" if row else "–" for row in pair]
+        each = [f"{int(row['mb_per_million']):,}" if row else "–" for row in pair]
+        lines.append([f"`{stage}`", f"{int(n):,}", *peaks, *each])
+    header = ["stage", "rows", "peak MB, whole", "by row groups", "MB per million rows, whole", "by row groups"]
+    first = rows[0]
+    note = (
+        "Two views per location, 8 features per view, no image decoded. Peak resident memory of a process of its own; "
+        "per million rows it is what exceeds the same on 10,000 rows, buffers of fixed size included. "
+        f"Python {first['python']}, numpy {first['numpy']}, pandas {first['pandas']}, pyarrow {first['pyarrow']}."
     )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"
@@ -161,3 +209,46 @@ def export_speeds() -> str:
     )
     table = markdown(header, lines)
     return f"{table}\n\n{note}"
+
+
+def fuzzed() -> str:
+    """Return the table: mutated files by kind."""
+    rows = read_results("fuzz")
+    lines = []
+    for family in dict.fromkeys(row["target"].split("-")[0] for row in rows):
+        own = [row for row in rows if row["target"].split("-")[0] == family]
+        inputs, seconds = (sum(float(row[key]) for row in own) for key in ("inputs", "seconds"))
+        findings, accepted = (sum(int(row[key]) for row in own) for key in ("findings", "accepted"))
+        rates = [f"{100 * accepted / inputs:.0f} %", f"{inputs / seconds:,.0f}"]
+        lines.append([f"`{family}`", str(len(own)), f"{inputs:,.0f}", *rates, str(findings)])
+    first, total = rows[0], sum(int(row["inputs"]) for row in rows)
+    found = sum(int(row["findings"]) for row in rows)
+    hours = sum(float(row["seconds"]) for row in rows) / int(first["jobs"]) / 3600
+    note = (
+        f"{total:,} inputs, {found} findings in {hours:.2f} hours of {first['jobs']} processes, seed {first['seed']}. "
+        f"On {first['cores']} cores of an {first['cpu']}, Python {first['python']}, pyarrow {first['pyarrow']}, pillow "
+        f"{first['pillow']}."
+    )
+    return f"{markdown(['files', 'targets', 'inputs', 'accepted', 'inputs/s', 'findings'], lines)}\n\n{note}"
+
+
+def starts() -> str:
+    """Return the table: what starting a command costs."""
+    rows = read_results("start_speed")
+    header = ["what", "processor s", "least", "times as long", "as", "modules", "of the heavy ones"]
+    lines = []
+    for row in rows:
+        numbers = [f"{float(row[key]):.2f}" for key in ("cpu_s", "least_cpu_s")]
+        rest = [row[key] or "–" for key in ("times_beside", "beside", "modules", "heavy")]
+        named = f"`{row['command']}`" if row["command"].startswith("geocell") else row["command"]
+        lines.append([named, *numbers, *rest])
+    first = rows[0]
+    versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
+    note = (
+        f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians "
+        f"of {first['turns']} turns, in which each runs once. The plain script loads the same CLIP (ViT-B/32, random "
+        "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
+        "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "
+        "`gazetteer` is installed."
+    )
+    return f"{markdown(header, lines)}\n\n{note}"

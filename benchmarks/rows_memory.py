@@ -57,11 +57,11 @@ def make_table(path: Path, rows: int) -> None:
 
 def encode(table: str, out: str) -> None:
     """Do what encoding does but its images: read, check, plan, write shards, finish."""
+    from geocell import views as reading
     from geocell.encoders.info import EncoderInfo
     from geocell.encoding.engine import create_or_resume, finish_cache
     from geocell.features import write_shard
     from geocell.files import as_place
-    from geocell import views as reading
 
     folder = as_place(out)
     views = getattr(reading, "open_views", reading.read_views)(table)
@@ -82,7 +82,7 @@ def open_cache(cache: str) -> None:
 
 def command(*words: str) -> None:
     """Run a command of geocell in this process."""
-    from geocell.__main__ import main
+    from geocell.cli.app import main
 
     sys.argv = ["geocell", *words, "--json"]
     raise SystemExit(main())

@@ -25,6 +25,11 @@ settings.load_profile("busy")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: none of the processes that share the tests is left alone with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 class SocketUsedError(RuntimeError):
     """A test tried to reach the network."""
 

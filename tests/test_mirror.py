@@ -40,6 +40,7 @@ ACROSS = {
 
 ROOMS_OF_THEIR_OWN = {
     "benchmarks": "the scripts in benchmarks/",
+    "fuzz": "the harness in fuzz/",
     "cli": "commands are tested as they are typed, several in a row, whatever module they are in",
     "released": "artefacts of earlier versions",
 }

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import (
-    Decode,
-    UsageError,
-    emit,
-    note,
-    open_answerer,
-    usage_errors,
-)
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.prediction.sets import SetMethod
 from geocell.views import ColumnNames
 

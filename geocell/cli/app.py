@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
@@ -18,30 +18,10 @@ from cyclopts import App, ArgumentCollection, CycloptsError, Group, Parameter
 from cyclopts.config import Dict
 
 from geocell._version import __version__
-from geocell.cli import (
-    answers,
-    caches,
-    calibration,
-    classifying,
-    combining,
-    demo,
-    evaluating,
-    exporting,
-    features,
-    heads,
-    leaks,
-    partitions,
-    publish,
-    reporting,
-    scoring,
-    start,
-    sweeps,
-)
-from geocell.cli import pretraining as trainings
-from geocell.cli import zero_shot as zero_shots
+from geocell.cli.commands import GROUPS, Family
 from geocell.cli.output import UsageError, note
+from geocell.compute.signals import interrupted_by_signals, interrupted_status
 from geocell.files import printable
-from geocell.partitioners import read_partition_recipe
 
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
 
@@ -52,67 +32,7 @@ each command. With `--verbose` anywhere, messages of other libraries and traceba
 """
 
 
-Command = Callable[..., None]
-
-_GROUPS: Mapping[str, Mapping[str, Command | tuple[str, Mapping[str, Command]]]] = {
-    "Start": {"quickstart": start.quickstart},
-    "Data": {
-        "encode": features.encode,
-        "cache": (
-            "Import, inspect, verify, merge and join feature caches.",
-            {
-                "info": caches.info,
-                "verify": caches.verify,
-                "merge": caches.merge,
-                "join": caches.join,
-                "import": caches.import_,
-            },
-        ),
-        "split": features.split,
-        "leaks": leaks.leaks,
-    },
-    "Partitions": {
-        "partition": (
-            "Cut the earth into cells, of a kind below or of `module:attribute`, a custom partitioner.",
-            partitions.COMMANDS,
-        ),
-        "audit": partitions.audit,
-        "plot": partitions.plot,
-        "export": partitions.export,
-    },
-    "Heads": {
-        "fit-head": heads.fit_head,
-        "zero-shot-head": zero_shots.zero_shot_head,
-        "plot-history": heads.plot_history,
-        "average": heads.average,
-        "combine": combining.combine,
-        "sweep": sweeps.sweep,
-        "calibrate": calibration.calibrate,
-        "decode": calibration.decode,
-        "score": scoring.score,
-        "compare": scoring.compare,
-        "report": reporting.report,
-    },
-    "Answers": {
-        "predict": answers.predict,
-        "zero-shot": zero_shots.zero_shot,
-        "classify": classifying.classify,
-        "demo": demo.demo,
-    },
-    "Pretraining": {
-        "captions": trainings.captions,
-        "pretrain": trainings.pretrain,
-        "evaluate": evaluating.evaluate,
-    },
-    "Publishing": {
-        "push": publish.push,
-        "push-demo": demo.push_demo,
-        "pull": publish.pull,
-        "import": publish.import_,
-        "export-model": exporting.export_model,
-    },
-}
-"""Group -> name -> command, or the summary and the commands of a family, in the order in which help shows them."""
+_COMPLETION = "--install-completion"
 
 
 def _given(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -153,6 +73,8 @@ def _recipe_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCol
 
         values = read_recipe(path).get("fit", {})
     else:
+        from geocell.partitioners import read_partition_recipe
+
         kind, values = read_partition_recipe(path)
         if kind != commands[1]:
             raise ValueError(f"{path} must be a recipe of kind {commands[1]!r}, got {kind!r}.")
@@ -164,7 +86,11 @@ def _recipe_defaults(app: App, commands: tuple[str, ...], arguments: ArgumentCol
 
 def _with_kind_of_recipe(tokens: list[str]) -> list[str]:
     """Return `partition --recipe FILE …` with the kind that the recipe states, and other commands as they are."""
-    if tokens[:1] != ["partition"] or len(tokens) < 2 or tokens[1] in partitions.COMMANDS:
+    if tokens[:1] != ["partition"] or len(tokens) < 2:
+        return tokens
+    from geocell.partitioners import PARTITIONERS, read_partition_recipe
+
+    if tokens[1] in PARTITIONERS:
         return tokens
     typed = [value for flag, value in pairwise(tokens) if flag == "--recipe"]
     typed += [token.removeprefix("--recipe=") for token in tokens if token.startswith("--recipe=")]
@@ -174,11 +100,18 @@ def _with_kind_of_recipe(tokens: list[str]) -> list[str]:
 def _add_custom_partitioner(app: App, tokens: Sequence[str]) -> None:
     """Add the command of `partition module:attribute …`, with the flags of that partitioner."""
     if tokens[:1] == ["partition"] and len(tokens) > 1 and ":" in tokens[1] and not tokens[1].startswith("-"):
+        from geocell.cli import partitions
+
         app["partition"].command(partitions.custom_command(tokens[1]), name=tokens[1])
 
 
-def build_app() -> App:
-    """Return the app with its commands, in groups and in the order of the work; nothing heavy is imported."""
+def build_app(tokens: Sequence[str] | None = None) -> App:
+    """Return the app with its commands, in groups and in the order of the work.
+
+    Args:
+        tokens: a command line; only the commands that it names are imported, so that a command does not wait for the
+            libraries of others. All of them when left out.
+    """
     app = App(
         name="geocell",
         help=_HELP,
@@ -187,20 +120,23 @@ def build_app() -> App:
         config=_given,
         default_parameter=Parameter(negative=()),
     )
-    for order, (group, commands) in enumerate(_GROUPS.items()):
+    for order, (group, commands) in enumerate(GROUPS.items()):
         of_group = Group(group, sort_key=order)
         for position, (name, command) in enumerate(commands.items()):
-            if callable(command):
-                app.command(command, name=name, group=of_group, sort_key=position)
-            else:
-                summary, parts = command
-                inner = App(name=name, help=summary, group=of_group, sort_key=position)
-                for inner_position, (inner_name, part) in enumerate(parts.items()):
+            place: dict[str, Any] = {"name": name, "group": of_group, "sort_key": position}
+            named = tokens is None or name in tokens
+            if isinstance(command, Family):
+                inner = App(**place, help=command.summary)
+                for inner_position, (inner_name, part) in enumerate(command.load().items() if named else ()):
                     inner.command(part, name=inner_name, sort_key=inner_position)
                 app.command(inner)
+            elif named:
+                app.command(command.load(), **place)
+            else:
+                app.command(command.path, **place, help=command.summary)
     app.register_install_completion_command(help="Install completion of commands and flags for your shell, and exit.")
-    help_group = Group("Help", sort_key=len(_GROUPS))
-    for flag in ("--help", "--version", "--install-completion"):
+    help_group = Group("Help", sort_key=len(GROUPS))
+    for flag in ("--help", "--version", _COMPLETION):
         app[flag].group = help_group
     return app
 
@@ -215,18 +151,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not verbose:
         _quiet_third_parties()
     try:
+        with interrupted_by_signals():
+            return _run(tokens, verbose)
+    except KeyboardInterrupt as error:
+        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
+        note(f"geocell: {kept}")
+        return interrupted_status()
+
+
+def _run(tokens: list[str], verbose: bool) -> int:
+    """Run a command line and return its exit status, but for interrupts, which are raised."""
+    try:
         tokens = _with_kind_of_recipe(tokens)
-        app = build_app()
+        app = build_app(None if _COMPLETION in tokens else tokens)
         _add_custom_partitioner(app, tokens)
         command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     except (CycloptsError, *USER_ERRORS) as error:
         return _complain(error, verbose, 2)
     try:
         command(*bound.args, **bound.kwargs)
-    except KeyboardInterrupt as error:
-        kept = str(error) or "interrupted; what was finished is kept, run the same command again."
-        note(f"geocell: {kept}")
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 1

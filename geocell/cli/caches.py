@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import UsageError, emit, read_table
+from geocell.cli.output import UsageError, emit
+from geocell.cli.sources import read_table
 from geocell.files import counted
 from geocell.views import ColumnNames
 
@@ -164,3 +165,7 @@ def emit_cache(cache: FeatureCache, as_json: bool) -> None:
     if len(problems) > 10:
         lines.append(f"  and {len(problems) - 10} more kinds: the status column of views.parquet has them all")
     emit(result, "\n".join(lines), as_json)
+
+
+COMMANDS = {"info": info, "verify": verify, "merge": merge, "join": join, "import": import_}
+"""Name -> command of `geocell cache`, in the order in which help shows them."""

@@ -6,17 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.cli.output import (
-    Decode,
-    UsageError,
-    cache_locations,
-    drawn_clusters,
-    emit,
-    note,
-    open_answerer,
-    split_name,
-    usage_errors,
-)
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import cache_locations, drawn_clusters, load_splits, split_name
 from geocell.uncertainty.vector import Scaling
 
 if TYPE_CHECKING:
@@ -95,7 +87,6 @@ def calibrate(  # noqa: PLR0915 - one step after the other
     from geocell.plots.calibration_chart import draw_calibration
     from geocell.plots.style import require_picture_name
     from geocell.reports.calibrations import calibration_text, region_text
-    from geocell.splits.splits import Splits
     from geocell.uncertainty.selective import require_error
 
     with usage_errors():
@@ -114,7 +105,7 @@ def calibrate(  # noqa: PLR0915 - one step after the other
         _require_no_additions(loaded, knn, places, false_alarms)
     locations = cache_locations(cache, splits, split)
     loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    wanted: dict[str, Any] = {"protocol": Splits.load(splits).protocol, "scaling": scaling}
+    wanted: dict[str, Any] = {"protocol": load_splits(splits).protocol, "scaling": scaling}
     train = cache_locations(cache, splits, "train") if knn or places else None
     before = loaded
     if places and isinstance(loaded, Head) and train is not None:
@@ -210,14 +201,12 @@ def _fit_region(
     from geocell.heads.head import Head
     from geocell.heads.region import fit_region
     from geocell.heads.trained_on import count_trained_on
-    from geocell.splits.splits import Splits
     from geocell.uncertainty.region_model import LEAST_TRAINING
 
     if not isinstance(head, Head):
         return None
-    wanted = set(Splits.load(splits).ids.get("train", ()))
     everywhere = FeatureCache.open(cache).locations(in_memory=False)
-    train = everywhere.take(np.flatnonzero([name in wanted for name in everywhere.ids.tolist()]))
+    train = everywhere.take(np.flatnonzero(load_splits(splits).members(everywhere.ids, "train")))
     if len(train) < LEAST_TRAINING:
         happens = "is not learned" if head.region is None else "stays as it was"
         note(

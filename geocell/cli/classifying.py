@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from geocell.cli.output import UsageError, cache_locations, emit, note, split_name, usage_errors
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import cache_locations, split_name
 from geocell.cli.zero_shot import Texts, texts_model
 
 
@@ -88,6 +89,8 @@ def classify(
 
 
 def _labels(text: str, path: Path | None) -> Sequence[str]:
+    from geocell.files import reading
+
     if (path is None) == (not text.strip()):
         raise ValueError("classify needs --labels or --labels-file, one of them.")
     if path is None:
@@ -96,4 +99,5 @@ def _labels(text: str, path: Path | None) -> Sequence[str]:
         raise FileNotFoundError(f"--labels-file must be a file with a label per line, and there is none at {path}.")
     if path.stat().st_size > 1 << 20:
         raise ValueError(f"--labels-file must have at most 1,048,576 bytes, got {path.stat().st_size:,}: {path}.")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with reading(path, "a file with a label per line, in UTF-8"):
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

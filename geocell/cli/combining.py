@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geocell.cli.answerers import Decode, open_answerer
 from geocell.cli.calibration import require_for_choices
-from geocell.cli.output import Decode, UsageError, cache_locations, emit, note, open_answerer, usage_errors
+from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.cli.scorers import Asked, open_zero_shot
+from geocell.cli.sources import cache_locations
 from geocell.heads.candidates import CandidateRule
 from geocell.heads.pooling import Rule
 from geocell.splits.splits import UNKNOWN_PROTOCOL

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from geocell.cli.output import UsageError, emit, note, open_answerer, usage_errors
+from geocell.cli.answerers import open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
 
 
 def demo(

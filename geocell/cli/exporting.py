@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geocell.cli.output import Decode, UsageError, emit, note, open_answerer, usage_errors
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.encoders.manifest import GraphFormat
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from geocell.cli.caches import emit_cache
-from geocell.cli.output import UsageError, emit, note, read_table, usage_errors
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import read_table
 from geocell.images.downloads import DownloadConfig
 from geocell.views import ColumnNames
 
@@ -230,7 +231,7 @@ def split(
     """
     from geocell.files import require_new
     from geocell.splits.draw import make_splits, require_draw, splits_from_column
-    from geocell.splits.grouping import require_columns
+    from geocell.splits.grouping import LOCATION, require_columns
     from geocell.splits.leaks import NEAR_KM, leak_report, length_text
 
     with usage_errors():
@@ -249,7 +250,9 @@ def split(
     else:
         with usage_errors():
             require_columns(by, stratify, views.names)
-        columns_used = {name: views.column(name) for name in (by, stratify or by) if name in views.names}
+        columns_used = {
+            name: views.column(name) for name in (by, stratify) if name and name != LOCATION and name in views.names
+        }
         splits = make_splits(
             views.ids, views.latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns_used
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geocell.cli.output import note
+from geocell.cli.sources import load_splits
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
 def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scores, encoder: EncoderInfo) -> None:
     """Write scores into the folder of a head, and which encoder it was used with where that was not recorded."""
-    from geocell.files import write_json
+    from geocell.files import held_folder, remove_leftovers_in, write_json
     from geocell.heads.additions import pin_encoder
     from geocell.heads.loading import with_encoder
     from geocell.heads.zero_shot import ZeroShot
     from geocell.heads.zero_shot_folder import write_zero_shot_scores
 
+    with held_folder(folder):
+        remove_leftovers_in(folder)  # of a process that was killed while it wrote other files than this one will
     if isinstance(head, ZeroShot):
         write_zero_shot_scores(folder, scores.to_dict(), scores.split)
         return
@@ -35,7 +38,8 @@ def write_beside(head: Head | Combination | ZeroShot, folder: Path, scores: Scor
     if scores.split == "test":
         head.write_scores(folder, scores)
     else:
-        write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
+        with held_folder(folder):
+            write_json(folder / f"scores-{scores.split}.json", scores.to_dict())
 
 
 def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_country: bool) -> str:
@@ -58,18 +62,17 @@ def training_locations(head: HeadLike | None, cache: Path, splits: Path | None, 
     """
     from geocell.evaluation.known import known_locations
     from geocell.features import FeatureCache
-    from geocell.splits.splits import Splits
 
-    return None if splits is None else known_locations(head, FeatureCache.open(cache), Splits.load(splits), scored)
+    return None if splits is None else known_locations(head, FeatureCache.open(cache), load_splits(splits), scored)
 
 
 def say_other_protocol(head: HeadLike, splits: Path | None) -> None:
     """Say when a head was calibrated on splits that were drawn in another way than these."""
-    from geocell.splits.splits import UNKNOWN_PROTOCOL, Splits
+    from geocell.splits.splits import UNKNOWN_PROTOCOL
 
     known = None if head.calibration is None else head.calibration.record.get("protocol")
     if splits is None or known in {None, UNKNOWN_PROTOCOL}:
         return
-    drawn = Splits.load(splits).protocol
+    drawn = load_splits(splits).protocol
     if drawn not in {known, UNKNOWN_PROTOCOL}:
         note(f"the head was calibrated on splits drawn {known}, and these are drawn {drawn}: its radii may not hold.")

@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import (
-    Interrupted,
-    UsageError,
-    emit,
-    open_head,
-    require_state,
-    split_locations,
-    usage_errors,
-)
+from geocell.cli.answerers import open_head
+from geocell.cli.output import Interrupted, UsageError, emit, require_state, usage_errors
+from geocell.cli.sources import split_locations
 from geocell.files import counted
 from geocell.heads.fit_config import FitConfig
 from geocell.training.loggers import LogTo, open_log

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Decode, emit, open_answerer, usage_errors
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import emit, usage_errors
 
 
 def leaks(

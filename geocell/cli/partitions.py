@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Source, UsageError, emit, usage_errors
+from geocell.cli.output import UsageError, emit, usage_errors
+from geocell.cli.sources import Source
 from geocell.partitioners import PARTITIONERS
 from geocell.views import ColumnNames
 

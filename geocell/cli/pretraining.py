@@ -149,6 +149,7 @@ def pretrain(
     with folder_lock(out) if first else nullcontext():
         state = out.absolute().with_name(f"{out.name}.pretrain")
         require_state(state, "training", resume, overwrite)
+        overwrite = overwrite or resume  # a training that was killed at its end has saved its model
         require_new(out, overwrite, MODEL_MARKS, MODEL_FILES)
         if first and not resume:
             state.unlink(missing_ok=True)

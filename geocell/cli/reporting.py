@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Decode, UsageError, emit, note, open_answerer, split_name, usage_errors
+from geocell.cli.answerers import Decode, open_answerer
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import split_name
 
 if TYPE_CHECKING:
     from geocell.cli.scorers import Asked

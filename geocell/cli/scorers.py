@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geocell.cli.answerers import open_answerer
 from geocell.cli.head_scores import training_locations
-from geocell.cli.output import UsageError, note, open_answerer
+from geocell.cli.output import UsageError, note
 
 if TYPE_CHECKING:
     from geocell.decoders.table import AnyDecoder

@@ -7,19 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocell.cli.answerers import Decode
 from geocell.cli.head_scores import say_other_protocol, scores_text, training_locations, write_beside
-from geocell.cli.output import (
-    Decode,
-    UsageError,
-    cache_locations,
-    counted_locations,
-    drawn_clusters,
-    emit,
-    split_name,
-    usage_errors,
-)
+from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.cli.scorers import Asked, decoders_of, open_pair, open_scored, open_zero_shot
+from geocell.cli.sources import cache_locations, counted_locations, drawn_clusters, split_name
 from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:

@@ -6,11 +6,7 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
-from geocell.cli.output import (
-    emit,
-    note,
-    usage_errors,
-)
+from geocell.cli.output import emit, note, usage_errors
 
 Flat = Parameter(name="*")
 

@@ -7,13 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import (
-    Decode,
-    UsageError,
-    emit,
-    note,
-    usage_errors,
-)
+from geocell.cli.answerers import Decode
+from geocell.cli.output import UsageError, emit, note, usage_errors
 
 Flat = Parameter(name="*")
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from geocell.cli.output import Decode, UsageError, cache_locations, drawn_clusters, emit, note, split_name, usage_errors
+from geocell.cli.answerers import Decode
+from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.sources import cache_locations, drawn_clusters, split_name
 from geocell.evaluation.published import PublishedBenchmark
 from geocell.imagetext.templates import STREETCLIP_CAPTION
 from geocell.zeroshot.settings import ZeroShotSettings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from geocell.files import require_types
+from geocell.files import one_sentence, require_types
 
 NOT_PINNED = "not pinned"
 """A fact of an encoder that was recorded by its name alone: it is filled in when the encoder is first used."""
@@ -80,6 +80,7 @@ class EncoderInfo:
         return asdict(self)
 
     @classmethod
+    @one_sentence()
     def from_dict(cls, value: Mapping[str, Any], where: str) -> EncoderInfo:
         """Read the JSON form; `where` names its place in an error message."""
         names = {field.name for field in fields(cls)}

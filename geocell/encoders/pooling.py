@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from geocell.encoders.trust import ModelError
+
 if TYPE_CHECKING:
     import torch
 
@@ -38,14 +40,14 @@ def pool(output: Any, pooling: str, prefix: int) -> torch.Tensor:  # noqa: ANN40
     if pooling in {"pooler_output", "projection"}:
         features: torch.Tensor | None = getattr(output, "image_embeds" if pooling == "projection" else pooling, None)
         if features is None:
-            raise ValueError(f"this tower has no {pooling}: choose another of {', '.join(POOLINGS)}.")
+            raise ModelError(f"this tower has no {pooling}: choose another of {', '.join(POOLINGS)}.")
         return features.flatten(1)
     tokens: torch.Tensor = output.last_hidden_state
     if tokens.ndim == 4:  # a convolutional tower: a map instead of tokens
         tokens = tokens.flatten(2).transpose(1, 2)
     if pooling == "cls":
         if prefix == 0:
-            raise ValueError("this tower has no CLS token: choose pooler_output, mean or patch_mean.")
+            raise ModelError("this tower has no CLS token: choose pooler_output, mean or patch_mean.")
         return tokens[:, 0]
     return tokens[:, prefix if pooling == "patch_mean" else 0 :].mean(dim=1)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from geocell.encoders.trust import require_data_only
+from geocell.encoders.trust import ModelError, require_data_only, require_sizes
 from geocell.files import canonical_json
 from geocell.images.transforms import (
     Normalisation,
@@ -97,7 +97,7 @@ def drafted(transform: Transform, name: str) -> Transform:
         ValueError: when the transform needs more than Pillow.
     """
     if not isinstance(transform, PillowTransform):
-        raise ValueError(f"{name} has an image processor that does more than Pillow: pass --backend pil.")  # noqa: TRY004
+        raise ModelError(f"{name} has an image processor that does more than Pillow: pass --backend pil.")
     return replace(transform, draft=True)
 
 
@@ -112,6 +112,7 @@ def _load(config: Any, where: str, revision: str | None, backend: str) -> Proces
     base: Any = transformers.ImageProcessingMixin
     settings, _ = base.get_image_processor_dict(where, revision=revision)
     require_data_only(settings, where, "image processor")
+    require_sizes(settings, where)
     try:
         processor = auto.from_pretrained(where, revision=revision, backend=backend, trust_remote_code=False)
     except (ImportError, ValueError):
@@ -133,7 +134,7 @@ def _defaults(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _of_settings(settings: _Settings, where: str) -> Processor:
     transform = pillow_transform(settings)
     if transform is None:
-        raise ValueError(
+        raise ModelError(
             f"{where} has an image processor that Pillow cannot stand in for: install torchvision and pass --backend "
             "torchvision."
         )
@@ -154,7 +155,7 @@ def _of_timm(config: Any) -> Processor:  # noqa: ANN401 - a class of transformer
     data: dict[str, Any] = timm.data.resolve_data_config(config.pretrained_cfg, verbose=False)
     height, width = data["input_size"][1:]
     if data["crop_mode"] not in {"center", "squash"} or (data["crop_mode"] == "center" and height != width):
-        raise ValueError(
+        raise ModelError(
             f"timm's crop mode must be center or squash here, got {data['crop_mode']!r}: encode elsewhere."
         )
     resized = [math.floor(side / data["crop_pct"]) for side in (height, width)]

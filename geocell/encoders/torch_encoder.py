@@ -60,8 +60,8 @@ class TorchEncoder:
         self._forward = torch.compile(self.forward) if compile else self.forward
         self.normalisation = normalisation
         self._scale = normalisation.scale
-        self._mean = torch.tensor(normalisation.mean, device=device).view(-1, 1, 1)
-        self._std = torch.tensor(normalisation.std, device=device).view(-1, 1, 1)
+        self._mean = torch.tensor(normalisation.mean, device=device)
+        self._std = torch.tensor(normalisation.std, device=device)
         self._cuda = device.startswith("cuda")
 
     @property
@@ -107,5 +107,8 @@ class TorchEncoder:
         """Return (B, 3, H, W) pixels on the device, normalised in float32 and cast to the model's dtype."""
         import torch
 
-        moved = batch.to(self.device, non_blocking=True).permute(0, 3, 1, 2)  # (B, H, W, 3) is channels last already
-        return ((moved.to(torch.float32) * self._scale - self._mean) / self._std).to(self.dtype)
+        moved = batch.to(self.device, non_blocking=True)
+        mean, std = (values.repeat(moved.shape[2]) for values in (self._mean, self._std))  # of a line of pixels
+        lines = moved.flatten(2).to(torch.float32) * self._scale
+        normalised = lines.sub_(mean).div_(std).view(moved.shape)
+        return normalised.permute(0, 3, 1, 2).to(self.dtype)  # (B, H, W, 3) is channels last already

@@ -17,7 +17,8 @@ from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
 from geocell.encoders.processors import Processor, load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
-from geocell.encoders.trust import require_data_only
+from geocell.encoders.trust import ModelError, require_data_only
+from geocell.files import sentence
 
 if TYPE_CHECKING:
     import torch
@@ -55,9 +56,9 @@ class TowerEncoder(TorchEncoder):
             config = model_config(where, commit)
             model, self._missing = _tower(config, where, commit, arithmetic, pooling == "projection")
             processor = load_processor(config, where, commit, backend)
-        self._prefix = prefix_tokens(model)
+            image = processor.transform(_grey())
+            self._prefix = prefix_tokens(model)
         self._pooling = pooling or DEFAULTS[0]
-        image = processor.transform(_grey())
         info = _info(name, commit, self._pooling, image, processor)
         super().__init__(
             model, info, processor.transform, processor.normalisation, device=chosen, dtype=arithmetic, compile=compile
@@ -77,20 +78,20 @@ class TowerEncoder(TorchEncoder):
             except ValueError as error:
                 refusal = refusal or str(error)
                 continue
-            except (TypeError, RuntimeError, AttributeError) as error:
+            except Exception as error:  # a configuration may say anything
                 first = str(error).split("\n", maxsplit=1)[0]
-                raise ValueError(
+                raise ModelError(
                     f"{name} must be a model of one image of fixed size, got: {first}: encode elsewhere and use "
                     "`geocell cache import`."
                 ) from error
             self._info = replace(self._info, pooling=pooling, dim=int(dim))
             return
-        raise ValueError(f"{name}: {refusal}")
+        raise ModelError(f"{name}: {refusal}")
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the (B, D) pooled tensor of (B, 3, H, W) normalised pixels."""
         if self._missing and self._pooling in {"pooler_output", "projection"}:
-            raise ValueError(
+            raise ModelError(
                 f"the checkpoint has no weights for {self._missing[0]}, which {self._pooling} needs: choose cls, mean "
                 "or patch_mean."
             )
@@ -113,7 +114,8 @@ def describe_tower(
     with load_errors(name):
         commit = None if is_folder(name) else commit_of(where, revision)
         processor = load_processor(model_config(where, commit), where, commit, backend)
-    return _info(name, commit, pooling or DEFAULTS[0], processor.transform(_grey()), processor)
+        image = processor.transform(_grey())
+    return _info(name, commit, pooling or DEFAULTS[0], image, processor)
 
 
 def is_folder(name: str) -> bool:
@@ -175,13 +177,23 @@ def load_errors(name: str) -> Iterator[None]:
     except OSError as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise OSError(
-            f"the weights of {name} could not be loaded ({first.removesuffix('.')}): check the name and the network, "
-            "or pass a folder that holds the model."
+            sentence(
+                f"the weights of {name} could not be loaded ({first.removesuffix('.')}): check the name and the "
+                "network, or pass a folder that holds the model."
+            )
         ) from error
     except ImportError as error:
         extra = "timm" if name.startswith((TIMM, "timm/")) else "torchvision"
         raise ImportError(
             f'{name} needs {extra}, which is not there or does not load: run `pip install "geocell-heads[{extra}]"`.'
+        ) from error
+    except ModelError:
+        raise
+    except Exception as error:  # transformers and those below it have kinds of their own for damaged files
+        first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        raise ModelError(
+            f"{name} must be a model that transformers can load, got a damaged or another one "
+            f"({type(error).__name__}: {first.removesuffix('.')}): copy it again from its origin."
         ) from error
 
 
@@ -203,7 +215,7 @@ def model_config(where: str, revision: str | None) -> Any:  # noqa: ANN401 - a c
     require_data_only(base.get_config_dict(where, revision=revision)[0], where, "config.json")
     config: Any = transformers.AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
     if not any(hasattr(config, name) for name in ("vision_config", "image_size", "num_channels", "pretrained_cfg")):
-        raise ValueError(
+        raise ModelError(
             f"{where} must be a checkpoint with a vision tower, got model type {config.model_type!r}: encode elsewhere "
             "and use `geocell cache import`."
         )
@@ -228,7 +240,7 @@ def _tower(
     alone = whole if "VisionModel" in whole else whole.removesuffix("Model") + "VisionModel"
     name = f"{alone}WithProjection" if projected else alone
     if projected and not hasattr(transformers, name):
-        raise ValueError(f"{where} has no projection: choose another of {', '.join(POOLINGS)}.")
+        raise ModelError(f"{where} has no projection: choose another of {', '.join(POOLINGS)}.")
     loader: Any = getattr(transformers, name if projected or hasattr(transformers, alone) else "AutoModel")
     model, report = loader.from_pretrained(
         where, revision=commit, dtype=dtype, output_loading_info=True, trust_remote_code=False
@@ -236,7 +248,7 @@ def _tower(
     missing = sorted(report["missing_keys"])
     lost = [key for key in missing if "pooler" not in key and "projection" not in key]
     if lost:
-        raise ValueError(f"{where} must hold all weights of {type(model).__name__}, got none for {lost[0]}.")
+        raise ModelError(f"{where} must hold all weights of {type(model).__name__}, got none for {lost[0]}.")
     return model, missing
 
 

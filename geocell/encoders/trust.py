@@ -6,6 +6,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from geocell.files import sentence
+
+_MAX_SIDE = 8192
+
+
+class ModelError(ValueError):
+    """A model cannot be used: it is of another kind, damaged, or names code. The message is whole."""
+
+    def __init__(self, message: str) -> None:
+        """Take the message, of which `sentence` is kept: it may repeat what stands in the model's files."""
+        super().__init__(sentence(message))
+
 
 def require_data_only(settings: Mapping[str, Any], where: str, file: str) -> None:
     """Refuse the settings of a model or an image processor that name code of their own.
@@ -20,14 +32,31 @@ def require_data_only(settings: Mapping[str, Any], where: str, file: str) -> Non
         file: what the settings are, for the message.
 
     Raises:
-        ValueError: when they do.
+        ModelError: when they do.
     """
     named = next(_code(settings), "")
     if named:
-        raise ValueError(
+        raise ModelError(
             f"{where} must be weights and settings alone, and its {file} names code to run ({named}): code of a model "
             "is never run from here; load it in a module of your own and pass --encoder module:attribute."
         )
+
+
+def require_sizes(settings: Mapping[str, Any], where: str) -> None:
+    """Refuse the settings of an image processor that would make images of any size.
+
+    Raises:
+        ModelError: for a side that is no number of pixels from 1 to 8,192.
+    """
+    for key in ("size", "crop_size", "pad_size"):
+        sides = settings.get(key)
+        numbers = sides.values() if isinstance(sides, Mapping) else sides if isinstance(sides, list) else [sides]
+        for side in numbers:
+            if side is not None and not (type(side) in {int, float} and 1 <= side <= _MAX_SIDE):
+                raise ModelError(
+                    f"{where} must have an image processor with {key} from 1 to {_MAX_SIDE:,} pixels, got "
+                    f"{side!r:.60}: copy the model again from its origin."
+                )
 
 
 def _code(value: object) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from geocell.compute.ranks import process_count, process_rank
 from geocell.features import require_cache_or_nothing, shard_path
+from geocell.features.manifest import CLAIMS
+from geocell.features.partials import remove_partial
 from geocell.files import is_local, remove_leftovers
 
 _PATIENCE_SECONDS = 300.0  # writing the table of a hundred million views takes its time
@@ -23,6 +26,8 @@ def cache_lock(folder: Path) -> Iterator[None]:
         FileExistsError: when `folder` is not a cache, or another process keeps the lock.
     """
     require_cache_or_nothing(folder)
+    if is_local(folder):
+        remove_leftovers(folder.resolve())  # a cache that a killed process had discarded
     folder.mkdir(parents=True, exist_ok=True)
     if not is_local(folder):  # an object store has no locks
         yield
@@ -66,7 +71,7 @@ class Claims:
     def __init__(self, folder: Path) -> None:
         """Start without claims."""
         self._folder, self._held = folder, dict[int, BaseFileLock]()
-        self._locks = folder / ".claims"
+        self._locks = folder / CLAIMS
 
     def take(self, index: int) -> bool:
         """Claim a shard and return whether no other process has it."""
@@ -123,6 +128,23 @@ class RankClaims(Claims):
 
     def remove(self) -> None:
         """Do nothing."""
+
+
+def remove_rests(folder: Path) -> None:
+    """Remove what killed processes left in a cache whose shards are complete: lock files, and first rows of shards.
+
+    What another process holds is left to it.
+    """
+    if not is_local(folder):
+        return
+    claims = Claims(folder)
+    rests = (re.match(r"\.{1,2}partial-(\d{5,9})\.", path.name) for path in folder.glob(".*"))
+    for index in sorted({int(found[1]) for found in rests if found}):
+        if claims.take(index):
+            remove_partial(folder, index)
+            claims.give_back(index)
+    if (folder / CLAIMS).is_dir():
+        claims.remove()
 
 
 def require_alone(folder: Path) -> None:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from geocell.compute.ranks import process_rank
 from geocell.encoders.info import EncoderInfo
-from geocell.encoding.claims import cache_lock, claims_of, require_alone
+from geocell.encoding.claims import cache_lock, claims_of, remove_rests, require_alone
 from geocell.encoding.decode_pool import DecodePool, default_workers
 from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
@@ -153,6 +153,7 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     """
     with cache_lock(folder):
         cache = finish(folder)
+        remove_rests(folder)
     bad = np.flatnonzero(~cache.good)
     if strict and len(bad):
         first = cache.view_rows(["image", "status"], bad[:1]).iloc[0]

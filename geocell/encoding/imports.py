@@ -16,7 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features import SHARD_ROWS, FeatureCache, Manifest, begin, finish, write_shard
 from geocell.features.datasets import DatasetFeatures, encoder_of, require_datasets
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
-from geocell.files import as_place, new_folder
+from geocell.files import DamagedFileError, as_place, new_folder, one_sentence, read_parquet_frame
 from geocell.images.sources import FileImages
 from geocell.views import StoredViews, Views, ViewTable
 from geocell.views.table import make_table
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WHICH = "expected one of encoder and like, which say what made the features: pass one of them."
 
 
+@one_sentence()
 def import_features(
     features: Path | str | NDArray[np.floating[Any]] | Dataset,
     out: Path | str,
@@ -165,7 +166,8 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
     arrays: list[NDArray[Any]] = []
     for path in numbered:
         array = _mapped(path)
-        if array.ndim != 2 or array.dtype.kind != "f" or (arrays and array.shape[1] != arrays[0].shape[1]):
+        plain = array.ndim == 2 and array.dtype.kind == "f" and array.size > 0
+        if not plain or (arrays and array.shape[1] != arrays[0].shape[1]):
             raise ValueError(f"{path} must hold floats of shape (N, D), got {array.dtype} {array.shape}.")
         arrays.append(array)
     return arrays, metadata
@@ -184,7 +186,9 @@ def _mapped(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a header is Python text, at which its parser fails in several ways
         first = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{path} must be a plain .npy array, got: {first}: save it by numpy.save again.") from error
+        raise DamagedFileError(
+            f"{path} must be a plain .npy array, got: {first}: save it by numpy.save again."
+        ) from error
     return array
 
 
@@ -194,8 +198,8 @@ def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
     from geocell.views import table_from_frame
 
     try:
-        frame = pd.concat([pd.read_parquet(path) for path in tables], ignore_index=True)
+        frame = pd.concat([read_parquet_frame(path, path.stat().st_size) for path in tables], ignore_index=True)
     except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
         first = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
+        raise DamagedFileError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
     return table_from_frame(frame, source, source=str(source / "metadata"))

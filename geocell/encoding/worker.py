@@ -97,7 +97,9 @@ def shared_file(size: int) -> IO[bytes]:
 def main() -> None:
     """Serve jobs `(slot, reference)` from standard input until it closes."""
     warnings.simplefilter("ignore")  # problems are answers here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # which are for the process that started this one
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # library output must not mix with the answers
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 LEAST = 20
 """Fewest locations: a radius of 90 % needs 9, and two halves of them are told apart."""
 
+MOST = 100_000
+"""Most locations that are learned from: by chance, the coverage of radii is then off by 0.1 % (one standard error)."""
+
+_PROBABILITIES = 1 << 28  # held at once in float32, several times: fewer locations of many cells
+
 
 def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     head: Head | Combination | ZeroShot,
@@ -55,7 +60,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     error is wanted the confidence below which answers are withheld. What the head learned in an earlier calibration is
     not used. The locations should look like those that the head will be asked about: a calibration on other photographs
     of the same places is too sure of itself elsewhere. The errors in `record` are of halves: each half is calibrated on
-    the other one.
+    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places are drawn, the same every time.
 
     Args:
         head: the head, a combination of several, or a zero-shot classifier; it is not changed
@@ -82,6 +87,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
             f"{n_trained_on:,} of the {len(locations):,} locations are training locations of the head, on which it is "
             "surer than elsewhere: calibrate on a split that it was not trained on."
         )
+    n_given, locations = len(locations), _drawn(locations, _PROBABILITIES // len(head.partition))
     decoder = as_decoder(decode)
     plain = replace(head, calibration=None)
     posterior = plain.posterior(locations, device)
@@ -116,6 +122,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         "protocol": protocol,
         "locations_sha256": locations_sha256(locations),
         "n_locations": len(locations),
+        **({"drawn_from": n_given} if len(locations) < n_given else {}),
         "n_outside": int((~inside).sum()),
         "date": datetime.now(UTC).date().isoformat(),
         "balscore": balscore_of(away),
@@ -131,6 +138,19 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         set_thresholds={method: _thresholds(values) for method, values in scores.items()},
         abstain_below=None if threshold is None else threshold.below,
     )
+
+
+def _drawn(locations: Locations, most: int) -> Locations:
+    """Return the locations, or of too many whole places at random, which do not depend on their order."""
+    most = max(min(most, MOST), LEAST)
+    if len(locations) <= most:
+        return locations
+    places = place_clusters(locations.latlon)
+    counts = np.bincount(places)
+    order = np.random.default_rng(0).permutation(len(counts))
+    kept = np.zeros(len(counts), dtype=np.bool_)
+    kept[order[: int(np.searchsorted(np.cumsum(counts[order]), most)) + 1]] = True
+    return locations.take(np.flatnonzero(kept[places]))
 
 
 def _scale_of(

@@ -117,6 +117,8 @@ def combine(  # noqa: PLR0913 - what is combined, and what is known beforehand
         combination = replace(combination, pooling=usual, neighbours=index)
     if val is None:
         return combination
+    if all(isinstance(head, Head) and head.config.fusion == "feature" for head in members):
+        val = val.pooled()  # once, instead of by every member, three times
     chosen = {}
     if pooling is None:
         choice = choose_pooling(combination, val, pool, device)

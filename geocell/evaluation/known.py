@@ -27,7 +27,6 @@ def known_locations(head: HeadLike | None, cache: FeatureCache, splits: Splits, 
         return None
     refitted = bool(getattr(head, "training", {}).get("refit")) and scored != "val"
     names = ["train", "val"] if refitted else ["train"]
-    wanted = {location for name in names for location in splits.ids.get(name, ())}
     locations = cache.locations(in_memory=False)
-    index = np.flatnonzero([location in wanted for location in locations.ids.tolist()])
+    index = np.flatnonzero(splits.members(locations.ids, *names))
     return locations.take(index) if len(index) else None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.evaluation.benchmarks import Benchmark
-from geocell.files import DamagedFileError, canonical_json
+from geocell.files import DamagedFileError, canonical_json, one_sentence, read_parquet_frame
 from geocell.views.columns import ALIASES, ColumnNames
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.packed import open_table, read_workbook, table_suffix
@@ -68,6 +68,7 @@ class PointTable:
         """Hash of ids and coordinates, see `points_sha256`."""
         return points_sha256(self.ids, self.latlon)
 
+    @one_sentence()
     def numbers(self, names: tuple[str, ...], least: float, most: float) -> Floats | None:
         """Return (P,) numbers of the first of some columns that is there, NaN where a row has none; None without one.
 
@@ -90,6 +91,7 @@ class PointTable:
             )
         return values
 
+    @one_sentence()
     def rows_of(self, truth: PointTable) -> NDArray[np.int64]:
         """Return (P',) the row here of every id of the truth, -1 where there is none.
 
@@ -138,6 +140,7 @@ def points_sha256(ids: tuple[str, ...] | list[str], latlon: Floats) -> str:
     return hashlib.sha256(canonical_json(rows).encode()).hexdigest()
 
 
+@one_sentence()
 def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: bool = False) -> PointTable:
     """Read a table of points.
 
@@ -215,10 +218,10 @@ def _read_frame(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, str]:
         if suffix == ".xlsx":
             return read_workbook(path), digest
         return read_json_lines(path, MAX_BYTES), digest
-    except (OSError, ValueError, UnicodeDecodeError) as error:
-        if isinstance(error, _TooLargeError):
-            raise
-        raise DamagedFileError(f"{path} cannot be read as a table: {str(error).splitlines()[0]}") from error
+    except (_TooLargeError, DamagedFileError, ImportError):
+        raise
+    except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
+        raise DamagedFileError(f"{path} cannot be read as a table: {str(error) or type(error).__name__}") from error
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -230,8 +233,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
         size = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
         _require_size(path, size, MAX_BYTES, "bytes of columns")
-        frame: pd.DataFrame = file.read().to_pandas()
-    return frame
+    return read_parquet_frame(path, path.stat().st_size)
 
 
 class _TooLargeError(ValueError):

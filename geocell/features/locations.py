@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from geocell.features.view_columns import ViewColumns
 from geocell.geo.geodesy import as_latlon, grouped_coordinates
 from geocell.geo.thumbnails import Marks, map_svg
 
+_HASHED = 1 << 16  # locations that are hashed at a time
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
 
 
@@ -141,6 +143,19 @@ class Locations:
         """(N',) index of the location that each entry of `rows` shows."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    @cached_property
+    def hashes(self) -> NDArray[np.uint64]:
+        """(P,) the first 8 bytes of the SHA-256 of id and coordinates: see `geocell.heads.trained_on`."""
+        found = np.empty(len(self), dtype=np.uint64)
+        for first in range(0, len(self), _HASHED):
+            degrees = np.round(self.latlon[first : first + _HASHED], 6) + 0.0  # no negative zero
+            digests = (
+                hashlib.sha256(f"{name}\0{lat:.6f},{lon:.6f}".encode(errors="surrogatepass")).digest()[:8]
+                for name, (lat, lon) in zip(self.ids[first : first + _HASHED].tolist(), degrees.tolist(), strict=True)
+            )
+            found[first : first + _HASHED] = np.frombuffer(b"".join(digests), dtype="<u8")
+        return found
+
     def view_features(self) -> NDArray[np.float32]:
         """Return the (N', D) float32 features of these locations' views, grouped by location."""
         return np.asarray(self.features[self.rows], dtype=np.float32)
@@ -151,6 +166,9 @@ class Locations:
         for first in range(0, len(self), _POOLED):
             offsets = self.offsets[first : first + _POOLED + 1]
             views = np.asarray(self.features[self.rows[offsets[0] : offsets[-1]]], dtype=np.float32)
+            if len(views) == len(offsets) - 1:  # one view each
+                means[first : first + _POOLED] = views
+                continue
             sums = np.add.reduceat(views.astype(np.float64), offsets[:-1] - offsets[0], axis=0)
             means[first : first + _POOLED] = sums / np.diff(offsets)[:, None]
         return means
@@ -168,6 +186,11 @@ class Locations:
             offsets=offsets,
             columns=_taken(self.columns, index),
         )
+
+    def pooled(self) -> Locations:
+        """Return them with one view each, the mean over their views, in memory."""
+        numbers = np.arange(len(self) + 1)
+        return replace(self, features=self.mean_features(), rows=numbers[:-1], offsets=numbers)
 
     def loaded(self) -> Locations:
         """Return them with the features of their own views alone, in memory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    discard_folder,
     is_local,
     read_json,
     require_new,
@@ -174,7 +175,7 @@ def require_cache_or_nothing(folder: Path) -> None:
 
 
 def discard_cache(folder: Path) -> None:
-    """Remove a cache, finished or not; its manifest first, so that what a kill leaves is none.
+    """Remove a cache, finished or not; a process that is killed leaves it, or nothing.
 
     Args:
         folder: of a cache on this machine, or one that does not exist.
@@ -191,13 +192,13 @@ def discard_cache(folder: Path) -> None:
         with ExitStack() as held:
             for claim in sorted((folder / CLAIMS).glob("*")):
                 held.enter_context(FileLock(claim, timeout=0))
-            (folder / MANIFEST_FILE).unlink()
+            if sys.platform == "win32":  # where a folder with open files can't be moved
+                held.close()
+            discard_folder(folder, MANIFEST_FILE)
     except Timeout as error:
         raise FileExistsError(
             f"another process is filling {folder}: wait until it has finished, or name another --out."
         ) from error
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def begin(folder: Path, table: Views, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:

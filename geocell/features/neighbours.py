@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations, require_locations
 from geocell.features.training_places import TrainingPlaces
-from geocell.files import canonical_json, write_bytes
+from geocell.files import canonical_json, parse_json, write_bytes
 from geocell.files.tensors import Shapes, damaged_tensors, read_tensors
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.base import OUTSIDE, Partition
@@ -287,7 +286,7 @@ def read_neighbours(folder: Path) -> NeighbourIndex:
 
 
 def _encoder_of(metadata: Mapping[str, str]) -> EncoderInfo:
-    return EncoderInfo.from_dict(json.loads(metadata["encoder"][:_MAX_TEXT]), "its encoder")
+    return EncoderInfo.from_dict(parse_json(metadata["encoder"][:_MAX_TEXT]), "its encoder")
 
 
 def _require_layout(metadata: Mapping[str, str], shapes: Shapes) -> None:

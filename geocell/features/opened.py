@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from geocell.display import Display, TextTable
 from geocell.encoders.info import EncoderInfo
-from geocell.features.locations import Locations, encoder_text, places_map
+from geocell.features.locations import Locations, Rows, encoder_text, places_map
 from geocell.features.manifest import MANIFEST_FILE, Manifest, read_problems
+from geocell.features.mapped import MappedFeatures
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
@@ -36,7 +37,7 @@ from geocell.features.views_file import (
     read_views_file,
     write_statuses,
 )
-from geocell.files import DamagedFileError, as_place, is_local
+from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.views.codes import TextCodes
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ def finish(folder: Path) -> FeatureCache:
     return FeatureCache.open(folder)
 
 
+def _stamp(folder: Path) -> tuple[int, ...] | None:
+    """Return what is the same for as long as a cache is not replaced; None on an object store."""
+    if not is_local(folder):
+        return None
+    try:
+        place, manifest = folder.stat(), (folder / MANIFEST_FILE).stat()
+    except OSError:
+        return ()
+    return place.st_dev, place.st_ino, manifest.st_ino, manifest.st_mtime_ns
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class FeatureCache:
     """An opened, complete cache.
@@ -62,11 +74,13 @@ class FeatureCache:
         folder: its folder.
         manifest: content of `cache.json`.
         good: (N,) whether a view has features.
+        stamp: what tells its files from those of another cache that takes its place later.
     """
 
     folder: Path
     manifest: Manifest
     good: NDArray[np.bool_]
+    stamp: tuple[int, ...] | None = None
 
     @classmethod
     def open(cls, folder: Path | str, *, verify: bool = False) -> FeatureCache:
@@ -81,6 +95,11 @@ class FeatureCache:
             ValueError: when it is incomplete or inconsistent, or with `verify` when a hash differs.
         """
         folder = as_place(folder)
+        return read_folder(folder, lambda place: cls._open(place, verify=verify))
+
+    @classmethod
+    def _open(cls, folder: Path, *, verify: bool) -> FeatureCache:
+        stamp = _stamp(folder)
         damages = verify_cache(folder) if verify else []
         if damages:
             raise DamagedFileError(damages[0])
@@ -104,7 +123,7 @@ class FeatureCache:
                     raise ValueError(
                         f"{folder} must be a finished cache, got pending views: run `geocell encode` again."
                     )
-        return cls(folder, manifest, np.concatenate(good))
+        return cls(folder, manifest, np.concatenate(good), stamp)
 
     def __len__(self) -> int:
         """Return N."""
@@ -157,7 +176,9 @@ class FeatureCache:
     @cached_property
     def views(self) -> pd.DataFrame:
         """(N rows) the whole table of views, read when it is asked for; `status` says why a row has no features."""
-        return read_views_file(self.folder, self.manifest.rows)
+        frame = read_views_file(self.folder, self.manifest.rows)
+        self._require_in_place()
+        return frame
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -168,15 +189,20 @@ class FeatureCache:
     def view_rows(self, names: Sequence[str], rows: NDArray[np.int64]) -> pd.DataFrame:
         """Return some columns of some rows of the table of views, without holding the others."""
         frame: pd.DataFrame = read_view_rows(self.folder, self.manifest.rows, names, rows).to_pandas()
+        self._require_in_place()
         return frame
 
     def places(self) -> ViewPlaces:
         """Return where the good views are, and which of them show one location; no text is kept, no feature read."""
-        return read_places(self.folder, self.manifest.rows, self.good)
+        places = read_places(self.folder, self.manifest.rows, self.good)
+        self._require_in_place()
+        return places
 
     def location_names(self, places: ViewPlaces) -> TextCodes:
         """Return the location ids of `places()`."""
-        return TextCodes(places.codes, read_names(self.folder, self.manifest.rows, places))
+        names = read_names(self.folder, self.manifest.rows, places)
+        self._require_in_place()
+        return TextCodes(places.codes, names)
 
     def location_columns(self, places: ViewPlaces) -> ViewColumns:
         """Return the further columns of the locations of `places()`, from the first view of each."""
@@ -206,6 +232,7 @@ class FeatureCache:
         with ThreadPoolExecutor(min(_READERS, self.manifest.n_shards)) as pool:
             for _ in pool.map(load, range(self.manifest.n_shards)):
                 pass
+        self._require_in_place()
         return out
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
@@ -213,8 +240,13 @@ class FeatureCache:
 
         Raises:
             IndexError: when a row is not in 0 … N - 1.
+            ValueError: when another cache has taken the place of this one.
         """
         rows = np.asarray(rows, dtype=np.int64)
+        if is_local(self.folder):
+            taken = MappedFeatures(self.folder, self.manifest, pinned=False)[rows]  # looks at no other shard
+            self._require_in_place()
+            return taken
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
         out = np.empty((len(rows), self.encoder.dim), dtype=FILE_DTYPE)
@@ -224,7 +256,17 @@ class FeatureCache:
             where = np.flatnonzero(shards == index)
             shape = (last - first, self.encoder.dim)
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
+        self._require_in_place()
         return out
+
+    def _require_in_place(self) -> None:
+        """Refuse what was read of a cache that took the place of this one, which may have other views.
+
+        Raises:
+            ValueError: when another one did.
+        """
+        if self.stamp != _stamp(self.folder):
+            raise ValueError(f"{self.folder} was replaced by another cache while it was read: run the command again.")
 
     def to_dataset(self) -> Dataset:
         """Return the table of views with their features as a data set of the library `datasets`, in memory.
@@ -248,7 +290,9 @@ class FeatureCache:
         taken from its first good view.
 
         Args:
-            in_memory: whether the features are loaded now, or stay on disk until rows are requested.
+            in_memory: whether the features are kept at hand: mapped into memory where the folder is on a local disk,
+                and loaded now where it is not. Otherwise files are opened again whenever rows are requested, and hold
+                no memory in between.
         """
         places = self.places()
         places.require_some(self.folder)
@@ -256,12 +300,22 @@ class FeatureCache:
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),
             latlon=places.latlon,
-            features=self.features if in_memory else StoredFeatures(self),
+            features=self._rows(in_memory),
             rows=places.rows[np.argsort(places.codes, kind="stable")],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
             columns=self.location_columns(places),
         )
+
+    def _rows(self, in_memory: bool) -> Rows:
+        if not in_memory:
+            return StoredFeatures(self)
+        return self._mapped() if is_local(self.folder) else self.features
+
+    def _mapped(self) -> MappedFeatures:
+        features = MappedFeatures(self.folder, self.manifest)  # which notes the files that there are, of this cache
+        self._require_in_place()
+        return features
 
 
 @dataclass(frozen=True, eq=False)

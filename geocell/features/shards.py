@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, is_local, write_bytes
+from geocell.files import DamagedFileError, is_local, parse_json, write_bytes
 
 FILE_DTYPE = np.dtype(np.float16)  # 2^-11 relative: cosines to the float32 features stay above 0.9999999
 _MAX_HEADER = 100_000_000  # the limit of the format
@@ -104,17 +105,23 @@ def read_header(path: Path) -> ShardHeader:
     """
     try:
         with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size - 8, _MAX_HEADER):
-                raise _no_shard(path, f"that claims {length} bytes of a file of {size}")
-            value = json.loads(file.read(length))
-    except (OSError, ValueError, RecursionError, struct.error) as error:
+            return _header_of(path, file)
+    except OSError as error:
+        raise _no_shard(path, f"that cannot be read ({error.strerror or error})") from error
+
+
+def _header_of(path: Path, file: BinaryIO) -> ShardHeader:
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > min(size - 8, _MAX_HEADER):
+            raise _no_shard(path, f"that claims {length} bytes of a file of {size}")
+        value = json.loads(file.read(length))
+    except (ValueError, RecursionError, struct.error) as error:
         if isinstance(error, DamagedFileError):
             raise
-        reason = f" ({error.strerror or error})" if isinstance(error, OSError) else ""
-        raise _no_shard(path, f"that cannot be read{reason}") from error
+        raise _no_shard(path, "that cannot be read") from error
     header, tensor = _parsed(path, value, 8 + length)
     if tensor != _tensor(header.shape):
         raise DamagedFileError(
@@ -139,8 +146,10 @@ def _parsed(path: Path, value: object, offset: int) -> tuple[ShardHeader, dict[s
     lacking = [key for key in ("problems", "sha256") if not isinstance(metadata.get(key), str)]
     if lacking:
         raise _no_shard(path, f"without {lacking[0]!r}")
+    if not metadata["sha256"].isascii():
+        raise _no_shard(path, "whose checksum is none")
     try:
-        found = json.loads(metadata["problems"])
+        found = parse_json(metadata["problems"])
         problems = {int(row): str(text) for row, text in found.items()}
     except (ValueError, AttributeError, RecursionError) as error:
         raise _no_shard(path, "whose problems cannot be read") from error
@@ -182,15 +191,34 @@ def read_shard(path: Path, out: NDArray[np.float16]) -> None:
 
 def read_rows(path: Path, shape: tuple[int, int], rows: NDArray[np.int64]) -> NDArray[np.float16]:
     """Return the (k, D) features of some rows of a shard of `shape`, reading no others."""
-    header = checked_header(path, shape)
     if is_local(path):
-        mapped = np.memmap(path, FILE_DTYPE, "r", header.offset, shape)
-        return np.asarray(mapped[rows])
+        return np.asarray(map_shard(path, shape)[rows])
+    header = checked_header(path, shape)
     width = shape[1] * FILE_DTYPE.itemsize
     starts = (header.offset + rows * width).tolist()
     remote: Any = path  # a path of universal_pathlib
     parts = remote.fs.cat_ranges([remote.path] * len(starts), starts, [start + width for start in starts])
     return np.frombuffer(b"".join(parts), FILE_DTYPE).reshape(len(rows), shape[1])
+
+
+def map_shard(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
+    """Return the (rows, D) features of a shard on a local disk, mapped into memory and read-only.
+
+    The size of the file is compared with its header through the descriptor that is mapped, since access beyond the end
+    of a file ends the process. A file that is replaced later does not matter: the mapping keeps the one it was made of.
+
+    Raises:
+        ValueError: when the file is not a shard of this shape.
+    """
+    try:
+        with path.open("rb") as file:
+            header = _with_shape(path, _header_of(path, file), shape)
+            if not math.prod(shape):
+                return np.empty(shape, FILE_DTYPE)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise _no_shard(path, f"that cannot be read ({error.strerror or error})") from error
+    return np.frombuffer(mapped, FILE_DTYPE, math.prod(shape), header.offset).reshape(shape)
 
 
 def check_shard(path: Path, shape: tuple[int, int]) -> ShardHeader:
@@ -210,7 +238,10 @@ def check_shard(path: Path, shape: tuple[int, int]) -> ShardHeader:
 
 def checked_header(path: Path, shape: tuple[int, ...]) -> ShardHeader:
     """Return the header of a shard that must have a shape."""
-    header = read_header(path)
+    return _with_shape(path, read_header(path), shape)
+
+
+def _with_shape(path: Path, header: ShardHeader, shape: tuple[int, ...]) -> ShardHeader:
     if header.shape != shape:
         raise ValueError(
             f"{path} must hold features of shape {shape}, got {header.shape}: remove it and run the same "

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, atomic_path, is_local, write_bytes
+from geocell.files import DamagedFileError, atomic_path, is_local, reading, validated_frame, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,7 +175,7 @@ class ViewsFile:
         except DamagedFileError:
             raise
         except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
-            first = str(error).split("\n", maxsplit=1)[0]
+            first = str(error).strip().split("\n", maxsplit=1)[0]
             raise DamagedFileError(
                 f"{self.where} must be a readable Parquet file, got: {first}: encode again."
             ) from error
@@ -183,7 +183,9 @@ class ViewsFile:
     def whole(self) -> pyarrow.Table:
         """Return all of it."""
         with self._reading():
-            return self._open_file.read()
+            table = self._open_file.read()
+            table.validate(full=True)
+            return table
 
     @property
     def _open_file(self) -> parquet.ParquetFile:
@@ -208,6 +210,7 @@ class ViewsFile:
         def read() -> Iterator[pyarrow.Table]:
             with self._reading():
                 for batch in batches:  # a column whose name has a point brings others with it
+                    batch.validate(full=True)  # Arrow does not look at the values of a damaged file
                     yield pa.Table.from_batches([batch]).select(wanted)
 
         for pieces in pieces_of(read(), SLICE):
@@ -343,8 +346,8 @@ def read_views_file(folder: Path, rows: int) -> pd.DataFrame:
     with ViewsFile(folder / VIEWS_FILE, rows) as views:
         views.require_columns()
         table = views.check(views.whole())
-    frame: pd.DataFrame = table.to_pandas()
-    return frame
+    with reading(folder / VIEWS_FILE, "the table of views of a cache"):
+        return validated_frame(table)
 
 
 def write_statuses(folder: Path, status: Sequence[tuple[int, str]], rows: int) -> bool:

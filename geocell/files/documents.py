@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from geocell.files.text import printable
+from geocell.files.text import printable, sentence
 
 FORMAT = 1
 """The major format number of everything this version writes."""
@@ -26,6 +27,8 @@ _MAX_TOML_BYTES = 256 << 10
 _TOKENS = 1 << 16  # of JSON that are written at a time
 _MAX_DEPTH = 64
 """Nesting of objects and lists; the deepest format here, GeoJSON, has ten levels."""
+_TOO_DEEP = f"must be nested at most {_MAX_DEPTH} deep, and is deeper"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _AGAIN = "copy it again from its origin, or make it again."
 _JSON_NAMES: dict[type, str] = {
@@ -39,7 +42,11 @@ _JSON_NAMES: dict[type, str] = {
 
 
 class DamagedFileError(ValueError):
-    """A file is not what it should be. The message names it and is whole."""
+    """A file is not what it should be. The message names it and is whole, on one line of bounded length."""
+
+    def __init__(self, message: str) -> None:
+        """Take the message, of which `sentence` is kept: it may repeat what somebody wrote into the file."""
+        super().__init__(sentence(message))
 
 
 def canonical_json(value: object) -> str:
@@ -86,7 +93,7 @@ def read_json(path: Path, what: str, *, versioned: bool = True, max_bytes: int =
         raise DamagedFileError(f"{path} must hold a JSON object, got {_short(value)}: {_AGAIN}")
     if versioned and value.get("format") != FORMAT:
         raise DamagedFileError(
-            f"{path} is {what} of format {value.get('format')!r}, and this geocell reads format {FORMAT}: "
+            f"{path} is {what} of format {_short(value.get('format'))}, and this geocell reads format {FORMAT}: "
             "use the geocell version that wrote it, or write it again."
         )
     return value
@@ -107,14 +114,34 @@ def read_json_value(path: Path, what: str, *, max_bytes: int = MAX_JSON_BYTES) -
     if not path.is_file():
         raise missing(path, what)
     try:
-        value = json.loads(_bounded_text(path, max_bytes))
-        _require_shallow(value, path)
+        return parse_json(_bounded_text(path, max_bytes))
     except DamagedFileError:
         raise
-    except RecursionError as error:
-        raise _too_deep(path) from error
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path} must be JSON in UTF-8, got other bytes ({error}): {_AGAIN}") from error
     except ValueError as error:
-        raise DamagedFileError(f"{path} must be JSON, got a syntax error ({error}): {_AGAIN}") from error
+        raise DamagedFileError(f"{path} {error}: {_AGAIN}") from error
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return the value of a JSON text of somebody else's; its size was bounded before.
+
+    Raises:
+        ValueError: for a syntax error, a value that is nested too deep, or half of a surrogate pair, which no file that
+            is written from the value could hold. The message lacks its subject.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    except ValueError as error:  # of the decoder, or of the interpreter for a number of thousands of digits
+        raise ValueError(f"must be JSON, got a syntax error ({error})") from error
+    _require_shallow(value)
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("must hold whole characters, got half of a surrogate pair") from error
     return value
 
 
@@ -129,7 +156,7 @@ def _bounded_text(path: Path, max_bytes: int) -> str:
     return content.decode("utf-8")
 
 
-def _require_shallow(value: object, path: Path) -> None:
+def _require_shallow(value: object) -> None:
     """Refuse a value nested so deep that Python's own recursion would fail on it somewhere later."""
     level = [value]
     for _ in range(_MAX_DEPTH):
@@ -142,11 +169,7 @@ def _require_shallow(value: object, path: Path) -> None:
         ]
         if not level:
             return
-    raise _too_deep(path)
-
-
-def _too_deep(path: Path) -> DamagedFileError:
-    return DamagedFileError(f"{path} must be nested at most {_MAX_DEPTH} deep, and is deeper: {_AGAIN}")
+    raise ValueError(_TOO_DEEP)
 
 
 def require_types(value: object, types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
@@ -197,6 +220,24 @@ def reading(where: object, what: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Give the ValueError of a reader of files the message that a person can read, as `sentence` does.
+
+    It decorates readers whose messages repeat names and values of a file.
+
+    Raises:
+        DamagedFileError: instead of a ValueError with a long message, or one that a terminal would obey.
+    """
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if type(error) is ValueError and sentence(text) != text:
+            raise DamagedFileError(text) from error
+        raise
+
+
 def _is_a(value: object, choice: type) -> bool:
     if isinstance(value, bool):
         return False
@@ -232,14 +273,17 @@ def read_recipe_tables(path: Path, tables: Sequence[str]) -> dict[str, dict[str,
         raise FileNotFoundError(f"a recipe must be a TOML file, and there is none at {path}.")
     try:
         recipe = tomllib.loads(_bounded_text(path, _MAX_TOML_BYTES))
-        _require_shallow(recipe, path)
     except DamagedFileError:
         raise
     except RecursionError as error:
-        raise _too_deep(path) from error
+        raise DamagedFileError(f"{path} {_TOO_DEEP}: {_AGAIN}") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise ValueError(f"{path} must be TOML, got a syntax error: {error}.") from error
+        raise DamagedFileError(f"{path} must be TOML, got a syntax error: {error}.") from error
+    try:
+        _require_shallow(recipe)
+    except ValueError as error:
+        raise DamagedFileError(f"{path} {error}: {_AGAIN}") from error
     unknown = [key for key, value in recipe.items() if key not in tables or not isinstance(value, dict)]
     if unknown:
-        raise ValueError(f"{path} must have tables among {', '.join(tables)}, got {printable(', '.join(unknown))}.")
+        raise DamagedFileError(f"{path} must have tables among {', '.join(tables)}, got {', '.join(unknown)}.")
     return recipe

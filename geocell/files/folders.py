@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeVar
 
-from geocell.files.workspace import OLD, remove_leftovers, workspace
+from geocell.files.workspace import (
+    OLD,
+    is_temporary,
+    remove_leftovers,
+    remove_leftovers_in,
+    wait_for_lock,
+    workspace,
+)
 
 T = TypeVar("T")
 
@@ -54,7 +62,8 @@ def _require_same_kind(path: Path, marks: Sequence[str], parts: Sequence[str]) -
             f"{', '.join(lacking)}: name another --out. Nothing was changed."
         )
     allowed = (*marks, *parts)
-    foreign = sorted(p.name for p in path.iterdir() if not any(fnmatchcase(p.name, a) for a in allowed))
+    found = (p.name for p in path.iterdir() if not is_temporary(p.name))
+    foreign = sorted(name for name in found if not any(fnmatchcase(name, a) for a in allowed))
     if parts and foreign:
         raise FileExistsError(
             f"replacing {path} would delete {', '.join(foreign[:3])}{' …' if len(foreign) > 3 else ''} in it, which "
@@ -82,7 +91,7 @@ def new_folder(
         ValueError: when `path` is the working directory, one above it, or where a disk is mounted.
     """
     target = _resolved(path)
-    if target == Path.cwd() or target in Path.cwd().parents or target.is_mount():
+    if _is_fixed(target):
         raise ValueError(f"expected a folder of its own to write, got {path}: name a new folder in it.")
     require_new(path, overwrite, marks, parts)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +100,106 @@ def new_folder(
         made.mkdir()
         yield made
         require_new(path, overwrite, marks, parts)  # another process may have written there since
-        if target.exists():
+        if target.exists() or not _renamed(made, target):
+            with held_folder(target):
+                require_new(path, overwrite, marks, parts)  # or in this instant
+                _replace(made, target, temporary / OLD)
+
+
+@contextmanager
+def changed_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder with the same files that takes the place of `path` when the block ends well, as `new_folder` does.
+
+    Its files are links to those of `path`: the block replaces or removes them, as `write_bytes` does, and writes into
+    none. One process at a time changes a folder, the others wait. The working directory, a folder above it and one
+    where a disk is mounted can't be replaced, and are yielded themselves.
+
+    Args:
+        path: an existing folder; where it is a link, the folder that it leads to.
+    """
+    target = _resolved(path)
+    remove_leftovers(target)
+    with held_folder(target):
+        if _is_fixed(target):
+            remove_leftovers_in(target)
+            yield target
+            return
+        with workspace(target) as temporary:
+            made = temporary / "new"
+            _link_tree(target, made)
+            yield made
             _replace(made, target, temporary / OLD)
-        else:
-            made.rename(target)
+
+
+@contextmanager
+def held_folder(path: Path) -> Iterator[None]:
+    """Hold a folder while a few files in it are written; wait for another process that does so.
+
+    The lock is on the folder itself, and nobody holds it longer than such writing takes. Where the file system has no
+    locks on folders nothing is held.
+    """
+    lock = wait_for_lock(_resolved(path))
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def discard_folder(path: Path, last: str) -> None:
+    """Remove a folder at once, or, where it can't be moved (see `changed_folder`), what is in it.
+
+    A process that is killed leaves all of it, none, or in the latter case what has `last` in it.
+
+    Args:
+        path: an existing folder.
+        last: the file that is removed after all others.
+    """
+    target = _resolved(path)
+    if _is_fixed(target):
+        for entry in sorted(target.iterdir(), key=lambda entry: (entry.name == last, entry.name)):
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        return
+    with workspace(target) as temporary:
+        target.rename(temporary / "discarded")
+
+
+def _is_fixed(target: Path) -> bool:
+    return target == Path.cwd() or target in Path.cwd().parents or target.is_mount()
+
+
+def _link_tree(origin: Path, made: Path) -> None:
+    """Make a folder whose files are links to those of another one, and copies where there are no such links.
+
+    Temporary folders in it are left out: whoever holds the folder knows that nobody writes there.
+    """
+    made.mkdir()
+    with os.scandir(origin) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if is_temporary(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                _link_tree(Path(entry.path), made / entry.name)
+                continue
+            try:
+                os.link(entry.path, made / entry.name, follow_symlinks=False)
+            except (OSError, NotImplementedError):
+                shutil.copy2(entry.path, made / entry.name, follow_symlinks=False)
+    shutil.copystat(origin, made)
+    with suppress(OSError):  # another user's folder stays his, where that may be said
+        status = origin.stat()
+        os.chown(made, status.st_uid, status.st_gid)
+
+
+def _renamed(made: Path, target: Path) -> bool:
+    """Give a folder a name, and return whether it was free."""
+    try:
+        made.rename(target)
+    except OSError as error:
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+            raise
+        return False
+    return True
 
 
 def _replace(made: Path, target: Path, old: Path) -> None:
@@ -113,6 +218,8 @@ def _exchange(a: Path, b: Path) -> bool:
     """Exchange two names in one step, and return whether this system and file system could (renameat2(2))."""
     if sys.platform != "linux":
         return False
+    import ctypes
+
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     return rename is not None and rename(_AT_FDCWD, os.fsencode(a), _AT_FDCWD, os.fsencode(b), _RENAME_EXCHANGE) == 0
 

@@ -10,6 +10,9 @@ _SPACES = "\t\n\v\f\r\x85\u2028\u2029"
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _REPLACEMENT = "\ufffd"
 
+LONGEST_MESSAGE = 1000
+"""Characters of an error message at most, whatever a file holds."""
+
 
 def csv_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
     r"""Return rows as CSV with a header: exact numbers, `\n` line ends, nothing for None and NaN.
@@ -51,6 +54,17 @@ def printable(text: str, *, lines: bool = False) -> str:
         lone surrogates as U+FFFD.
     """
     return "".join(c if lines and c == "\n" else _printable(c) for c in text)
+
+
+def sentence(text: str) -> str:
+    """Return an error message as `printable`, with at most `LONGEST_MESSAGE` characters.
+
+    What a file holds stands in the middle of a longer one, which is left out: the file comes first, and what to do
+    next last.
+    """
+    text = printable(text)
+    kept = LONGEST_MESSAGE // 2 - 2
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:kept]} … {text[-kept:]}"
 
 
 def _printable(character: str) -> str:

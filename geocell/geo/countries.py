@@ -27,12 +27,38 @@ EUROPE: tuple[float, float, float, float] = (34.3, -25.0, 71.6, 45.0)
 """South, west, north, east of Europe in degrees."""
 
 
+def _text() -> bytes:
+    """Return the GeoJSON of `geocell/geo/data/countries.geojson.gz`."""
+    return gzip.decompress(files("geocell.geo.data").joinpath("countries.geojson.gz").read_bytes())
+
+
 @cache
-def _collection() -> dict[str, Any]:
-    """Return the GeoJSON object of `geocell/geo/data/countries.geojson.gz`."""
-    packed = files("geocell.geo.data").joinpath("countries.geojson.gz").read_bytes()
-    collection: dict[str, Any] = json.loads(gzip.decompress(packed))
-    return collection
+def _properties() -> list[dict[str, str]]:
+    """Return what is known of every outline besides its shape."""
+    return [feature["properties"] for feature in json.loads(_text())["features"]]
+
+
+@cache
+def country_shapes() -> Geometries:
+    """Return the (O,) outlines of `country_outlines` without their names, in the order of the file; not to be changed.
+
+    Without geopandas: scores of prediction files know countries where it is not installed.
+    """
+    import shapely
+
+    shapes = shapely.get_parts(shapely.from_geojson(_text()))
+    shapes.flags.writeable = False
+    return np.asarray(shapes)
+
+
+@cache
+def valid_country_shapes() -> Geometries:
+    """Return the (O,) outlines of `country_shapes`, those that touch themselves mended; not to be changed."""
+    import shapely
+
+    shapes = np.asarray(shapely.make_valid(country_shapes()))
+    shapes.flags.writeable = False
+    return shapes
 
 
 def country_outlines() -> geopandas.GeoDataFrame:
@@ -45,17 +71,8 @@ def country_outlines() -> geopandas.GeoDataFrame:
     """
     import geopandas
 
-    frame = geopandas.GeoDataFrame.from_features(_collection()["features"], crs="EPSG:4326")
+    frame = geopandas.GeoDataFrame(_properties(), geometry=country_shapes().copy(), crs="EPSG:4326")
     return frame[["iso_a2", "name", "continent", "geometry"]]
-
-
-def country_shapes() -> Geometries:
-    """Return the (O,) outlines of `country_outlines` without their names, in the order of the file."""
-    import shapely.geometry
-
-    shapes = np.empty(len(_collection()["features"]), dtype=object)
-    shapes[:] = [shapely.geometry.shape(feature["geometry"]) for feature in _collection()["features"]]
-    return shapes
 
 
 def countries_of(latlon: ArrayLike) -> NDArray[np.str_]:
@@ -79,20 +96,31 @@ def outlines_around(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.str_]
 
     tree, codes = _outline_tree()
     holder = np.full(len(points), len(codes), dtype=np.int64)
-    rows, shapes = tree.query(shapely.points(swap_latlon_to_xy(points)), predicate="intersects")
+    places = np.asarray(shapely.points(swap_latlon_to_xy(points)))
+    rows, shapes = tree.query(places)  # by boxes: the query would prepare points, and outlines are what pays
+    inside = shapely.intersects(tree.geometries[shapes], places[rows])
+    rows, shapes = rows[inside], shapes[inside]
     np.minimum.at(holder, rows, shapes)  # of two outlines that share a border point, the first
     return holder, codes
+
+
+def outline_boxes(code: str) -> Floats:
+    """Return (K, 4) west, south, east, north in degrees of the polygons of a country; K is 0 for an unknown code."""
+    import shapely
+
+    tree, codes = _outline_tree()
+    return np.asarray(shapely.bounds(shapely.get_parts(tree.geometries[codes == code]))).reshape(-1, 4)
 
 
 @cache
 def _outline_tree() -> tuple[shapely.STRtree, NDArray[np.str_]]:
     """Return the outlines of countries that have a code as a tree, and their codes."""
-    import shapely.geometry
+    import shapely
 
-    # Not by `country_outlines`: scores of prediction files know countries where geopandas is not installed.
-    known = [feature for feature in _collection()["features"] if feature["properties"]["iso_a2"]]
-    shapes = [shapely.geometry.shape(feature["geometry"]) for feature in known]
-    return shapely.STRtree(shapes), np.array([feature["properties"]["iso_a2"] for feature in known])
+    codes = np.array([properties["iso_a2"] for properties in _properties()])
+    shapes = country_shapes()[codes != ""]
+    shapely.prepare(shapes)
+    return shapely.STRtree(shapes), codes[codes != ""]
 
 
 @cache

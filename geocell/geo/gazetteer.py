@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocell.geo.countries import outlines_around
+from geocell.geo.countries import outline_boxes, outlines_around
 from geocell.geo.geodesy import (
     Floats,
     as_latlon,
@@ -39,6 +39,11 @@ DISTRICT_KM = 15.0
 
 _LEAST_KM = 5.0
 _PEOPLE_PER_KM2 = 3000.0
+
+_NEAR = 64
+"""Towns around a point in no outline among which one that is no district is sought."""
+_ALL, _CITIES = "all", "cities"  # keys beside the codes of countries
+_NONE: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
 _WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
@@ -123,6 +128,7 @@ class Gazetteer:
         self.towns: tuple[Town, ...] = tuple(sorted(towns, key=lambda town: town.geonameid))
         self.latlon: Floats = as_latlon([(town.lat, town.lon) for town in self.towns], "towns")
         self._vectors = unit_vectors(self.latlon)
+        self._cities: dict[str, set[int]] = {}
         self._trees: dict[str, tuple[cKDTree, NDArray[np.int64]]] = {}
 
     @staticmethod
@@ -166,8 +172,10 @@ class Gazetteer:
         found = np.empty(len(points), dtype=np.int64)
         for code in np.unique(codes).tolist():
             rows = np.flatnonzero(codes == code)
-            tree, members = self._tree(code)
-            found[rows] = members[tree.query(vectors[rows])[1]]
+            members = self._members(code) if code else _NONE
+            found[rows] = (
+                self._nearest_of(members, code, vectors[rows]) if len(members) else self._of_all(vectors[rows])
+            )
         km = unit_distance_km(vectors, self._vectors[found])
         east, north = tangent_offsets_km(self.latlon[found], points).T
         winds = np.round(np.degrees(np.arctan2(east, north)) / 45).astype(int) % 8
@@ -230,37 +238,59 @@ class Gazetteer:
         return kept
 
     @cached_property
-    def _cities(self) -> NDArray[np.int64]:
-        """Indices of the towns that are no district of a larger one of their country."""
+    def _by_country(self) -> dict[str, list[int]]:
+        """Country -> indices of the towns that GeoNames lists there."""
         by_country: dict[str, list[int]] = {}
         for index, town in enumerate(self.towns):
             by_country.setdefault(town.country, []).append(index)
-        kept: list[int] = []
-        for indices in by_country.values():
-            order = self._by_size(indices)
-            kept += self._without_districts(order, np.array([self.towns[i].radius_km for i in order]))
-        return np.array(sorted(kept))
+        return by_country
 
-    def _tree(self, code: str) -> tuple[cKDTree, NDArray[np.int64]]:
-        """Return a tree of unit vectors of the towns for points in a country's outline, and which towns those are."""
+    def _cities_of(self, country: str) -> set[int]:
+        """Return the towns that GeoNames lists in a country and that are no district of a larger one there."""
+        if country not in self._cities:
+            order = self._by_size(self._by_country.get(country, []))
+            reach = np.array([self.towns[i].radius_km for i in order])
+            self._cities[country] = set(self._without_districts(order, reach)) if order else set()
+        return self._cities[country]
+
+    def _members(self, code: str) -> NDArray[np.int64]:
+        """Return the towns for points in a country's outline, looking at no other countries than those around it."""
+        if code in self._trees:
+            return self._trees[code][1]
+        west, south, east, north = outline_boxes(code).T
+        near: set[int] = set()
+        lat, lon = self.latlon.T
+        for box in zip(west, south, east, north, strict=True):
+            near.update(np.flatnonzero((box[0] <= lon) & (lon <= box[2]) & (box[1] <= lat) & (lat <= box[3])).tolist())
+        around = np.array(sorted(near), dtype=np.int64)
+        inside = around[self._outlines_of(self.latlon[around]) == code].tolist()
+        cities = {index for country in {self.towns[i].country for i in inside} for index in self._cities_of(country)}
+        return np.array(sorted({*self._cities_of(code), *cities.intersection(inside)}), dtype=np.int64)
+
+    def _nearest_of(self, members: NDArray[np.int64], key: str, vectors: Floats) -> NDArray[np.int64]:
+        """Return which of some towns is nearest to each of (P, 3) unit vectors; `key` names them for the next call."""
         from scipy.spatial import cKDTree
 
-        if code not in self._trees:
-            cities = self._cities
-            here = cities[(self._listed[cities] == code) | (self._outlined[cities] == code)] if code else cities
-            members = here if len(here) else cities
-            self._trees[code] = cKDTree(self._vectors[members]), members
-        return self._trees[code]
+        if key not in self._trees:
+            self._trees[key] = cKDTree(self._vectors[members]), members
+        tree, members = self._trees[key]
+        return np.asarray(members[tree.query(vectors)[1]])
 
-    @cached_property
-    def _listed(self) -> NDArray[np.str_]:
-        """(T,) country that GeoNames gives each town."""
-        return np.array([town.country for town in self.towns])
+    def _of_all(self, vectors: Floats) -> NDArray[np.int64]:
+        """Return the nearest town of the world that is no district; only countries of near towns are looked at."""
+        from scipy.spatial import cKDTree
 
-    @cached_property
-    def _outlined(self) -> NDArray[np.str_]:
-        """(T,) country in whose outline each town lies."""
-        return self._outlines_of(self.latlon)
+        if _ALL not in self._trees:
+            self._trees[_ALL] = cKDTree(self._vectors), np.arange(len(self.towns))
+        near = self._trees[_ALL][0].query(vectors, k=range(1, min(_NEAR, len(self.towns)) + 1))[1]
+        found = [
+            next((i for i in row if i in self._cities_of(self.towns[i].country)), -1)
+            for row in np.asarray(near).tolist()
+        ]
+        if -1 in found:  # in the middle of many districts
+            cities = np.array(sorted(i for country in self._by_country for i in self._cities_of(country)))
+            return self._nearest_of(cities, _CITIES, vectors)
+        return np.array(found)
 
     def _outlines_of(self, points: Floats) -> NDArray[np.str_]:
         """Return the (P,) code of the country in whose outline each point lies, "" where there is none."""

@@ -15,6 +15,8 @@ EARTH_RADIUS_KM = 6371.0088
 _MIN_MEAN_LENGTH = 1e-9
 """Below this length the mean of unit vectors has no direction: 6 mm on the ground seen from the Earth's centre."""
 
+_BLOCK = 1 << 15  # points at a time: what is computed on the way stays in the cache of a core
+
 Floats = NDArray[np.float64]
 
 
@@ -36,6 +38,8 @@ def as_latlon(latlon: ArrayLike, what: str = "latlon") -> Floats:
         array = array[None]
     if array.ndim != 2 or array.shape[1] != 2:
         raise ValueError(f"{what} must be degrees (lat, lon) of shape (P, 2), got shape {array.shape}.")
+    if len(array) and _within(array[:, 0], 90.0) and _within(array[:, 1], 180.0):
+        return np.ascontiguousarray(array)
     finite = np.isfinite(array).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
@@ -59,6 +63,11 @@ def as_latlon(latlon: ArrayLike, what: str = "latlon") -> Floats:
     return np.ascontiguousarray(array)
 
 
+def _within(values: Floats, limit: float) -> bool:
+    """Return whether all of (P,) values, P >= 1, are numbers in [-limit, limit]; one that is NaN is in no range."""
+    return bool(values.min() >= -limit and values.max() <= limit)
+
+
 def swap_latlon_to_xy(latlon: ArrayLike) -> Floats:
     """Return ``(lon, lat)`` for planar geometry libraries, and ``(lat, lon)`` again when applied twice.
 
@@ -77,10 +86,17 @@ def unit_vectors(latlon: ArrayLike) -> Floats:
     Returns:
         (..., 3) float64 vectors of length 1: x towards (0, 0), y towards (0, 90), z towards the north pole.
     """
-    radians = np.radians(np.asarray(latlon, dtype=np.float64))
-    lat, lon = radians[..., 0], radians[..., 1]
-    cos_lat = np.cos(lat)
-    return np.stack((cos_lat * np.cos(lon), cos_lat * np.sin(lon), np.sin(lat)), axis=-1)
+    degrees = np.asarray(latlon, dtype=np.float64)
+    vectors = np.empty((*degrees.shape[:-1], 3))
+    rows, out = degrees.reshape(-1, 2), vectors.reshape(-1, 3)
+    for start in range(0, len(rows), _BLOCK):
+        radians = np.radians(rows[start : start + _BLOCK])
+        lat, lon, part = radians[:, 0], radians[:, 1], out[start : start + _BLOCK]
+        cos_lat = np.cos(lat)
+        np.multiply(cos_lat, np.cos(lon), out=part[:, 0])
+        np.multiply(cos_lat, np.sin(lon), out=part[:, 1])
+        np.sin(lat, out=part[:, 2])
+    return vectors
 
 
 def latlon_from_unit(vectors: ArrayLike) -> Floats:
@@ -248,7 +264,13 @@ def grouped_spherical_means(
         (n_groups, 2) degrees and (n_groups,) lengths of the mean vector: 1 for coinciding points, 0 where the mean
         has no direction (its coordinates are then meaningless).
     """
-    vectors = unit_vectors(np.atleast_2d(latlon))
+    return grouped_mean_directions(unit_vectors(np.atleast_2d(latlon)), groups, n_groups, weights)
+
+
+def grouped_mean_directions(
+    vectors: Floats, groups: NDArray[np.int64], n_groups: int, weights: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
+    """Return the `grouped_spherical_means` of (P, 3) unit vectors, in degrees."""
     w = np.ones(len(vectors)) if weights is None else np.asarray(weights, dtype=np.float64)
     sums = np.stack([np.bincount(groups, weights=vectors[:, i] * w, minlength=n_groups) for i in range(3)], axis=1)
     total = np.bincount(groups, weights=w, minlength=n_groups)
@@ -268,6 +290,10 @@ def grouped_coordinates(latlon: ArrayLike, groups: NDArray[np.int64], n_groups: 
         (n_groups, 2) degrees.
     """
     points = np.asarray(latlon, dtype=np.float64)
+    if n_groups == len(points):  # one each
+        alone = np.empty_like(points)
+        alone[groups] = points
+        return alone
     means, _ = grouped_spherical_means(points, groups, n_groups)
     first = np.full(n_groups, len(points))
     np.minimum.at(first, groups, np.arange(len(points)))

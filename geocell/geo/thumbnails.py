@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.geo.maps import COUNTRY_LINE, LAND, SEA, Box, extent, height_per_width
-
-if TYPE_CHECKING:
-    from geocell.geo.shapes import Geometries
 
 WIDTH = 360
 """Pixels."""
@@ -103,20 +99,13 @@ def _land(box: Box, height: int) -> str:
     """Return the outlines of countries in a box as path data, as fine as the pixels show."""
     import shapely
 
+    from geocell.geo.countries import valid_country_shapes
+
     south, west, north, east = box
     pixel = (east - west) / WIDTH
     parts = shapely.get_parts(
-        shapely.clip_by_rect(_outlines(), west - pixel, south - pixel, east + pixel, north + pixel)
+        shapely.clip_by_rect(valid_country_shapes(), west - pixel, south - pixel, east + pixel, north + pixel)
     )
     parts = shapely.simplify(parts[shapely.area(parts) > 2.0 * pixel**2], 0.6 * pixel)
     rings = [shapely.get_coordinates(ring)[:-1, ::-1] for ring in shapely.get_rings(parts)]
     return "".join(_path(_pixels(ring, box, height), closed=True) for ring in rings if len(ring) > 2)
-
-
-@lru_cache(maxsize=1)
-def _outlines() -> Geometries:
-    import shapely
-
-    from geocell.geo.countries import country_shapes
-
-    return shapely.make_valid(country_shapes())

@@ -20,6 +20,7 @@ from geocell.files import (
     FORMAT,
     DamagedFileError,
     canonical_json,
+    held_folder,
     missing,
     new_folder,
     reading,
@@ -243,9 +244,12 @@ def write_combination_scores(parts: CombinationParts, folder: Path, scores: Scor
         FileNotFoundError: when `folder` is not the folder of a combination.
         ValueError: when it is that of another one, or the scores are.
     """
-    if read_combination_file(folder)["partition_sha256"] != parts.partition.sha256:
-        raise ValueError(f"scores go into the folder of the combination they are of, and {folder} has another one.")
-    write_scores_and_card(parts, folder, scores)
+    with held_folder(folder):
+        there = read_combination_file(folder)
+        members = [head.sha256 for head in parts.members]
+        if (there["partition_sha256"], there["members"]) != (parts.partition.sha256, members):
+            raise ValueError(f"scores go into the folder of the combination they are of, and {folder} has another one.")
+        write_scores_and_card(parts, folder, scores)
 
 
 def read_combination(folder: Path, partitioner: str | type[Kind] | None = None) -> CombinationParts:

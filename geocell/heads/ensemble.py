@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import LocationData, PartitionData
 from geocell.decoders.table import DecoderCache
-from geocell.files import DamagedFileError, read_folder, read_json, require_types
+from geocell.files import DamagedFileError, one_sentence, read_folder, read_json, require_types
 from geocell.heads.candidates import make_candidates
 from geocell.heads.combination import Combination, load_combination
 from geocell.heads.folder import ENSEMBLE_FILE
@@ -233,6 +233,7 @@ class Ensemble:
         self.as_combination().save(path, overwrite=overwrite)
 
 
+@one_sentence()
 def load_ensemble(path: str | Path, partitioner: str | type[Kind] | None = None) -> Ensemble:
     """Read the heads of a folder that averages them, every head strictly; one of an earlier version too.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import parse_decoder
-from geocell.files import read_recipe_tables
+from geocell.files import one_sentence, read_recipe_tables
 
 Fusion = Literal["feature", "logit", "attention"]
 """How the views of a location become one: mean of their features, mean of their logits, or a learned weighted mean."""
@@ -178,6 +178,7 @@ def stored_settings(value: Mapping[str, Any]) -> dict[str, Any]:
     return {"epochs": 80, "keep": "best", "refit": False, **value}
 
 
+@one_sentence()
 def fit_config_from_dict(value: dict[str, Any], where: str) -> FitConfig:
     """Return the config that `value` states, defaults for the rest.
 
@@ -200,6 +201,7 @@ def fit_config_from_dict(value: dict[str, Any], where: str) -> FitConfig:
         raise ValueError(f"{where}: {error}") from error
 
 
+@one_sentence()
 def read_recipe(path: Path) -> dict[str, dict[str, Any]]:
     """Read a recipe: a TOML file of tables that states only what differs from the defaults.
 

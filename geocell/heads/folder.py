@@ -15,7 +15,7 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
-from geocell.files import DamagedFileError, missing, new_folder, write_json, write_text
+from geocell.files import DamagedFileError, held_folder, missing, new_folder, one_sentence, write_json, write_text
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, write_scores_and_card
 from geocell.heads.config_file import (
@@ -163,11 +163,38 @@ def write_scores(parts: HeadParts, folder: Path, scores: Scores) -> None:
         ValueError: when it is the folder of a head on other cells, the scores are of another partition, or a person
             wrote into a generated part of the card; nothing is written then.
     """
-    if read_config(folder)["partition_sha256"] != parts.partition.sha256:
-        raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
-    write_scores_and_card(parts, folder, scores)
+    with held_folder(folder):
+        if read_config(folder)["partition_sha256"] != parts.partition.sha256:
+            raise ValueError(f"scores go into the folder of the head they are of, and {folder} has another partition.")
+        require_weights(parts, folder)
+        write_scores_and_card(parts, folder, scores)
 
 
+def require_weights(parts: HeadParts, folder: Path, called: Path | None = None) -> None:
+    """Refuse a folder that has other weights than the head that was loaded from it: another one took its place.
+
+    Args:
+        parts: of the head that was loaded.
+        folder: where to look.
+        called: what the message calls the folder.
+
+    Raises:
+        ValueError: when it has.
+    """
+    for name, tensors in _by_file(parts.weights).items():
+        try:
+            there = _read_weights(folder / name, {tensor: tuple(value.shape) for tensor, value in tensors.items()})
+            same = all(value.float().cpu().equal(there[tensor]) for tensor, value in tensors.items())
+        except (DamagedFileError, FileNotFoundError):
+            same = False
+        if not same:
+            raise ValueError(
+                f"{called or folder} must hold the head that was loaded from it, and another one has taken its place "
+                "meanwhile: run the command again."
+            )
+
+
+@one_sentence()
 def read_head(folder: Path, partitioner: str | type[Kind] | None = None) -> HeadParts:
     """Read the folder of a head strictly; see `geocell.heads.head.load_head`.
 

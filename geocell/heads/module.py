@@ -32,6 +32,18 @@ def segment_softmax(scores: Tensor, location: Tensor, n: int) -> Tensor:
     return raised / scores.new_zeros(n).index_add(0, location, raised)[location]
 
 
+def zero_linear(dim: int, n: int, bias: bool = True) -> nn.Linear:
+    """Return a Linear of zeros on the CPU, drawing nothing from the global random state.
+
+    `nn.utils.skip_init` does the same by imports that take longer than a small head: those of sympy, for one.
+    """
+    linear = nn.Linear(dim, n, bias=bias, device="meta")
+    linear.weight = nn.Parameter(torch.zeros(n, dim))
+    if bias:
+        linear.bias = nn.Parameter(torch.zeros(n))
+    return linear
+
+
 class GeoHead(nn.Module):
     """The module of a head. Its state dict has the four keys of the published checkpoints of this kind.
 
@@ -53,14 +65,9 @@ class GeoHead(nn.Module):
     ) -> None:
         """Make the layers, drawing nothing from the global random state."""
         super().__init__()
-        linear = nn.utils.skip_init(nn.Linear, dim, n_cells)  # type: ignore[no-untyped-call]
-        nn.init.zeros_(linear.weight)
-        nn.init.zeros_(linear.bias)
+        linear = zero_linear(dim, n_cells)
         self.head: nn.Sequential = nn.Sequential(nn.LayerNorm(dim), nn.Dropout(dropout), linear)
-        self.attention: nn.Linear | None = None
-        if attention:
-            self.attention = nn.utils.skip_init(nn.Linear, dim, 1, bias=False)  # type: ignore[no-untyped-call]
-            nn.init.zeros_(self.attention.weight)
+        self.attention: nn.Linear | None = zero_linear(dim, 1, bias=False) if attention else None
         self.offsets: Offsets | None = Offsets(dim, n_cells) if offsets else None
 
     @property

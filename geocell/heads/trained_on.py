@@ -41,12 +41,7 @@ class TrainedOn:
 
 def location_keys(locations: Locations) -> Keys:
     """Return the (P,) uint64 hash of each location's id and coordinates."""
-    degrees = np.round(locations.latlon, 6) + 0.0  # no negative zero
-    digests = (
-        hashlib.sha256(f"{name}\0{lat:.6f},{lon:.6f}".encode(errors="surrogatepass")).digest()[:8]
-        for name, (lat, lon) in zip(locations.ids.tolist(), degrees.tolist(), strict=True)
-    )
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    return locations.hashes
 
 
 def locations_sha256(locations: Locations) -> str:

@@ -17,6 +17,7 @@ from geocell.encoders.augmented import split_pooling
 from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.tower import commit_of, describe_tower, is_folder, load_errors, model_config, model_origin
 from geocell.encoders.tower import weights_hash as hash_of_weights
+from geocell.encoders.trust import ModelError
 from geocell.imagetext.projection import Float32, Projection, unit_rows
 from geocell.imagetext.protocol import CAPTIONS, require_distinct, require_texts
 from geocell.imagetext.tokens import batches, tokenized
@@ -146,7 +147,7 @@ def whole_model(where: str, commit: str | None, name: str, *, vision: bool = Fal
 
     config = model_config(where, commit)
     if config.model_type not in FAMILIES:
-        raise ValueError(
+        raise ModelError(
             f"{name} must be a model of images and texts ({', '.join(FAMILIES)}), got model type "
             f"{config.model_type!r}, which has no text tower: zero-shot needs one, StreetCLIP say."
         )
@@ -156,7 +157,7 @@ def whole_model(where: str, commit: str | None, name: str, *, vision: bool = Fal
     )
     if lost := [key for key in sorted(report["missing_keys"]) if vision or not key.startswith("vision_model.")]:
         towers = "both towers" if vision else "its text tower"
-        raise ValueError(f"{name} must hold the weights of {towers}, got none for {lost[0]}.")
+        raise ModelError(f"{name} must hold the weights of {towers}, got none for {lost[0]}.")
     return model
 
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from geocell.display import Display, TextTable, km_text, share_text
-from geocell.files import FORMAT, reading, require_types
+from geocell.files import FORMAT, one_sentence, reading, require_types
 from geocell.metrics.clusters import clusters_text
 from geocell.metrics.outcomes import RADII_KM
 
@@ -187,6 +187,7 @@ class Scores:
         return value
 
     @classmethod
+    @one_sentence()
     def from_dict(cls, value: Mapping[str, Any], where: str = "scores") -> Scores:
         """Read the JSON form; `where` names it in error messages.
 

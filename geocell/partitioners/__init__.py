@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from geocell.files import read_recipe_tables
+from geocell.files import one_sentence, read_recipe_tables
 from geocell.partitioners.base import OUTSIDE as OUTSIDE
 from geocell.partitioners.base import Assignment as Assignment
 from geocell.partitioners.base import Partition as Partition
@@ -65,6 +65,7 @@ def make_partitioner(kind: str, parameters: Mapping[str, Any]) -> Partitioner:
     return cls(**parameters)
 
 
+@one_sentence()
 def read_partition_recipe(path: str | Path) -> tuple[str, dict[str, Any]]:
     """Return the kind and the stated parameters of a recipe's `[partition]`.
 
@@ -86,6 +87,7 @@ def read_partition_recipe(path: str | Path) -> tuple[str, dict[str, Any]]:
     return str(table["kind"]), {key: value for key, value in table.items() if key != "kind"}
 
 
+@one_sentence()
 def partitioner_from_recipe(path: str | Path, **overrides: Any) -> Partitioner:  # noqa: ANN401 - parameters
     """Return the partitioner of a recipe.
 

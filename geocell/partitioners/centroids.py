@@ -10,7 +10,7 @@ from geocell.geo.geodesy import (
     Floats,
     distance_km,
     distance_matrix_km,
-    grouped_spherical_means,
+    grouped_mean_directions,
     latlon_from_unit,
     unit_vectors,
 )
@@ -20,12 +20,16 @@ CentroidRule = Literal["mean", "cell", "medoid"]
 CENTROID_RULES: tuple[str, ...] = get_args(CentroidRule)
 
 _MIN_MEAN_LENGTH = 1e-9  # below this, the direction of a mean vector is rounding noise
+_BLOCK = 1 << 15  # locations at a time: what is computed on the way stays in the cache of a core
+_ROUNDING = 1e-6  # of a squared chord, more than rounding takes at a millimetre
 _EXACT = 2048  # distinct locations up to which every one is tried as the medoid
 _CANDIDATES = 256  # tried above that: those nearest to the geometric median
 _WEISZFELD_STEPS = 50
 
 
-def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None = None) -> Floats:
+def means_of(
+    latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None = None, vectors: Floats | None = None
+) -> Floats:
     """Return the (G, 2) spherical mean of each group in degrees, the medoid where the mean has no direction.
 
     Args:
@@ -33,8 +37,10 @@ def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None
         groups: (P,) group of each location.
         n_groups: G.
         anchors: (G, 2) degrees of the groups without locations.
+        vectors: (P, 3) unit vectors of the locations, where they are known.
     """
-    centroids, lengths = grouped_spherical_means(latlon, groups, n_groups)
+    known = unit_vectors(latlon) if vectors is None else vectors
+    centroids, lengths = grouped_mean_directions(known, groups, n_groups)
     counts = np.bincount(groups, minlength=n_groups)
     for group in np.flatnonzero((lengths <= _MIN_MEAN_LENGTH) & (counts > 0)):
         centroids[group] = medoid(latlon[groups == group])
@@ -43,10 +49,25 @@ def means_of(latlon: Floats, groups: Ints, n_groups: int, anchors: Floats | None
     return centroids
 
 
-def radius_of(latlon: Floats, groups: Ints, centroids: Floats) -> Floats:
-    """Return the (G,) km from each centroid to the farthest location of its group, 0 for a group without any."""
+def radius_of(latlon: Floats, groups: Ints, centroids: Floats, places: Floats | None = None) -> Floats:
+    """Return the (G,) km from each centroid to the farthest location of its group, 0 for a group without any.
+
+    Args:
+        latlon: (P, 2) degrees.
+        groups: (P,) group of each location.
+        centroids: (G, 2) degrees.
+        places: (P, 3) unit vectors of the locations, where they are known.
+    """
+    vectors, places = unit_vectors(centroids), unit_vectors(latlon) if places is None else places
+    squares, farthest = np.empty(len(latlon)), np.zeros(len(centroids))
+    for start in range(0, len(latlon), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        away = places[rows] - vectors[groups[rows]]
+        np.einsum("ij,ij->i", away, away, out=squares[rows])
+    np.maximum.at(farthest, groups, squares)
     radius_km = np.zeros(len(centroids))
-    np.maximum.at(radius_km, groups, distance_km(latlon, centroids[groups]))
+    last = np.flatnonzero(squares >= (1.0 - _ROUNDING) * farthest[groups])  # one of them is the farthest
+    np.maximum.at(radius_km, groups[last], distance_km(latlon[last], centroids[groups[last]]))
     return radius_km
 
 

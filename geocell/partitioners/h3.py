@@ -16,7 +16,7 @@ from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
+from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, run_starts
 from geocell.partitioners.validation import ascending, items, shown, texts, whole
 
 _CHUNK = 1 << 20  # rows turned into Python floats at a time
@@ -129,10 +129,13 @@ class H3Rule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees."""
-        found = h3_indexes(latlon, self.resolution)
+        return self.locate_indexes(h3_indexes(latlon, self.resolution))
+
+    def locate_indexes(self, found: NDArray[np.uint64]) -> RawAssignment:
+        """Return the raw cells of (P,) H3 indexes of this resolution."""
         cells = np.minimum(np.searchsorted(self.indexes, found), len(self.indexes) - 1)
         cells = np.where(self.indexes[cells] == found, cells, OUTSIDE)
-        return RawAssignment(cells, np.zeros(len(latlon), dtype=np.bool_))
+        return RawAssignment(cells, np.zeros(len(found), dtype=np.bool_))
 
     def cell_polygons(self) -> Geometries:
         """Return the (R,) hexagons, and pentagons, that H3 draws."""
@@ -169,4 +172,11 @@ class H3Partitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> H3Rule:
         """Return the rule for (P, 2) training locations."""
-        return H3Rule(self.resolution, np.unique(h3_indexes(latlon, self.resolution)))
+        return H3Partitioner.make_assigned(self, latlon)[0]
+
+    def make_assigned(self, latlon: Floats) -> tuple[H3Rule, RawAssignment]:
+        """Return the rule, and the raw cells of the training locations by the indexes it was made of."""
+        found = h3_indexes(latlon, self.resolution)
+        ordered = np.sort(found)
+        rule = H3Rule(self.resolution, ordered[run_starts(ordered)])
+        return rule, rule.locate_indexes(found)

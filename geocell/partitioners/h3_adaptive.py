@@ -16,7 +16,7 @@ from geocell.geo.shapes import Geometries, areas_km2, great_circle_polygons
 from geocell.partitioners.h3 import h3_centres, h3_indexes, h3_parents, h3_polygons, h3_resolutions, read_h3_cells
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, level_of
+from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, level_of, run_starts
 from geocell.partitioners.validation import items, whole
 
 Indexes = NDArray[np.uint64]
@@ -88,7 +88,10 @@ class H3AdaptiveRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees."""
-        fine = h3_indexes(latlon, self.max_resolution)
+        return self.locate_indexes(h3_indexes(latlon, self.max_resolution))
+
+    def locate_indexes(self, fine: Indexes) -> RawAssignment:
+        """Return the raw cells of (P,) H3 indexes of `max_resolution`."""
         starts, order = self._starts
         cells = order[np.maximum(np.searchsorted(starts, fine, side="right") - 1, 0)]
         inside = np.zeros(len(fine), dtype=np.bool_)
@@ -96,7 +99,7 @@ class H3AdaptiveRule(Rule):
         for resolution in range(self.min_resolution, self.max_resolution + 1):
             rows = np.flatnonzero(resolutions == resolution)
             inside[rows] = h3_parents(fine[rows], resolution) == self.indexes[cells[rows]]
-        return RawAssignment(np.where(inside, cells, OUTSIDE), np.zeros(len(latlon), dtype=np.bool_))
+        return RawAssignment(np.where(inside, cells, OUTSIDE), np.zeros(len(fine), dtype=np.bool_))
 
     def cell_polygons(self) -> Geometries:
         """Return the (R,) outlines of the descendants that make up each cell, three resolutions finer at most.
@@ -163,21 +166,29 @@ class H3AdaptivePartitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> H3AdaptiveRule:
         """Return the rule for (P, 2) training locations."""
-        fine, counts = np.unique(h3_indexes(latlon, self.max_resolution), return_counts=True)
+        return self._rule(h3_indexes(latlon, self.max_resolution))
+
+    def make_assigned(self, latlon: Floats) -> tuple[H3AdaptiveRule, RawAssignment]:
+        """Return the rule, and the raw cells of the training locations by the indexes it was made of."""
+        fine = h3_indexes(latlon, self.max_resolution)
+        rule = self._rule(fine)
+        return rule, rule.locate_indexes(fine)
+
+    def _rule(self, fine: Indexes) -> H3AdaptiveRule:
+        fine = np.sort(fine)  # the descendants of a cell follow each other
         done: list[Indexes] = []
         for resolution in range(self.min_resolution, self.max_resolution + 1):
-            cells, cell_of = np.unique(h3_parents(fine, resolution), return_inverse=True)
-            total = np.bincount(cell_of, weights=counts)
-            split = (total > self.max_count) & (resolution < self.max_resolution)
-            finer = min(resolution + 1, self.max_resolution)
-            children, child_of = np.unique(h3_parents(fine, finer), return_inverse=True)
-            largest = np.zeros(len(cells))
-            parent_of = np.searchsorted(cells, h3_parents(children, resolution))
-            np.maximum.at(largest, parent_of, np.bincount(child_of, weights=counts))
+            cells = h3_parents(fine, resolution)
+            starts = run_starts(cells)
+            counts = np.diff(starts, append=len(fine))
+            split = (counts > self.max_count) & (resolution < self.max_resolution)
+            children = run_starts(h3_parents(fine, min(resolution + 1, self.max_resolution)))
+            largest = np.zeros(len(starts))
+            parent_of = np.searchsorted(starts, children, side="right") - 1
+            np.maximum.at(largest, parent_of, np.diff(children, append=len(fine)))
             split &= largest >= self.min_count
-            done.append(cells[~split])
-            keep = split[cell_of]
-            fine, counts = fine[keep], counts[keep]
+            done.append(cells[starts[~split]])
+            fine = fine[np.repeat(split, counts)]
         return H3AdaptiveRule(self.min_resolution, self.max_resolution, np.sort(np.concatenate(done)))
 
 

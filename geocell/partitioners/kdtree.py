@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.merging import Ints
-from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import Level, RawAssignment, Rule, level_of
+from geocell.partitioners.partitioner import Partitioner, sorted_places
+from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, blocks, level_of
 from geocell.partitioners.validation import MAX_TREE_DEPTH, integers, items, number, numbers
 
 _LEAF, _LAT, _LON = -1, 0, 1
@@ -73,6 +73,14 @@ class KDTreeRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees, all locations one level deeper at a time."""
+        leaf_number = np.cumsum(self.axes == _LEAF) - 1
+        cells = np.empty(len(latlon), dtype=np.int64)
+        for rows in blocks(len(latlon)):
+            cells[rows] = leaf_number[self._nodes(latlon[rows])]
+        return RawAssignment(cells, np.zeros(len(latlon), dtype=np.bool_))
+
+    def _nodes(self, latlon: Floats) -> Ints:
+        """Return the (P,) leaf of (P, 2) degrees as a number of its node."""
         right = self._structure[0]
         values = np.stack((latlon[:, 0], east_of(latlon[:, 1], self.cut_lon)), axis=1)
         node = np.zeros(len(latlon), dtype=np.int64)
@@ -84,8 +92,7 @@ class KDTreeRule(Rule):
             at = node[moving]
             left = values[moving, self.axes[at]] < self.thresholds[at]
             node[moving] = np.where(left, at + 1, right[at])
-        leaf_number = np.cumsum(self.axes == _LEAF) - 1
-        return RawAssignment(leaf_number[node], np.zeros(len(latlon), dtype=np.bool_))
+        return node
 
     @cached_property
     def boxes(self) -> Floats:
@@ -159,24 +166,50 @@ class KDTreePartitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> KDTreeRule:
         """Return the rule for (P, 2) training locations."""
+        return KDTreePartitioner.make_assigned(self, sorted_places(latlon))[0]
+
+    def make_assigned(self, latlon: Floats) -> tuple[KDTreeRule, RawAssignment]:
+        """Return the rule, and the leaf of every training location, which splitting them gives."""
         cut = widest_gap(latlon[:, 1])
-        values = np.stack((latlon[:, 0], east_of(latlon[:, 1], cut)), axis=1)
+        cells = np.empty(len(latlon), dtype=np.int64)
         axes: list[int] = []
         thresholds: list[float] = []
-        stack = [values]
+        n_leaves = 0
+        stack = [_Part(np.ascontiguousarray(latlon[:, 0]), east_of(latlon[:, 1], cut), np.arange(len(latlon)))]
         while stack:
             part = stack.pop()
-            split = None if len(part) <= self.max_count else median_split(part)
+            split = None if len(part.rows) <= self.max_count else median_split(part.lat, part.lon)
             if split is None:
                 axes.append(_LEAF)
                 thresholds.append(0.0)
+                cells[part.rows] = n_leaves
+                n_leaves += 1
                 continue
             axis, threshold = split
             axes.append(axis)
             thresholds.append(threshold)
-            left = part[:, axis] < threshold
-            stack += [part[~left], part[left]]
-        return KDTreeRule(cut, np.array(axes, dtype=np.int64), np.array(thresholds))
+            stack += reversed(part.halves(axis, threshold))
+        rule = KDTreeRule(cut, np.array(axes, dtype=np.int64), np.array(thresholds))
+        return rule, RawAssignment(cells, np.zeros(len(latlon), dtype=np.bool_))
+
+
+class _Part(NamedTuple):
+    """Locations in the order of their latitude: (P,) degrees north, degrees eastward from the cut, and rows."""
+
+    lat: Floats
+    lon: Floats
+    rows: Ints
+
+    def halves(self, axis: int, threshold: float) -> tuple[_Part, _Part]:
+        """Return the locations below a threshold, and the others; along the latitude nothing is copied."""
+        if axis == _LAT:
+            n = int(np.searchsorted(self.lat, threshold))
+            return self._some(slice(None, n)), self._some(slice(n, None))
+        left = self.lon < threshold
+        return self._some(left), self._some(~left)
+
+    def _some(self, which: slice | Bools) -> _Part:
+        return _Part(self.lat[which], self.lon[which], self.rows[which])
 
 
 def east_of(lon: Floats, cut: float) -> Floats:
@@ -193,25 +226,26 @@ def widest_gap(lon: Floats) -> float:
     return middle - 360.0 if middle >= 180.0 else middle
 
 
-def median_split(values: Floats) -> tuple[int, float] | None:
+def median_split(lat: Floats, lon: Floats) -> tuple[int, float] | None:
     """Return the axis and threshold that halve locations best across their wider side.
 
     Args:
-        values: (P, 2) degrees: latitude, longitude from the cut.
+        lat: (P,) degrees, ascending.
+        lon: (P,) degrees from the cut.
 
     Returns:
         0 for latitude or 1 for longitude, and a threshold between two adjacent distinct values; None when all
         locations coincide.
     """
-    low, high = bounds(values)
-    extent = high - low
-    if not extent.any():
+    south, north = lat[0], lat[-1]
+    extent = north - south, lon.max() - lon.min()
+    if not any(extent):
         return None
-    lon_scale = np.cos(np.radians((low[0] + high[0]) / 2))
+    lon_scale = np.cos(np.radians((south + north) / 2))
     axis = _LON if extent[1] * lon_scale > extent[0] else _LAT
     if extent[axis] == 0.0:  # meridians so close to a pole that the scale vanished
         axis = _LON if axis == _LAT else _LAT
-    return axis, median_threshold(values[:, axis])
+    return axis, _sorted_threshold(lat) if axis == _LAT else median_threshold(lon)
 
 
 def bounds(values: Floats) -> tuple[Floats, Floats]:
@@ -229,9 +263,26 @@ def median_threshold(values: Floats) -> float:
     n = len(values)
     median = np.partition(values, n // 2)[n // 2]
     left, right = values < median, values > median
-    n_left, n_right = int(np.count_nonzero(left)), int(np.count_nonzero(right))
-    split_below = n_right == 0 or (n_left > 0 and abs(2 * n_left - n) <= abs(n - 2 * n_right))
-    below = float(values[left].max() if split_below else median)
-    above = float(median if split_below else values[right].min())
+    split_below = _splits_below(n, int(np.count_nonzero(left)), int(np.count_nonzero(right)))
+    below, above = (values[left].max(), median) if split_below else (median, values[right].min())
+    return _between(float(below), float(above))
+
+
+def _sorted_threshold(values: Floats) -> float:
+    """Return the `median_threshold` of values that ascend, of which it reads a few."""
+    n = len(values)
+    median = values[n // 2]
+    first, last = int(np.searchsorted(values, median, "left")), int(np.searchsorted(values, median, "right"))
+    below, above = (values[first - 1], median) if _splits_below(n, first, n - last) else (median, values[last])
+    return _between(float(below), float(above))
+
+
+def _splits_below(n: int, n_left: int, n_right: int) -> bool:
+    """Return whether a threshold below the median halves n values at least as well as one above it."""
+    return n_right == 0 or (n_left > 0 and abs(2 * n_left - n) <= abs(n - 2 * n_right))
+
+
+def _between(below: float, above: float) -> float:
+    """Return the middle of two values, and the upper one where no number lies between them."""
     middle = below + (above - below) / 2
     return middle if below < middle <= above else above

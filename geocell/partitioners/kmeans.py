@@ -90,7 +90,7 @@ class KMeansPartitioner(Partitioner):
 
     Attributes:
         k: number of clusters; clusters that end up empty are dropped, so there may be fewer cells.
-        seed: of the k-means++ initialisation and of samples.
+        seed: of the first centres and of samples.
     """
 
     kind: ClassVar[str] = "kmeans"
@@ -115,6 +115,10 @@ class KMeansPartitioner(Partitioner):
         Raises:
             ValueError: when there are fewer distinct locations than clusters.
         """
+        return KMeansPartitioner.make_assigned(self, latlon)[0]
+
+    def make_assigned(self, latlon: Floats) -> tuple[KMeansRule, RawAssignment]:
+        """Return the rule, and the nearest centre of every training location, which decides what centres are kept."""
         seen = latlon
         if len(latlon) > MAX_CLUSTERED:
             rows = np.random.default_rng(self.seed).choice(len(latlon), MAX_CLUSTERED, replace=False)
@@ -124,9 +128,12 @@ class KMeansPartitioner(Partitioner):
         first = np.flatnonzero(new)
         if self.k > len(first):
             raise self._error(f"k must be at most the number of distinct locations, {len(first)}, got {self.k}.")
-        order = np.argsort(s2_ids(seen[first]), kind="stable")  # along a Hilbert curve, where neighbours are near
+        cells = s2_ids(seen[first])
+        order = np.argsort(cells, kind="stable")  # along a Hilbert curve, where neighbours are near
         weights = np.diff(np.append(first, len(seen)))[order]
-        centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed)
+        centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed, cells[order])
         places = np.unique(canonical_latlon(latlon_from_unit(centres)), axis=0)
         # The centre of a cluster is not always nearest to any of the locations: those without any are dropped.
-        return KMeansRule(places[np.unique(KMeansRule(places).locate(latlon).cells)])
+        nearest, fallback = KMeansRule(places).locate(latlon)
+        used = np.bincount(nearest, minlength=len(places)) > 0
+        return KMeansRule(places[used]), RawAssignment((np.cumsum(used) - 1)[nearest], fallback)

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from geocell.files import sentence
 from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.base import Partition
 from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
@@ -47,6 +48,11 @@ class Partitioner(ABC):
     small: SmallRule = field(default="merge", kw_only=True)
     centroid: CentroidRule = field(default="mean", kw_only=True)
 
+    def __init_subclass__(cls) -> None:
+        """Let a kind that has a `make_rule` of its own be fitted with it, whatever it inherits."""
+        if "make_rule" in vars(cls) and "make_assigned" not in vars(cls):
+            setattr(cls, "make_assigned", Partitioner.make_assigned)  # noqa: B010 - mypy knows no assigned methods
+
     def __post_init__(self) -> None:
         """Check the parameters."""
         self._require_int("min_count", 1)
@@ -56,6 +62,14 @@ class Partitioner(ABC):
     @abstractmethod
     def make_rule(self, latlon: Floats) -> Rule:
         """Return the rule for (P, 2) training locations, P >= 1, sorted by latitude, then longitude."""
+
+    def make_assigned(self, latlon: Floats) -> tuple[Rule, RawAssignment]:
+        """Return the rule for (P, 2) sorted training locations, and the raw cells it gives these.
+
+        A kind whose `make_rule` finds the cells of the locations overrides this, to find them once.
+        """
+        rule = self.make_rule(latlon)
+        return rule, rule.locate(latlon)
 
     def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - used by some kinds
         """Return additional entries of `fitted_on` for this kind, as JSON."""
@@ -89,8 +103,7 @@ class Partitioner(ABC):
         places = sorted_places(canonical_latlon(as_latlon(latlon, "locations")))
         if len(places) == 0:
             raise self._error("fitting needs at least one location, got none.")
-        rule = self.make_rule(places)
-        raw = rule.locate(places)
+        rule, raw = self.make_assigned(places)
         inside = raw.cells != OUTSIDE
         if not inside.any():
             raise self._error(
@@ -106,10 +119,12 @@ class Partitioner(ABC):
             "n_outside": int((~inside).sum()),
             "n_dropped": 0,
             "source": source,
-            "sha256": places_sha256(places),
+            "sha256": _sorted_sha256(places),
             **self.notes(len(places)),
         }
-        return self._partition(rule, places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside]), fitted_on)
+        if not inside.all():
+            places, raw = places[inside], RawAssignment(raw.cells[inside], raw.fallback[inside])
+        return self._partition(rule, places, raw, fitted_on)
 
     def _partition(self, rule: Rule, places: Floats, raw: RawAssignment, fitted_on: dict[str, Any]) -> Partition:
         n_raw = len(rule.names)
@@ -127,8 +142,9 @@ class Partitioner(ABC):
             positions = means_of(places, raw.cells, n_raw, rule.anchors)
             into = merge_small_cells(counts, unit_vectors(positions), rule.families, self.min_count)
         remaining, class_of_raw = np.unique(into, return_inverse=True)
-        classes = class_of_raw[raw.cells[kept]]
-        centroids, radius_km = self._centroids(rule, remaining, places[kept], classes)
+        seen, raw_cells = (places, raw.cells) if kept.all() else (places[kept], raw.cells[kept])
+        classes = class_of_raw[raw_cells]
+        centroids, radius_km = self._centroids(rule, remaining, seen, classes)
         fitted_on["n_fallback"] = int((raw.fallback | ~kept).sum())
         fitted_on["n_dropped"] = int((~kept).sum())
         return Partition(
@@ -148,16 +164,17 @@ class Partitioner(ABC):
 
     def _centroids(self, rule: Rule, remaining: Ints, places: Floats, classes: Ints) -> tuple[Floats, Floats]:
         """Return the (C, 2) centroids by the chosen rule, and the (C,) km to the farthest location."""
+        vectors = unit_vectors(places)
         if self.centroid == "mean":
-            centroids = means_of(places, classes, len(remaining))
+            centroids = means_of(places, classes, len(remaining), vectors=vectors)
         elif self.centroid == "medoid":
             centroids = medoids_of(places, classes, len(remaining))
         else:
             centroids = np.asarray(rule.centres)[remaining]
-        return centroids, radius_of(places, classes, centroids)
+        return centroids, radius_of(places, classes, centroids, vectors)
 
-    def _error(self, sentence: str) -> ValueError:
-        return ValueError(f"{type(self).__name__}: {sentence}")
+    def _error(self, text: str) -> ValueError:
+        return ValueError(sentence(f"{type(self).__name__}: {text}"))
 
     def _require_int(self, name: str, low: int, high: int | None = None) -> None:
         value = getattr(self, name)
@@ -180,5 +197,9 @@ def sorted_places(latlon: Floats) -> Floats:
 
 def places_sha256(latlon: Floats) -> str:
     """Return the hash of (P, 2) validated degrees that `fitted_on` records; it does not depend on their order."""
-    places = sorted_places(canonical_latlon(latlon))
-    return hashlib.sha256(places.astype("<f8").tobytes()).hexdigest()
+    return _sorted_sha256(sorted_places(canonical_latlon(latlon)))
+
+
+def _sorted_sha256(places: Floats) -> str:
+    """Return the hash of (P, 2) canonical degrees that are sorted."""
+    return hashlib.sha256(places.astype("<f8", copy=False).data).hexdigest()

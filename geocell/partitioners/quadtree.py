@@ -15,7 +15,7 @@ from geocell.geo.shapes import Geometries, box_polygons
 from geocell.partitioners.kdtree import bounds, east_of, median_threshold, widest_gap
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, level_of
+from geocell.partitioners.rule import Bools, Level, RawAssignment, Rule, blocks, level_of
 from geocell.partitioners.validation import items, number, numbers
 
 _WORLD = (-90.0, 0.0, 90.0, 360.0)  # south, west, north, east; longitudes eastward from the cut
@@ -108,6 +108,15 @@ class QuadtreeRule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees, all locations one level deeper at a time."""
+        number = np.empty(len(self.splits), dtype=np.int64)
+        number[self._leaves[1]] = np.arange(len(self.names))
+        cells = np.empty(len(latlon), dtype=np.int64)
+        for rows in blocks(len(latlon)):
+            cells[rows] = number[self._nodes(latlon[rows])]
+        return RawAssignment(cells, np.zeros(len(latlon), dtype=np.bool_))
+
+    def _nodes(self, latlon: Floats) -> Ints:
+        """Return the (P,) leaf of (P, 2) degrees as a number of its node."""
         lat, lon = latlon[:, 0], east_of(latlon[:, 1], self.cut_lon)
         node = np.zeros(len(latlon), dtype=np.int64)
         moving = np.arange(len(latlon))
@@ -118,9 +127,7 @@ class QuadtreeRule(Rule):
             at = node[moving]
             north, east = lat[moving] >= self.splits[at, 0], lon[moving] >= self.splits[at, 1]
             node[moving] = self._children[at] + 2 * north + east
-        number = np.empty(len(self.splits), dtype=np.int64)
-        number[self._leaves[1]] = np.arange(len(self.names))
-        return RawAssignment(number[node], np.zeros(len(latlon), dtype=np.bool_))
+        return node
 
     def cell_polygons(self) -> Geometries:
         """Return the (R,) boxes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,6 +18,8 @@ from geocell.partitioners.merging import Ints
 Bools = NDArray[np.bool_]
 
 _FEW = 50_000
+BLOCK = 1 << 15
+"""Locations whose cells are found at a time: what is computed on the way stays in the cache of a core."""
 
 OUTSIDE: int = int(np.iinfo(np.int64).min)
 """The cell of a location outside every cell: indexing with it raises, where -1 would silently mean the last cell."""
@@ -125,6 +127,17 @@ class Rule(ABC):
         """Write `cells.geojson`, the one additional file that a partition or head may have, into a folder."""
 
 
+def blocks(n: int) -> Iterator[slice]:
+    """Yield the rows of n locations, `BLOCK` at a time."""
+    for start in range(0, n, BLOCK):
+        yield slice(start, min(start + BLOCK, n))
+
+
+def run_starts(values: NDArray[Any]) -> Ints:
+    """Return the first row of each run of equal values in a (P,) array."""
+    return np.flatnonzero(np.append(np.ones(min(len(values), 1), dtype=np.bool_), values[1:] != values[:-1]))
+
+
 def workers_for(n: int) -> int:
     """Return the number of threads to query a tree for n points: the usable cores; with few points one is faster."""
     return 1 if n < _FEW else usable_cores()
@@ -132,7 +145,8 @@ def workers_for(n: int) -> int:
 
 def canonical_latlon(latlon: Floats) -> Floats:
     """Return canonical coordinates: longitude in [-180, 180), 0 at the poles, no negative zero."""
-    lat, lon = latlon[:, 0], latlon[:, 1]
-    lon = np.where(lon == 180.0, -180.0, lon)
-    lon = np.where(np.abs(lat) == 90.0, 0.0, lon)
-    return np.stack((lat, lon), axis=1) + 0.0
+    canonical = latlon + 0.0
+    lat, lon = canonical[:, 0], canonical[:, 1]
+    lon[lon == 180.0] = -180.0
+    lon[np.abs(lat) == 90.0] = 0.0
+    return canonical

@@ -15,7 +15,7 @@ from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of
+from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, run_starts
 from geocell.partitioners.s2ids import (
     MAX_LEVEL,
     Ids,
@@ -76,11 +76,14 @@ class S2Rule(Rule):
 
     def locate(self, latlon: Floats) -> RawAssignment:
         """Return the raw cells of (P, 2) degrees: the leaf cells inside a cell have consecutive ids."""
-        leaves = s2_ids(latlon)
+        return self.locate_leaves(s2_ids(latlon))
+
+    def locate_leaves(self, leaves: Ids) -> RawAssignment:
+        """Return the raw cells of (P,) leaf cells."""
         first, last = s2_ranges(self.ids)
         cells = np.maximum(np.searchsorted(first, leaves, side="right") - 1, 0)
         inside = (leaves >= first[cells]) & (leaves <= last[cells])
-        return RawAssignment(np.where(inside, cells, OUTSIDE), np.zeros(len(latlon), dtype=np.bool_))
+        return RawAssignment(np.where(inside, cells, OUTSIDE), np.zeros(len(leaves), dtype=np.bool_))
 
     def cell_polygons(self) -> Geometries:
         """Return the (R,) cells, whose sides are great circles."""
@@ -138,11 +141,22 @@ class S2Partitioner(Partitioner):
 
     def make_rule(self, latlon: Floats) -> S2Rule:
         """Return the rule for (P, 2) training locations."""
-        fine, counts = np.unique(s2_ids(latlon, self.max_level), return_counts=True)
+        return self._rule(s2_ids(latlon))
+
+    def make_assigned(self, latlon: Floats) -> tuple[S2Rule, RawAssignment]:
+        """Return the rule, and the raw cells of the training locations by the leaf cells it was made of."""
+        leaves = s2_ids(latlon)
+        rule = self._rule(leaves)
+        return rule, rule.locate_leaves(leaves)
+
+    def _rule(self, leaves: Ids) -> S2Rule:
+        leaves = np.sort(leaves)  # the leaf cells in a cell follow each other
         done: list[Ids] = []
         for level in range(self.min_level, self.max_level + 1):
-            cells, cell_of = np.unique(s2_parents(fine, level), return_inverse=True)
-            split = (np.bincount(cell_of, weights=counts) > self.max_count) & (level < self.max_level)
-            done.append(cells[~split])
-            fine, counts = fine[split[cell_of]], counts[split[cell_of]]
+            found = s2_parents(leaves, level)
+            starts = run_starts(found)
+            counts = np.diff(starts, append=len(found))
+            split = (counts > self.max_count) & (level < self.max_level)
+            done.append(found[starts[~split]])
+            leaves = leaves[np.repeat(split, counts)]
         return S2Rule(self.min_level, np.sort(np.concatenate(done)))

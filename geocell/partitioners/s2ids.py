@@ -18,6 +18,7 @@ Ids = NDArray[np.uint64]
 
 MAX_LEVEL = 30
 
+_BLOCK = 1 << 14  # locations at a time: what is computed on the way stays in the cache of a core
 _BITS = 4  # levels of the curve that one step through the tables takes
 _POS_TO_IJ = ((0, 1, 3, 2), (0, 2, 3, 1), (3, 2, 0, 1), (3, 1, 0, 2))
 _TURN = (1, 0, 0, 3)  # how each quarter of the curve is turned: bit 0 swaps the axes, bit 1 inverts them
@@ -78,7 +79,15 @@ def _uv(st: Floats) -> Floats:
 
 def s2_ids(latlon: ArrayLike, level: int = MAX_LEVEL) -> Ids:
     """Return the (P,) S2 cell ids of (P, 2) degrees at a level of 0 to 30."""
-    face, u, v = _face_uv(unit_vectors(latlon))
+    places = np.asarray(latlon, dtype=np.float64)
+    ids = np.empty(len(places), dtype=np.uint64)
+    for start in range(0, len(places), _BLOCK):
+        ids[start : start + _BLOCK] = _leaf_ids(unit_vectors(places[start : start + _BLOCK]))
+    return s2_parents(ids, level) if level < MAX_LEVEL else ids
+
+
+def _leaf_ids(vectors: Floats) -> Ids:
+    face, u, v = _face_uv(vectors)
     i, j = _index(u), _index(v)
     to_pos, _ = _tables()
     state = face.astype(np.uint64) & np.uint64(1)  # the curve of every second face starts swapped
@@ -89,7 +98,7 @@ def s2_ids(latlon: ArrayLike, level: int = MAX_LEVEL) -> Ids:
         entry = to_pos[square | state]
         ids |= (entry >> np.uint64(2)) << np.uint64(2 * _BITS * step)
         state = entry & np.uint64(3)
-    return s2_parents((ids << np.uint64(1)) | np.uint64(1), level)
+    return (ids << np.uint64(1)) | np.uint64(1)
 
 
 def s2_levels(ids: Ids) -> Ints:

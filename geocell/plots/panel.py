@@ -77,11 +77,11 @@ def countries_and_sea(box: Box) -> tuple[Geometries, BaseGeometry]:
     """Return the outlines of countries in the box, and the sea as one geometry."""
     import shapely
 
-    from geocell.geo.countries import country_outlines
+    from geocell.geo.countries import valid_country_shapes
 
     south, west, north, east = box
     window = shapely.box(west, south, east, north)
-    shapes = shapely.intersection(shapely.make_valid(country_outlines().geometry.to_numpy()), window)
+    shapes = shapely.intersection(valid_country_shapes(), window)
     shapes = shapes[~shapely.is_empty(shapes)]
     return shapes, window.difference(shapely.union_all(shapes))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,15 +95,15 @@ def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
     """
     import shapely
 
-    from geocell.geo.countries import country_outlines
+    from geocell.geo.countries import valid_country_shapes
 
-    frame = country_outlines()
-    shapes = shapely.make_valid(frame.geometry.to_numpy())
     south, west, north, east = box
-    near = shapely.intersects(shapes, shapely.box(west, south, east, north))
-    coarse = shapely.simplify(shapes, 0.05)
+    shapes = valid_country_shapes()
+    near = np.flatnonzero(shapely.intersects(shapes, shapely.box(west, south, east, north)))
+    countries = list(_coarse_rings())
     for fine in (0.002, 0.005, 0.01, 0.02, 0.05):
-        countries = [rings(shape) for shape in np.where(near, shapely.simplify(shapes, fine), coarse)]
+        for i, shape in zip(near.tolist(), shapely.simplify(shapes[near], fine), strict=True):
+            countries[i] = rings(shape)
         if len(_json(countries)) <= most_chars:
             break
     return {
@@ -110,16 +111,28 @@ def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
         "box": [round(float(degrees), 4) for degrees in box],
         "colours": COLOURS,
         "countries": countries,
-        "names_of_countries": _country_names(frame["name"], shapes),
+        "names_of_countries": _country_names(),
     }
 
 
-def _country_names(names: Iterable[str], shapes: Geometries) -> list[list[Any]]:
+@cache
+def _coarse_rings() -> list[list[list[int]]]:
+    import shapely
+
+    from geocell.geo.countries import valid_country_shapes
+
+    return [rings(shape) for shape in shapely.simplify(valid_country_shapes(), 0.05)]
+
+
+@cache
+def _country_names() -> list[list[Any]]:
     """Return name, latitude, longitude and size in degrees of where each country is named, the largest first."""
     import shapely
 
+    from geocell.geo.countries import country_outlines, valid_country_shapes
+
     found = []
-    for name, shape in zip(names, shapes, strict=True):
+    for name, shape in zip(country_outlines()["name"], valid_country_shapes(), strict=True):
         parts = shapely.get_parts(shape)
         largest = parts[int(np.argmax(shapely.area(parts)))]
         at = largest.representative_point()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def require_labels(labels: Sequence[str], templates: Sequence[str]) -> None:
     if empty := [n for n, label in enumerate(labels, start=1) if not label.strip()]:
         raise ValueError(f"every label must be a text, got an empty one at position {empty[0]}.")
     if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if list(labels).count(label) > 1)
+        ((twice, _),) = Counter(labels).most_common(1)
         raise ValueError(f"every label must come once, got {twice!r} twice.")
     if not templates:
         raise ValueError(f"templates must be at least one text with {LABEL}, got none.")

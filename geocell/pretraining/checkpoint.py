@@ -10,7 +10,16 @@ from typing import Any
 
 from torch import Tensor
 
-from geocell.files import FORMAT, DamagedFileError, atomic_path, reading, require_types
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    atomic_path,
+    missing,
+    one_sentence,
+    parse_json,
+    reading,
+    require_types,
+)
 
 
 @dataclass
@@ -60,6 +69,7 @@ def write_state(path: Path, progress: Progress, tensors: Mapping[str, Tensor], f
         )
 
 
+@one_sentence()
 def read_state(path: Path, facts: Mapping[str, Any]) -> tuple[Progress, dict[str, Tensor]]:
     """Return what `write_state` wrote.
 
@@ -69,8 +79,10 @@ def read_state(path: Path, facts: Mapping[str, Any]) -> tuple[Progress, dict[str
     from safetensors import safe_open
 
     what = "the state of a training"
+    if not path.is_file():
+        raise missing(path, "a training that goes on")
     with reading(path, what), safe_open(path, framework="pt") as file:
-        note = json.loads(file.metadata()["pretraining"])
+        note = parse_json(file.metadata()["pretraining"])
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     require_types(note, {"format": int, "facts": dict, "progress": dict}, str(path))
     if note["format"] != FORMAT:

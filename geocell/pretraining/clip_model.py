@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geocell.encoders.processors import load_processor
 from geocell.encoders.tower import commit_of, is_folder, load_errors, model_origin, weights_hash
+from geocell.encoders.trust import ModelError
 from geocell.imagetext.checkpoints import load_tokenizer, whole_model
 from geocell.imagetext.protocol import CAPTIONS, require_distinct
 from geocell.imagetext.tokens import batches, tokenized
@@ -56,7 +57,7 @@ class ClipModel:
             commit = None if is_folder(name) else commit_of(where, revision)
             model = whole_model(where, commit, name, vision=True)
             if model.config.model_type != "clip":
-                raise ValueError(f"{name} must be a CLIP to be trained, got model type {model.config.model_type!r}.")
+                raise ModelError(f"{name} must be a CLIP to be trained, got model type {model.config.model_type!r}.")
             tokenizer = load_tokenizer(where, commit)
             processor = load_processor(model.config, where, commit, "pil")
             images: Any = transformers.AutoImageProcessor

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from geocell.compute.distributed import agreed, n_processes, processes, rank
+from geocell.compute.signals import note_signal
 from geocell.encoding.decode_pool import Batch, DecodePool, default_workers
 from geocell.images.loading import Loader
 from geocell.pretraining.accumulation import RandomState
@@ -262,6 +263,7 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     seen: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
+        note_signal(number)
         if seen:
             raise KeyboardInterrupt
         seen.append(number)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.evaluation.zero_shot import country_codes
+from geocell.files import one_sentence
 from geocell.geo.country_names import country_code
 from geocell.images.references import is_http, is_url
 from geocell.images.sources import FileImages, ImageSource
@@ -57,6 +58,7 @@ class CaptionTable:
         return replace(self, table=self.table[kept].reset_index(drop=True))
 
 
+@one_sentence()
 def read_captions(
     path: Path | str,
     images: Path | None = None,

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from geocell.encoders.info import EncoderInfo
-from geocell.files import DamagedFileError, reading
+from geocell.files import DamagedFileError, one_sentence, reading, scratch_folder
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import Head
 from geocell.heads.module import GeoHead, tensor_shapes
@@ -123,6 +122,7 @@ class Checkpoint:
         return len(self.weights["head.0.weight"])
 
 
+@one_sentence()
 def read_published(published: Published) -> Checkpoint:
     """Read a published head. Nothing in it is run, and every tensor must be accounted for.
 
@@ -190,12 +190,12 @@ def import_head(published: Published | Checkpoint, encoder: EncoderInfo) -> Head
 
 def _read_cells(path: Path) -> Partition:
     """Return the partition that only decodes, of a `geocell_info.json` by any name."""
-    with TemporaryDirectory() as folder:  # its partition.json may lie beside it, of another version
-        shutil.copyfile(path, Path(folder) / INFO_FILE)
+    with scratch_folder("cells") as folder:  # its partition.json may lie beside it, of another version
+        shutil.copyfile(path, folder / INFO_FILE)
         try:
             return Partition.load(folder)
         except ValueError as error:
-            raise ValueError(str(error).replace(str(Path(folder) / INFO_FILE), str(path))) from error
+            raise ValueError(str(error).replace(str(folder / INFO_FILE), str(path))) from error
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:

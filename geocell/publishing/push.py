@@ -7,12 +7,11 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 
 from geocell.decoders.table import parse_decoder
 from geocell.features.neighbours import NEIGHBOURS_FILE
 from geocell.features.training_places import PLACES_FILE
-from geocell.files import json_text, new_folder, read_json, require_new
+from geocell.files import json_text, new_folder, read_json, require_new, scratch_folder
 from geocell.heads.card_file import PICTURE_FILE, card_of, read_card
 from geocell.heads.card_metadata import CardSettings
 from geocell.heads.combination import Combination
@@ -101,8 +100,8 @@ def push_head(  # noqa: PLR0913 - keywords with defaults
         contents = zero_shot_contents(folder, head, settings)
     else:
         contents = _head_contents(folder, head, settings, with_neighbours, with_places)
-    with TemporaryDirectory() as scratch:
-        if (picture := _draw_cells(head, Path(scratch) / PICTURE_FILE)) is not None:
+    with scratch_folder("push") as scratch:
+        if (picture := _draw_cells(head, scratch / PICTURE_FILE)) is not None:
             contents = replace(contents, files={**contents.files, PICTURE_FILE: picture})
         return publish(contents, name, how)
 

@@ -195,8 +195,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
 
 
 def _of_split(splits: Splits, locations: Locations, name: str) -> Locations | None:
-    wanted = set(splits.ids.get(name, ()))
-    index = np.flatnonzero([location in wanted for location in locations.ids.tolist()])
+    index = np.flatnonzero(splits.members(locations.ids, name))
     return locations.take(index) if len(index) else None
 
 

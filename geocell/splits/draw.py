@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.compute.seeds import MAX_SEED
+from geocell.features.ids import Ids
 from geocell.features.locations import Locations
 from geocell.features.view_columns import ViewColumns
 from geocell.files import counted
@@ -100,7 +101,8 @@ def make_splits(
         strata = strata_of(codes, points, used, stratify, len(named.names))
         split_of_group = _deal_alike(sizes, _commonest(groups, strata), shares, rng)
     split = split_of_group[groups]
-    ids_by_name = {name: tuple(named.texts(split == i)) for i, name in enumerate(NAMES)}
+    found = Ids(named.names)
+    ids_by_name = {name: found.take(split == i) for i, name in enumerate(NAMES)}
     return Splits(ids_by_name, seed, float(buffer_km), protocol_of(by, stratify, buffer_km))
 
 
@@ -199,6 +201,10 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
     wanted = [i for i, size in enumerate(target) if size > 0]
     order = rng.permutation(len(sizes))
     order = order[np.argsort(sizes[order] <= min(target[i] for i in wanted), kind="stable")]
+    dealt = _deal_singles(len(sizes), target, wanted) if sizes.max() == 1 else None
+    if dealt is not None:
+        out[order] = dealt
+        return out
     for position, (group, size) in enumerate(zip(order.tolist(), sizes[order].tolist(), strict=True)):
         # the last groups go to splits that would stay empty otherwise
         empty = [i for i in wanted if not have[i]]
@@ -209,6 +215,21 @@ def _deal(sizes: NDArray[np.int64], shares: Floats, rng: np.random.Generator) ->
         out[group] = choice
         have[choice] += size
     return out
+
+
+def _deal_singles(n: int, target: Sequence[float], wanted: Sequence[int]) -> NDArray[np.int64] | None:
+    """Return the (n,) splits that n groups of one location go to, in the order in which they are dealt; see `_deal`.
+
+    The k-th location of a split comes when the share of its target that is left is the largest, and of equal shares the
+    first split's: the deal merges one descending list per split. None where a split has too small a share for that.
+    """
+    room = [(target[i] - np.arange(np.ceil(target[i]) + 1)) / target[i] for i in wanted]
+    fits = [np.arange(1, len(left) + 1) - target[i] < 1 for i, left in zip(wanted, room, strict=True)]
+    if sum(map(np.count_nonzero, fits)) < n or not all(fit[0] for fit in fits):
+        return None
+    left = np.concatenate([left[fit] for left, fit in zip(room, fits, strict=True)])
+    splits = np.repeat(wanted, list(map(np.count_nonzero, fits)))
+    return np.asarray(splits[np.argsort(-left, kind="stable")[:n]], dtype=np.int64)
 
 
 def _commonest(groups: NDArray[np.int64], strata: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geocell.files import counted
 from geocell.geo.geodesy import Floats
 from geocell.splits.neighbours import connected_places
-from geocell.views import rounded_latlon
+from geocell.views import coordinate_numbers
 
 Ints = NDArray[np.int64]
 Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -101,7 +101,7 @@ def groups_of(codes: Ints, latlon: Floats, columns: Columns, by: str, buffer_km:
     Raises:
         ValueError: for a column that has no value in some row.
     """
-    coordinates = rounded_latlon(latlon).view(np.complex128)[:, 0]
+    coordinates = coordinate_numbers(latlon)
     marks = [np.unique(coordinates, return_inverse=True)[1]]
     if buffer_km > 0:
         marks.append(connected_places(latlon, buffer_km))
@@ -157,21 +157,40 @@ def _blocks(latlon: Floats, by: str) -> NDArray[Any]:
 def _connected(codes: Ints, marks: Sequence[NDArray[Any]]) -> Ints:
     """Return the (P,) group of every location, connected by whatever their rows have in common.
 
+    Groups are numbered from 0, in the order in which they appear, which is canonical.
+
     Args:
         codes: (N,) location of every row.
         marks: lists of (N,) numbers from 0; rows with the same number in one list are together.
     """
+    n = int(codes.max()) + 1
+    alone = np.bincount(codes)[codes] == 1  # the usual row: what it has, no other one has
+    for mark in marks:
+        alone &= np.bincount(mark)[mark] == 1
+    first = np.arange(n)  # location with which the group of each appears
+    rest = np.flatnonzero(~alone)
+    if len(rest):
+        labels = _components(codes[rest], [mark[rest] for mark in marks], n)
+        lowest = np.full(int(labels.max()) + 1, n)
+        np.minimum.at(lowest, labels, first)
+        first = lowest[labels]
+    return np.asarray((np.cumsum(first == np.arange(n)) - 1)[first], dtype=np.int64)
+
+
+def _components(codes: Ints, marks: Sequence[NDArray[Any]], n_locations: int) -> Ints:
+    """Return the (P,) component of every location in a graph of locations and marks."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n_locations = n = int(codes.max()) + 1
+    n = n_locations
     columns = []
     for mark in marks:
-        columns.append(mark + n)
-        n += int(mark.max()) + 1
+        found, numbers = np.unique(mark, return_inverse=True)
+        columns.append(numbers + n)
+        n += len(found)
     rows = np.tile(codes, len(marks))
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, np.concatenate(columns))), shape=(n, n))
-    return _numbered(connected_components(graph, directed=False)[1][:n_locations])
+    return np.asarray(connected_components(graph, directed=False)[1][:n_locations], dtype=np.int64)
 
 
 def _numbered(labels: NDArray[Any]) -> Ints:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from geocell.files import counted
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, as_latlon, unit_vectors
 from geocell.splits.splits import Splits
-from geocell.views import rounded_latlon
+from geocell.views import coordinate_numbers
 from geocell.views.codes import TextCodes
 
 NEAR_KM = 1.0
@@ -63,7 +63,7 @@ def bin_names() -> tuple[str, ...]:
 
 def at_training_coordinates(latlon: Floats, train: Floats) -> NDArray[np.bool_]:
     """Return which of (P, 2) locations have the coordinates of a training location, to 1e-6 degrees."""
-    return np.isin(_coordinate_keys(latlon), _coordinate_keys(train))
+    return np.isin(coordinate_numbers(as_latlon(latlon)), coordinate_numbers(as_latlon(train)))
 
 
 def count_at_training_coordinates(latlon: Floats, train: Floats) -> int:
@@ -88,10 +88,6 @@ def shared_coordinates_remark(latlon: Floats, train: Floats, split: str) -> str 
     )
 
 
-def _coordinate_keys(latlon: Floats) -> NDArray[np.complex128]:
-    return rounded_latlon(as_latlon(latlon)).view(np.complex128)[:, 0]
-
-
 def leak_report(
     splits: Splits, ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Floats
 ) -> dict[str, dict[str, float]]:
@@ -105,13 +101,8 @@ def leak_report(
     Returns:
         Split name -> `min_km` and `median_km`, the least and the median distance from the nearest training location.
     """
-    named = TextCodes.of(ids)
-    home = np.full(len(named.names), -1, dtype=np.int32)  # which split each location is in
-    for number, members in enumerate(splits.ids.values()):
-        home[named.within(members)] = number
-    homes, names = home[named.codes], list(splits.ids)
-    points = as_latlon(latlon)
-    train = homes == names.index("train") if "train" in names else np.zeros(len(homes), dtype=np.bool_)
+    homes, points, names = splits.homes(ids), as_latlon(latlon), list(splits.ids)
+    train = homes == (names.index("train") if "train" in names else len(names))
     others = ~train & (homes >= 0)
     if not train.any() or not others.any():
         return {}

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geocell.display import Display, TextTable, share_text
+from geocell.features.ids import Ids, joined_ids
 from geocell.features.locations import Locations
 from geocell.files import (
     FORMAT,
     DamagedFileError,
-    canonical_json,
     counted,
     printable,
-    read_json,
     reading,
     require_new,
     require_types,
-    write_json,
+    write_bytes,
 )
+from geocell.splits.split_file import read_splits, split_parts
 from geocell.views.codes import TextCodes
 
 NAMES = ("train", "val", "test")
 SPLITS_FILE = "splits.json"
+
+AnyIds = Sequence[str] | NDArray[Any] | TextCodes
+"""(P,) location ids."""
 
 UNKNOWN_PROTOCOL = "unknown"
 _MAX_PROTOCOL = 500
@@ -46,13 +51,13 @@ class Splits:
     """The assignment of locations to splits.
 
     Attributes:
-        ids: split name -> location ids, sorted.
+        ids: split name -> location ids, sorted; any sequences of text are taken, and kept as `Ids`.
         seed: seed of the draw; None for splits that came with the data.
         buffer_km: locations closer than this are in one split.
         protocol: how the splits were drawn, such as "by country"; "unknown" for those of older files and by hand.
     """
 
-    ids: Mapping[str, tuple[str, ...]]
+    ids: Mapping[str, Sequence[str]]
     seed: int | None = None
     buffer_km: float = 0.0
     protocol: str = UNKNOWN_PROTOCOL
@@ -65,14 +70,11 @@ class Splits:
             raise ValueError(f"buffer_km must be a number of kilometres of at least 0, got {self.buffer_km}.")
         if not 0 < len(self.protocol) <= _MAX_PROTOCOL or printable(self.protocol) != self.protocol:
             raise ValueError(f"protocol must be a line of 1 to {_MAX_PROTOCOL} printable characters: correct it.")
-        every = chain.from_iterable(self.ids.values())
-        hashes = np.sort(
-            np.fromiter(map(hash, every), np.int64, sum(map(len, self.ids.values())))
-        )  # eight bytes of each: a set takes forty
-        if (hashes[1:] == hashes[:-1]).any():
-            self._require_once()
+        object.__setattr__(self, "ids", {name: Ids(ids) for name, ids in self.ids.items()})
+        if not self._all.distinct:
+            self._refuse_repeated()
 
-    def _require_once(self) -> None:
+    def _refuse_repeated(self) -> None:
         seen: dict[str, str] = {}
         for name, ids in self.ids.items():
             for location in ids:
@@ -82,6 +84,10 @@ class Splits:
                         f"a location must be in one split, once, got {location!r} {where}: make the splits again."
                     )
                 seen[location] = name
+
+    @cached_property
+    def _all(self) -> Ids:
+        return joined_ids([Ids(ids) for ids in self.ids.values()])
 
     def __repr__(self) -> str:
         """Return how they were drawn, and how many locations each has."""
@@ -106,24 +112,43 @@ class Splits:
         if name not in self.ids:
             raise ValueError(f"split must be one of {', '.join(self.ids)}, got {name!r}: name one of these.")
 
+    def homes(self, ids: AnyIds) -> NDArray[np.int64]:
+        """Return the (P,) number of the split that each location id is in, in the order of `ids`; −1 for none."""
+        known = self.__dict__.get("_homes")  # a command asks for several splits of the same locations
+        if known is not None and known[0]() is ids:
+            return np.asarray(known[1])
+        ends = np.cumsum([len(members) for members in self.ids.values()])
+        places = self._all.find(Ids(ids.names if isinstance(ids, TextCodes) else ids))
+        homes = np.where(places < 0, -1, np.searchsorted(ends, places, side="right"))
+        if isinstance(ids, TextCodes):
+            homes = homes[ids.codes]
+        if isinstance(ids, np.ndarray | TextCodes):
+            self.__dict__["_homes"] = weakref.ref(ids), homes
+        return homes
+
+    def members(self, ids: AnyIds, *names: str) -> NDArray[np.bool_]:
+        """Return which of (P,) location ids are in one of some splits; those of a split that is not there are none."""
+        numbers = [number for number, name in enumerate(self.ids) if name in names]
+        return np.isin(self.homes(ids), numbers)
+
     def select(self, locations: Locations, name: str) -> Locations:
         """Return those of `locations` that are in one split.
 
         Raises:
             ValueError: for an unknown split, an empty one, or one without any of these locations.
         """
-        return locations.take(self.rows(TextCodes.of(locations.ids), name))
+        return locations.take(self.rows(locations.ids, name))
 
-    def rows(self, ids: TextCodes, name: str) -> NDArray[np.int64]:
+    def rows(self, ids: AnyIds, name: str) -> NDArray[np.int64]:
         """Return which of P distinct location ids are in one split, ascending; see `select`."""
         self.require_split(name)
-        wanted = self.ids[name]
-        if not wanted:
+        n_wanted = len(self.ids[name])
+        if not n_wanted:
             raise ValueError(f"split {name!r} has no location: name another one, or split with a share for it.")
-        index = np.flatnonzero(ids.within(wanted))
+        index = np.flatnonzero(self.homes(ids) == list(self.ids).index(name))
         if not len(index):
             raise ValueError(
-                f"split {name!r} must share locations with the cache, got none of its {len(wanted)} there: "
+                f"split {name!r} must share locations with the cache, got none of its {n_wanted} there: "
                 "the splits belong to another cache."
             )
         return index
@@ -133,12 +158,9 @@ class Splits:
         path = Path(path)
         require_new(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
-        splits = {name: list(ids) for name, ids in self.ids.items()}
-        known = (
-            {} if self.protocol == UNKNOWN_PROTOCOL else {"protocol": self.protocol}
-        )  # a file is saved as it was read
-        record = {"seed": self.seed, "buffer_km": self.buffer_km, **known}
-        write_json(path, {"format": FORMAT, **record, "splits": splits})
+        known = {} if self.protocol == UNKNOWN_PROTOCOL else {"protocol": self.protocol}  # a file stays as it was read
+        record = {"format": FORMAT, "seed": self.seed, "buffer_km": self.buffer_km, **known}
+        write_bytes(path, split_parts(record, self.ids))
 
     @classmethod
     def load(cls, path: Path | str) -> Splits:
@@ -154,17 +176,17 @@ class Splits:
             inside = path / SPLITS_FILE
             name = f"name {inside.name} in it" if inside.is_file() else f"name a {SPLITS_FILE}"
             raise IsADirectoryError(f"splits must be a file, got the folder {path}: {name}.")
-        value = {"seed": None, "buffer_km": 0.0, "protocol": UNKNOWN_PROTOCOL, **read_json(path, "splits")}
+        value = {"seed": None, "buffer_km": 0.0, "protocol": UNKNOWN_PROTOCOL, **read_splits(path)}
         with reading(path, "splits"):
             require_types(value, _TYPES, str(path))
             splits = value["splits"]
-            canonical_json(splits).encode()  # fails for half of a surrogate pair, which no file can hold
-            if not all(isinstance(ids, list) and all(isinstance(i, str) for i in ids) for ids in splits.values()):
-                raise DamagedFileError(
-                    f"{path} must hold 'splits': name -> location ids: make it with `geocell split`."
-                )
+            for name, ids in splits.items():
+                name.encode()  # fails for half of a surrogate pair, which no file can hold
+                if not isinstance(ids, Ids) and not (isinstance(ids, list) and all(isinstance(i, str) for i in ids)):
+                    raise DamagedFileError(
+                        f"{path} must hold 'splits': name -> location ids: make it with `geocell split`."
+                    )
             try:
-                members = {name: tuple(ids) for name, ids in splits.items()}
-                return cls(members, value["seed"], value["buffer_km"], value["protocol"])
+                return cls(splits, value["seed"], value["buffer_km"], value["protocol"])
             except ValueError as error:
                 raise DamagedFileError(f"{path}: {error}") from error

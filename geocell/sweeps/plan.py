@@ -11,7 +11,7 @@ from typing import Any
 
 from geocell.compute.seeds import MAX_SEED
 from geocell.decoders.table import as_decoder
-from geocell.files import printable, read_recipe_tables
+from geocell.files import one_sentence, printable, read_recipe_tables
 from geocell.heads.fit_config import SECTIONS, FitConfig, fit_config_from_dict, read_recipe
 from geocell.reports.sweeps import PUBLISHED
 
@@ -23,6 +23,7 @@ _SWEEP_TABLES = ("sweep", "fit", "configs")
 _NAME = re.compile(r"[\w.-]+")
 _LARGEST = 1e12  # of a published number
 _SHOWN = 100  # characters of a value in a message
+_LONGEST = 500  # characters of the name of a folder
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Fit:
         return f"{self.row.name}-seed{self.config.seed}"
 
 
+@one_sentence()
 def read_rows(sources: Sequence[Path]) -> list[Row]:
     """Read the rows of recipes of heads, and of sweep files, which have a table `[sweep]`.
 
@@ -155,6 +157,7 @@ def _rows_of(path: Path) -> list[Row]:
     return _rows_of_sweep(path) if _is_sweep(path) else [row_of(path)]
 
 
+@one_sentence()
 def row_of(path: Path) -> Row:
     """Return the row of a head's recipe, named after its folder when the file is called recipe.toml.
 
@@ -180,6 +183,10 @@ def row_of(path: Path) -> Row:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{where} must be a text, got {_shown(value)}.")  # noqa: TRY004 - one kind of error
+    if printable(value) != value or len(value) > _LONGEST:
+        raise ValueError(
+            f"{where} must be a name of at most {_LONGEST} characters that can be shown, got {_shown(value)}."
+        )
     return value
 
 
@@ -210,7 +217,7 @@ def _rows_of_sweep(path: Path) -> list[Row]:
     configs = tables.get("configs") or {"": {}}
     rows = []
     for partition in partitions:
-        folder = partition_folder(partition, path)
+        folder = partition_folder(_text(partition, f"{path} [sweep] partitions"), path)
         for config_name, changes in configs.items():
             if not isinstance(changes, dict):
                 raise ValueError(  # noqa: TRY004 - every mistake in a recipe is one kind of error

@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from geocell.compute.threads import over_cores
+from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.inputs import Inputs, rows_of
 from geocell.heads.module import segment_softmax, weighted_sums
 
 NORM_EPS = 1e-5  # of nn.LayerNorm
+_PIECE = 16_384  # locations that are read and pooled at a time
 _ROWS = 512  # of which the dropout comes from one random stream
 
 
@@ -116,16 +118,27 @@ class Batches:
             offset: (P, 2) true offsets, when they are regressed.
         """
         dtype = compute_dtype(config.precision, target.device)
-        features, starts, views = inputs.features, inputs.starts, inputs.views
         if pooled_once(config):
-            features = _normalised(features)
-            if views is not None:
-                location = torch.repeat_interleave(views, output_size=len(features))
-                features = weighted_sums(features, views, (1.0 / views)[location])
-            return cls(features.div_(1.0 - config.dropout).to(dtype), None, None, target, truth, offset, config, dtype)
+            return cls(_pooled_once(inputs, config, dtype), None, None, target, truth, offset, config, dtype)
+        features, starts, views = inputs.features, inputs.starts, inputs.views
         if config.fusion != "feature":
             features = _normalised(features)
         return cls(features, starts, views, target, truth, offset, config, dtype)
+
+    @classmethod
+    def read(
+        cls, locations: Locations, target: Tensor, truth: Tensor, config: FitConfig, offset: Tensor | None = None
+    ) -> Batches:
+        """Read P locations, piece by piece where their views are pooled once: no float32 of all of them is made."""
+        device, dtype = target.device, compute_dtype(config.precision, target.device)
+        if not pooled_once(config):
+            return cls.of(Inputs.from_locations(locations, "logit", device), target, truth, config, offset)
+        features = torch.empty((len(locations), locations.dim), dtype=dtype, device=device)
+        for first in range(0, len(locations), _PIECE):
+            rows = slice(first, min(first + _PIECE, len(locations)))
+            part = Inputs.from_locations(locations.take(np.arange(rows.start, rows.stop)), config.fusion, device)
+            features[rows] = _pooled_once(part, config, dtype)
+        return cls(features, None, None, target, truth, offset, config, dtype)
 
     def __len__(self) -> int:
         """Return P."""
@@ -160,6 +173,15 @@ class Batches:
 def pooled_once(config: FitConfig) -> bool:
     """Return whether the mean over the views of a location is the same in every batch."""
     return config.fusion != "attention" and not config.view_dropout
+
+
+def _pooled_once(inputs: Inputs, config: FitConfig, dtype: torch.dtype) -> Tensor:
+    """Return (P, D) normalised means over views with the scale of the dropout, in the dtype of the products."""
+    features, views = _normalised(inputs.features), inputs.views
+    if views is not None:
+        location = torch.repeat_interleave(views, output_size=len(features))
+        features = weighted_sums(features, views, (1.0 / views)[location])
+    return features.div_(1.0 - config.dropout).to(dtype)
 
 
 def _normalised(features: Tensor) -> Tensor:

@@ -14,8 +14,7 @@ from torch import Tensor
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
-from geocell.heads.inputs import Inputs
-from geocell.training.batches import Batches, pooled_once
+from geocell.training.batches import Batches
 
 MIN_STEPS = 8
 """Steps of an epoch at least, but for rounding: the batches of a large set are too few for a few hundred locations."""
@@ -90,11 +89,11 @@ class Blocks:
 
     def _read(self, index: NDArray[np.int64]) -> Batches:
         """Put the locations at `index` on the device."""
-        train, config = self._train.take(index), self._config
-        return Batches.of(
-            Inputs.from_locations(train, config.fusion if pooled_once(config) else "logit", self._device),
+        train = self._train.take(index)
+        return Batches.read(
+            train,
             target=torch.from_numpy(self._cells[index]).to(self._device),
             truth=torch.from_numpy(unit_vectors(train.latlon).astype(np.float32)).to(self._device),
-            config=config,
+            config=self._config,
             offset=None if self._offset is None else torch.from_numpy(self._offset[index]).to(self._device),
         )

@@ -12,7 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from geocell.files import FORMAT, DamagedFileError, atomic_path, reading, require_types
+from geocell.files import (
+    FORMAT,
+    DamagedFileError,
+    atomic_path,
+    missing,
+    one_sentence,
+    parse_json,
+    reading,
+    require_types,
+)
 from geocell.heads.fit_config import stored_settings
 from geocell.heads.module import GeoHead
 
@@ -83,6 +92,7 @@ def write_checkpoint(
         save_file(tensors, temporary, {"fit": json.dumps(note)})
 
 
+@one_sentence()
 def read_checkpoint(path: Path, facts: Mapping[str, Any], progress: Progress, refit: Progress) -> dict[str, Tensor]:
     """Read what `write_checkpoint` wrote, into the progress of a fit and of its refit.
 
@@ -94,9 +104,11 @@ def read_checkpoint(path: Path, facts: Mapping[str, Any], progress: Progress, re
     """
     from safetensors import safe_open
 
+    if not path.is_file():
+        raise missing(path, "a fit that goes on")
     with reading(path, "the state of a fit"):
         with safe_open(path, framework="pt") as file:
-            note = json.loads(file.metadata()["fit"])
+            note = parse_json(file.metadata()["fit"])
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         require_types(note, {"format": int}, str(path))
     if note["format"] != FORMAT:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from geocell.compute.distributed import processes, rank
+from geocell.features.ids import Ids
 from geocell.features.locations import Locations, require_locations
 from geocell.files import canonical_json
 from geocell.geo.geodesy import distance_km
@@ -31,6 +32,7 @@ from geocell.training.stages import OwnTerms, Stages
 from geocell.training.training_set import TrainingSet, join_locations
 
 _SAME_CENTROID_KM = 0.01  # files of others round their coordinates
+_PIECE = 1 << 18  # ids that are hashed at a time
 _SAMPLED = 256  # views whose features tell one cache from another
 
 
@@ -170,14 +172,13 @@ def _require_fitting_parts(train: Locations, val: Locations | None, partition: P
 
 def _require_apart(train: Locations, val: Locations) -> None:
     """Raise ValueError if a training location, by id and coordinates, is a validation location too."""
-    places = dict(zip(train.ids.tolist(), map(tuple, train.latlon.tolist()), strict=True))
-    both = [
-        key for key, at in zip(val.ids.tolist(), map(tuple, val.latlon.tolist()), strict=True) if places.get(key) == at
-    ]
-    if both:
+    places = Ids(val.ids).find(Ids(train.ids))
+    known = np.flatnonzero(places >= 0)
+    both = np.sort(places[known[(train.latlon[known] == val.latlon[places[known]]).all(axis=1)]])
+    if len(both):
         raise ValueError(
             f"training and validation locations must have none in common, and {len(both)} are in both, "
-            f"{both[0]!r} among them: take each from a split of its own."
+            f"{str(val.ids[both[0]])!r} among them: take each from a split of its own."
         )
 
 
@@ -216,7 +217,11 @@ def _start(dim: int, n_cells: int, config: FitConfig, init: Head | None) -> GeoH
 def _fingerprint(locations: Locations) -> str:
     """Return a hash of the locations, their coordinates, which features are theirs and a sample of these."""
     sample = locations.rows[:: max(1, len(locations.rows) // _SAMPLED)]  # all of them may be many gigabytes
-    digest = hashlib.sha256(canonical_json([locations.ids.tolist(), asdict(locations.encoder)]).encode())
+    digest = hashlib.sha256(b"[[")
+    for first in range(0, len(locations), _PIECE):
+        texts = canonical_json(locations.ids[first : first + _PIECE].tolist())[1:-1]
+        digest.update((texts if first == 0 else f",{texts}").encode())
+    digest.update(f"],{canonical_json(asdict(locations.encoder))}]".encode())
     for array in (locations.latlon, locations.rows, locations.offsets, locations.features[sample]):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

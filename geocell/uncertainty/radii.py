@@ -130,9 +130,13 @@ def mass_within(posterior: NDArray[np.float32], points: Floats, centroids: Float
     Returns:
         (P,) from 0 to 1.
     """
-    vectors, around = unit_vectors(centroids), unit_vectors(points)
-    masses = [
-        row[unit_distance_km(point, vectors) <= radius_km].sum(dtype=np.float64)
-        for point, row in zip(around, posterior, strict=True)
-    ]
-    return np.minimum(np.array(masses, dtype=np.float64), 1.0)
+    vectors = unit_vectors(centroids)
+    distinct, which = np.unique(points, axis=0, return_inverse=True)  # centroids are the answer of many locations
+    masses = np.empty(len(points))
+    which = which.reshape(-1)
+    order = np.argsort(which, kind="stable")
+    for point, rows in zip(unit_vectors(distinct), np.split(order, np.cumsum(np.bincount(which))[:-1]), strict=False):
+        near = unit_distance_km(point, vectors) <= radius_km
+        for row in rows.tolist():
+            masses[row] = posterior[row][near].sum(dtype=np.float64)
+    return np.minimum(masses, 1.0)

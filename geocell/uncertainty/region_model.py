@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations, require_locations
-from geocell.files import FORMAT, canonical_json, missing, reading, require_types, write_bytes
+from geocell.files import FORMAT, canonical_json, missing, parse_json, reading, require_types, write_bytes
 from geocell.uncertainty.moments import streamed_moments
 from geocell.uncertainty.out_of_region import Singles, angle_to_subspace, principal_components
 
@@ -244,7 +243,7 @@ def _facts(text: str, path: Path) -> dict[str, Any]:
     """Return the numbers of a region and its encoder, of the text in its file."""
     if len(text) > _MAX_TEXT:
         raise ValueError(f"its description has {len(text):,} characters")
-    facts: dict[str, Any] = json.loads(text)
+    facts: dict[str, Any] = parse_json(text)
     require_types(facts, _TYPES, str(path))
     if facts["format"] != FORMAT:
         raise ValueError(f"it is of format {facts['format']}, and this version reads format {FORMAT}")

@@ -5,6 +5,7 @@ from geocell.views.reading import open_views, read_rows, read_views
 from geocell.views.stored import StoredViews, Views
 from geocell.views.table import (
     ViewTable,
+    coordinate_numbers,
     latlon_keys,
     location_column,
     location_coordinates,
@@ -17,6 +18,7 @@ __all__ = [
     "StoredViews",
     "ViewTable",
     "Views",
+    "coordinate_numbers",
     "latlon_keys",
     "location_column",
     "location_coordinates",

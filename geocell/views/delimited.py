@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,7 @@ def _read(
     text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
     given = {columns.image_column, columns.location_column, columns.split_column}
     ids = [name for name in names if name.strip().lower() in text or name in given]
-    read = partial(
+    read: Callable[..., Any] = partial(
         pd.read_csv,
         file,
         sep=separator,
@@ -116,7 +117,7 @@ def _refuse_repeated(names: list[str], columns: ColumnNames) -> None:
     """Refuse a header that has a column of a role twice: pandas would rename the second."""
     given = {columns.name_of(role) for role in ALIASES}
     roles = {alias for aliases in ALIASES.values() for alias in aliases}
-    repeated = [n for n in names if names.count(n) > 1 and (n.strip().lower() in roles or n in given)]
+    repeated = [n for n, times in Counter(names).items() if times > 1 and (n.strip().lower() in roles or n in given)]
     if repeated:
         raise ValueError(f"the column {repeated[0]!r} is there twice: rename or drop one.")
 

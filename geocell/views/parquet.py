@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geocell.files import parquet_frames, read_parquet_frame
 from geocell.images.parquet_rows import open_remote
 from geocell.images.references import MEMBER, is_url, join
 from geocell.images.sources import DatasetImages, FileImages, ImageSource, ParquetImages, load_saved_dataset
@@ -77,14 +78,21 @@ def parquet_pieces(
                 raise ValueError(f"{file.metadata.num_rows} rows, more than {_MOST_ROWS:,}")
             held = _image_column(file, columns)
             others = [field.name for field in file.schema_arrow if not _holds_images(field.type)]
-            first = 0
-            for table in [file.read(others)] if rows is None else file.iter_batches(rows, columns=others):
-                frame = table.to_pandas()
-                if held:
-                    references = [f"{name}{MEMBER}{row}" for row in range(first, first + len(frame))]
-                    frame = _with_references(frame, references, columns)
-                first += len(frame)
-                yield frame.assign(split=splits[number]) if splits else frame
+        first = 0
+        for frame in _frames(join(root, name), others, rows):
+            references = [f"{name}{MEMBER}{row}" for row in range(first, first + len(frame))] if held else []
+            first += len(frame)
+            found = _with_references(frame, references, columns) if held else frame
+            yield found.assign(split=splits[number]) if splits else found
+
+
+def _frames(path: str, names: Sequence[str], rows: int | None) -> Iterator[pd.DataFrame]:
+    source: Any = open_remote(path) if is_url(path) else path
+    size = source.size if is_url(path) else Path(path).stat().st_size
+    if rows is None:
+        yield read_parquet_frame(source, size, names)
+    else:
+        yield from parquet_frames(source, size, names, rows)
 
 
 def _opened(root: str, name: str) -> parquet.ParquetFile:

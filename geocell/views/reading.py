@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, reading
+from geocell.files import DamagedFileError, one_sentence, reading
 from geocell.images.downloads import DownloadConfig
 from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, join, require_openable
@@ -38,6 +38,7 @@ LARGE_ROWS, LARGE_BYTES = 1 << 18, 32 << 20
 _TIMES_PACKED = 4
 
 
+@one_sentence()
 def read_views(
     path: Path | str,
     columns: ColumnNames = ColumnNames(),
@@ -83,6 +84,7 @@ def read_views(
     return table
 
 
+@one_sentence()
 def open_views(
     path: Path | str,
     columns: ColumnNames = ColumnNames(),
@@ -151,6 +153,7 @@ def _pieces(read: Callable[[], Iterator[pd.DataFrame]], name: str, kind: str) ->
         yield piece
 
 
+@one_sentence()
 def read_rows(
     path: Path | str, columns: ColumnNames = ColumnNames(), *, root: Path | str | None = None
 ) -> tuple[pd.DataFrame, ImageSource, str]:
@@ -242,8 +245,8 @@ def _attempt(read: Callable[[], T], name: str, kind: str) -> T:
             "encoding: save it as UTF-8."
         ) from error
     except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
-        first_line = str(error).split("\n", maxsplit=1)[0]
-        raise ValueError(f"{name} must be a readable {kind} table, got: {first_line}") from error
+        first_line = str(error).strip().split("\n", maxsplit=1)[0]
+        raise DamagedFileError(f"{name} must be a readable {kind} table, got: {first_line}") from error
 
 
 def _table(

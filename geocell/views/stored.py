@@ -168,7 +168,7 @@ class Problems:
     @property
     def good(self) -> NDArray[np.bool_]:
         """(N,) which views have none."""
-        return self._all == 0
+        return np.asarray(self._all == 0, dtype=np.bool_)
 
     def texts(self, first: int, last: int) -> list[str]:
         """Return the problems of some views."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ PIECE = 1 << 16
 """Rows of a large table that are held at a time."""
 
 _LEAST_NO_INT64 = 2.0**63
+_PIECE = 1 << 18  # coordinates that are rounded at a time
+_LONGITUDES = 400_000_000  # more than there are, in units of 1e-6 degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,19 @@ def rounded_latlon(latlon: Floats) -> Floats:
     rounded[rounded[:, 1] == -180.0, 1] = 180.0
     rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # the longitude of a pole is 0
     return rounded
+
+
+def coordinate_numbers(latlon: Floats) -> NDArray[np.int64]:
+    """Return (P,) numbers that are equal where `rounded_latlon` is, and ordered by latitude, then longitude.
+
+    Args:
+        latlon: (P, 2) valid degrees.
+    """
+    numbers = np.empty(len(latlon), dtype=np.int64)
+    for first in range(0, len(latlon), _PIECE):
+        lat, lon = np.rint(rounded_latlon(latlon[first : first + _PIECE]) * 1e6).astype(np.int64).T
+        numbers[first : first + _PIECE] = lat * _LONGITUDES + lon
+    return numbers
 
 
 def latlon_keys(latlon: Floats) -> list[str]:
@@ -309,8 +324,10 @@ def are_whole(values: pd.Series[Any]) -> bool:
 
 def whole_ids(frame: pd.DataFrame, good: NDArray[np.int64]) -> dict[str, bool]:
     """Return `are_whole` of the columns image and, in good rows, location, where they are there."""
-    used = {"image": slice(None), "location": good}
-    return {name: are_whole(frame[name].iloc[rows]) for name, rows in used.items() if name in frame}
+    whole = {"image": are_whole(frame["image"])} if "image" in frame else {}
+    if "location" in frame:
+        whole["location"] = are_whole(frame["location"].iloc[good])
+    return whole
 
 
 def _text(values: pd.Series[Any], whole: bool) -> list[str]:
@@ -362,14 +379,23 @@ def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[first + [name for name in frame.columns if name not in first]]
 
 
-def location_coordinates(table: ViewTable) -> Floats:
+class Framed(Protocol):
+    """What has the columns of a table of views as a DataFrame."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table; see `ViewTable`."""
+        ...
+
+
+def location_coordinates(table: Framed) -> Floats:
     """Return (P, 2) degrees, one row per location: the spherical mean of its views, or their common coordinate."""
     frame = table.frame[table.frame["problem"] == ""]
     codes, names = frame["location"].factorize()
     return grouped_coordinates(frame[["lat", "lon"]].to_numpy(np.float64), codes.astype(np.int64), len(names))
 
 
-def location_column(table: ViewTable, name: str) -> NDArray[Any] | None:
+def location_column(table: Framed, name: str) -> NDArray[Any] | None:
     """Return a further column for the same (P,) locations, from the first view of each; None when there is none."""
     if name not in table.frame.columns:
         return None

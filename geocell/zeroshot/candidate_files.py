@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from geocell.files import DamagedFileError, read_json_value, reading
+from geocell.files import DamagedFileError, one_sentence, read_json_value, reading
 from geocell.geo.country_names import country_code, folded
 from geocell.zeroshot.candidates import Candidate, Candidates, Cities, shown, with_coordinates
 
@@ -31,6 +31,7 @@ _ABSENT = {"", "nan", "none", "null", "NaN", "None", "NULL", "NA"}
 """Texts that mean nothing is known; the town of Nan is spelled with a capital."""
 
 
+@one_sentence()
 def read_candidates(path: str | Path) -> Candidates:
     """Read candidate cities from a file.
 
@@ -56,6 +57,7 @@ def read_candidates(path: str | Path) -> Candidates:
         raise ValueError(f"{path}: {error}") from error
 
 
+@one_sentence()
 def read_cities(path: str | Path) -> Cities:
     """Read candidate cities from such a file by their names alone; see `read_candidates`."""
     path = Path(path)

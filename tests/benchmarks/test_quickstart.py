@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.quickstart import COLUMNS, ROWS, TILE, choose_scenes, colourfulness, page_map, scene_sheet
+from benchmarks.quickstart import (
+    COLUMNS,
+    ROWS,
+    TILE,
+    choose_scenes,
+    colourfulness,
+    page_map,
+    processor_s,
+    scene_sheet,
+    stage_rows,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +89,16 @@ def test_the_map_keeps_rare_colours(tmp_path: Path) -> None:
     assert small.size == (1344, 373)
     x = round(106 * 1344 / 1800)
     np.testing.assert_allclose(small.convert("RGB").getpixel((x, x)), (179, 32, 58), atol=12)
+
+
+def test_stages_that_are_shared_take_their_part_of_the_processor_time() -> None:
+    rows = stage_rows([1.0, 41.0, 81.5, 90.0, 95.0], 2)
+    assert [row["processor_s"] for row in rows] == ["1.0", "40.0", "40.5", "8.5", "5.0"]
+    assert [row["idle_s"] for row in rows] == ["1.0", "20.0", "20.2", "8.5", "5.0"]
+    assert [row["shared"] for row in rows] == ["no", "yes", "yes", "no", "no"]
+
+
+def test_processor_time_grows_with_work() -> None:
+    before = processor_s()
+    np.linalg.inv(np.random.default_rng(0).normal(size=(600, 600)))
+    assert processor_s() > before > 0

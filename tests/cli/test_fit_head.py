@@ -156,6 +156,19 @@ def test_scoring_removes_what_a_killed_one_left(world: Path, tmp_path: Path) -> 
     assert list((tmp_path / "h").glob(".*")) == []
 
 
+def test_a_fit_that_was_killed_after_its_last_state_leaves_nothing(world: Path, tmp_path: Path) -> None:
+    """No epoch is left to be done, so that no state is written again, which would clean up after the last one."""
+    with pytest.MonkeyPatch.context() as patch:
+        unlink = Path.unlink
+        patch.setattr(Path, "unlink", lambda path, **kw: None if path.suffix == ".fit" else unlink(path, **kw))
+        assert fit(world, tmp_path / "h") == 0
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "h").iterdir()}
+    (tmp_path / ".h.fit.abcdefgh.geocell-tmp").mkdir()
+    assert fit(world, tmp_path / "h", "--resume") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["h"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "h").iterdir()} == whole
+
+
 @pytest.fixture
 def shared(world: Path, tmp_path: Path) -> tuple[Path, Path]:
     """A world in which two validation locations and one test location have coordinates of training locations."""

@@ -146,6 +146,23 @@ def test_an_interrupted_training_goes_on(
     assert "pass --overwrite to replace it" in message
 
 
+def test_a_training_that_was_killed_before_its_state_was_removed_comes_to_its_end(
+    world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, model = trains(world, tmp_path / "model", epochs=1), tmp_path / "model"
+
+    unlink = Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", lambda path, **kw: None if path.suffix == ".pretrain" else unlink(path, **kw))
+        run(capsys, *words)
+    whole = {path.name: path.read_bytes() for path in model.iterdir()}
+    (tmp_path / ".model.pretrain.abcdefgh.geocell-tmp").mkdir()
+    assert "--resume" in refused(capsys, *words, status=1)
+    run(capsys, *words, "--resume")
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == whole
+    assert [path.name for path in tmp_path.iterdir() if path.name != "user"] == ["model"]
+
+
 @pytest.mark.slow
 def test_two_processes_under_torchrun_train_what_one_does(
     world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

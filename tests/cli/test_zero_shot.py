@@ -33,6 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "features.npy", rng.normal(size=(N, encoder.dim)).astype(np.float32))
     table = read_views(folder / "photos.csv", images_optional=True)
     import_features(folder / "features.npy", folder / "cache", table=table, encoder=encoder)
+    (folder / "latin.txt").write_bytes("Zürich\nOslo\n".encode("latin-1"))
     (folder / "candidates.json").write_text(json.dumps(CITIES.to_records()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)
@@ -208,6 +209,7 @@ def test_labels(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         ("classify a.jpg --labels a,b --out x.txt", 2, "must be a .csv file"),
         ("classify a.jpg --labels a,b --splits W/splits.json", 2, "pass --cache instead of images"),
         ("classify a.jpg --labels-file W/no.txt", 1, "a label per line, and there is none"),
+        ("classify a.jpg --labels-file W/latin.txt", 1, "must be a file with a label per line, in UTF-8, got"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(

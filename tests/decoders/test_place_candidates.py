@@ -50,7 +50,7 @@ def candidates_of(row: NDArray[np.float32], n_cells: int, data: PartitionData) -
 
 
 def expectation(utility: Callable, mass: NDArray, latlon: NDArray, point: NDArray) -> float:
-    return float(sum(m * float(utility(distance_km(point, one))) for m, one in zip(mass, latlon, strict=True)))
+    return float(mass @ utility(distance_km(point, latlon)))
 
 
 @pytest.mark.parametrize("spec", SPECS)

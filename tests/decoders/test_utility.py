@@ -29,13 +29,10 @@ def world(seed: int, cells: int) -> tuple[PartitionData, NDArray[np.float32]]:
 
 
 def expectations(decoder: UtilityDecoder, data: PartitionData, p: NDArray[np.float32], points: NDArray[np.float64]):  # noqa: ANN201
-    """Return the (P,) expected utility of (P, 2) points, pair by pair."""
+    """Return the (P,) expected utility of (P, 2) points, one point after the other."""
     return np.array(
         [
-            sum(
-                float(weight) * float(decoder.utility(distance_km(point, cell), data))
-                for weight, cell in zip(row, data.centroids, strict=True)
-            )
+            row.astype(np.float64) @ decoder.utility(distance_km(point, data.centroids), data)
             for row, point in zip(p, points, strict=True)
         ]
     )

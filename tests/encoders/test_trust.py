@@ -1,14 +1,15 @@
 """Model folders that bring code: refused, and neither asked about nor run."""
 
+import io
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from geocell.encoders.trust import require_data_only
+from geocell.cli.app import main
+from geocell.encoders.trust import ModelError, require_data_only, require_sizes
 from tests.worlds import make_clip, make_photos
 
 CODE = (
@@ -34,23 +35,21 @@ def with_code(folder: Path, file: str, known: bool, marker: Path) -> Path:
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json"])
-def test_code_of_a_model_is_neither_asked_about_nor_run(tmp_path: Path, file: str, known: bool) -> None:
+def test_code_of_a_model_is_neither_asked_about_nor_run(
+    tmp_path: Path, file: str, known: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\ny\ny\n"))
+    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)  # for all of the process
     marker = tmp_path / "marker"
     folder = with_code(tmp_path / "model", file, known, marker)
     table = make_photos(tmp_path / "photos", 2, 1)
-    command = f"encode {table} --encoder {folder} --device cpu --out {tmp_path / 'c'}"
-    done = subprocess.run(
-        [sys.executable, "-m", "geocell", *command.split()],
-        input="y\ny\ny\n",
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(tmp_path / "modules")},
-    )
-    assert done.returncode == 1
-    assert "--encoder module:attribute" in done.stderr
-    assert "names code to run (auto_map)" in done.stderr
-    assert "y/N" not in done.stdout + done.stderr
+    assert main(f"encode {table} --encoder {folder} --device cpu --out {tmp_path / 'c'}".split()) == 1
+    said = capsys.readouterr()
+    assert "--encoder module:attribute" in said.err
+    assert "names code to run (auto_map)" in said.err
+    assert "y/N" not in said.out + said.err
+    assert sys.stdin.read() == "y\ny\ny\n"
     assert not marker.exists()
     assert not (tmp_path / "c").exists()
 
@@ -77,3 +76,19 @@ def test_settings_alone_pass() -> None:
         "someone/model",
         "config.json",
     )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"size": 10**9}, {"size": {"height": 0, "width": 9}}, {"crop_size": {"height": "x"}}, {"pad_size": [8, 1e300]}],
+)
+def test_images_of_any_size_are_refused_before_one_is_made(settings: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"^here must have an image processor with \w+ from 1 to 8,192 pixels, got"):
+        require_sizes(settings, "here")
+
+
+def test_usual_sizes_are_taken() -> None:
+    require_sizes(
+        {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}, "pad_size": None}, "here"
+    )
+    require_sizes({"size": 224, "do_resize": True}, "here")

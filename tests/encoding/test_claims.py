@@ -11,6 +11,7 @@ from filelock import FileLock
 from geocell.encoding import encode
 from geocell.encoding.claims import Claims, cache_lock
 from geocell.features import FeatureCache, shard_path, shard_problems, write_shard
+from geocell.features.partials import write_partial
 from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image, make_photos
 
@@ -171,3 +172,22 @@ def test_leftovers_of_complete_shards_are_removed(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
         "cache.json", "features-00000.safetensors", "features-00001.safetensors", "views.parquet",
     ]  # fmt: skip
+
+
+def test_what_was_left_between_the_last_shard_and_the_end_is_removed(tmp_path: Path) -> None:
+    """Of a run that was killed there, locks and first rows are met by nobody: every shard is complete."""
+    table = make_photos(tmp_path, 4, 2)
+    cache = encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2, batch_size=2)
+    whole = files(tmp_path / "c")
+    for index in (0, 3):
+        write_partial(tmp_path / "c", index, cache.take(np.arange(1)).astype(np.float32), {})
+    (tmp_path / "c" / "..partial-00002.safetensors.abcdefgh.geocell-tmp").mkdir()
+    (tmp_path / "c" / ".claims").mkdir()
+    (tmp_path / "c" / ".claims" / "00001").touch()
+    with FileLock(tmp_path / "c" / ".claims" / "00003"):  # of a process that encodes it again
+        encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2, batch_size=2)
+        left = {path.name for path in (tmp_path / "c").rglob(".*")}
+        assert left == {".claims", ".partial-00003.safetensors"}
+    encode(table, TinyEncoder(), tmp_path / "c", shard_rows=2, batch_size=2)
+    assert list((tmp_path / "c").rglob(".*")) == []
+    assert files(tmp_path / "c") == whole

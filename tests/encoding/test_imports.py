@@ -66,6 +66,9 @@ def test_arrays_that_are_no_features(tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", np.zeros(4))
     with pytest.raises(ValueError, match=r"floats of shape \(N, D\)"):
         import_features(tmp_path / "flat.npy", tmp_path / "c", table=table, encoder=IMPORTED)
+    np.save(tmp_path / "none.npy", np.zeros((1, 0), np.float16))
+    with pytest.raises(ValueError, match=r"none.npy must hold floats of shape \(N, D\), got float16 \(1, 0\)"):
+        import_features(tmp_path / "none.npy", tmp_path / "c", table=table, encoder=IMPORTED)
     (tmp_path / "empty.npy").write_bytes(b"")
     with pytest.raises(ValueError, match=r"empty.npy must be an .npy file, got another kind of file"):
         import_features(tmp_path / "empty.npy", tmp_path / "c", table=table, encoder=IMPORTED)

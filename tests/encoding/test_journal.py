@@ -6,10 +6,12 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from geocell.cli.app import main
 from geocell.encoding import encode, journal
 from geocell.encoding.journal import Journal
 from geocell.features import FeatureCache, verify_cache
@@ -173,20 +175,17 @@ def test_a_new_cache_never_takes_rows_of_an_old_one(tmp_path: Path) -> None:
     assert files(out) == files(tmp_path / "whole")
 
 
-def test_ctrl_c_in_the_command_says_what_is_kept(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_command_says_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = make_photos(tmp_path, 11, 2)
-    (tmp_path / "mine.py").write_text(
-        "from tests.encoding.test_journal import Interrupted\ndef make():\n    return Interrupted(at=3)\n"
-    )
+    mine = ModuleType("mine")
+    mine.make = lambda: Interrupted(at=3)  # type: ignore[attr-defined]
+    monkeypatch.setattr("geocell.cli.app._quiet_third_parties", lambda: None)  # for all of the process
+    monkeypatch.setitem(sys.modules, "mine", mine)
     command = f"encode {table} --encoder mine:make --batch-size 4 --device cpu --out {tmp_path / 'c'}"
-    done = subprocess.run(
-        [sys.executable, "-m", "geocell", *command.split()],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-    )
-    assert done.returncode == 130
-    assert "8 of 22 rows are kept" in done.stderr
-    assert "run the same command again" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert main(command.split()) == 130
+    said = capsys.readouterr().err
+    assert "8 of 22 rows are kept" in said
+    assert "run the same command again" in said
+    assert "Traceback" not in said

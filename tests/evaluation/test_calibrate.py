@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from geocell.evaluation.calibrate import calibrate
+from geocell.evaluation.calibrate import _drawn, calibrate
 from geocell.evaluation.held_out import true_cells
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
@@ -174,3 +174,17 @@ def test_locations_of_one_place_are_calibrated_without_errors_of_halves() -> Non
     record = calibrate(head, at_one_place, device="cpu").record
     assert record["n_locations"] == 30
     assert not {"before", "after", "coverage"} & set(record)
+
+
+def test_of_too_many_locations_whole_places_are_drawn_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("geocell.evaluation.calibrate.MOST", 200)
+    head = gentle_head()
+    locations = drawn_world(head, 600, 2)
+    twice = make_locations(np.repeat(locations.latlon, 2, axis=0), np.repeat(np.asarray(locations.features), 2, axis=0))
+    learned = calibrate(head, twice, device="cpu")
+    assert (learned.record["n_locations"], learned.record["drawn_from"]) == (200, 1200)
+    kept = _drawn(twice, 200)
+    assert np.unique(kept.latlon, axis=0, return_counts=True)[1].tolist() == [2] * 100
+    mixed = twice.take(np.random.default_rng(3).permutation(1200))
+    assert sorted(_drawn(mixed, 200).ids) == sorted(kept.ids)
+    assert "drawn_from" not in calibrate(head, twice.take(np.arange(200)), device="cpu").record

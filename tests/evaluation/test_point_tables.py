@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from geocell.evaluation import point_tables
 from geocell.evaluation.point_tables import points_sha256, read_points
+from geocell.files import DamagedFileError
 
 ROWS = "id,lat,lon\na,1,2\nb,3,4\nc,5,6\n"
 
@@ -77,3 +79,19 @@ def test_the_hash_of_points_depends_on_points_alone(order: list[int], noise: flo
     assert points_sha256(ids, latlon * [1, -1]) != known
     assert points_sha256(ids, np.where(latlon == 180, -180, latlon)) == known
     assert points_sha256(ids[::-1], latlon) != known
+
+
+def test_damaged_notes_of_pandas_are_one_sentence(tmp_path: Path) -> None:
+    pd.DataFrame({"id": ["a"], "lat": [1.0], "lon": [2.0]}).to_parquet(tmp_path / "t.parquet")
+    table = parquet.read_table(tmp_path / "t.parquet")
+    notes = table.schema.metadata[b"pandas"].replace(b'"pandas_type"', b'"pandas_tyqe"')
+    parquet.write_table(table.replace_schema_metadata({b"pandas": notes}), tmp_path / "t.parquet")
+    with pytest.raises(DamagedFileError, match="cannot be read as a table: 'pandas_type'"):
+        read_points(tmp_path / "t.parquet")
+
+
+def test_a_number_that_would_steer_a_terminal_is_shown_harmlessly(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,lat,lon,radius_50_km\na,1,2,\x1b[31m\nb,1,2," + "9" * 3000 + "x\n")
+    table = read_points(tmp_path / "t.csv")
+    with pytest.raises(DamagedFileError, match=r"radius_50_km must be numbers of at least 0, got .\[31m for the id"):
+        table.numbers(("radius_50_km",), 0, np.inf)

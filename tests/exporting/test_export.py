@@ -28,7 +28,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Head, Path]:
     return random_head(encoder.info, calibration=vector_scaling()), folder / "photos"
 
 
-@pytest.mark.parametrize("to", ["onnx", "pt2"])
+@pytest.mark.parametrize("to", [pytest.param("onnx", marks=pytest.mark.slow), "pt2"])
 def test_a_clip_from_pixels_answers_as_the_library(clip: tuple[Head, Path], tmp_path: Path, to: Any) -> None:
     if to == "onnx":
         pytest.importorskip("onnxscript")

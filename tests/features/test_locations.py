@@ -39,6 +39,15 @@ def test_means_take_little_more_memory_than_they_are() -> None:
     assert peak < 4 * means.nbytes  # all views in float64 would be nine times as much
 
 
+def test_pooled_ones_have_the_same_means_of_one_view_each() -> None:
+    some = views_of(40, 3, 5).take(np.array([31, 4, 17]))
+    pooled = some.pooled()
+    assert some.n_views > pooled.n_views == 3
+    assert np.array_equal(pooled.mean_features(), some.mean_features())
+    assert np.array_equal(pooled.take(np.array([2, 0])).view_features(), some.mean_features()[[2, 0]])
+    assert pooled.ids.tolist() == some.ids.tolist()
+
+
 def test_loaded_ones_hold_their_own_views_alone() -> None:
     everywhere = views_of(40, 3, 5)
     some = everywhere.take(np.array([31, 4, 17]))

@@ -78,3 +78,16 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert [p.name for p in tmp_path.iterdir()] == ["features-00003.safetensors"]
     assert shard_path(tmp_path, 3).read_bytes() == before
     assert read_header(shard_path(tmp_path, 3)).shape == (6, 5)
+
+
+@pytest.mark.parametrize("changes", [{"sha256": "\ud800"}, {"problems": r'{"0": "\ud800"}'}])
+def test_half_of_a_surrogate_pair_in_a_header_is_refused(tmp_path: Path, changes: dict[str, str]) -> None:
+    write_shard(tmp_path, 0, np.ones((1, 2), np.float16), {})
+    content = shard_path(tmp_path, 0).read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] |= changes
+    text = json.dumps(header).encode()
+    shard_path(tmp_path, 0).write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+    with pytest.raises(ValueError, match="must be a shard of a cache, got a header whose"):
+        read_header(shard_path(tmp_path, 0))

@@ -12,17 +12,20 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from geocell.features import FeatureCache, views_file
 from geocell.features.views_file import (
     VIEWS_FILE,
     ViewsFile,
     pieces_of,
+    read_views_file,
     views_bytes,
     views_sha256,
     write_statuses,
     write_tables,
 )
+from geocell.files import DamagedFileError
 from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
@@ -94,6 +97,20 @@ def test_columns_of_other_types_raise_clean_errors(cache: Path, name: str, value
         folder = Path(shutil.copytree(cache, Path(scratch) / "c"))
         change_views(lambda frame: frame.assign(**{name: values}))(folder)
         attempt(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"numpy_type"', b'"numpy_tyqe"'), (b'"pandas_type"', b'"pandas_tyqe"'), (b'"columns": [', b'"columns": {')],
+)
+def test_damaged_notes_of_pandas_are_one_sentence(cache: Path, tmp_path: Path, old: bytes, new: bytes) -> None:
+    folder = Path(shutil.copytree(cache, tmp_path / "c"))
+    path = folder / "views.parquet"
+    table = parquet.read_table(path)
+    notes = table.schema.metadata[b"pandas"].replace(old, new)
+    parquet.write_table(table.replace_schema_metadata({b"pandas": notes}), path)
+    with pytest.raises(DamagedFileError, match=r"views\.parquet must be the table of views of a cache, got something"):
+        read_views_file(folder, table.num_rows)
 
 
 def many(rows: int) -> pd.DataFrame:

@@ -1,8 +1,17 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from geocell.files import DamagedFileError, documents, read_json, read_recipe_tables, reading, require_types
+from geocell.files import (
+    DamagedFileError,
+    documents,
+    one_sentence,
+    read_json,
+    read_recipe_tables,
+    reading,
+    require_types,
+)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +144,40 @@ def test_json_of_too_many_items_is_refused_before_it_is_parsed(
     monkeypatch.setattr("json.loads", lambda _: pytest.fail("was parsed"))
     with pytest.raises(DamagedFileError, match="at most 4 items"):
         read_json(tmp_path / "a.json", "a thing", versioned=False)
+
+
+@pytest.mark.parametrize("value", ["x" * 5000, [0] * 2000, {"a" * 2000: 0}, "a\nb\x1b[31m"])
+def test_a_message_about_a_file_is_one_short_line(tmp_path: Path, value: object) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"format": value}))
+    with pytest.raises(DamagedFileError, match="is a thing of format") as caught:
+        read_json(tmp_path / "a.json", "a thing")
+    text = str(caught.value)
+    assert len(text) <= 1000
+    assert text.isprintable()
+    assert text.endswith("or write it again.")
+
+
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(r'{"a": ["\ud83d\ude00", "\\ud800"]}')
+    assert read_json(path, "a thing", versioned=False) == {"a": ["\U0001f600", r"\ud800"]}
+    for text in (r'{"a": "\ud800"}', r'{"\uDFFF": 0}'):
+        path.write_text(text)
+        with pytest.raises(DamagedFileError, match=r"a\.json must hold whole characters, got half of a surrogate pair"):
+            read_json(path, "a thing", versioned=False)
+
+
+def test_a_long_message_of_a_reader_is_shortened_and_others_pass() -> None:
+    @one_sentence()
+    def read(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(DamagedFileError, match=r"^x+ … x+$"):
+        read(ValueError("x" * 1001))
+    with pytest.raises(DamagedFileError, match=r"^a b$"):
+        read(ValueError("a\nb"))
+    short, other = ValueError("a"), UnicodeDecodeError("utf-8", b"x" * 2000, 0, 1, "x" * 2000)
+    for error in (short, other):
+        with pytest.raises(ValueError, match=r"a|x") as caught:
+            read(error)
+        assert caught.value is error

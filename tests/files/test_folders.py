@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from geocell.files import folder_lock, new_folder, read_folder, require_new
+from geocell.files import (
+    changed_folder,
+    discard_folder,
+    folder_lock,
+    held_folder,
+    new_folder,
+    read_folder,
+    require_new,
+    write_text,
+)
 from geocell.files import folders as folders_module
 
 MARKS = ("mark.json",)
@@ -287,3 +296,145 @@ def test_one_process_at_a_time_works_on_an_output(tmp_path: Path, killed: bool) 
     with folder_lock(out):
         pass
     assert names(tmp_path / "runs") == []
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def artefact(folder: Path) -> Path:
+    (folder / "out" / "0").mkdir(parents=True)
+    for name in ("a", "b", "0/c", ".hidden"):
+        (folder / "out" / name).write_text(f"old {name}")
+    (folder / "out" / "link").symlink_to("a")
+    (folder / "out" / ".a.abcdefgh.geocell-tmp").mkdir()  # left by a killed process
+    return folder / "out"
+
+
+OLD_FILES = {"a": "old a", "b": "old b", "0/c": "old 0/c", ".hidden": "old .hidden", "link": "old a"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_changed_at_once_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool, exchange: bool
+) -> None:
+    if not exchange:
+        monkeypatch.setattr(folders_module, "_exchange", lambda *_: False)
+    if not links:
+        monkeypatch.setattr(folders_module.os, "link", lambda *_, **__: (_ for _ in ()).throw(OSError("no links")))
+    out = artefact(tmp_path)
+    out.chmod(0o750)
+    with pytest.raises(KeyError), changed_folder(out) as changed:
+        write_text(changed / "a", "new")
+        (changed / "b").unlink()
+        raise KeyError
+    assert contents(out) == OLD_FILES
+    with changed_folder(out) as changed:
+        write_text(changed / "a", "new")
+        write_text(changed / "0" / "c", "new")
+        (changed / "b").unlink()
+        assert contents(out) == OLD_FILES
+    assert contents(out) == {"a": "new", "0/c": "new", ".hidden": "old .hidden", "link": "new"}
+    assert (out / "link").is_symlink()
+    assert out.stat().st_mode & 0o777 == 0o750
+    assert names(tmp_path) == ["out"]
+    assert names(out) == [".hidden", "0", "a", "link"]
+
+
+def test_the_working_directory_is_changed_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = artefact(tmp_path)
+    monkeypatch.chdir(out)
+    with changed_folder(Path()) as changed:
+        assert changed == out
+        write_text(changed / "a", "new")
+    assert contents(out)["a"] == "new"
+    assert not (out / ".a.abcdefgh.geocell-tmp").exists()
+
+
+def test_a_link_to_a_changed_folder_stays(tmp_path: Path) -> None:
+    out = artefact(tmp_path / "store")
+    (tmp_path / "link").symlink_to(out)
+    with changed_folder(tmp_path / "link") as changed:
+        write_text(changed / "a", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert contents(out)["a"] == "new"
+
+
+def test_what_several_change_at_once_is_all_there(tmp_path: Path) -> None:
+    out = artefact(tmp_path)
+    start = threading.Barrier(4)
+
+    def change(number: int) -> None:
+        start.wait()
+        for step in range(5):
+            if number % 2:
+                with changed_folder(out) as changed:
+                    write_text(changed / f"{number}-{step}", "x")
+            else:
+                with held_folder(out):
+                    write_text(out / f"{number}-{step}", "x")
+
+    threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {f"{number}-{step}" for number in range(4) for step in range(5)} <= set(names(out))
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_appears_in_the_last_instant_is_another_writers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overwrite: bool
+) -> None:
+    out = tmp_path / "out"
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        if path.name == "new" and not target.exists():
+            target.mkdir()
+            (target / "mark.json").write_text("theirs")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    if overwrite:
+        make(out, "mine", overwrite=True)
+        assert (out / "x").read_text() == "mine"
+    else:
+        with pytest.raises(FileExistsError, match=r"exists: name another --out, or pass --overwrite"):
+            make(out, "mine")
+        assert contents(out) == {"mark.json": "theirs"}
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_folder_is_discarded_at_once_or_its_mark_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fixed: bool
+) -> None:
+    out, seen = artefact(tmp_path), []
+    if fixed:
+        monkeypatch.chdir(out)
+    unlink = os.unlink
+
+    def noted(path: str, *args: object, **kwargs: object) -> None:
+        seen.append((out.exists() and "a" in names(out), out.exists() and len(names(out)) > 1))
+        unlink(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "unlink", noted)
+    discard_folder(out, "a")
+    if fixed:
+        assert names(out) == []
+        assert all(there for there, _ in seen)
+        assert seen[-1] == (True, False)
+    else:
+        assert names(tmp_path) == []
+        assert set(seen) == {(False, False)}
+
+
+def test_what_a_killed_process_left_in_a_folder_does_not_keep_it_from_being_replaced(tmp_path: Path) -> None:
+    make(tmp_path / "out", "1")
+    (tmp_path / "out" / ".x.abcdefgh.geocell-tmp").mkdir()
+    make(tmp_path / "out", "2", overwrite=True)
+    assert names(tmp_path / "out") == ["mark.json", "x"]
+    assert names(tmp_path) == ["out"]

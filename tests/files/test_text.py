@@ -8,7 +8,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files import counted, csv_text, printable
+from geocell.files import counted, csv_text, printable, sentence
+from geocell.files.text import LONGEST_MESSAGE
 
 FORMULA = "=+-@\t\r\n＝＋－＠"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -65,3 +66,14 @@ def test_names_of_the_world_stay_as_they_are() -> None:
 
 def test_numbers_of_things() -> None:
     assert [counted(n, "place") for n in (0, 1, 2, 1234)] == ["0 places", "1 place", "2 places", "1,234 places"]
+
+
+@given(st.text(max_size=3000))
+def test_a_sentence_is_one_line_of_bounded_length_with_both_ends(text: str) -> None:
+    short = sentence(text)
+    assert len(short) <= LONGEST_MESSAGE
+    assert printable(short) == short
+    if len(text) <= LONGEST_MESSAGE:
+        assert short == printable(text)
+    else:
+        assert (short[:400], short[-400:]) == (printable(text)[:400], printable(text)[-400:])

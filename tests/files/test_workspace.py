@@ -1,16 +1,20 @@
 """Temporary folders beside a target, and leftovers of killed processes."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files.workspace import OLD, remove_leftovers, workspace
+from geocell.files.workspace import OLD, remove_leftovers, remove_leftovers_in, scratch_folder, workspace
+
+SCANDIR = os.scandir
 
 HOLDER = """
 import sys
@@ -132,3 +136,62 @@ def test_a_file_that_was_being_written_is_no_previous_result(tmp_path: Path) -> 
     (leftover / OLD).write_text("half")
     remove_leftovers(tmp_path / OLD)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="leftovers are known by locks on folders")
+def test_leftovers_of_all_targets_in_a_folder(tmp_path: Path) -> None:
+    process, living = held(tmp_path / "mine")
+    try:
+        for name in ("a.json", "b", ".c"):
+            (tmp_path / f".{name}.abcdefgh.geocell-tmp").mkdir()
+        (tmp_path / ".moved.abcdefgh.geocell-tmp" / OLD).mkdir(parents=True)
+        (tmp_path / ".other.geocell-tmp").mkdir()  # a name that no workspace has
+        remove_leftovers_in(tmp_path)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".other.geocell-tmp", "moved"])
+        remove_leftovers_in(tmp_path / "none")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_scratch_folder_is_among_the_temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_folder("push") as folder:
+        assert folder.parent == tmp_path
+        left = folder.name
+        (folder / "x").write_text("1")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / left).mkdir()  # of a process that was killed
+    with scratch_folder("push"):
+        assert [path.name for path in tmp_path.iterdir()] != [left]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_many_files_is_looked_through_a_bounded_number_of_times_per_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocell.files.workspace._PER_WRITE", 4)
+    looked: list[int] = []
+
+    def scandir(folder: Path) -> Any:
+        looked.append(len(os.listdir(folder)))  # noqa: PTH208 - names
+        return SCANDIR(folder)
+
+    monkeypatch.setattr("geocell.files.workspace.os.scandir", scandir)
+    monkeypatch.setattr("shutil.rmtree", lambda folder, **_: Path(folder).rmdir())
+    for number in range(400):
+        (tmp_path / f".{number}.abcdefgh.geocell-tmp").mkdir() if number == 0 else None
+        with workspace(tmp_path / f"{number}"):
+            (tmp_path / f"{number}").touch()
+    assert 1_000 < sum(looked) < 400 * 8  # all files for every file would be 80,000
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(400)))
+
+
+def test_what_was_left_in_a_large_folder_goes_with_the_next_file_of_its_name(tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{number}").touch()
+    (tmp_path / ".b.abcdefgh.geocell-tmp").mkdir()
+    for name in ("a", "b"):
+        with workspace(tmp_path / name):
+            pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(200)))

@@ -6,8 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+import shapely.geometry
 
-from geocell.geo.countries import countries_of, country_outlines, write_countries, write_nuts0
+from geocell.geo.countries import (
+    countries_of,
+    country_outlines,
+    country_shapes,
+    valid_country_shapes,
+    write_countries,
+    write_nuts0,
+)
 from geocell.geo.geodesy import swap_latlon_to_xy
 
 CITIES = {
@@ -31,6 +39,16 @@ def test_outlines_are_valid_polygons_of_the_world() -> None:
     assert set(frame.geom_type) == {"Polygon", "MultiPolygon"}
     assert frame.total_bounds.tolist() == [-180.0, -90.0, 180.0, 83.6]
     assert set(frame["iso_a2"].str.len()) == {0, 2}
+
+
+def test_shapes_are_those_of_the_file_and_stay_so() -> None:
+    text = gzip.decompress(files("geocell.geo.data").joinpath("countries.geojson.gz").read_bytes())
+    expected = [shapely.geometry.shape(feature["geometry"]) for feature in json.loads(text)["features"]]
+    assert shapely.equals_exact(country_shapes(), expected).all()
+    assert shapely.equals(valid_country_shapes(), shapely.make_valid(expected)).all()
+    for shapes in (country_shapes(), valid_country_shapes()):
+        with pytest.raises(ValueError, match="read-only"):
+            shapes[0] = None
 
 
 def test_outlines_share_their_borders() -> None:

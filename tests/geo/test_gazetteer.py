@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from geocell.geo import gazetteer as module
 from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, Nearest, Town, place_names
-from geocell.geo.geodesy import distance_km, moved
+from geocell.geo.geodesy import distance_km, moved, unit_vectors
 
 WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 latitudes, longitudes = st.floats(-90, 90), st.floats(-180, 180)
@@ -66,13 +66,35 @@ def test_countries_are_those_of_the_outlines(world: Gazetteer) -> None:
     assert world.countries(points) == ["FR", "", "AQ", "RU", "RU", ""]
 
 
+def all_cities(world: Gazetteer) -> np.ndarray:
+    return np.array(sorted(i for country in {t.country for t in world.towns} for i in world._cities_of(country)))
+
+
+def test_what_a_few_countries_need_is_what_the_whole_world_says(world: Gazetteer) -> None:
+    cities = all_cities(world)
+    listed = np.array([t.country for t in world.towns])[cities]
+    outlined = np.array(world.countries(world.latlon))[cities]
+    for code in ("FR", "DE", "RU", "FJ", "GI", "NO", "XK", "AQ", "US"):
+        assert world._members(code).tolist() == cities[(listed == code) | (outlined == code)].tolist()
+
+
+@given(st.lists(st.tuples(latitudes, longitudes), min_size=1, max_size=5))
+def test_a_point_in_no_outline_gets_the_nearest_city_of_the_world(points: list[tuple[float, float]]) -> None:
+    world = Gazetteer.load()
+    vectors, cities = unit_vectors(np.array(points)), all_cities(world)
+    best = (vectors @ world._vectors[cities].T).max(axis=1)
+    found = world._of_all(vectors)
+    assert np.isin(found, cities).all()
+    assert (vectors * world._vectors[found]).sum(axis=1) == pytest.approx(best, abs=1e-12)
+
+
 @given(latitudes, longitudes)
 def test_no_city_of_the_country_is_nearer(lat: float, lon: float) -> None:
     world = Gazetteer.load()
     (nearest,), (code,) = world.nearest((lat, lon)), world.countries((lat, lon))
     here = distance_km((lat, lon), (nearest.town.lat, nearest.town.lon)).item()
     assert nearest.km == pytest.approx(here, abs=1e-6)
-    cities = world._cities
+    cities = all_cities(world)
     listed = np.array([world.towns[i].country for i in cities.tolist()])
     rivals = distance_km((lat, lon), world.latlon[cities])
     if code in listed:

@@ -5,12 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from geocell.features.neighbours import NeighbourIndex
 from geocell.features.training_places import TrainingPlaces
 from geocell.files import write_json
 from geocell.heads import additions
 from geocell.heads.additions import write_calibration, write_learned
+from geocell.heads.folder import write_head
 from geocell.heads.head import load_head
 from geocell.heads.region import fit_region
 from tests.heads.test_calibration import LEARNED
@@ -67,12 +69,18 @@ def test_what_stays_is_not_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["calibration.json", "hashes.json"])
-def test_a_process_that_is_killed_leaves_a_head_that_loads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_process_that_is_interrupted_leaves_the_head_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, fixed: bool
 ) -> None:
+    """But in the working directory, which can't be replaced: there it leaves a head that loads."""
     head = make_head()
     before = replace(head, neighbours=NeighbourIndex.from_locations(head, world()))
-    before.save(tmp_path / "head")
+    folder = tmp_path / "head"
+    before.save(folder)
+    as_it_was = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if fixed:
+        monkeypatch.chdir(folder)
 
     def killed(path: Path, value: object) -> None:
         if path.name == broken:
@@ -81,10 +89,14 @@ def test_a_process_that_is_killed_leaves_a_head_that_loads(
 
     monkeypatch.setattr(additions, "write_json", killed)
     with pytest.raises(KeyboardInterrupt):
-        write_learned(tmp_path / "head", replace(head, calibration=LEARNED), before)
-    found = load_head(tmp_path / "head")
-    assert (found.calibration is None) == (broken == "calibration.json")
-    assert (found.neighbours is None) == (broken == "hashes.json")
+        write_learned(folder, replace(head, calibration=LEARNED), before)
+    found = load_head(folder)
+    if fixed:
+        assert (found.calibration is None) == (broken == "calibration.json")
+        assert (found.neighbours is None) == (broken == "hashes.json")
+    else:
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == as_it_was
+    assert [path.name for path in tmp_path.iterdir()] == ["head"]
 
 
 def test_a_folder_without_hashes_gets_none(tmp_path: Path) -> None:
@@ -93,3 +105,17 @@ def test_a_folder_without_hashes_gets_none(tmp_path: Path) -> None:
     write_calibration(tmp_path / "head", LEARNED)
     assert not (tmp_path / "head" / "hashes.json").exists()
     assert load_head(tmp_path / "head").calibration == LEARNED
+
+
+def test_what_was_learned_does_not_go_into_a_head_that_took_the_place(tmp_path: Path) -> None:
+    head = make_head()
+    head.save(tmp_path / "head")
+    parts = head.parts.weights
+    with torch.no_grad():
+        weights = {name: value + (name == "head.2.bias") for name, value in parts.items()}
+    other = replace(head.parts, weights=weights)
+    write_head(other, tmp_path / "head", overwrite=True)
+    as_it_was = {path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()}
+    with pytest.raises(ValueError, match=r"head must hold the head that was loaded from it, and another one has taken"):
+        write_learned(tmp_path / "head", replace(head, calibration=LEARNED), head)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()} == as_it_was

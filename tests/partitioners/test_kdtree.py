@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geocell.partitioners import KDTreePartitioner
 from geocell.partitioners.kdtree import KDTreeRule, median_split, widest_gap
@@ -36,15 +38,25 @@ def test_coinciding_locations_stay_together() -> None:
 
 
 def test_split_is_between_the_distinct_values_nearest_the_median() -> None:
-    lon = [1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 4.0]
-    assert median_split(np.array([[0.0, x] for x in lon])) == (1, 2.5)
-    assert median_split(np.array([[0.0, -x] for x in lon])) == (1, -2.5)
-    assert median_split(np.array([[1.0, 1.0]] * 3)) is None
+    values = np.array([1.0, 2.0, 2.0, 2.0, 2.0, 3.0, 4.0])
+    assert median_split(np.zeros(7), values) == (1, 2.5)
+    assert median_split(np.zeros(7), -values) == (1, -2.5)
+    assert median_split(values, np.zeros(7)) == (0, 2.5)
+    assert median_split(-values[::-1], np.zeros(7)) == (0, -2.5)
+    assert median_split(np.ones(3), np.ones(3)) is None
+
+
+@given(values=st.lists(st.integers(0, 6), min_size=2, max_size=40).filter(lambda values: len(set(values)) > 1))
+def test_thresholds_of_sorted_values_are_those_of_values(values: list[int]) -> None:
+    numbers, zeros = np.array(values, dtype=float), np.zeros(len(values))
+    assert median_split(zeros, numbers)[1] == median_split(np.sort(numbers), zeros)[1]
+    best = min(abs(2 * (numbers < t).sum() - len(numbers)) for t in np.unique(numbers)[1:])
+    assert abs(2 * (numbers < median_split(zeros, numbers)[1]).sum() - len(numbers)) == best
 
 
 def test_split_of_neighbouring_floats() -> None:
     low, high = 1.0, np.nextafter(1.0, 2.0)
-    assert median_split(np.array([[low, 0.0], [high, 0.0]])) == (0, high)
+    assert median_split(np.array([low, high]), np.zeros(2)) == (0, high)
 
 
 def test_cut_is_in_the_widest_empty_range() -> None:

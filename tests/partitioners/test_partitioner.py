@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.partitioners import H3Partitioner, NUTSPartitioner
+from geocell.partitioners import H3Partitioner, KDTreePartitioner, NUTSPartitioner
+from geocell.partitioners.kdtree import KDTreeRule
 from geocell.partitioners.partitioner import places_sha256, sorted_places
 
 
@@ -53,3 +54,15 @@ def test_fitting_needs_a_location_and_as_many_as_a_cell_must_have() -> None:
         H3Partitioner(resolution=3).fit(np.empty((0, 2)))
     with pytest.raises(ValueError, match="min_count must be at most the number of locations, 1, got 2"):
         H3Partitioner(resolution=3, min_count=2).fit([[48.0, 11.0]])
+
+
+def test_a_rule_of_ones_own_is_the_one_that_is_fitted() -> None:
+    class Northern(KDTreePartitioner):
+        kind = "northern"
+
+        def make_rule(self, latlon: np.ndarray) -> KDTreeRule:
+            return super().make_rule(latlon[latlon[:, 0] > 0])
+
+    points = np.array([[-40.0, 1.0], [-30.0, 1.0], [-20.0, 1.0], [40.0, 1.0], [50.0, 1.0]])
+    assert KDTreePartitioner(max_count=1).fit(points).counts.tolist() == [1, 1, 1, 1, 1]
+    assert Northern(max_count=1).fit(points).counts.tolist() == [4, 1]

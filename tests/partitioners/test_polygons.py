@@ -112,3 +112,11 @@ def test_the_countries_of_this_package(tmp_path: Path, monkeypatch: pytest.Monke
     write_countries(tmp_path / "countries")
     with pytest.raises(ValueError, match="id_column must be the name of a column of the layer, got ''"):
         PolygonsPartitioner("countries")  # a file of that name is somebody's own layer
+
+
+def test_a_damaged_layer_is_one_printable_sentence(tmp_path: Path) -> None:
+    geometry = '{"type": "Polygon", "coordinates": [[[0, 0\u202e]]]}'
+    (tmp_path / "a.geojson").write_text(f'{{"type": "FeatureCollection", "features": [{{"geometry": {geometry}}}]}}')
+    with pytest.raises(ValueError, match="shapes must be GeoJSON, GPKG or a shapefile") as caught:
+        PolygonsPartitioner(tmp_path / "a.geojson", id_column="a").fit([[0.0, 0.0]])
+    assert str(caught.value).isprintable()

@@ -64,3 +64,8 @@ def test_a_damaged_note_is_one_sentence(tmp_path: Path, note: Any) -> None:
     else:
         assert progress.epoch >= 1
         assert progress.step >= 0
+
+
+def test_a_state_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="a training that goes on needs the file state, and there is none in"):
+        read_state(tmp_path / "state", FACTS)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from geocell.features import FeatureCache
 from geocell.geo.geodesy import distance_matrix_km
-from geocell.splits.draw import make_splits, split, splits_from_column
+from geocell.splits.draw import _deal, make_splits, split, splits_from_column
 from geocell.splits.leaks import leak_report
 from tests.splits.places import ids_of, spread
 from tests.sweeps.sweep_worlds import make_world
@@ -141,3 +141,28 @@ def test_a_cache_can_be_named_by_its_path(tmp_path: Path) -> None:
         split("nowhere")
     with pytest.raises(TypeError, match=r"split takes a feature cache, its path, or locations, got list"):
         split([1, 2])  # type: ignore[arg-type]
+
+
+def dealt_one_by_one(n: int, shares: list[float], rng: np.random.Generator) -> list[int]:
+    """Deal n groups of one location by the rule in words, the plain way."""
+    target, have, out = (np.asarray(shares) * n).tolist(), [0] * len(shares), [0] * n
+    wanted = [i for i, size in enumerate(target) if size > 0]
+    for position, group in enumerate(rng.permutation(n).tolist()):
+        empty = [i for i in wanted if not have[i]]
+        candidates = empty if len(empty) >= n - position else wanted
+        fitting = [i for i in candidates if have[i] + 1 - target[i] < 1]
+        room = [(target[i] - have[i]) / (target[i] if fitting else 1) for i in fitting or candidates]
+        out[group] = (fitting or candidates)[room.index(max(room))]
+        have[out[group]] += 1
+    return out
+
+
+@given(
+    st.integers(3, 400),
+    st.lists(st.integers(0, 1000), min_size=3, max_size=3).filter(lambda parts: parts[0] > 0),
+    st.integers(0, 9),
+)
+def test_groups_of_one_are_dealt_at_once_as_one_by_one(n: int, parts: list[int], seed: int) -> None:
+    shares = [part / sum(parts) for part in parts]
+    found = _deal(np.ones(n, dtype=np.int64), np.asarray(shares), np.random.default_rng(seed))
+    assert found.tolist() == dealt_one_by_one(n, shares, np.random.default_rng(seed))

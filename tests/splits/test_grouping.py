@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocell.splits.draw import make_splits, split
-from geocell.splits.grouping import protocol_of, require_by
+from geocell.splits.grouping import _connected, protocol_of, require_by
 from geocell.splits.splits import NAMES, Splits
 from tests.splits.places import ids_of, spread
 from tests.worlds import make_locations
@@ -170,3 +170,22 @@ def test_the_protocol_says_how_splits_were_drawn() -> None:
     assert protocol_of("user", None, 2.5) == "by column user, buffer 2.5 km"
     assert make_splits(ids_of(9), spread(9)).protocol == "by location"
     require_by("user", "country", 5)
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20),
+    n_marks=st.integers(1, 2),
+)
+def test_rows_that_share_anything_are_connected(rows: list[tuple[int, int, int]], n_marks: int) -> None:
+    table = np.array(rows)
+    codes = np.unique(table[:, 0], return_inverse=True)[1]
+    marks = [np.unique(table[:, 1 + i], return_inverse=True)[1] for i in range(n_marks)]
+    group = list(range(int(codes.max()) + 1))
+    for _ in group:  # the least location that any row leads to, until nothing changes
+        for a in range(len(codes)):
+            for b in range(len(codes)):
+                if codes[a] == codes[b] or any(mark[a] == mark[b] for mark in marks):
+                    least = min(group[codes[a]], group[codes[b]])
+                    group[codes[a]] = group[codes[b]] = least
+    numbers = {least: number for number, least in enumerate(sorted(set(group)))}
+    assert _connected(codes, marks).tolist() == [numbers[least] for least in group]

@@ -235,3 +235,8 @@ def test_a_checkpoint_of_the_version_before_kept_the_best_epoch(parts: Parts, tm
     assert fit_head(*parts, config, checkpoint=tmp_path / "head.fit").training["epochs_run"] == 2
     with pytest.raises(ValueError, match=r"with other settings \(keep, refit\): fit with the same"):
         fit_head(*parts, replace(config, keep="last", refit=True), checkpoint=tmp_path / "head.fit")
+
+
+def test_a_state_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"a fit that goes on needs the file state\.fit, and there is none in"):
+        read_checkpoint(tmp_path / "state.fit", {}, Progress(), Progress())

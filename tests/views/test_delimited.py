@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.views import read_views
+from geocell.views import ColumnNames, delimited, read_views
 from tests.worlds import write_csv
 
 
@@ -69,3 +69,17 @@ def test_other_encodings_are_named(tmp_path: Path, suffix: str) -> None:
     path.write_bytes("image,lat,lon\nä,1,2\n".encode("latin-1"))
     with pytest.raises(ValueError, match=r"must be text in UTF-8 or UTF-16, got the byte 0xe4 .*: save it as UTF-8"):
         read_views(path)
+
+
+def test_a_wide_header_takes_no_time_to_refuse() -> None:
+    """Counting every name in all the others would take minutes; the test's own time limit tells."""
+    names = [f"c{i}" for i in range(300_000)]
+    with pytest.raises(ValueError, match="the column 'lat' is there twice"):
+        delimited._refuse_repeated([*names, "lat", "lat"], ColumnNames())
+
+
+def test_a_message_does_not_repeat_a_whole_cell(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "t.csv", "image,lat,lon\na," + "x" * 5000 + ",2\n")
+    with pytest.raises(ValueError, match="lat must be degrees, got 'xxx") as caught:
+        read_views(path)
+    assert len(str(caught.value)) <= 1000

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from geocell.files import DamagedFileError
 from geocell.views import ColumnNames, read_views
 from tests.local_hub import Hub
 
@@ -117,3 +118,12 @@ def test_a_data_set_on_the_hub_is_pinned_to_its_commit(tmp_path: Path, hub: Hub)
     table = read_views("hf://datasets/someone/places")
     assert commit in table.source
     assert table.images.read(table.frame["image"].tolist()[3]) == b"image 3"
+
+
+def test_text_that_is_none_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    """Arrow reads it, and fails wherever a value is asked for."""
+    broken = pa.Array.from_buffers(pa.utf8(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")])
+    table = pa.table({"image": ["a.jpg"], "lat": [1.0], "lon": [2.0], "country": broken})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(DamagedFileError, match=r"t\.parquet must be a readable parquet table, got: .*UTF8"):
+        read_views(tmp_path / "t.parquet")

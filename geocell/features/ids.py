@@ -1,0 +1,163 @@
+"""Ids of locations as Arrow text: a few bytes each where a Python string takes 60, sorted and looked up at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow
+
+_MANY = 1 << 20
+_PIECE = 1 << 18  # ids that are Python strings at a time
+
+
+class Ids(Sequence[str]):
+    """Location ids, none of them missing; equal to any sequence of the same texts, and hashed by none.
+
+    Attributes:
+        texts: (P,) large_string array of Arrow.
+    """
+
+    def __init__(self, ids: Iterable[object]) -> None:
+        """Take the texts of P values, without a copy where they are Arrow text already.
+
+        Raises:
+            ValueError: for a text that UTF-8 does not have, half of a surrogate pair.
+        """
+        self.texts: Any = ids.texts if isinstance(ids, Ids) else _texts(ids)
+
+    def __len__(self) -> int:
+        """Return P."""
+        return len(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Ids: ...
+    def __getitem__(self, index: int | slice) -> str | Ids:
+        """Return one id, or some."""
+        return Ids(self.texts[index]) if isinstance(index, slice) else str(self.texts[index].as_py())
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield every id."""
+        for first in range(0, len(self), _PIECE):
+            yield from self.texts.slice(first, _PIECE).to_pylist()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other is a sequence of the same ids."""
+        if isinstance(other, Ids):
+            return bool(self.texts.equals(other.texts))
+        if isinstance(other, tuple | list):
+            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # as of a list: sequences of all kinds are equal to it
+
+    def __repr__(self) -> str:
+        """Return what a tuple of them would say."""
+        return repr(tuple(self))
+
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Ids:
+        """Return the ids at `index`, or where it is True."""
+        import pyarrow as pa
+
+        return Ids(self.texts.filter(pa.array(index)) if index.dtype == bool else self.texts.take(pa.array(index)))
+
+    def sorted(self) -> tuple[Ids, NDArray[np.int64]]:
+        """Return the ids by their code points, and the (P,) stable order that puts them there."""
+        from pyarrow import compute
+
+        order = compute.array_sort_indices(self.texts)
+        return Ids(self.texts.take(order)), order.to_numpy().astype(np.int64)
+
+    def starts(self) -> NDArray[np.bool_]:
+        """Return which of the (P,) ids differ from the one before."""
+        from pyarrow import compute
+
+        differ = np.ones(len(self), dtype=np.bool_)
+        if len(self) > 1:
+            differ[1:] = compute.not_equal(self.texts[1:], self.texts[:-1]).to_numpy(zero_copy_only=False)
+        return differ
+
+    def find(self, ids: Ids) -> NDArray[np.int64]:
+        """Return for each of (Q,) other ids where it stands here, in the first place of several; −1 where it does not.
+
+        Arrow's table of so many texts takes 150 bytes each; of many, their hashes are sorted and searched instead.
+        """
+        from pyarrow import compute
+
+        found = self._find_by_hash(ids) if len(self) > _MANY else None
+        if found is None:
+            places = compute.index_in(ids.texts, value_set=self.texts)
+            found = np.asarray(places.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return found
+
+    @property
+    def distinct(self) -> bool:
+        """Whether no id is there twice."""
+        from pyarrow import compute
+
+        if len(self) > _MANY and self._by_hash is not None:
+            return True
+        return bool(compute.count_distinct(self.texts).as_py() == len(self))
+
+    def _find_by_hash(self, ids: Ids) -> NDArray[np.int64] | None:
+        """Return what `find` does, None where two texts have one hash."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if self._by_hash is None:
+            return None
+        hashes, order = self._by_hash
+        found = np.empty(len(ids), dtype=np.int64)
+        for first in range(0, len(ids), _PIECE):
+            asked = Ids(ids.texts.slice(first, _PIECE))
+            wanted = asked._hashes()
+            place = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+            there = hashes[place] == wanted
+            place = order[place]
+            if not compute.all(compute.equal(self.texts.take(pa.array(place[there])), asked.take(there).texts)).as_py():
+                return None
+            found[first : first + len(asked)] = np.where(there, place, -1)
+        return found
+
+    @cached_property
+    def _by_hash(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]] | None:
+        """The hashes in ascending order, and which id each is of; None where two ids have the same."""
+        parts = [Ids(self.texts.slice(first, _PIECE)) for first in range(0, len(self), _PIECE)]
+        hashes = np.concatenate([part._hashes() for part in parts])
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        return None if (hashes[1:] == hashes[:-1]).any() else (hashes, order)
+
+    def _hashes(self) -> NDArray[np.uint64]:
+        from pandas.util import hash_array
+
+        return np.asarray(hash_array(self.texts.to_numpy(zero_copy_only=False), categorize=False))
+
+
+def _texts(ids: Any) -> pyarrow.LargeStringArray:  # noqa: ANN401 - whatever holds texts
+    """Return values as text in one Arrow array."""
+    import pyarrow as pa
+
+    try:
+        array = ids if isinstance(ids, pa.Array | pa.ChunkedArray) else pa.array(ids)
+        text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_large_binary)
+        if not any(is_text(array.type) for is_text in text) or array.null_count:
+            array = pa.array([str(value) for value in ids], pa.large_string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):  # of several kinds
+        array = pa.array([str(value) for value in ids], pa.large_string())
+    array = array.cast(pa.large_string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def joined_ids(parts: Sequence[Ids]) -> Ids:
+    """Return the ids of several sequences, one after the other."""
+    import pyarrow as pa
+
+    return Ids(pa.chunked_array([part.texts for part in parts], pa.large_string()))
