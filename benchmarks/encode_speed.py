@@ -1,8 +1,9 @@
 """How fast images become features, against what people write today, and against the model alone.
 
 In one run and on the same JPEG files: (a) the loop `processor(images=image)` -> `model(**inputs).pooler_output` over
-single images, (b) transformers' pipeline "image-feature-extraction", (c) the model alone on tensors that are ready, and
-`geocell.encode` from file to cache. The towers are built at random by transformers' own classes, at published sizes.
+single images, (b) transformers' pipeline "image-feature-extraction", (c) the model alone on tensors that are ready, (d)
+pixels and then the model, batch by batch, and `geocell.encode` from file to cache. Where all cores compute, (d) is what
+any program can reach. The towers are built at random by transformers' own classes, at published sizes.
 
 Torch uses as many threads as OMP_NUM_THREADS says, or as there are cores.
 
@@ -29,6 +30,7 @@ from benchmarks.common import conditions, finish, parse_flags
 from geocell.compute.cores import usable_cores
 from geocell.encoders import TowerEncoder
 from geocell.encoding import encode
+from geocell.images.loading import load_pixels
 from geocell.views import table_from_frame
 
 SIZE = (1024, 768)
@@ -50,7 +52,7 @@ class Tower:
 
 
 TOWERS = (
-    Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=16, turns=3),
+    Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=64, turns=3),  # some batches, so that they overlap
     Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=2, turns=1),
 )
 QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=2, turns=1),)
@@ -162,12 +164,22 @@ def methods(
                     [encoder.forward(part).float().cpu().numpy() for part in torch.split(ready, batch)]
                 )
 
+        def in_turn(encoder: TowerEncoder = encoder) -> NDArray[np.float32]:
+            parts = []
+            with torch.inference_mode():
+                for start in range(0, len(paths), batch):
+                    made = [load_pixels(path, encoder.preprocess)[0] for path in paths[start : start + batch]]
+                    good = [image for image in made if image is not None]
+                    parts.append(encoder(np.stack(good)))
+            return np.concatenate(parts)
+
         def ours(encoder: TowerEncoder = encoder) -> NDArray[np.float32]:
             with tempfile.TemporaryDirectory(dir=work) as out:
                 return np.asarray(encode(table, encoder, Path(out) / "c", batch_size=batch).features, np.float32)
 
         found += [
             ("model alone on ready tensors", dtype, len(paths), alone),
+            ("pixels, then model", dtype, len(paths), in_turn),
             ("geocell encode", dtype, amounts.rows, ours),
         ]
     return found

@@ -277,7 +277,8 @@ def run_piece(name: str, setting: Setting, limit: float, log: Path) -> tuple[Fou
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
     except subprocess.TimeoutExpired as error:
-        log.write_text(f"{error.stdout or ''}\n{error.stderr or ''}", encoding="utf-8")
+        parts = (part if isinstance(part, bytes) else str(part or "").encode() for part in (error.stdout, error.stderr))
+        log.write_bytes(b"\n".join(parts))
         return {}, f"more than {limit:.0f} s"
     log.write_text(f"{done.stdout}\n{done.stderr}", encoding="utf-8")
     if done.returncode:
@@ -287,14 +288,14 @@ def run_piece(name: str, setting: Setting, limit: float, log: Path) -> tuple[Fou
     return found, ""
 
 
-def lines_of(piece: str, found: Found, problem: str, seconds: float) -> list[dict[str, str]]:
-    """Return a row of the table per number, with its goal where it has one."""
+def lines_of(piece: str, found: Found, problem: str, seconds: float, held: bool = True) -> list[dict[str, str]]:
+    """Return a row of the table per number, held against its goal where it has one."""
     common = {"piece": piece, "problem": problem, "piece_s": f"{seconds:.1f}"}
     if problem:
         return [{**common, "what": "", "value": "", "goal": "", "reached": "no"}]
     made = []
     for what, value in found.items():
-        goal = GOALS.get((piece, what))
+        goal = GOALS.get((piece, what)) if held else None
         reached = "" if goal is None else "yes" if goal.reached(value) else "no"
         made.append({**common, "what": what, "value": f"{value:.4g}", "goal": str(goal or ""), "reached": reached})
     return made
@@ -346,11 +347,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for piece in values.only or PIECES:
         start = time.monotonic()
         limit = min(PIECES[piece][1], LIMIT - (start - begun))
+        found: Found = {}
         if limit < 1:
-            found, problem = {}, "no time was left"
+            problem = "no time was left"
         else:
             found, problem = run_piece(piece, setting, limit, values.out / f"{piece}.log")
-        new = lines_of(piece, found, problem, time.monotonic() - start)
+        new = lines_of(piece, found, problem, time.monotonic() - start, held=not setting.quick)
         lines += new
         write(values.out / "gpu.csv", lines, about)
         for line in new:

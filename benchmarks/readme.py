@@ -212,7 +212,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "stages": readme_scale.stages,
         "plan": readme_scale.plan,
     },
-    "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds},
+    "docs/encoders.md": {"decode_speed": readme_speeds.decode_speeds, "pixels_speed": readme_speeds.pixels_speeds},
     "docs/export.md": {"export_speed": readme_speeds.export_speeds},
     "docs/pretraining.md": {
         "streetclip_text": readme_pretraining.streetclip_text,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.common import read_results
-from benchmarks.scale import DIM, MEASURED, growths
+from benchmarks.scale import DIM, MEASURED, Growth, growths
 from geocell.reports.tables import markdown
 
 PLANNED = 100_000_000
@@ -71,14 +71,18 @@ def plan() -> str:
         if growth.exponent is not None and growth.exponent < 1.5 and growth.largest >= sizes[-1] // 10
     ]
     note = f"{PLANNED:,} locations with {DIM} features, extrapolated from the table above on one core."
-    return f"{markdown(header, lines)}\n\n{note}{_rehearsed()}"
+    return f"{markdown(header, lines)}\n\n{note}{_rehearsed(found)}"
 
 
-def _rehearsed() -> str:
+def _rehearsed(found: Mapping[str, Growth]) -> str:
     """Return what was run at 100 million, beside what the fits say."""
     rehearsal = [row for row in read_results("scale") if int(row["dim"]) != DIM and int(row["locations"]) == PLANNED]
     if not rehearsal:
-        return ""
+        need = found["import"].megabytes(PLANNED) / 1000 if "import" in found else 0.0
+        return (
+            f"\n\nNothing was rehearsed at {PLANNED:,}: by its fit, `cache import` alone takes {need:,.0f} GB, as it "
+            "reads the table of views whole."
+        )
     header = ["stage, features", "CPU hours", "GB"]
     lines = [_rehearsal(row) for row in rehearsal]
     return f"\n\nRehearsed at {PLANNED:,}:\n\n{markdown(header, lines)}"

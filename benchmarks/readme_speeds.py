@@ -231,3 +231,23 @@ def starts() -> str:
         "`gazetteer` is installed."
     )
     return f"{markdown(header, lines)}\n\n{note}"
+
+
+def pixels_speeds() -> str:
+    """Return the tables: pixels of CLIP by three libraries, and how they agree on kinds of files."""
+    rows = read_results("pixels_speed")
+    timed = [row for row in rows if row["ms"]]
+    first = rows[0]
+    lines = [[row["file"], row["method"], row["ms"], row["of_transformers"]] for row in timed]
+    names = [name for name in dict.fromkeys(row["method"] for row in rows) if not name.startswith("transformers")]
+    found = {(row["file"], row["method"]): row["pixels"] for row in rows if not row["ms"]}
+    kinds = [[kind, *(found[kind, name] for name in names)] for kind in dict.fromkeys(kind for kind, _ in found)]
+    note = (
+        f"Processor time of one thread of an {first['cpu']} beside other work, from the bytes of a file to normalised "
+        f"pixels of CLIP@224; medians over {first['files']} mosaics of real photographs x {first['turns']} turns, "
+        f"Pillow {first['pillow']}, transformers {first['transformers']}, hf-processors-rs "
+        f"{first['hf-processors-rs']}. The second table has the greatest difference from the normalised pixels of "
+        "transformers."
+    )
+    first_table = markdown(["photograph", "by", "ms", "of transformers"], lines, left=2)
+    return f"{first_table}\n\n{markdown(['file', *names], kinds, left=3)}\n\n{note}"

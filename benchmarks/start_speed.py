@@ -20,6 +20,7 @@ from benchmarks.common import conditions, finish, parse_flags
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "transformers", "geopandas", "pandas", "scipy", "sklearn", "pyarrow", "shapely", "h3", "PIL", "rich")
 LOCATIONS = 24
+TURNS = 5
 NOTHING = "python -c pass"
 LIBRARIES = "import cyclopts, rich.markdown"
 PLAIN = "plain script"
@@ -154,7 +155,7 @@ def imported(arguments: Sequence[str]) -> tuple[int, str]:
 def main() -> None:
     """Run every command in turns."""
     flags = parse_flags(__doc__ or "")
-    turns, layers = (1, 1) if flags.quick else (5, 12)
+    turns, layers = (1, 1) if flags.quick else (TURNS, 12)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_world(folder, layers)

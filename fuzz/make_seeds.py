@@ -34,7 +34,7 @@ from geocell.heads.module import GeoHead
 from geocell.heads.pooling import Pooling, Vote
 from geocell.heads.region import fit_region
 from geocell.heads.trained_on import TrainedOn, location_keys
-from geocell.heads.zero_shot import ZeroShot, levels_of
+from geocell.heads.zero_shot import ZeroShot
 from geocell.heads.zero_shot_folder import save_zero_shot
 from geocell.images.transforms import Normalisation, PillowTransform
 from geocell.imagetext.projection import Projection
@@ -42,6 +42,7 @@ from geocell.partitioners import KMeansPartitioner
 from geocell.pretraining.checkpoint import Progress, write_state
 from geocell.pretraining.config import PretrainConfig
 from geocell.zeroshot.candidates import Candidate, Candidates
+from geocell.zeroshot.levels import levels_of
 from geocell.zeroshot.settings import ZeroShotSettings
 
 SEEDS = Path(__file__).parent / "seeds"
@@ -53,7 +54,7 @@ HISTORY = tuple({"epoch": n, "lr": 1e-3, "train_loss": 2.5, "val_balscore": 0.5,
 def world(seed: int = 0) -> Locations:
     """Return 24 locations with one view each."""
     rng = np.random.default_rng(seed)
-    latlon = np.round(np.stack((rng.uniform(40, 60, PLACES), rng.uniform(0, 20, PLACES)), axis=1), 3)
+    latlon = np.round(np.stack((rng.uniform(40, 60, PLACES), rng.uniform(0, 20, PLACES)), axis=1), 3).astype(np.float64)
     ids = np.array([f"{seed}-{i}" for i in range(PLACES)], dtype=object)
     features = rng.normal(size=(PLACES, DIM)).astype(np.float16)
     return Locations(ids, latlon, features, np.arange(PLACES), np.arange(PLACES + 1), INFO, {})
@@ -83,7 +84,7 @@ def write_heads(folder: Path) -> None:
 
     (folder / "head" / "README.md").unlink()  # the released heads have cards
 
-    members = [plain_head(3), classifier()]
+    members: list[Head | ZeroShot] = [plain_head(3), classifier()]
     joined = combine(members, world(), val, split="val", pool="log", device="cpu")
     weights = joined.pooling.weights
     voting = combine(members, world(), pooling=Pooling("log", weights, vote=Vote()), device="cpu")

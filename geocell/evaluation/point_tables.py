@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.evaluation.benchmarks import Benchmark
-from geocell.files import DamagedFileError, canonical_json, one_sentence, read_parquet_frame
+from geocell.files import DamagedFileError, canonical_json, one_sentence, read_parquet_frame, unpacked_bytes
 from geocell.views.columns import ALIASES, ColumnNames
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.packed import open_table, read_workbook, table_suffix
@@ -230,9 +230,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
     with parquet.ParquetFile(path) as file:
         _require_size(path, file.metadata.num_rows, MAX_ROWS, "rows")
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        size = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
-        _require_size(path, size, MAX_BYTES, "bytes of columns")
+        _require_size(path, unpacked_bytes(file.metadata), MAX_BYTES, "bytes of columns")
     return read_parquet_frame(path, path.stat().st_size)
 
 

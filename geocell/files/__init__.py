@@ -25,6 +25,7 @@ from geocell.files.folders import new_folder as new_folder
 from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
 from geocell.files.frames import read_parquet_frame as read_parquet_frame
+from geocell.files.frames import unpacked_bytes as unpacked_bytes
 from geocell.files.frames import validated_frame as validated_frame
 from geocell.files.paths import as_place as as_place
 from geocell.files.paths import is_local as is_local

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tomllib
@@ -148,7 +149,10 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON
 def _bounded_text(path: Path, max_bytes: int) -> str:
     """Return the text of a UTF-8 file that is no larger than allowed."""
     with path.open("rb") as file:
-        content = file.read(max_bytes + 1)  # rather than ask for the size first: the file may grow
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        # Python takes memory for all that is asked for; the file may grow meanwhile.
+        content = file.read(min(max_bytes, size or max_bytes) + 1)
     if len(content) > max_bytes:
         raise DamagedFileError(f"{path} must have at most {max_bytes:,} bytes, and it is larger: {_AGAIN}")
     if sum(content.count(character) for character in (b"[", b"{", b",")) > _MAX_ITEMS:

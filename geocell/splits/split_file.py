@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,10 @@ def _pieces(path: Path) -> dict[str, Any] | None:
     """Return what a file of the usual layout holds, None for every other one, whatever is wrong with it."""
     try:
         with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            return None
+            size = os.fstat(file.fileno()).st_size
+            if size > _MOST_BYTES:
+                return None
+            content = file.read(size)  # to ask for the most would take so much memory for every file
         rest: list[bytes] = []
         lists: list[Ids] = []
         there = 0

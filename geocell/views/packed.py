@@ -20,7 +20,7 @@ _FREE, _MOST_RATIO = 64 << 20, 200  # text of a table packs 3 to 30 times, a bom
 MAX_WORKBOOK = 512 << 20
 """Bytes of the parts of a workbook in all, unpacked; a worksheet of Excel with 1,048,576 rows of ten columns fits."""
 _MOST_PARTS = 10_000
-_MOST_ROWS, _MOST_COLUMNS = 1 << 20, 1_000
+_MOST_ROWS, _MOST_COLUMNS, _MOST_CELLS = 1 << 20, 1_000, 1 << 26
 _PIECE = 1 << 20
 
 
@@ -107,9 +107,14 @@ def _cells(sheet: Any) -> tuple[list[str], list[list[Any]]]:  # noqa: ANN401 - o
     sheet.reset_dimensions()  # what the file states may be anything
     header: list[str] = []
     rows: list[list[Any]] = []
-    for number, values in enumerate(sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS + 1), start=1):
+    n_cells = 0
+    # Rows have their own widths: one cell in the last row of a sheet makes openpyxl fill all those above it.
+    for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+        n_cells += max(len(values), len(header) if values else 0)  # rows are filled up to the header
         if number > _MOST_ROWS:
             raise ValueError(f"more than {_MOST_ROWS:,} rows: save the table as CSV")
+        if n_cells > _MOST_CELLS:
+            raise ValueError(f"more than {_MOST_CELLS:,} cells, empty ones included: save the table as CSV")
         row = list(values)
         while row and row[-1] is None:
             row.pop()

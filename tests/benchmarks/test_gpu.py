@@ -21,11 +21,11 @@ def test_a_piece_that_fails_costs_itself_alone(
 ) -> None:
     def run_piece(name: str, setting: gpu.Setting, limit: float, log: Path) -> tuple[gpu.Found, str]:
         assert limit <= gpu.PIECES[name][1]
-        assert setting == gpu.Setting("cpu", True)
+        assert setting == gpu.Setting("cpu", False)
         return ({}, "more than 60 s") if name == "fit" else ({"seconds": 200.0, "rows": 13}, "")
 
     monkeypatch.setattr(gpu, "run_piece", run_piece)
-    assert gpu.main(["--out", str(tmp_path), "--device", "cpu", "--quick", "--only", "fit", "rows"]) == 1
+    assert gpu.main(["--out", str(tmp_path), "--device", "cpu", "--only", "fit", "rows"]) == 1
     with (tmp_path / "gpu.csv").open(newline="") as file:
         lines = [
             (row["piece"], row["what"], row["value"], row["reached"], row["problem"]) for row in csv.DictReader(file)
@@ -70,3 +70,8 @@ def test_a_piece_that_takes_too_long_or_ends_badly_says_why(tmp_path: Path, monk
     monkeypatch.setattr(subprocess, "run", bad)
     assert gpu.run_piece("fit", setting, 7, tmp_path / "log") == ({}, "ValueError: no")
     assert "Traceback" in (tmp_path / "log").read_text()
+
+
+def test_quick_numbers_are_held_against_no_goal() -> None:
+    (line,) = gpu.lines_of("fit", {"seconds": 1.0}, "", 1.0, held=False)
+    assert (line["value"], line["goal"], line["reached"]) == ("1", "", "")

@@ -1,5 +1,6 @@
 """What ends a process that reads is seen by the one that watches, and named with its input."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -8,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.inputs import Input, read_finding
-from fuzz.runner import _end, replay, run
+from fuzz.runner import _end
 
 STACK = 'Current thread:\n  File "/a/geocell/partitioners/cells.py", line 3 in read_cells\n  File "/a/fuzz/worker.py"\n'
 
@@ -77,12 +77,26 @@ def test_a_process_is_bounded_in_memory_and_time(tmp_path: Path) -> None:
     assert "in spins" in (tmp_path / "stack.txt").read_text()
 
 
+ROOT = Path(__file__).parents[2]
+
+
+def fuzz(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fuzz", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
 @pytest.mark.slow
-def test_a_run_reads_inputs_and_replay_reads_one_again(tmp_path: Path) -> None:
-    (result,) = run(["splits"], 2, 0, 1, tmp_path / "findings", lambda _: None)
-    assert result.inputs > 10
-    assert (result.findings, result.failed) == ([], "")
-    assert replay([Input("splits", 0, 0, {}), Input("splits", 0, 1, {"splits.json": b"{"})], tmp_path / "findings")
-    refused = Input("recipe-boxes", 0, 1, {"recipe.toml": None})
-    assert replay([refused], tmp_path / "findings")  # a file that lacks is refused by a sentence
-    assert not (tmp_path / "findings").exists() or not [read_finding(p) for p in (tmp_path / "findings").iterdir()]
+def test_a_run_reads_inputs_and_tells_how_many(tmp_path: Path) -> None:
+    ended = fuzz("--minutes", "0.1", "--targets", "recipe-boxes", "--json", "--findings", str(tmp_path / "findings"))
+    found = json.loads(ended.stdout)
+    assert (ended.returncode, found["findings"]) == (0, 0)
+    assert found["inputs"] == found["targets"][0]["inputs"] > 0
+    assert not (tmp_path / "findings").exists()
+
+
+@pytest.mark.slow
+def test_what_was_mended_stays_mended(tmp_path: Path) -> None:
+    corpus = [str(path) for path in sorted((ROOT / "fuzz" / "corpus").glob("*.json"))]
+    assert corpus
+    ended = fuzz("--replay", *corpus, "--findings", str(tmp_path))
+    assert ended.returncode == 0, [path.read_text()[:500] for path in tmp_path.iterdir()]

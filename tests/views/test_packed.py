@@ -146,3 +146,47 @@ def test_packed_predictions(tmp_path: Path) -> None:
     points = read_points(tmp_path / "p.csv.gz")
     assert points.ids == ("007", "8")
     assert points.latlon.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+SHEET = """<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{}</sheetData></worksheet>"""
+
+
+def sheet_of(path: Path, rows: str) -> Path:
+    """Write a workbook whose only sheet has these rows, as XML."""
+    pd.DataFrame({"image": ["a"]}).to_excel(path, index=False)
+    with zipfile.ZipFile(path) as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    (name,) = (name for name in parts if name.startswith("xl/worksheets/"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
+        for other, content in {**parts, name: SHEET.format(rows).encode()}.items():
+            book.writestr(other, content)
+    return path
+
+
+def test_a_cell_far_away_takes_no_time(tmp_path: Path) -> None:
+    """Filled rows up to the last of a sheet would take minutes here; the test's own time limit tells."""
+    rows = '<row r="1"><c r="A1"><v>7</v></c></row>{}'
+    far = rows.format('<row r="1048576"><c r="A1048576"><v>8</v></c></row>')
+    assert read_workbook(sheet_of(tmp_path / "far.xlsx", far)).to_dict("list") == {"7": [8]}
+    beyond = sheet_of(tmp_path / "beyond.xlsx", rows.format('<row r="999999999999"><c r="A9"><v>8</v></c></row>'))
+    with pytest.raises(ValueError, match="more than 1,048,576 rows"):
+        read_workbook(beyond)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '<row r="1"><c r="A1"><v>7</v></c></row>'
+        + "".join(f'<row r="{r}"><c r="XFD{r}"/></row>' for r in range(2, 20)),
+        '<row r="1">' + "<c><v>7</v></c>" * 900 + "</row>" + "<row><c><v>8</v></c></row>" * 200,
+    ],
+    ids=["empty cells far to the right", "rows that are filled up to a long header"],
+)
+def test_cells_are_bounded_before_they_fill_the_memory(
+    tmp_path: Path, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = sheet_of(tmp_path / "wide.xlsx", rows)
+    assert len(read_workbook(path)) in {0, 200}
+    monkeypatch.setattr(packed, "_MOST_CELLS", 100_000)
+    with pytest.raises(ValueError, match="more than 100,000 cells, empty ones included"):
+        read_workbook(path)
