@@ -209,6 +209,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "cost": readme_speeds.costs,
         "encode_speed": readme_speeds.encode_speeds,
         "cache_speed": readme_speeds.cache_speeds,
+        "rows_memory": readme_speeds.rows_memory,
         "stages": readme_scale.stages,
         "plan": readme_scale.plan,
     },

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geocell.images.downloads import DownloadConfig
     from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import AnyIds, Splits
-    from geocell.views import ViewTable
+    from geocell.views import Views
 
 COUNTRY = "country"
 """The column that says which country a location is in."""
@@ -33,11 +33,11 @@ def read_table(
     root: Path | None = None,
     downloads: DownloadConfig | None = None,
     images_optional: bool = False,
-) -> ViewTable:
-    """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""
-    from geocell.views import read_views
+) -> Views:
+    """Read views, and say what is remarkable about them; see `geocell.views.open_views`."""
+    from geocell.views import open_views
 
-    table = read_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
+    table = open_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
     for remark in table.remarks:
         note(remark)
     return table
