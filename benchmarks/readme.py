@@ -175,6 +175,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "partition_speed": readme_speeds.speeds,
         "fuzz": readme_speeds.fuzzed,
         "quickstart_times": readme_speeds.quickstart_times,
+        "start_speed": readme_speeds.starts,
         "fit_speed": readme_speeds.fits,
         "fit_terms": readme_speeds.fit_terms,
         "decoders": readme_answers.decoders,
