@@ -163,7 +163,10 @@ def counted_locations(
 
 def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
     """Return where the locations of a cache, or of one of its splits, are, without their ids and features."""
+    import numpy as np
+
     from geocell.features import FeatureCache
+    from geocell.views.codes import TextCodes
 
     loaded = None if splits is None else load_splits(splits)
     if loaded is not None:
@@ -175,7 +178,9 @@ def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
     columns = opened.location_columns(places)
     if loaded is None:
         return Places(places.latlon, columns, opened.encoder.dim)
-    rows = _split_rows(opened.location_names(places), places.latlon, loaded, split, cache)
+    views = opened.location_names(places)
+    names = TextCodes(np.arange(len(places)), views.names)  # of locations: those of views repeat
+    rows = _split_rows(names, places.latlon, loaded, split, cache)
     return Places(places.latlon[rows], columns.take(rows), opened.encoder.dim)
 
 
