@@ -169,7 +169,8 @@ def limit_process(log: IO[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + MAX_BYTES, resource.RLIM_INFINITY))
     faulthandler.enable(log)
-    faulthandler.register(signal.SIGXCPU, log, chain=True)
+    for ending in (signal.SIGXCPU, signal.SIGTERM):
+        faulthandler.register(ending, log, chain=True)
 
 
 def limit_input() -> None:

@@ -173,14 +173,24 @@ class _Slice:
 def _end(process: Any, folder: Path) -> Fault | None:  # noqa: ANN401 - of a context
     """Return why a process ended or is ended now, None where it ended by itself."""
     if process.is_alive():
+        process.terminate()  # its stack is written first
+        process.join(5)
         process.kill()
         process.join()
-        return Fault("hang", f"no answer in {_STUCK:g} seconds, without processor time", "waiting")
+        stack, where = _stack(folder)
+        return Fault("hang", f"no answer in {_STUCK:g} seconds\n{stack[-4000:]}", where or "waiting")
     if process.exitcode in {0, 1}:
         return None
-    stack = (folder / "stack.txt").read_text(errors="replace") if (folder / "stack.txt").is_file() else ""
-    frames = [line.strip() for line in stack.splitlines() if "/geocell/" in line]
-    where = frames[0].rpartition("/geocell/")[2] if frames else f"exit {process.exitcode}"
+    stack, where = _stack(folder)
+    where = where or f"exit {process.exitcode}"
     if -process.exitcode == signal.SIGXCPU:
         return Fault("hang", f"more than {MAX_SECONDS} seconds of processor time\n{stack[-4000:]}", where)
     return Fault("crash", f"the process ended with {process.exitcode}\n{stack[-4000:]}", where)
+
+
+def _stack(folder: Path) -> tuple[str, str]:
+    """Return the stack that a process left, and its innermost line of the package, "" where there is none."""
+    path = folder / "stack.txt"
+    stack = path.read_text(errors="replace") if path.is_file() else ""
+    frames = [line.strip() for line in stack.splitlines() if "/geocell/" in line]
+    return stack, frames[0].rpartition("/geocell/")[2] if frames else ""

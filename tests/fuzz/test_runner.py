@@ -24,10 +24,13 @@ class Ended:
     def is_alive(self) -> bool:
         return self.exitcode is None
 
+    def terminate(self) -> None:
+        self.killed = True
+
     def kill(self) -> None:
         self.killed = True
 
-    def join(self) -> None:
+    def join(self, _timeout: float | None = None) -> None:
         self.exitcode = -signal.SIGKILL
 
 
