@@ -20,16 +20,20 @@ unexport PYTHONDONTWRITEBYTECODE
 quickstart: $(VENV)/.quickstart
 	$(BIN)/geocell quickstart quickstart
 
+# Flags of pytest-cov for the next two: coverage costs a quarter more time.
+COVER ?=
+
 # The tests but the slow ones.
 test: $(VENV)/.dev
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(COVER)
 
 test-slow: $(VENV)/.dev
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(COVER)
 
-# All tests, with coverage, which costs a quarter more time. Fails below the limit in pyproject.toml.
-test-all: $(VENV)/.dev
-	$(PYTEST) --cov --cov-report=term
+# Both, and the coverage of both together. Fails below the limit in pyproject.toml.
+test-all:
+	$(MAKE) test COVER="--cov --cov-report= --cov-fail-under=0"
+	$(MAKE) test-slow COVER="--cov --cov-append --cov-report=term"
 
 # Mutated files for every reader; an hour by FUZZ_MINUTES=60.
 FUZZ_MINUTES ?= 2

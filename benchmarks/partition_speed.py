@@ -279,7 +279,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "compared": {row["case"]: {k: v for k, v in row.items() if k != "case"} for row in rows if "ours_s" in row},
         "assign_per_h3_loop": {kind: [row["assign_per_h3_loop"] for row in found] for kind, found in kinds.items()},
-        "peak_gib": {kind: max(row["peak_gib"] for row in found) for kind, found in kinds.items()},
+        "peak_gib": {kind: max(row["peak_gib"] for row in found) for kind, found in kinds.items() if found},
         "fit_growth_per_point": {
             kind: [b["fit_s"] / b["n"] / (a["fit_s"] / a["n"]) for a, b in pairwise(found)]
             for kind, found in kinds.items()

@@ -54,7 +54,8 @@ def methods() -> dict[str, Callable[[bytes], Pixels]]:
         pixels, problem = load_pixels(io.BytesIO(file), transform)
         if pixels is None:
             raise ValueError(problem)
-        return normalised(pixels[None].copy(), normalisation)[0]
+        whole: Pixels = normalised(pixels[None].copy(), normalisation)[0]
+        return whole
 
     found: dict[str, Callable[[bytes], Pixels]] = {TRANSFORMERS: by_transformers, OURS: ours}
     try:

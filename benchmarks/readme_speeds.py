@@ -22,6 +22,7 @@ def speeds() -> str:
         if row["fit_s"]:
             keys = ("fit_s", "index_s", "rest_in_sorts", "assign_s", "assign_per_h3_loop", "peak_gib", "points_gib")
             numbers = [f"{float(row[key]):.2g}" if row.get(key) else "–" for key in keys]
+            numbers[2] = f"{float(row['rest_in_sorts']):,.1f}" if row.get("rest_in_sorts") else "–"
             texts = [f"{int(row['n']):,}", f"{int(row['cells']):,}", *numbers]
             lines.append([f"`{row['case']}`", *texts])
     where = f"{rows[0]['cores']} cores of an {rows[0]['cpu']}, Python {rows[0]['python']}, numpy {rows[0]['numpy']}"
@@ -165,6 +166,27 @@ def cache_speeds() -> str:
     return f"{table}\n\n{note}"
 
 
+def rows_memory() -> str:
+    """Return the table: memory that reading the table of views takes, before row groups and with them."""
+    rows = read_results("rows_memory")
+    found = {(row["state"], row["stage"], row["rows"]): row for row in rows}
+    lines = []
+    for stage, n in dict.fromkeys((row["stage"], row["rows"]) for row in rows if row["state"] == "row groups"):
+        pair = [found.get((state, stage, n)) for state in ("before", "row groups")]
+        peaks = [f"{int(row['peak_mb']):,}" if row else "–" for row in pair]
+        each = [f"{int(row['mb_per_million']):,}" if row else "–" for row in pair]
+        lines.append([f"`{stage}`", f"{int(n):,}", *peaks, *each])
+    header = ["stage", "rows", "peak MB, whole", "by row groups", "MB per million rows, whole", "by row groups"]
+    first = rows[0]
+    note = (
+        "Two views per location, 8 features per view, no image decoded. Peak resident memory of a process of its own; "
+        "per million rows it is what exceeds the same on 10,000 rows, buffers of fixed size included. "
+        f"Python {first['python']}, numpy {first['numpy']}, pandas {first['pandas']}, pyarrow {first['pyarrow']}."
+    )
+    table = markdown(header, lines)
+    return f"{table}\n\n{note}"
+
+
 def export_speeds() -> str:
     """Return the table: an exported encoder beside torch."""
     rows = read_results("export_speed")
@@ -225,7 +247,8 @@ def starts() -> str:
     versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
     note = (
         f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians "
-        f"of {first['turns']} turns, in which each runs once. The plain script loads the same CLIP (ViT-B/32, random "
+        f"of {first['turns']} turns, in which each runs once; one turn alone is rough. "
+        "The plain script loads the same CLIP (ViT-B/32, random "
         "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
         "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "
         "`gazetteer` is installed."

@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,14 @@ def make_table(path: Path, rows: int) -> None:
 
 def encode(table: str, out: str) -> None:
     """Do what encoding does but its images: read, check, plan, write shards, finish."""
+    from geocell import views as reading
     from geocell.encoders.info import EncoderInfo
     from geocell.encoding.engine import create_or_resume, finish_cache
     from geocell.features import write_shard
     from geocell.files import as_place
-    from geocell.views import read_views
 
     folder = as_place(out)
-    views = read_views(table)
+    views = getattr(reading, "open_views", reading.read_views)(table)
     info = EncoderInfo("none", "1", "pooler_output", DIM, 336, "none")
     manifest, todo = create_or_resume(folder, views, info, 65_536, False)
     for index in todo:
@@ -122,13 +122,15 @@ def peak_mb(words: Sequence[str]) -> tuple[float, float]:
     return usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime
 
 
-def measure(rows: int, stages: Sequence[str], work: Path) -> dict[str, tuple[float, float]]:
-    """Return stage -> peak MB and seconds of processor time on a table of `rows` views."""
+def measure(rows: int, stages: Sequence[str], work: Path) -> Iterator[tuple[str, float, float]]:
+    """Yield stages with their peak MB and seconds of processor time on a table of `rows` views."""
     folder = work / str(rows)
     folder.mkdir()
     for suffix in ("parquet", "csv"):
-        make_table(folder / f"table.{suffix}", rows)
-    return {name: peak_mb(STAGES[name](folder)) for name in stages}
+        if suffix == "parquet" or "encode a CSV" in stages:
+            make_table(folder / f"table.{suffix}", rows)
+    for name in stages:
+        yield name, *peak_mb(STAGES[name](folder))
 
 
 def main() -> None:
@@ -147,15 +149,15 @@ def main() -> None:
     where = conditions("numpy", "pandas", "pyarrow")
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
-        small = measure(SMALL, flags.stages, Path(name))
+        small = {stage: peak for stage, peak, _ in measure(SMALL, flags.stages, Path(name))}
         for rows in flags.rows or (QUICK_SIZES if flags.quick else SIZES):
-            for stage, (peak, seconds) in measure(rows, flags.stages, Path(name)).items():
-                each = (peak - small[stage][0]) * 1e6 / (rows - SMALL)
+            for stage, peak, seconds in measure(rows, flags.stages, Path(name)):
+                each = (peak - small[stage]) * 1e6 / (rows - SMALL)
                 values = {"peak_mb": f"{peak:.0f}", "mb_per_million": f"{each:.0f}", "cpu_s": f"{seconds:.1f}"}
                 found.append({"state": flags.label, "stage": stage, "rows": str(rows), **values, **where})
                 print("  ".join(f"{k}={v}" for k, v in found[-1].items() if k not in where), file=sys.stderr)
-    if not flags.quick:
-        _write(found)
+                if not flags.quick:
+                    _write(found)
     if flags.json:
         print(json.dumps({f"{row['stage']}, {row['rows']} rows": float(row["mb_per_million"]) for row in found}))
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from geocell.images.downloads import DownloadConfig
     from geocell.metrics.clusters import Clusters
     from geocell.splits.splits import AnyIds, Splits
-    from geocell.views import ViewTable
+    from geocell.views import Views
 
 COUNTRY = "country"
 """The column that says which country a location is in."""
@@ -33,11 +33,11 @@ def read_table(
     root: Path | None = None,
     downloads: DownloadConfig | None = None,
     images_optional: bool = False,
-) -> ViewTable:
-    """Read views, and say what is remarkable about them; see `geocell.views.read_views`."""
-    from geocell.views import read_views
+) -> Views:
+    """Read views, and say what is remarkable about them; see `geocell.views.open_views`."""
+    from geocell.views import open_views
 
-    table = read_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
+    table = open_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
     for remark in table.remarks:
         note(remark)
     return table
@@ -163,7 +163,10 @@ def counted_locations(
 
 def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
     """Return where the locations of a cache, or of one of its splits, are, without their ids and features."""
+    import numpy as np
+
     from geocell.features import FeatureCache
+    from geocell.views.codes import TextCodes
 
     loaded = None if splits is None else load_splits(splits)
     if loaded is not None:
@@ -175,7 +178,9 @@ def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
     columns = opened.location_columns(places)
     if loaded is None:
         return Places(places.latlon, columns, opened.encoder.dim)
-    rows = _split_rows(opened.location_names(places), places.latlon, loaded, split, cache)
+    views = opened.location_names(places)
+    names = TextCodes(np.arange(len(places)), views.names)  # of locations: those of views repeat
+    rows = _split_rows(names, places.latlon, loaded, split, cache)
     return Places(places.latlon[rows], columns.take(rows), opened.encoder.dim)
 
 

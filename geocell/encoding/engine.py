@@ -35,7 +35,7 @@ from geocell.files import as_place
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
 from geocell.images.references import is_url, join
 from geocell.images.sources import FileImages
-from geocell.views import ViewTable, read_views
+from geocell.views import Views, open_views
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,7 +48,7 @@ _POLL_SECONDS = 0.5
 
 
 def encode(  # noqa: PLR0913 - keywords with defaults
-    table: ViewTable | Path | str,
+    table: Views | Path | str,
     encoder: Encoder,
     out: Path | str,
     *,
@@ -85,7 +85,7 @@ def encode(  # noqa: PLR0913 - keywords with defaults
         OSError: when the disk is full; what was finished is kept.
     """
     require_settings(batch_size=batch_size, workers=workers, shard_rows=shard_rows, image_timeout=image_timeout)
-    views = table if isinstance(table, ViewTable) else read_views(table)
+    views = open_views(table) if isinstance(table, Path | str) else table
     folder = as_place(out)
     manifest, todo = create_or_resume(folder, views, encoder.info, shard_rows, retry)
     if todo:
@@ -118,7 +118,7 @@ def reported_interrupt(folder: Path, manifest: Manifest) -> Iterator[None]:
 
 
 def create_or_resume(
-    folder: Path, views: ViewTable, encoder: EncoderInfo, shard_rows: int, retry: bool
+    folder: Path, views: Views, encoder: EncoderInfo, shard_rows: int, retry: bool
 ) -> tuple[Manifest, list[int]]:
     """Create a cache or resume one, and return its manifest and the shards that are to be encoded.
 
@@ -165,7 +165,7 @@ def finish_cache(folder: Path, strict: bool) -> FeatureCache:
     return cache
 
 
-def require_some_image(table: ViewTable, folder: Path, retry: bool) -> None:
+def require_some_image(table: Views, folder: Path, retry: bool) -> None:
     """Refuse a table of which no image file exists, before an encoder is loaded and a cache is created.
 
     Args:
@@ -181,14 +181,15 @@ def require_some_image(table: ViewTable, folder: Path, retry: bool) -> None:
         return
     if not retry and (folder / "cache.json").is_file() and not Manifest.read(folder).missing(folder):
         return
-    references = table.frame["image"][table.frame["problem"] == ""].tolist()
-    for reference in references:
+    first, count = "", 0
+    for reference in table.references():
         if is_url(reference) or os.path.lexists(join(source.root, reference)):
             return
-    if references:
+        first, count = first or reference, count + 1
+    if count:
         raise FileNotFoundError(
-            f"none of the {len(references)} image files of {table.source} exists (the first: "
-            f"{join(source.root, references[0])}): check --root, the folder that their paths are relative to."
+            f"none of the {count} image files of {table.source} exists (the first: {join(source.root, first)}): check "
+            "--root, the folder that their paths are relative to."
         )
 
 
@@ -230,7 +231,7 @@ def encode_images(
 
 
 def _fill(
-    folder: Path, manifest: Manifest, views: ViewTable, encoder: ShardEncoder, todo: Sequence[int], bar: tqdm[Any]
+    folder: Path, manifest: Manifest, views: Views, encoder: ShardEncoder, todo: Sequence[int], bar: tqdm[Any]
 ) -> None:
     """Encode shards until none of `todo` is left, including those that other processes claimed and did not finish."""
     claims = claims_of(folder)

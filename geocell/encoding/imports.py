@@ -18,7 +18,7 @@ from geocell.features.datasets import DatasetFeatures, encoder_of, require_datas
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, MANIFEST_FILE
 from geocell.files import DamagedFileError, as_place, new_folder, one_sentence, read_parquet_frame
 from geocell.images.sources import FileImages
-from geocell.views import ViewTable
+from geocell.views import StoredViews, Views, ViewTable
 from geocell.views.table import make_table
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def import_features(
     features: Path | str | NDArray[np.floating[Any]] | Dataset,
     out: Path | str,
     *,
-    table: ViewTable | pd.DataFrame | None = None,
+    table: Views | pd.DataFrame | None = None,
     encoder: EncoderInfo | str | None = None,
     like: Path | str | None = None,
     shard_rows: int = SHARD_ROWS,
@@ -77,7 +77,7 @@ def import_features(
         if metadata is None:
             raise ValueError(f"{source} needs a table of its views: pass it after the features.")
         table = metadata
-    elif not isinstance(table, ViewTable):
+    elif not isinstance(table, ViewTable | StoredViews):
         table = make_table(table, FileImages("."), "a DataFrame", images_optional=True)
     rows, dim = sum(len(a) for a in arrays), int(arrays[0].shape[1])
     if rows != len(table):
@@ -89,14 +89,13 @@ def import_features(
         raise ValueError(f"the encoder {encoder.name} must give {encoder.dim} features, got {dim} in {source}.")
     info = EncoderInfo(**{**encoder.to_dict(), "dim": dim})
     starts = np.concatenate(([0], np.cumsum([len(a) for a in arrays])))
-    known = table.frame["problem"].tolist()
     with new_folder(Path(out), overwrite=overwrite, marks=CACHE_MARKS, parts=CACHE_PARTS) as folder:
         manifest = begin(folder, table, info, shard_rows)
         for index in range(manifest.n_shards):
             first, last = manifest.shard_range(index)
             parts = [a[max(first - s, 0) : max(last - s, 0)] for a, s in zip(arrays, starts, strict=False)]
             part = np.concatenate(parts).astype(np.float32)
-            problems = {row: text for row, text in enumerate(known[first:last]) if text}
+            problems = {row: text for row, text in enumerate(table.shard_rows(first, last)[1]) if text}
             part[list(problems)] = np.nan
             write_shard(folder, index, part, problems)
         finish(folder)

@@ -16,7 +16,7 @@ from geocell.compute.parent_process import end_with_parent
 from geocell.encoding.engine import encode, finish_cache, reported_interrupt
 from geocell.features import FeatureCache, Manifest
 from geocell.files import as_place, is_local
-from geocell.views import ViewTable
+from geocell.views import Views
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -38,7 +38,7 @@ def parse_devices(text: str) -> list[str]:
 
 
 def encode_on_devices(
-    table: ViewTable,
+    table: Views,
     loading: Mapping[str, Any],
     devices: Sequence[str],
     out: Path,
@@ -112,7 +112,7 @@ def _stop(processes: Sequence[BaseProcess]) -> None:
 
 
 def _encode_on(
-    table: ViewTable,
+    table: Views,
     loading: Mapping[str, Any],
     out: Path,
     options: Mapping[str, Any],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,19 +12,20 @@ from geocell.encoding.decode_pool import DecodePool
 from geocell.encoding.engine import IMAGE_TIMEOUT, create_or_resume, finish_cache, reported_interrupt
 from geocell.encoding.journal import Journal
 from geocell.encoding.shard_encoder import Shard, ShardEncoder
-from geocell.features import SHARD_ROWS, FeatureCache, write_shard
+from geocell.features import SHARD_ROWS, FeatureCache, Manifest, write_shard
 from geocell.features.partials import remove_partial
+from geocell.features.views_file import VIEWS_FILE, ViewsFile
 from geocell.files import as_place
 from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
-from geocell.views import ViewTable
+from geocell.views import Views
 
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
 
 
 def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
-    table: ViewTable,
+    table: Views,
     load: Callable[[], Encoder],
     out: Path | str,
     *,
@@ -75,7 +76,9 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
     manifest, todo = create_or_resume(folder, table, info, shard_rows, retry)
     if todo:
         shards = (Shard.from_table(index, manifest, table) for index in todo)
-        jobs = [{"index": s.index, "rows": json.dumps([list(s.references), list(s.problems)])} for s in shards]
+        jobs = [
+            {"index": s.index, "problems": _sparse(s.problems)} for s in shards
+        ]  # what is in the cache is read there
         data.DataContext.get_current().enable_progress_bars = False
         done = data.from_items(jobs, override_num_blocks=len(jobs)).map_batches(
             _ShardActor,
@@ -96,6 +99,11 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
     return finish_cache(folder, strict)
 
 
+def _sparse(problems: Sequence[str]) -> str:
+    """Return the problems of a shard as JSON: row -> why it has no image."""
+    return json.dumps({str(row): text for row, text in enumerate(problems) if text})
+
+
 def _info_of(load: Callable[[], Encoder]) -> Any:  # noqa: ANN401 - Ray does not type what comes back
     return load().info
 
@@ -114,8 +122,16 @@ class _ShardActor:
 
     def __call__(self, jobs: dict[str, Any]) -> dict[str, Any]:
         """Encode shards and write them; what goes back is their numbers."""
-        shards = (Shard(int(index), *json.loads(rows)) for index, rows in zip(jobs["index"], jobs["rows"], strict=True))
+        shards = (self._shard(int(i), json.loads(p)) for i, p in zip(jobs["index"], jobs["problems"], strict=True))
         for shard in self._encoder.encode(shards):
             write_shard(self._folder, shard.index, shard.features, shard.problems)
             remove_partial(self._folder, shard.index)
         return {"index": jobs["index"]}
+
+    def _shard(self, index: int, problems: dict[str, str]) -> Shard:
+        """Return a shard whose images are those of the cache's table."""
+        manifest = Manifest.read(self._folder)
+        first, last = manifest.shard_range(index)
+        with ViewsFile(self._folder / VIEWS_FILE, manifest.rows) as views:
+            references = views.take(first, last, ["image"]).column("image").to_pylist()
+        return Shard(index, references, [problems.get(str(row), "") for row in range(last - first)])

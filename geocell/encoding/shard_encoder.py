@@ -18,7 +18,7 @@ from geocell.encoding.journal import Journal
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
     from geocell.features import Manifest
-    from geocell.views import ViewTable
+    from geocell.views import Views
 
 _Features = Callable[[], NDArray[np.float32]]
 
@@ -38,10 +38,9 @@ class Shard:
     problems: Sequence[str]
 
     @classmethod
-    def from_table(cls, index: int, manifest: Manifest, views: ViewTable) -> Shard:
+    def from_table(cls, index: int, manifest: Manifest, views: Views) -> Shard:
         """Return a shard of a table."""
-        rows = views.frame.iloc[slice(*manifest.shard_range(index))]
-        return cls(index, rows["image"].tolist(), rows["problem"].tolist())
+        return cls(index, *views.shard_rows(*manifest.shard_range(index)))
 
 
 @dataclass

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
-from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
+from geocell.features.views_file import (
+    VIEWS_FILE,
+    pending_schema,
+    views_bytes,
+    views_sha256,
+    with_pending,
+    write_tables,
+)
 from geocell.files import (
     FORMAT,
     DamagedFileError,
@@ -26,9 +33,10 @@ from geocell.files import (
     write_bytes,
     write_json,
 )
+from geocell.views.stored import StoredViews
 
 if TYPE_CHECKING:
-    from geocell.views import ViewTable
+    from geocell.views import Views
 
 SHARD_ROWS = 4096
 MANIFEST_FILE = "cache.json"
@@ -193,7 +201,7 @@ def discard_cache(folder: Path) -> None:
         ) from error
 
 
-def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:
+def begin(folder: Path, table: Views, encoder: EncoderInfo, shard_rows: int = SHARD_ROWS) -> Manifest:
     """Create a cache, or resume one that was created with the same table and encoder.
 
     Raises:
@@ -210,24 +218,39 @@ def begin(folder: Path, table: ViewTable, encoder: EncoderInfo, shard_rows: int 
                 "name another --out, or remove the cache."
             )
         if not (folder / VIEWS_FILE).exists():  # the run that created it was killed
-            write_bytes(folder / VIEWS_FILE, [_pending(table).getbuffer()])
+            _PendingViews(table).write(folder)
         return manifest
     require_cache_or_nothing(folder)
     require_sizes(len(table), shard_rows, str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     for rest in list(folder.glob(PARTIALS)):  # of a cache whose visible files were removed: its rows are others
         rest.unlink(missing_ok=True)
-    views = _pending(table)
-    manifest = Manifest(
-        encoder, len(table), shard_rows, table.sha256, table.source, package_versions(), views_sha256(views)
-    )
+    views = _PendingViews(table)
+    manifest = Manifest(encoder, len(table), shard_rows, table.sha256, table.source, package_versions(), views.sha256)
     manifest.write(folder)  # first: it marks the folder as a cache
-    write_bytes(folder / VIEWS_FILE, [views.getbuffer()])
+    views.write(folder)
     return manifest
 
 
-def _pending(table: ViewTable) -> io.BytesIO:
-    return views_bytes(table.frame.drop(columns="problem").assign(status="pending"))
+class _PendingViews:
+    """The file of a table none of whose views is encoded: in memory, or in the table's own file but its statuses."""
+
+    def __init__(self, table: Views) -> None:
+        self._stored = table if isinstance(table, StoredViews) else None
+        self._bytes = io.BytesIO()
+        if not isinstance(table, StoredViews):
+            self._bytes = views_bytes(table.frame.drop(columns="problem").assign(status="pending"))
+
+    @property
+    def sha256(self) -> str:
+        return views_sha256(self._stored.file if self._stored else self._bytes)
+
+    def write(self, folder: Path) -> None:
+        if self._stored is None:
+            write_bytes(folder / VIEWS_FILE, [self._bytes.getbuffer()])
+            return
+        schema = pending_schema(next(self._stored.tables()))
+        write_tables(folder, schema, (with_pending(table, schema) for table in self._stored.tables()))
 
 
 def read_problems(folder: Path, manifest: Manifest) -> list[tuple[int, str]]:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ COLUMNS = ("image", "location", "lat", "lon", "status")
 SLICE = 1 << 16
 """Rows that are held at a time; the hash of a column is taken in pieces of so many."""
 
+_PENDING = "pending"  # the status of a view that is not encoded yet
 _GROUP = 1 << 20  # rows of a row group: pandas' default, so that files have the bytes that they always had
 _LIMITS = {"lat": 90.0, "lon": 180.0}
 
@@ -97,6 +98,22 @@ def pieces_of(tables: Iterable[pyarrow.Table], rows: int) -> Iterator[list[pyarr
         yield held
 
 
+def pending_schema(table: pyarrow.Table) -> pyarrow.Schema:
+    """Return the schema of a table's file of views, of which `table` is a piece without statuses."""
+    import pyarrow as pa
+
+    few: pd.DataFrame = table.slice(0, 1).to_pandas()
+    return pa.Schema.from_pandas(few.assign(status=_PENDING), preserve_index=False)
+
+
+def with_pending(table: pyarrow.Table, schema: pyarrow.Schema) -> pyarrow.Table:
+    """Return a piece with the status of views that are not encoded yet."""
+    import pyarrow as pa
+
+    field = schema.field("status")
+    return table.append_column(field, pa.repeat(pa.scalar(_PENDING, field.type), len(table))).cast(schema)
+
+
 class ViewsFile:
     """An open `views.parquet`, of which columns are read by pieces of rows. Close it, or use it in a `with`.
 
@@ -111,7 +128,7 @@ class ViewsFile:
             has other rows or a column twice.
     """
 
-    def __init__(self, where: Path | io.BytesIO, rows: int | None = None) -> None:
+    def __init__(self, where: Path | IO[bytes], rows: int | None = None) -> None:
         """Open a file, whose number of rows is compared before memory is taken for them."""
         from pyarrow import parquet
 
@@ -120,7 +137,7 @@ class ViewsFile:
         self._file: parquet.ParquetFile | None = None
         try:
             with self._reading():
-                self._opened = where if isinstance(where, io.BytesIO) else where.open("rb")
+                self._opened = where.open("rb") if hasattr(where, "open") else where
                 self._file = parquet.ParquetFile(self._opened, page_checksum_verification=True)
                 self.rows: int = self._file.metadata.num_rows
                 self.schema: pyarrow.Schema = self._file.schema_arrow
@@ -284,10 +301,10 @@ def has_pending(table: pyarrow.Table) -> bool:
     """Return whether a piece with the column `status` has a view that is not encoded yet."""
     import pyarrow.compute as pc
 
-    return bool(pc.any(pc.equal(table.column("status"), "pending")).as_py())
+    return bool(pc.any(pc.equal(table.column("status"), _PENDING)).as_py())
 
 
-def views_sha256(file: Path | io.BytesIO) -> str:
+def views_sha256(file: Path | IO[bytes]) -> str:
     """Return a hash of every column of a table of views but its statuses, which shards hold too.
 
     Raises:

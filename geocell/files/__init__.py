@@ -24,6 +24,7 @@ from geocell.files.folders import held_folder as held_folder
 from geocell.files.folders import new_folder as new_folder
 from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
+from geocell.files.frames import parquet_frames as parquet_frames
 from geocell.files.frames import read_parquet_frame as read_parquet_frame
 from geocell.files.frames import unpacked_bytes as unpacked_bytes
 from geocell.files.frames import validated_frame as validated_frame

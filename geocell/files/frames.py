@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,6 +68,40 @@ def unpacked_bytes(metadata: pyarrow.parquet.FileMetaData) -> int:
     By row groups: to ask for a column of a damaged file ends the process (pyarrow 26).
     """
     return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+
+
+def parquet_frames(
+    source: Any,  # noqa: ANN401 - a path or a file object
+    size: int,
+    columns: Sequence[str],
+    rows: int,
+) -> Iterator[pd.DataFrame]:
+    """Yield some columns of a Parquet file by so many rows, unless these take far more memory than the whole file.
+
+    Args:
+        source: path, or a file object that is read twice.
+        size: of the file in bytes.
+        columns: those that are read.
+        rows: how many are read at a time.
+
+    Raises:
+        ValueError: when they do.
+        Exception: pyarrow's own or Python's, when it is damaged; the caller names the file.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet, types
+
+    most = max(LEAST_UNPACKED, MOST_PER_BYTE * size)
+    with parquet.ParquetFile(source) as file:
+        kept = [file.schema_arrow.field(name) for name in columns]
+        shared = {f.name: f.type for f in kept if types.is_string(f.type) or types.is_large_string(f.type)}
+    with parquet.ParquetFile(source, read_dictionary=list(shared)) as file:
+        for batch in file.iter_batches(rows, columns=list(columns)):
+            table = pa.Table.from_batches([batch]).select(list(columns))
+            _require(sum(_unpacked(table.column(name)) for name in shared), most)
+            for name, kind in shared.items():
+                table = table.set_column(table.column_names.index(name), name, table.column(name).cast(kind))
+            yield validated_frame(table)
 
 
 def _unpacked(column: pyarrow.ChunkedArray) -> int:

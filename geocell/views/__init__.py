@@ -1,7 +1,8 @@
 """Views: reading tables, folders, shards and data sets of geotagged images."""
 
 from geocell.views.columns import ColumnNames
-from geocell.views.reading import read_rows, read_views
+from geocell.views.reading import open_views, read_rows, read_views
+from geocell.views.stored import StoredViews, Views
 from geocell.views.table import (
     ViewTable,
     coordinate_numbers,
@@ -14,11 +15,14 @@ from geocell.views.table import (
 
 __all__ = [
     "ColumnNames",
+    "StoredViews",
     "ViewTable",
+    "Views",
     "coordinate_numbers",
     "latlon_keys",
     "location_column",
     "location_coordinates",
+    "open_views",
     "read_rows",
     "read_views",
     "rounded_latlon",

@@ -7,6 +7,8 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -45,11 +47,24 @@ def read_delimited(
             that is there twice.
         UnicodeDecodeError: when it is neither UTF-8 nor, by its first two bytes, UTF-16.
     """
+    return next(delimited_pieces(path, columns, header, most))
+
+
+def delimited_pieces(
+    path: Path,
+    columns: ColumnNames,
+    header: tuple[str, ...] | None = None,
+    most: int = MAX_UNPACKED,
+    rows: int | None = None,
+) -> Iterator[pd.DataFrame]:
+    """Yield the table of `read_delimited` by so many rows, whose columns may have types of their own, or as a whole."""
     with open_table(path, most) as file:
-        return _read(file, _SEPARATORS[table_suffix(path.name)], columns, header)
+        yield from _read(file, _SEPARATORS[table_suffix(path.name)], columns, header, rows)
 
 
-def _read(file: BinaryIO, usual: str, columns: ColumnNames, header: tuple[str, ...] | None) -> pd.DataFrame:
+def _read(
+    file: BinaryIO, usual: str, columns: ColumnNames, header: tuple[str, ...] | None, rows: int | None
+) -> Iterator[pd.DataFrame]:
     import pandas as pd
 
     encoding = _encoding(file)
@@ -67,7 +82,8 @@ def _read(file: BinaryIO, usual: str, columns: ColumnNames, header: tuple[str, .
     text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
     given = {columns.image_column, columns.location_column, columns.split_column}
     ids = [name for name in names if name.strip().lower() in text or name in given]
-    frame = pd.read_csv(
+    read: Callable[..., Any] = partial(
+        pd.read_csv,
         file,
         sep=separator,
         names=names if header else None,
@@ -77,11 +93,17 @@ def _read(file: BinaryIO, usual: str, columns: ColumnNames, header: tuple[str, .
         encoding=encoding,
         quoting=csv.QUOTE_NONE if header else csv.QUOTE_MINIMAL,
     )
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(  # noqa: TRY004 - the table is wrong, not a type
-            f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
-        )
-    return frame
+    for frame in [read()] if rows is None else _in_chunks(read, rows):
+        if not isinstance(frame.index, pd.RangeIndex):
+            raise ValueError(  # noqa: TRY004 - the table is wrong, not a type
+                f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
+            )
+        yield frame
+
+
+def _in_chunks(read: Callable[..., Any], rows: int) -> Iterator[pd.DataFrame]:
+    with read(chunksize=rows) as chunks:
+        yield from chunks
 
 
 def _encoding(file: BinaryIO) -> str:

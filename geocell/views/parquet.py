@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geocell.files import read_parquet_frame
+from geocell.files import parquet_frames, read_parquet_frame
 from geocell.images.parquet_rows import open_remote
 from geocell.images.references import MEMBER, is_url, join
 from geocell.images.sources import DatasetImages, FileImages, ImageSource, ParquetImages, load_saved_dataset
@@ -16,6 +16,7 @@ from geocell.views.columns import ColumnNames
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow
+    from pyarrow import parquet
 
 
 _MOST_ROWS = 1 << 31
@@ -35,27 +36,76 @@ def read_parquet(root: str, names: Sequence[str], columns: ColumnNames) -> tuple
         columns: columns that are not spelled as usual.
     """
     import pandas as pd
-    from pyarrow import parquet
 
-    frames: list[pd.DataFrame] = []
-    images: str = ""
+    return pd.concat(parquet_pieces(root, names, columns), ignore_index=True), parquet_images(root, names, columns)
+
+
+def count_rows(root: str, names: Sequence[str]) -> int:
+    """Return the number of rows of Parquet files."""
+    total = 0
     for name in names:
-        path = join(root, name)
-        opened: Any = open_remote(path) if is_url(path) else path
-        with parquet.ParquetFile(opened) as file:
+        with _opened(root, name) as file:
+            total += file.metadata.num_rows
+    return total
+
+
+def parquet_images(root: str, names: Sequence[str], columns: ColumnNames) -> ImageSource:
+    """Return the source of the images of Parquet files; see `read_parquet`."""
+    images = ""
+    for name in names:
+        with _opened(root, name) as file:
+            images = _image_column(file, columns) or images
+    return ParquetImages(root, images) if images else FileImages(root)
+
+
+def parquet_pieces(
+    root: str, names: Sequence[str], columns: ColumnNames, rows: int | None = None
+) -> Iterator[pd.DataFrame]:
+    """Yield the columns of `read_parquet` by so many rows, each file as a whole when omitted."""
+    splits = [_split_of(name) for name in names]
+    if all(splits) and len(set(splits)) > 1:
+        schemas = []
+        for name in names:
+            with _opened(root, name) as file:
+                schemas.append(set(file.schema_arrow.names))
+        if any("split" in schema for schema in schemas):
+            splits = []
+    else:
+        splits = []
+    for number, name in enumerate(names):
+        with _opened(root, name) as file:
             if file.metadata.num_rows > _MOST_ROWS:
                 raise ValueError(f"{file.metadata.num_rows} rows, more than {_MOST_ROWS:,}")
-            held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
-            plain = [name for name in file.schema_arrow.names if name not in held]
-        frame = read_parquet_frame(opened, opened.size if is_url(path) else Path(path).stat().st_size, plain)
-        if held:
-            images = str(columns.image_column if columns.image_column in held else held[0])
-            frame = _with_references(frame, [f"{name}{MEMBER}{row}" for row in range(len(frame))], columns)
-        frames.append(frame)
-    splits = [_split_of(name) for name in names]
-    if all(splits) and len(set(splits)) > 1 and not any("split" in frame for frame in frames):
-        frames = [frame.assign(split=split) for frame, split in zip(frames, splits, strict=True)]
-    return pd.concat(frames, ignore_index=True), ParquetImages(root, images) if images else FileImages(root)
+            held = _image_column(file, columns)
+            others = [field.name for field in file.schema_arrow if not _holds_images(field.type)]
+        first = 0
+        for frame in _frames(join(root, name), others, rows):
+            references = [f"{name}{MEMBER}{row}" for row in range(first, first + len(frame))] if held else []
+            first += len(frame)
+            found = _with_references(frame, references, columns) if held else frame
+            yield found.assign(split=splits[number]) if splits else found
+
+
+def _frames(path: str, names: Sequence[str], rows: int | None) -> Iterator[pd.DataFrame]:
+    source: Any = open_remote(path) if is_url(path) else path
+    size = source.size if is_url(path) else Path(path).stat().st_size
+    if rows is None:
+        yield read_parquet_frame(source, size, names)
+    else:
+        yield from parquet_frames(source, size, names, rows)
+
+
+def _opened(root: str, name: str) -> parquet.ParquetFile:
+    from pyarrow import parquet
+
+    path = join(root, name)
+    return parquet.ParquetFile(open_remote(path) if is_url(path) else path)
+
+
+def _image_column(file: parquet.ParquetFile, columns: ColumnNames) -> str:
+    """Return the column of images of a file, "" where there is none."""
+    held = [field.name for field in file.schema_arrow if _holds_images(field.type)]
+    return str(columns.image_column if columns.image_column in held else held[0]) if held else ""
 
 
 def _split_of(name: str) -> str:

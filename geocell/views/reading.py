@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,13 +17,14 @@ from geocell.images.opening import IMAGE_SUFFIXES
 from geocell.images.references import is_http, is_url, join, require_openable
 from geocell.images.sources import FileImages, ImageSource, TarImages
 from geocell.views.columns import ColumnNames, find_columns
-from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
+from geocell.views.delimited import delimited_pieces, is_delimited, read_delimited, read_json_lines
 from geocell.views.discovery import find_files
 from geocell.views.exif import read_exif_folder
 from geocell.views.packed import read_workbook, table_suffix
-from geocell.views.parquet import read_parquet, read_saved_dataset
+from geocell.views.parquet import count_rows, parquet_images, parquet_pieces, read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
-from geocell.views.table import ViewTable, make_table, with_our_names
+from geocell.views.stored import Pieces, StoredViews, Views, stored_views
+from geocell.views.table import PIECE, ViewTable, make_table, with_our_names
 from geocell.views.texts import clean_text
 from geocell.views.webdataset import read_shards, shard_samples
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+
+LARGE_ROWS, LARGE_BYTES = 1 << 18, 32 << 20
+"""Rows of Parquet files, or bytes of text, from which on a table is kept in a file by `open_views`."""
+_TIMES_PACKED = 4
 
 
 @one_sentence()
@@ -76,6 +82,75 @@ def read_views(
     if isinstance(images, FileImages) and any(map(is_http, table.frame["image"].tolist())):
         return replace(table, images=FileImages(images.root, downloads or DownloadConfig()))
     return table
+
+
+@one_sentence()
+def open_views(
+    path: Path | str,
+    columns: ColumnNames = ColumnNames(),
+    *,
+    root: Path | str | None = None,
+    downloads: DownloadConfig | None = None,
+    images_optional: bool = False,
+) -> Views:
+    """Return what `read_views` reads; a large table stays in a temporary file instead of in memory.
+
+    That is so for Parquet, CSV and TSV without a preset, by pandas 3 or later, unless the types of a column differ from
+    one part of the table to another.
+    """
+    arguments = (path, columns, root, downloads, images_optional)
+    return _stored(*arguments) or read_views(
+        path, columns, root=root, downloads=downloads, images_optional=images_optional
+    )
+
+
+def _stored(
+    path: Path | str,
+    columns: ColumnNames,
+    root: Path | str | None,
+    downloads: DownloadConfig | None,
+    images_optional: bool,
+) -> StoredViews | None:
+    _require_root(root)
+    base, names = find_files(str(path))
+    if not names or columns.preset is not None or not _is_large(base, names):
+        return None
+    name, whole = join(base, names[0]), _source(base, names, path)
+    images: ImageSource = FileImages(base)
+    if is_delimited(name):
+        pieces: Pieces = partial(_pieces, partial(delimited_pieces, Path(name), columns, rows=PIECE), name, "csv")
+    else:
+        read = partial(parquet_pieces, base, names, columns, rows=PIECE)
+        pieces, images = partial(_pieces, read, name, "parquet"), parquet_images(base, names, columns)
+    if isinstance(images, FileImages):
+        images = FileImages(base if root is None else str(root))
+    again = (_again, (path, columns, root, downloads, images_optional))
+    table = stored_views(pieces, images, whole, columns, again, images_optional=images_optional)
+    if table is not None and isinstance(images, FileImages) and any(map(is_http, table.references())):
+        table.images = FileImages(images.root, downloads or DownloadConfig())
+    return table
+
+
+def _again(path: Path | str, columns: ColumnNames, root: Path | None, downloads: Any, optional: bool) -> Views:  # noqa: ANN401 - as below
+    return open_views(path, columns, root=root, downloads=downloads, images_optional=optional)
+
+
+def _is_large(base: str, names: Sequence[str]) -> bool:
+    """Return whether a table is one that is not read into memory."""
+    name, suffix = join(base, names[0]), table_suffix(names[0])
+    packed = name.lower().endswith(".gz")
+    if suffix == ".parquet" and not packed:
+        return _attempt(lambda: count_rows(base, names), name, "parquet") > LARGE_ROWS
+    if not is_delimited(name):
+        return False
+    return Path(name).stat().st_size * (_TIMES_PACKED if packed else 1) > LARGE_BYTES
+
+
+def _pieces(read: Callable[[], Iterator[pd.DataFrame]], name: str, kind: str) -> Iterator[pd.DataFrame]:
+    """Yield what `read` yields; its errors become one sentence about the file."""
+    pieces = _attempt(read, name, kind)
+    while (piece := _attempt(lambda: next(pieces, None), name, kind)) is not None:
+        yield piece
 
 
 @one_sentence()

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from geocell.encoding import encode
+from geocell.encoding.engine import create_or_resume, finish_cache
+from geocell.encoding.ray_engine import _ShardActor, _sparse
+from geocell.encoding.shard_encoder import Shard
+from geocell.views import read_views
 from tests.encoding.tiny import BROKEN, TinyEncoder
 from tests.worlds import make_photos
 
@@ -52,3 +56,21 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_cache(tmp_path: Path) -> N
     assert (tmp_path / "killed").read_text() == "1"
     encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=4)
     assert files(tmp_path / "c") == files(tmp_path / "whole")
+
+
+def test_an_actor_reads_the_images_of_a_shard_from_the_cache(tmp_path: Path) -> None:
+    table = make_photos(tmp_path, 5, 2)
+    lines = table.read_text(encoding="utf-8").splitlines()
+    lines[4] = "," + lines[4].split(",", 1)[1]  # a row without an image
+    table.write_text("\n".join(lines), encoding="utf-8")
+    views, folder = read_views(table), tmp_path / "c"
+    manifest, todo = create_or_resume(folder, views, TinyEncoder().info, 4, False)
+    options = {"batch_size": 4, "workers": 0, "image_timeout": 60.0}
+    actor = _ShardActor(str(folder), TinyEncoder, views.images, options, False)
+    for index in todo:
+        problems = _sparse(Shard.from_table(index, manifest, views).problems)
+        assert actor({"index": [index], "problems": [problems]}) == {"index": [index]}
+    actor._pool.__exit__()
+    assert finish_cache(folder, False).problems() == {"no image": 1}
+    encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=4)
+    assert files(folder) == files(tmp_path / "whole")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from geocell.files import read_parquet_frame, validated_frame
+from geocell.files import parquet_frames, read_parquet_frame, validated_frame
 
 
 def test_a_valid_table_is_the_frame() -> None:
@@ -59,3 +59,22 @@ def test_a_small_file_that_fills_the_memory_is_refused(tmp_path: Path, column: p
     assert size < 300_000
     with pytest.raises(ValueError, match=r"columns of 3\d\d,\d\d\d,\d\d\d bytes, more than 268,435,456 for a file"):
         read_parquet_frame(path, size)
+
+
+def test_pieces_of_a_file_are_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"a": [f"x{i % 3}" for i in range(20)], "b": range(20), "c": [None, 1.5] * 10})
+    parquet.write_table(table, path, row_group_size=6)
+    pieces = list(parquet_frames(path, path.stat().st_size, ["b", "a"], 7))
+    assert all(len(piece) <= 7 for piece in pieces)
+    assert [row for piece in pieces for row in piece["b"]] == list(range(20))
+    assert [row for piece in pieces for row in piece["a"]] == table.column("a").to_pylist()
+    assert list(pieces[0].columns) == ["b", "a"]
+
+
+def test_a_piece_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    long = pa.DictionaryArray.from_arrays(np.zeros(1000, np.int8), ["x" * (1 << 20)])
+    parquet.write_table(pa.table({"a": long.cast(pa.string())}), path)
+    with pytest.raises(ValueError, match="bytes, more than"):
+        list(parquet_frames(path, path.stat().st_size, ["a"], 1000))
