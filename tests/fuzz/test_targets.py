@@ -17,6 +17,7 @@ ELSEWHERE = {
     "cli": "files, by the readers of the other rooms; `labels` is a target",
     "compute": "the machine's own files",
     "encoders": "names of encoders; their folder is the target `encoder`",
+    "exporting": "what was just written; its manifest is a target",
     "geo": "data of this package",
     "hub": "the Hub",
     "imagetext": "models by name, whose files transformers reads",
