@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.common import read_results
+from geocell.heads.fit_config import FitConfig
 from geocell.reports.tables import markdown
 
 Line = Mapping[str, str]
@@ -54,6 +55,12 @@ def ablation(folds: str) -> str:
     return f"{lines}\n\n{_ablation_note(rows)}"
 
 
+def _has_defaults(row: Line) -> bool:
+    """Return whether the searched settings of a row are those of a fit; batches are not searched on few locations."""
+    settings = FitConfig()
+    return all(row[key] in ("", str(getattr(settings, key))) for key in ("lr", "weight_decay", "dropout", "batch_size"))
+
+
 def search() -> str:
     """Return the best and the default settings of both searches."""
     rows = []
@@ -62,7 +69,7 @@ def search() -> str:
             (row for row in read_results("search") if row["features"] == features),
             key=lambda row: -float(row["balscore"]),
         )
-        default = next(row for row in found if float(row["difference"]) == 0)
+        default = next(row for row in found if _has_defaults(row))
         for rank, row in enumerate(found):
             if rank < 4 or row is default or row is found[-1]:
                 name = f"{rank + 1} of {len(found)}" + (", the defaults" if row is default else "")
