@@ -188,6 +188,7 @@ class _Facts:
         commas: whether coordinates are written as `48,137`.
         whole: see `whole_ids`.
         types: column -> types of its pieces; those without a value have none.
+        gaps: columns of which some piece has no value.
     """
 
     found: dict[str, str]
@@ -197,6 +198,7 @@ class _Facts:
     commas: dict[str, bool] = field(default_factory=lambda: {"lat": True, "lon": True})
     whole: dict[str, bool] = field(default_factory=dict)
     types: dict[str, list[Any]] = field(default_factory=dict)
+    gaps: set[str] = field(default_factory=set)
 
 
 def stored_views(
@@ -218,7 +220,7 @@ def stored_views(
     facts = _first_pass(pieces, source, columns, images_optional)
     if facts is None:
         return None
-    types = {name: _common(found) for name, found in facts.types.items()}
+    types = {name: _common(found, name in facts.gaps) for name, found in facts.types.items()}
     if any(kind is None for kind in types.values()):
         return None
     require_good(facts.good, facts.problems, source)
@@ -264,21 +266,33 @@ def _first_pass(pieces: Pieces, source: str, columns: ColumnNames, images_option
         for name in frame.columns:
             kinds = facts.types.setdefault(str(name), [])
             empty = frame[name].dtype.kind == "f" and bool(frame[name].isna().all())
-            if not empty and frame[name].dtype not in kinds:
+            if empty:
+                facts.gaps.add(str(name))
+            elif frame[name].dtype not in kinds:
                 kinds.append(frame[name].dtype)
     return facts
 
 
-def _common(types: list[Any]) -> Any:  # noqa: ANN401 - a dtype
-    """Return the type that a whole column has whose pieces have these, None where that can't be told from them."""
+def _common(types: list[Any], gap: bool) -> Any:  # noqa: ANN401 - a dtype
+    """Return the type that a whole column has whose pieces have these, None where that can't be told from them.
+
+    Args:
+        types: of the pieces that have values.
+        gap: whether another piece has none; whole numbers are floats then, and bools objects.
+    """
     import pandas as pd
 
     if not types:
         return np.dtype(np.float64)
     if all(kind.kind in "fiu" for kind in types):
-        return np.result_type(*types)
+        common = np.result_type(*types)
+        if any(kind.kind == "f" for kind in types):
+            return common
+        if gap:
+            return np.dtype(np.float64)
+        return common if common.kind in "iu" else None  # int64 and uint64
     only = types[0] if len(types) == 1 else None
-    if only is not None and (isinstance(only, pd.StringDtype) or only.kind in "bM"):
+    if only is not None and (isinstance(only, pd.StringDtype) or only.kind == "M" or (only.kind == "b" and not gap)):
         return only
     return None
 
