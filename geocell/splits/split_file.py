@@ -13,6 +13,7 @@ from geocell.files import FORMAT, json_text, read_json
 
 _PIECE = 1 << 16  # ids that are written at a time
 _BYTES = 1 << 22  # of ids that are read at a time
+_PARSED = 1 << 24  # bytes of JSON that are parsed at once at most
 _MOST_BYTES = 4 << 30  # of a file: 100 million ids of 22 characters take 3 GB
 _REST = 1 << 16  # bytes beside the ids at most; a file with more is read whole
 _START, _END = b": [\n   ", b"\n  ]"  # of a list of ids: strings of JSON have no line breaks, so these are its layout
@@ -46,7 +47,7 @@ def read_splits(path: Path) -> dict[str, Any]:
         FileNotFoundError: when there is no such file.
         DamagedFileError: when it is not a JSON object of this format; see `read_json`.
     """
-    found = _pieces(path)
+    found = _pieces(path) if path.is_file() else None  # a pipe would be waited for
     return read_json(path, "splits") if found is None else found
 
 
@@ -75,7 +76,9 @@ def _pieces(path: Path) -> dict[str, Any] | None:
     if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("splits"), dict):
         return None
     numbers = [item for item in value["splits"].values() if item]
-    if numbers != [[number] for number in range(len(lists))]:
+    if numbers != [[number] for number in range(len(lists))] or not all(
+        isinstance(item, list) for item in value["splits"].values()
+    ):
         return None
     splits = {name: lists[item[0]] if item else [] for name, item in value["splits"].items()}
     return {**value, "splits": splits}
@@ -93,6 +96,8 @@ def _ids(content: bytes, first: int, end: int) -> Ids:
     while first < end:
         last = content.find(_BETWEEN, min(first + _BYTES, end), end)
         last = end if last < 0 else last
+        if last - first > _PARSED:  # it may hold anything, which takes 20 times the memory as objects of Python
+            raise ValueError("ids must be in lines of their own.")
         texts = json.loads(f"[{content[first:last].decode()}]")
         if not all(type(text) is str for text in texts):
             raise TypeError("a location id must be text.")

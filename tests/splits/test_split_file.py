@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_pieces_are_the_bytes_of_the_whole(
         json.dumps({**RECORD, "splits": {"train": ["a"]}}, indent=2),
         json.dumps({**RECORD, "more": {"x": ["a"]}, "splits": {"train": ["b"]}}, indent=1),
         json.dumps({**RECORD, "splits": {"train": [["a"]]}}, indent=1),
+        json.dumps({**RECORD, "splits": {"train": ["a"], "val": 0, "test": None}}, indent=1),
         '{\n "format": 1,\n "splits": {\n  "a": [\n   "x"\n  ],\n  "a": [\n   "y"\n  ]\n }\n}\n',
     ],
 )
@@ -70,3 +72,18 @@ def test_damage_is_named(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(DamagedFileError, match=r"s\.json"):
         read_splits(path)
+
+
+def test_what_is_parsed_at_a_time_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(split_file, "_PARSED", 100)
+    path = tmp_path / "s.json"
+    path.write_text(json_text({**RECORD, "splits": {"train": [0]}}).replace("   0", "   " + ",".join(["0"] * 200)))
+    assert split_file._pieces(path) is None
+    assert read_splits(path)["splits"] == {"train": [0] * 200}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.json")
+    with pytest.raises(FileNotFoundError, match=r"s\.json"):
+        read_splits(tmp_path / "s.json")
