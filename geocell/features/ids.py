@@ -1,4 +1,4 @@
-"""Ids of locations as Arrow text: a few bytes each where a Python string takes 60, sorted and looked up at once."""
+"""Ids of locations as Arrow text: a few bytes each where a Python string takes 60, looked up all at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ids(Sequence[str]):
         Raises:
             ValueError: for a text that UTF-8 does not have, half of a surrogate pair.
         """
-        self.texts: Any = ids.texts if isinstance(ids, Ids) else _texts(ids)
+        self.texts: Any = ids.texts if isinstance(ids, Ids) else _texts(list(ids) if isinstance(ids, Iterator) else ids)
 
     def __len__(self) -> int:
         """Return P."""
@@ -68,22 +68,6 @@ class Ids(Sequence[str]):
 
         return Ids(self.texts.filter(pa.array(index)) if index.dtype == bool else self.texts.take(pa.array(index)))
 
-    def sorted(self) -> tuple[Ids, NDArray[np.int64]]:
-        """Return the ids by their code points, and the (P,) stable order that puts them there."""
-        from pyarrow import compute
-
-        order = compute.array_sort_indices(self.texts)
-        return Ids(self.texts.take(order)), order.to_numpy().astype(np.int64)
-
-    def starts(self) -> NDArray[np.bool_]:
-        """Return which of the (P,) ids differ from the one before."""
-        from pyarrow import compute
-
-        differ = np.ones(len(self), dtype=np.bool_)
-        if len(self) > 1:
-            differ[1:] = compute.not_equal(self.texts[1:], self.texts[:-1]).to_numpy(zero_copy_only=False)
-        return differ
-
     def find(self, ids: Ids) -> NDArray[np.int64]:
         """Return for each of (Q,) other ids where it stands here, in the first place of several; −1 where it does not.
 
@@ -121,7 +105,8 @@ class Ids(Sequence[str]):
             place = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
             there = hashes[place] == wanted
             place = order[place]
-            if not compute.all(compute.equal(self.texts.take(pa.array(place[there])), asked.take(there).texts)).as_py():
+            same = compute.equal(self.texts.take(pa.array(place[there])), asked.take(there).texts)
+            if not compute.all(same, min_count=0).as_py():
                 return None
             found[first : first + len(asked)] = np.where(there, place, -1)
         return found

@@ -251,14 +251,12 @@ class ViewsFile:
             elif not _is_text(kind):
                 raise self._no_text(name)
 
-    def require_values(self) -> None:
-        """Raise DamagedFileError for a missing text, or coordinates of a good view that are none; reads by pieces."""
-        self.require_columns()
-        for table in self.tables(COLUMNS):
-            self.check(table)
-
     def check(self, table: pyarrow.Table) -> pyarrow.Table:
-        """Return a piece of the file, after checking which of the columns of a cache it has; see `require_values`."""
+        """Return a piece of the file, after checking those of the columns of a cache that it has.
+
+        Raises:
+            DamagedFileError: for a missing text, or coordinates of a good view that are none.
+        """
         import pyarrow.compute as pc
 
         for name in ("image", "location", "status"):

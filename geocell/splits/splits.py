@@ -89,6 +89,10 @@ class Splits:
     def _all(self) -> Ids:
         return joined_ids([Ids(ids) for ids in self.ids.values()])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes them again; what was looked up in them stays behind."""
+        return Splits, (self.ids, self.seed, self.buffer_km, self.protocol)
+
     def __repr__(self) -> str:
         """Return how they were drawn, and how many locations each has."""
         counts = ", ".join(f"{len(ids):,} {name}" for name, ids in self.ids.items())

@@ -91,14 +91,6 @@ class TextCodes:
         except pa.ArrowInvalid:  # half of a surrogate pair, which no file can hold
             return [name.decode("utf-8", "surrogatepass") for name in chosen.to_pylist()]
 
-    def within(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """Return (P,) which of the names are among some texts."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        wanted = pa.array([text.encode("utf-8", "surrogatepass") for text in texts], pa.large_binary())
-        return np.asarray(pc.is_in(self.names, value_set=wanted).to_numpy(zero_copy_only=False), dtype=np.bool_)
-
 
 def codes_by_hash(pieces: Iterable[pyarrow.Array | pyarrow.ChunkedArray], rows: int) -> tuple[Ints, Ints]:
     """Return which distinct text each row has, numbered as they appear, without keeping any text: 16 bytes per row.

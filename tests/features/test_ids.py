@@ -1,4 +1,4 @@
-"""Ids of locations as Arrow text: equal to their tuple, sorted, looked up."""
+"""Ids of locations as Arrow text: equal to their tuple, and looked up."""
 
 from __future__ import annotations
 
@@ -28,14 +28,6 @@ def test_they_are_a_sequence_of_their_texts(texts: list[str]) -> None:
     assert ids != "a"
 
 
-@given(TEXTS)
-def test_they_are_sorted_as_python_sorts(texts: list[str]) -> None:
-    ordered, order = Ids(texts).sorted()
-    assert list(ordered) == sorted(texts)
-    assert order.tolist() == sorted(range(len(texts)), key=texts.__getitem__)
-    assert list(ordered.take(ordered.starts())) == sorted(set(texts))
-
-
 @pytest.mark.parametrize("many", [0, 1 << 20])
 @given(known=TEXTS, asked=TEXTS)
 def test_they_are_found_where_a_dictionary_finds_them(known: list[str], asked: list[str], many: int) -> None:
@@ -56,11 +48,19 @@ def test_texts_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> No
     assert Ids(["a", "b"]).distinct
 
 
+def test_many_are_searched_by_hash_where_none_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(geocell.features.ids, "_MANY", 0)
+    found = Ids(["a", "b"])._find_by_hash(Ids(["c", "d"]))
+    assert found is not None
+    assert found.tolist() == [-1, -1]
+
+
 def test_values_that_are_no_text_are_their_text() -> None:
     assert Ids([1, 2.5, None, "a"]) == ("1", "2.5", "None", "a")
     assert Ids(np.arange(3)) == ("0", "1", "2")
     assert Ids(np.array(["é", "b"])) == ("é", "b")
     assert Ids(iter("ab")) == ("a", "b")
+    assert Ids(iter([1, 2])) == Ids(value for value in ("1", 2)) == ("1", "2")
     with pytest.raises(ValueError, match="surrogates"):
         Ids(["\ud800"])
 

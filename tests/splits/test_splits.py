@@ -1,6 +1,8 @@
 """`splits.json`: what is written, read and refused, and the locations of a split."""
 
+import copy
 import json
+import pickle
 import tempfile
 from pathlib import Path
 
@@ -44,6 +46,15 @@ def test_selecting_locations() -> None:
         Splits({"train": ("elsewhere",)}).select(locations, "train")
 
 
+def test_they_are_copied_after_they_were_asked() -> None:
+    splits = make_splits(ids_of(20), spread(20), seed=1, buffer_km=2.0)
+    ids = np.array(ids_of(20), dtype=object)
+    homes = splits.homes(ids)
+    again = pickle.loads(pickle.dumps(splits))  # noqa: S301
+    assert again == copy.deepcopy(splits) == splits
+    assert again.homes(ids).tolist() == homes.tolist()
+
+
 def test_ids_in_a_file_are_text(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"format": 1, "splits": {"train": [["a"]], "test": [1]}}')
     with pytest.raises(ValueError, match="name -> location ids"):
@@ -64,7 +75,7 @@ def test_a_folder_is_no_splits_file(tmp_path: Path) -> None:
         ({"splits": {"train": ["a"], "test": ["a"]}}, "one split, once, got 'a' in 'train' and 'test'"),
         ({"splits": {"train": ["a", "a"]}}, "once, got 'a' twice in 'train'"),
         ({"splits": {"train": "ab"}}, "name -> location ids"),
-        ({"splits": {"train": ["\ud800"]}}, "surrogates not allowed"),
+        ({"splits": {"train": ["\ud800"]}}, "half of a surrogate pair"),
         ({"seed": 10**400, "buffer_km": 10**400}, "buffer_km|OverflowError|too large"),
         ({"seed": "7"}, "'seed'"),
         ({"seed": True}, "'seed'"),
