@@ -50,8 +50,7 @@ def read_parquet_frame(source: Any, size: int, columns: Sequence[str] | None = N
     most = max(LEAST_UNPACKED, MOST_PER_BYTE * size)
     with parquet.ParquetFile(source) as file:
         names = [name for name in file.schema_arrow.names if columns is None or name in columns]
-        numbers = 8 * file.metadata.num_rows * len(names)
-        _require(max(numbers, unpacked_bytes(file.metadata)), most)
+        _require(_least_bytes(file.metadata, len(names)), most)
         kept = [file.schema_arrow.field(name) for name in names] if size <= _DICTIONARIES else []
     shared = {f.name: f.type for f in kept if types.is_string(f.type) or types.is_large_string(f.type)}
     with parquet.ParquetFile(source, read_dictionary=list(shared)) as file:
@@ -60,6 +59,11 @@ def read_parquet_frame(source: Any, size: int, columns: Sequence[str] | None = N
     for name, kind in shared.items():
         table = table.set_column(table.column_names.index(name), name, table.column(name).cast(kind))
     return validated_frame(table)
+
+
+def _least_bytes(metadata: pyarrow.parquet.FileMetaData, n_columns: int) -> int:
+    """Return what so many columns of a file take at least: a number of each row, or what the file says."""
+    return max(8 * metadata.num_rows * n_columns, unpacked_bytes(metadata))
 
 
 def unpacked_bytes(metadata: pyarrow.parquet.FileMetaData) -> int:
@@ -76,7 +80,10 @@ def parquet_frames(
     columns: Sequence[str],
     rows: int,
 ) -> Iterator[pd.DataFrame]:
-    """Yield some columns of a Parquet file by so many rows, unless these take far more memory than the whole file.
+    """Yield some columns of a Parquet file by so many rows, unless they take far more memory than the file.
+
+    Rows are counted before the first is read: who reads pieces keeps some numbers of each. The texts that rows share
+    are those of one piece.
 
     Args:
         source: path, or a file object that is read twice.
@@ -93,6 +100,7 @@ def parquet_frames(
 
     most = max(LEAST_UNPACKED, MOST_PER_BYTE * size)
     with parquet.ParquetFile(source) as file:
+        _require(_least_bytes(file.metadata, len(columns)), most)
         kept = [file.schema_arrow.field(name) for name in columns]
         shared = {f.name: f.type for f in kept if types.is_string(f.type) or types.is_large_string(f.type)}
     with parquet.ParquetFile(source, read_dictionary=list(shared)) as file:

@@ -78,3 +78,10 @@ def test_a_piece_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"a": long.cast(pa.string())}), path)
     with pytest.raises(ValueError, match="bytes, more than"):
         list(parquet_frames(path, path.stat().st_size, ["a"], 1000))
+
+
+def test_rows_that_a_small_file_repeats_are_refused_in_pieces_too(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"a": np.zeros(34_000_000, np.int8)}), path)
+    with pytest.raises(ValueError, match="columns of 272,000,000 bytes, more than 268,435,456 for a file"):
+        next(parquet_frames(path, path.stat().st_size, ["a"], 1000))
