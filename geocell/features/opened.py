@@ -25,6 +25,7 @@ from geocell.features.locations import Locations, Rows, encoder_text, places_map
 from geocell.features.manifest import MANIFEST_FILE, Manifest, read_problems
 from geocell.features.mapped import MappedFeatures
 from geocell.features.shards import FILE_DTYPE, checked_header, read_header, read_rows, read_shard, shard_path
+from geocell.features.stamps import Stamp, require_in_place, stamp_of
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
 from geocell.features.view_places import ViewPlaces, read_names, read_places
@@ -55,17 +56,6 @@ def finish(folder: Path) -> FeatureCache:
     return FeatureCache.open(folder)
 
 
-def _stamp(folder: Path) -> tuple[int, ...] | None:
-    """Return what is the same for as long as a cache is not replaced; None on an object store."""
-    if not is_local(folder):
-        return None
-    try:
-        place, manifest = folder.stat(), (folder / MANIFEST_FILE).stat()
-    except OSError:
-        return ()
-    return place.st_dev, place.st_ino, manifest.st_ino, manifest.st_mtime_ns
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class FeatureCache:
     """An opened, complete cache.
@@ -80,7 +70,7 @@ class FeatureCache:
     folder: Path
     manifest: Manifest
     good: NDArray[np.bool_]
-    stamp: tuple[int, ...] | None = None
+    stamp: Stamp = None
 
     @classmethod
     def open(cls, folder: Path | str, *, verify: bool = False) -> FeatureCache:
@@ -99,7 +89,7 @@ class FeatureCache:
 
     @classmethod
     def _open(cls, folder: Path, *, verify: bool) -> FeatureCache:
-        stamp = _stamp(folder)
+        stamp = stamp_of(folder)
         damages = verify_cache(folder) if verify else []
         if damages:
             raise DamagedFileError(damages[0])
@@ -171,53 +161,59 @@ class FeatureCache:
     def features_sha256(self) -> str:
         """Hash of all features and problems, computed from the checksums in shard headers: no feature is read."""
         shards = [shard_path(self.folder, index) for index in range(self.manifest.n_shards)]
-        return hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
+        found = hashlib.sha256(" ".join(read_header(path).sha256 for path in shards).encode()).hexdigest()
+        require_in_place(self.folder, self.stamp)
+        return found
 
     @cached_property
     def views(self) -> pd.DataFrame:
         """(N rows) the whole table of views, read when it is asked for; `status` says why a row has no features."""
         frame = read_views_file(self.folder, self.manifest.rows)
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return frame
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns of the table of views."""
         with ViewsFile(self.folder / VIEWS_FILE, self.manifest.rows) as views:
-            return tuple(views.names)
+            names = tuple(views.names)
+        require_in_place(self.folder, self.stamp)
+        return names
 
     def view_rows(self, names: Sequence[str], rows: NDArray[np.int64]) -> pd.DataFrame:
         """Return some columns of some rows of the table of views, without holding the others."""
         frame: pd.DataFrame = read_view_rows(self.folder, self.manifest.rows, names, rows).to_pandas()
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return frame
+
+    def view_columns(self, names: Sequence[str], rows: NDArray[np.int64]) -> ViewColumns:
+        """Return some columns of some rows of the table of views, each read when it is asked for."""
+        return ViewColumns(self.folder, self.manifest.rows, names, rows, self.stamp)
 
     def places(self) -> ViewPlaces:
         """Return where the good views are, and which of them show one location; no text is kept, no feature read."""
         places = read_places(self.folder, self.manifest.rows, self.good)
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return places
 
     def location_names(self, places: ViewPlaces) -> TextCodes:
         """Return the location ids of `places()`."""
         names = read_names(self.folder, self.manifest.rows, places)
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return TextCodes(places.codes, names)
 
     def location_columns(self, places: ViewPlaces) -> ViewColumns:
         """Return the further columns of the locations of `places()`, from the first view of each."""
         skip = {"image", "location", "lat", "lon", "status", "heading"}
         names = [name for name in self.column_names if name not in skip]
-        return ViewColumns(self.folder, self.manifest.rows, names, places.first)
+        return self.view_columns(names, places.first)
 
     def problems(self) -> dict[str, int]:
         """Return why views have no features -> how many, the most frequent first."""
         counts: Counter[str] = Counter()
         if not self.good.all():
             rows = np.flatnonzero(~self.good)
-            counts.update(
-                read_view_rows(self.folder, self.manifest.rows, ["status"], rows).column("status").to_pylist()
-            )
+            counts.update(self.view_rows(["status"], rows)["status"].tolist())
         return dict(counts.most_common())
 
     @cached_property
@@ -232,7 +228,7 @@ class FeatureCache:
         with ThreadPoolExecutor(min(_READERS, self.manifest.n_shards)) as pool:
             for _ in pool.map(load, range(self.manifest.n_shards)):
                 pass
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return out
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
@@ -245,7 +241,7 @@ class FeatureCache:
         rows = np.asarray(rows, dtype=np.int64)
         if is_local(self.folder):
             taken = MappedFeatures(self.folder, self.manifest, pinned=False)[rows]  # looks at no other shard
-            self._require_in_place()
+            require_in_place(self.folder, self.stamp)
             return taken
         if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
             raise IndexError(f"rows must be in 0 … {len(self) - 1}, got {rows.min()} … {rows.max()}.")
@@ -256,17 +252,8 @@ class FeatureCache:
             where = np.flatnonzero(shards == index)
             shape = (last - first, self.encoder.dim)
             out[where] = read_rows(shard_path(self.folder, index), shape, rows[where] - first)
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return out
-
-    def _require_in_place(self) -> None:
-        """Refuse what was read of a cache that took the place of this one, which may have other views.
-
-        Raises:
-            ValueError: when another one did.
-        """
-        if self.stamp != _stamp(self.folder):
-            raise ValueError(f"{self.folder} was replaced by another cache while it was read: run the command again.")
 
     def to_dataset(self) -> Dataset:
         """Return the table of views with their features as a data set of the library `datasets`, in memory.
@@ -314,7 +301,7 @@ class FeatureCache:
 
     def _mapped(self) -> MappedFeatures:
         features = MappedFeatures(self.folder, self.manifest)  # which notes the files that there are, of this cache
-        self._require_in_place()
+        require_in_place(self.folder, self.stamp)
         return features
 
 

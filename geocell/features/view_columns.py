@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.features.stamps import Stamp, require_in_place
 from geocell.features.views_file import VIEWS_FILE, ViewsFile
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> py
 class ViewColumns(Mapping[str, NDArray[Any]]):
     """Name -> (k,) values of a column in some rows of a cache, read when they are asked for and kept."""
 
-    def __init__(self, folder: Path, n: int, names: Sequence[str], rows: Ints) -> None:
+    def __init__(self, folder: Path, n: int, names: Sequence[str], rows: Ints, stamp: Stamp) -> None:
         """Read nothing yet.
 
         Args:
@@ -58,16 +59,23 @@ class ViewColumns(Mapping[str, NDArray[Any]]):
             n: its rows.
             names: of the columns.
             rows: (k,) rows that are wanted.
+            stamp: of the cache: another one that took its place is refused.
         """
         self._folder, self._n, self._names, self._rows = folder, n, tuple(names), rows
+        self._stamp = stamp
         self._read: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return the (k,) values of a column."""
+        """Return the (k,) values of a column.
+
+        Raises:
+            ValueError: when it can't be read, or another cache has taken the place of this one.
+        """
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
             column = read_view_rows(self._folder, self._n, [name], self._rows).column(name)
+            require_in_place(self._folder, self._stamp)
             self._read[name] = np.asarray(column.to_pandas().to_numpy())
         return self._read[name]
 
@@ -81,6 +89,6 @@ class ViewColumns(Mapping[str, NDArray[Any]]):
 
     def take(self, index: Ints) -> ViewColumns:
         """Return the columns of the rows at (k',) `index` of these."""
-        taken = ViewColumns(self._folder, self._n, self._names, self._rows[index])
+        taken = ViewColumns(self._folder, self._n, self._names, self._rows[index], self._stamp)
         taken._read = {name: values[index] for name, values in self._read.items()}
         return taken

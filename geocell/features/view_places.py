@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.features.view_columns import read_view_rows
-from geocell.features.views_file import VIEWS_FILE, ViewsFile, good_rows
+from geocell.features.views_file import VIEWS_FILE, ViewsFile
 from geocell.geo.geodesy import Floats, grouped_coordinates
 from geocell.views.codes import codes_by_hash
 
@@ -64,7 +64,7 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
     Args:
         folder: the cache.
         n: N, its rows.
-        good: (N,) which of them are good, as their statuses say.
+        good: (N,) which of them are good, as their statuses said when the cache was opened.
 
     Raises:
         DamagedFileError: when the table of views can't be read.
@@ -75,10 +75,12 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
     latlon = np.empty((count, 2), dtype=np.float64)
 
     def names() -> Iterator[pyarrow.ChunkedArray]:
-        there = 0
+        there = first = 0
         with ViewsFile(folder / VIEWS_FILE, n) as views:
             for table in views.tables(["location", "lat", "lon", "status"]):
-                chosen = views.check(table).filter(pa.array(good_rows(table)))
+                # statuses may have been written again since the cache was opened
+                chosen = views.check(table).filter(pa.array(good[first : first + len(table)]))
+                first += len(table)
                 for i, name in enumerate(("lat", "lon")):
                     latlon[there : there + len(chosen), i] = chosen.column(name).to_numpy()
                 there += len(chosen)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from geocell.compute.seeds import MAX_SEED
 from geocell.features.ids import Ids
 from geocell.features.locations import Locations
-from geocell.features.view_columns import ViewColumns
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.splits.grouping import LOCATION, Columns, groups_of, protocol_of, require_by, require_columns, strata_of
@@ -181,7 +180,7 @@ def split(
     else:  # coordinates of every view, as in the command: the buffer holds between views too
         locations, places = source.locations(), source.places()
         ids, latlon = source.location_names(places), places.view_latlon
-        columns = ViewColumns(source.folder, len(source), source.column_names, places.rows)
+        columns = source.view_columns(source.column_names, places.rows)
     splits = make_splits(ids, latlon, fractions, seed, buffer_km, by=by, stratify=stratify, columns=columns)
     nobody = locations.take(np.empty(0, dtype=np.int64))
     train, val, test = (splits.select(locations, name) if splits.ids[name] else nobody for name in NAMES)

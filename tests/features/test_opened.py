@@ -137,14 +137,16 @@ def test_it_shows_itself_and_not_every_row(tmp_path: Path) -> None:
     assert f"{cache.views['status'][3]}</td>" in page
 
 
-@pytest.mark.parametrize("how", ["features", "take"])
+@pytest.mark.parametrize("how", ["features", "take", "problems", "column_names", "features_sha256"])
 def test_features_of_a_cache_that_took_the_place_are_refused(tmp_path: Path, how: str) -> None:
-    fill(tmp_path / "c")
+    fill(tmp_path / "c", bad=(1,))
     cache = FeatureCache.open(tmp_path / "c")
     finish(tmp_path / "c")  # nothing to do, and nothing changes
     assert len(cache.take(np.arange(4))) == 4
     with new_folder(tmp_path / "c", overwrite=True, marks=CACHE_MARKS, parts=CACHE_PARTS) as other:
         fill(other, bad=(3,))
     with pytest.raises(ValueError, match=r"c was replaced by another cache while it was read: run the command again"):
-        _ = cache.features if how == "features" else cache.take(np.arange(2))
+        _ = {"take": lambda: cache.take(np.arange(2)), "problems": cache.problems}.get(
+            how, lambda: getattr(cache, how)
+        )()
     assert np.isnan(FeatureCache.open(tmp_path / "c").take(np.arange(4))[3]).all()

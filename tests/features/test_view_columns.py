@@ -1,5 +1,6 @@
 """Columns of the table of views that are read when they are asked for."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.features import FeatureCache
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS
 from geocell.features.view_columns import ViewColumns, read_view_rows
 from geocell.features.views_file import VIEWS_FILE
+from geocell.files import new_folder
 from tests.features.test_opened import fill
 
 
@@ -29,7 +32,7 @@ def test_rows_come_in_the_order_in_which_they_are_asked_for(cache: FeatureCache,
 def test_a_column_is_read_once_and_taken_with_the_locations(
     cache: FeatureCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    columns = ViewColumns(cache.folder, 10, ["country", "lat"], np.arange(10))
+    columns = ViewColumns(cache.folder, 10, ["country", "lat"], np.arange(10), cache.stamp)
     assert list(columns) == ["country", "lat"]
     assert "heading" not in columns
     assert columns["country"].tolist() == cache.views["country"].tolist()
@@ -49,3 +52,13 @@ def test_locations_read_no_column_that_nobody_asks_for(tmp_path: Path) -> None:
     assert list(locations.columns) == ["country"]
     (tmp_path / "elsewhere").rename(path)
     assert locations.columns["country"].tolist() == ["C3", "C1"]
+
+
+def test_columns_of_a_cache_that_took_the_place_are_refused(tmp_path: Path) -> None:
+    locations = fill(tmp_path / "c").locations().take(np.array([3, 1]))
+    again = pickle.loads(pickle.dumps(locations.columns))  # noqa: S301
+    assert again["country"].tolist() == ["C3", "C1"]
+    with new_folder(tmp_path / "c", overwrite=True, marks=CACHE_MARKS, parts=CACHE_PARTS) as other:
+        fill(other)
+    with pytest.raises(ValueError, match=r"c was replaced by another cache while it was read"):
+        _ = locations.columns["country"]

@@ -33,3 +33,9 @@ def test_a_cache_without_a_good_view_has_no_place(tmp_path: Path) -> None:
     assert len(places) == 0
     with pytest.raises(ValueError, match="a view with features, got none"):
         places.require_some(tmp_path)
+
+
+def test_statuses_that_are_written_again_do_not_matter(tmp_path: Path) -> None:
+    cache = fill(tmp_path / "c", bad=(0, 4))
+    views_file.write_statuses(tmp_path / "c", [(4, "truncated"), (7, "gone")], len(cache))
+    assert cache.places().rows.tolist() == [1, 2, 3, 5, 6, 7, 8, 9]
