@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,8 +68,11 @@ def write_tables(folder: Path, schema: pyarrow.Schema, tables: Iterable[pyarrow.
     """
     where = folder / VIEWS_FILE
     if not is_local(where):
-        with where.open("wb") as file:
-            _write_groups(file, schema, tables)
+        with tempfile.TemporaryFile() as whole:  # a store keeps the half of an object whose writing failed
+            _write_groups(whole, schema, tables)
+            whole.seek(0)
+            with where.open("wb") as file:
+                shutil.copyfileobj(whole, file, 1 << 20)
         return
     with atomic_path(where) as temporary, temporary.open("wb") as file:
         _write_groups(file, schema, tables)

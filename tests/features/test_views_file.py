@@ -1,7 +1,7 @@
 """The table of views of a cache."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from geocell.features.views_file import (
     write_statuses,
     write_tables,
 )
-from geocell.files import DamagedFileError
+from geocell.files import DamagedFileError, as_place
 from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
@@ -184,3 +184,20 @@ def test_statuses_are_written_as_into_the_whole_table(
     assert not write_statuses(tmp_path, bad, 20)
     assert write_statuses(tmp_path, bad[1:], 20)
     assert pd.read_parquet(tmp_path / VIEWS_FILE)["status"].tolist() == ["ok", *status[1:]]
+
+
+def test_an_object_whose_writing_fails_stays_as_it_was() -> None:
+    pytest.importorskip("upath")
+    folder = as_place("memory://views-file/c")
+    folder.mkdir(parents=True, exist_ok=True)
+    frame = many(10)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    write_tables(folder, table.schema, [table])
+
+    def failing() -> Iterator[pa.Table]:
+        yield table
+        raise DamagedFileError("a page is damaged.")
+
+    with pytest.raises(DamagedFileError, match="page"):
+        write_tables(folder, table.schema, failing())
+    assert (folder / VIEWS_FILE).read_bytes() == views_bytes(frame).getvalue()
