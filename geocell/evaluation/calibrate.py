@@ -60,7 +60,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     error is wanted the confidence below which answers are withheld. What the head learned in an earlier calibration is
     not used. The locations should look like those that the head will be asked about: a calibration on other photographs
     of the same places is too sure of itself elsewhere. The errors in `record` are of halves: each half is calibrated on
-    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places are drawn, the same every time.
+    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places and a part of the last are drawn.
 
     Args:
         head: the head, a combination of several, or a zero-shot classifier; it is not changed
