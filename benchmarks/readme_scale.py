@@ -79,10 +79,7 @@ def _rehearsed(found: Mapping[str, Growth]) -> str:
     rehearsal = [row for row in read_results("scale") if int(row["dim"]) != DIM and int(row["locations"]) == PLANNED]
     if not rehearsal:
         need = found["import"].megabytes(PLANNED) / 1000 if "import" in found else 0.0
-        return (
-            f"\n\nNothing was rehearsed at {PLANNED:,}: by its fit, `cache import` alone takes {need:,.0f} GB, as it "
-            "reads the table of views whole."
-        )
+        return f"\n\nNothing was rehearsed at {PLANNED:,}: by its fit, `cache import` alone takes {need:,.0f} GB."
     header = ["stage, features", "CPU hours", "GB"]
     lines = [_rehearsal(row) for row in rehearsal]
     return f"\n\nRehearsed at {PLANNED:,}:\n\n{markdown(header, lines)}"

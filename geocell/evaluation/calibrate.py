@@ -60,7 +60,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     error is wanted the confidence below which answers are withheld. What the head learned in an earlier calibration is
     not used. The locations should look like those that the head will be asked about: a calibration on other photographs
     of the same places is too sure of itself elsewhere. The errors in `record` are of halves: each half is calibrated on
-    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places are drawn, the same every time.
+    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places and a part of the last are drawn.
 
     Args:
         head: the head, a combination of several, or a zero-shot classifier; it is not changed
@@ -141,16 +141,19 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
 
 
 def _drawn(locations: Locations, most: int) -> Locations:
-    """Return the locations, or of too many whole places at random, which do not depend on their order."""
+    """Return the locations, or of too many whole places at random, but for the last; their order does not matter.
+
+    A place of more than `most` locations is cut too: the locations of a place are drawn by their hashes.
+    """
     most = max(min(most, MOST), LEAST)
     if len(locations) <= most:
         return locations
     places = place_clusters(locations.latlon)
     counts = np.bincount(places)
     order = np.random.default_rng(0).permutation(len(counts))
-    kept = np.zeros(len(counts), dtype=np.bool_)
-    kept[order[: int(np.searchsorted(np.cumsum(counts[order]), most)) + 1]] = True
-    return locations.take(np.flatnonzero(kept[places]))
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[order] = np.arange(len(counts))
+    return locations.take(np.sort(np.lexsort((locations.hashes, rank[places]))[:most]))
 
 
 def _scale_of(

@@ -108,9 +108,7 @@ def _hashed_anew(folder: Path, *names: str) -> Iterator[Path]:
         if changed.samefile(folder):  # which can't be replaced: a process killed below leaves a head that loads
             (changed / HASHES_FILE).unlink(missing_ok=True)
         yield changed
-        if (
-            hashes is not None
-        ):  # of the other files as they were written, which may have changed since they were checked
+        if hashes is not None:  # those of the other files stay as they were written
             for name in names:
                 hashes = replaced_hash(hashes, changed, name)
             write_json(changed / HASHES_FILE, hashes)

@@ -188,3 +188,14 @@ def test_of_too_many_locations_whole_places_are_drawn_whatever_their_order(monke
     mixed = twice.take(np.random.default_rng(3).permutation(1200))
     assert sorted(_drawn(mixed, 200).ids) == sorted(kept.ids)
     assert "drawn_from" not in calibrate(head, twice.take(np.arange(200)), device="cpu").record
+
+
+def test_of_a_place_with_too_many_locations_a_part_is_drawn_whatever_their_order() -> None:
+    locations = drawn_world(gentle_head(), 600, 2)
+    latlon = locations.latlon.copy()
+    latlon[:590] = latlon[0]
+    crowded = make_locations(latlon, np.asarray(locations.features))
+    kept = _drawn(crowded, 200)
+    assert len(kept) == 200
+    mixed = crowded.take(np.random.default_rng(3).permutation(600))
+    assert sorted(_drawn(mixed, 200).ids) == sorted(kept.ids)
