@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from geocell.files import printable, remove_leftovers
+from geocell.files import DamagedFileError, printable, remove_leftovers
 
 
 class UsageError(ValueError):
@@ -45,11 +45,11 @@ def _escaped(character: str) -> str:
 def usage_errors() -> Iterator[None]:
     """Make a ValueError or ImportError of the block one of usage: a flag was given a value that it cannot have.
 
-    A package that is not installed stays a failure.
+    A package that is not installed, and a damaged file, stay failures.
     """
     try:
         yield
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, DamagedFileError):
         raise
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error

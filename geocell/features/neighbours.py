@@ -16,7 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features.locations import Locations, require_locations
 from geocell.features.training_places import TrainingPlaces
 from geocell.files import canonical_json, parse_json, write_bytes
-from geocell.files.tensors import Shapes, damaged_tensors, read_tensors
+from geocell.files.tensors import Shapes, damaged_tensors, read_tensors, tensor_parts
 from geocell.geo.geodesy import Floats, as_latlon
 from geocell.partitioners.base import OUTSIDE, Partition
 
@@ -248,8 +248,6 @@ class NeighbourIndex:
 
     def save_into(self, folder: Path) -> None:
         """Write `neighbours.safetensors` into an existing folder."""
-        from safetensors.numpy import save
-
         tensors: dict[str, NDArray[Any]] = {
             "features": np.ascontiguousarray(self.features),
             "latlon": np.ascontiguousarray(self.latlon),
@@ -259,7 +257,7 @@ class NeighbourIndex:
         }
         encoder = {**self.encoder.to_dict(), "source": ""}  # a folder of this machine is nobody's business
         metadata = {"encoder": canonical_json(encoder), "partition_sha256": self.partition_sha256}
-        write_bytes(folder / NEIGHBOURS_FILE, [save(tensors, metadata)])
+        write_bytes(folder / NEIGHBOURS_FILE, tensor_parts(tensors, metadata))
 
 
 def read_neighbours(folder: Path) -> NeighbourIndex:

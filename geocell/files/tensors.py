@@ -1,7 +1,8 @@
-"""Reading safetensors files of known form within bounds."""
+"""Safetensors files: written with the same bytes every time, and read within bounds."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,23 @@ from geocell.files.documents import DamagedFileError, missing
 
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Name of a tensor -> its shape and its type, as safetensors writes it (`F32`)."""
+
+
+def tensor_parts(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> list[bytes | memoryview]:
+    """Return the bytes of a safetensors file in two parts; the library writes several metadata in random order.
+
+    Args:
+        tensors: name -> contiguous array of numpy.
+        metadata: texts by name, which are sorted.
+    """
+    from safetensors.numpy import save
+
+    content = memoryview(save(dict(tensors)))
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(bytes(content[8:end])) | {"__metadata__": dict(sorted(metadata.items()))}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers are aligned
+    return [len(text).to_bytes(8, "little") + text, content[end:]]
 
 
 def read_tensors(

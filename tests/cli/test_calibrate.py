@@ -58,7 +58,8 @@ def test_calibrated_again_a_head_has_the_same_bytes(road: str, tmp_path: Path, f
     for _ in range(2):
         assert main(f"calibrate {road} --device cpu {flags}".split()) == 0
         found.append({path.name: path.read_bytes() for path in (tmp_path / "head").iterdir()})
-    assert found[0] == found[1]
+    assert found[0].keys() == found[1].keys()
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == []
 
 
 def test_the_region_is_learned_from_the_training_locations(
