@@ -15,31 +15,35 @@ from geocell.features.manifest import Manifest
 from geocell.features.shards import FILE_DTYPE, map_shard, shard_path, shard_version
 
 _OPEN = 256  # shards that stay mapped: each holds a file descriptor, of which a process often has 1,024
+_AT_ONCE = 64  # shards of a cache that are all mapped when it is opened, and outlive its folder
 
 
 class MappedFeatures:
     """(N, D) float16 features of every view; rows are copied when they are taken, and those of bad views are NaN.
 
-    The files of a cache are replaced and never changed: shards that are mapped stay what they were, and one that was
-    replaced before its first use is refused.
+    The files of a cache are replaced and never changed: shards that are mapped stay what they were. Those of a small
+    cache are mapped at once; one of a large cache that was replaced before its first use is refused.
     """
 
     dtype = FILE_DTYPE
     ndim = 2
 
     def __init__(self, folder: Path, manifest: Manifest, *, pinned: bool = True) -> None:
-        """Note which files there are; none is opened yet.
+        """Map the files of a small cache, and note which there are of a large one.
 
         Args:
             folder: the cache.
             manifest: of it.
-            pinned: whether a shard that is replaced from now on is refused; to know, every file is looked at.
+            pinned: whether a shard that is replaced from now on is kept or refused; to know, every file is looked at.
         """
         self.shape: tuple[int, int] = (manifest.rows, manifest.encoder.dim)
         self._folder, self._manifest = folder, manifest
         self._versions = [shard_version(folder, index) for index in range(manifest.n_shards)] if pinned else None
         self._mapped: OrderedDict[int, NDArray[np.float16]] = OrderedDict()
         self._lock = Lock()
+        if pinned and manifest.n_shards <= _AT_ONCE:
+            for index in range(manifest.n_shards):
+                self.shard(index)
 
     def __len__(self) -> int:
         """Return N."""

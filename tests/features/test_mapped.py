@@ -1,4 +1,5 @@
 import copy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ def test_shards_are_read_only_and_few_stay_open(
 ) -> None:
     cache, expected = made
     monkeypatch.setattr(mapped, "_OPEN", 2)
+    monkeypatch.setattr(mapped, "_AT_ONCE", 0)
     features = opened(cache)
     for rows in (slice(None), slice(None, None, -1)):
         np.testing.assert_array_equal(features[rows], expected[rows])
@@ -75,7 +77,15 @@ def test_shards_are_read_only_and_few_stay_open(
         features.shard(0)[0] = 1
 
 
-def test_a_replaced_shard_stays_or_is_refused(tmp_path: Path) -> None:
+def test_a_small_cache_is_mapped_at_once_and_outlives_its_folder(tmp_path: Path) -> None:
+    cache, expected = make(tmp_path / "cache")
+    features = opened(cache)
+    shutil.rmtree(tmp_path / "cache")
+    np.testing.assert_array_equal(features[:], expected)
+
+
+def test_a_replaced_shard_stays_or_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "_AT_ONCE", 0)
     cache, expected = make(tmp_path / "cache")
     features = opened(cache)
     np.testing.assert_array_equal(features[:SHARD_ROWS], expected[:SHARD_ROWS])
@@ -86,7 +96,8 @@ def test_a_replaced_shard_stays_or_is_refused(tmp_path: Path) -> None:
         features[:]
 
 
-def test_a_truncated_shard_is_refused_before_it_is_mapped(tmp_path: Path) -> None:
+def test_a_truncated_shard_is_refused_before_it_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapped, "_AT_ONCE", 0)
     cache, _ = make(tmp_path / "cache")
     features, path = opened(cache), shard_path(tmp_path / "cache", 5)
     path.write_bytes(path.read_bytes()[:-1])
