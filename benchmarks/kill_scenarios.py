@@ -234,8 +234,8 @@ def replaced_while_read(lab: Lab, case: Case, number: int, seed: int) -> Outcome
     else:
         made = [name for name in units_of(case.units, now, new) if name != pair.read]
         same = [all(unit(now, name) == unit(files, name) for name in made) for files in (old, new)]
-        if case.name in ("score", "calibrate"):  # which write into what was replaced: then it is of the new one
-            same = [unit(now, pair.read) == unit(new, pair.read)]
+        if case.name in ("score", "calibrate"):  # which write into what was replaced, after that or just before it
+            same = [unit(now, pair.read) == unit(files, pair.read) for files in (new, without)]
         outcome.check("same bytes", [] if any(same) else ["neither of the old nor of the new"])
         outcome.check("leftovers", sorted(now.keys() - new.keys()))
     return outcome
