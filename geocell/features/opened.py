@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _SHOWN = 5  # views in a notebook
+_READ_AT_ONCE = 1 << 18  # views of a cache whose columns are all read with its locations, and outlive its folder
 _READERS = 4  # shards read concurrently: one thread does not saturate fast memory
 
 
@@ -283,7 +284,7 @@ class FeatureCache:
         """
         places = self.places()
         places.require_some(self.folder)
-        counts = np.bincount(places.codes)
+        counts, columns = np.bincount(places.codes), self.location_columns(places)
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),
             latlon=places.latlon,
@@ -291,7 +292,7 @@ class FeatureCache:
             rows=places.rows[np.argsort(places.codes, kind="stable")],
             offsets=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             encoder=self.encoder,
-            columns=self.location_columns(places),
+            columns=columns.read() if in_memory and len(self) <= _READ_AT_ONCE else columns,
         )
 
     def _rows(self, in_memory: bool) -> Rows:

@@ -87,6 +87,14 @@ class ViewColumns(Mapping[str, NDArray[Any]]):
         """Return how many columns there are."""
         return len(self._names)
 
+    def read(self) -> ViewColumns:
+        """Read all of them now, and return these."""
+        if self._names:
+            table = read_view_rows(self._folder, self._n, self._names, self._rows)
+            require_in_place(self._folder, self._stamp)
+            self._read = {name: np.asarray(table.column(name).to_pandas().to_numpy()) for name in self._names}
+        return self
+
     def take(self, index: Ints) -> ViewColumns:
         """Return the columns of the rows at (k',) `index` of these."""
         taken = ViewColumns(self._folder, self._n, self._names, self._rows[index], self._stamp)

@@ -79,9 +79,12 @@ def test_shards_are_read_only_and_few_stay_open(
 
 def test_a_small_cache_is_mapped_at_once_and_outlives_its_folder(tmp_path: Path) -> None:
     cache, expected = make(tmp_path / "cache")
-    features = opened(cache)
+    locations = cache.locations()
+    country = locations.columns["country"].tolist()
+    locations = cache.locations()
     shutil.rmtree(tmp_path / "cache")
-    np.testing.assert_array_equal(features[:], expected)
+    np.testing.assert_array_equal(locations.features[:], expected)
+    assert locations.columns["country"].tolist() == country
 
 
 def test_a_replaced_shard_stays_or_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

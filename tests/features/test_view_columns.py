@@ -45,8 +45,8 @@ def test_a_column_is_read_once_and_taken_with_the_locations(
         taken["heading"]
 
 
-def test_locations_read_no_column_that_nobody_asks_for(tmp_path: Path) -> None:
-    locations = fill(tmp_path / "c").locations().take(np.array([3, 1]))
+def test_locations_on_the_disk_read_no_column_that_nobody_asks_for(tmp_path: Path) -> None:
+    locations = fill(tmp_path / "c").locations(in_memory=False).take(np.array([3, 1]))
     path = tmp_path / "c" / VIEWS_FILE
     path.rename(tmp_path / "elsewhere")
     assert list(locations.columns) == ["country"]
@@ -55,7 +55,7 @@ def test_locations_read_no_column_that_nobody_asks_for(tmp_path: Path) -> None:
 
 
 def test_columns_of_a_cache_that_took_the_place_are_refused(tmp_path: Path) -> None:
-    locations = fill(tmp_path / "c").locations().take(np.array([3, 1]))
+    locations = fill(tmp_path / "c").locations(in_memory=False).take(np.array([3, 1]))
     again = pickle.loads(pickle.dumps(locations.columns))  # noqa: S301
     assert again["country"].tolist() == ["C3", "C1"]
     with new_folder(tmp_path / "c", overwrite=True, marks=CACHE_MARKS, parts=CACHE_PARTS) as other:
