@@ -1,6 +1,7 @@
 """Reading and writing artefacts: bounded JSON and TOML, files and folders that appear whole or not at all, text."""
 
 from geocell.files.atomic import atomic_path as atomic_path
+from geocell.files.atomic import said_when_full as said_when_full
 from geocell.files.atomic import write_bytes as write_bytes
 from geocell.files.atomic import write_json as write_json
 from geocell.files.atomic import write_text as write_text

@@ -14,6 +14,27 @@ from geocell.files.workspace import workspace
 
 
 @contextmanager
+def said_when_full(folder: Path) -> Iterator[None]:
+    """Say in a sentence that the disk of a folder is full, where the block fails for that.
+
+    safetensors (0.8) raises an error of its own instead of OSError.
+
+    Raises:
+        OSError: then.
+    """
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+        if not full and not (type(error).__name__ == "SafetensorError" and f"os error {errno.ENOSPC}" in str(error)):
+            raise
+        raise OSError(
+            f"the disk of {folder} is full: make room and run the same command again; what was finished is kept, and "
+            "nothing is half written.",
+        ) from error
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path whose file becomes `path` when the block ends well, and vanishes when it does not.
 
@@ -30,7 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     if path.is_dir() and not path.is_symlink():
         raise IsADirectoryError(f"expected a file to write, got the folder {path}: name a file in it.")
     target = Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", and has no name for "."
-    try:
+    with said_when_full(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         with workspace(target) as folder:
             temporary = folder / target.name
@@ -38,13 +59,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             temporary.replace(target)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise OSError(
-                f"the disk of {target.parent} is full: make room and run the same command again; what was finished is "
-                "kept, and nothing is half written.",
-            ) from error
-        raise
 
 
 def write_bytes(path: Path, parts: Iterable[bytes | memoryview]) -> None:

@@ -15,7 +15,16 @@ from geocell.decoders.table import parse_decoder
 from geocell.encoders.info import EncoderInfo
 from geocell.features.neighbours import NEIGHBOURS_FILE, NeighbourIndex, read_neighbours
 from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_places
-from geocell.files import DamagedFileError, held_folder, missing, new_folder, one_sentence, write_json, write_text
+from geocell.files import (
+    DamagedFileError,
+    held_folder,
+    missing,
+    new_folder,
+    one_sentence,
+    said_when_full,
+    write_json,
+    write_text,
+)
 from geocell.heads.calibration import CALIBRATION_FILE, Calibration, read_calibration
 from geocell.heads.card_file import PICTURE_FILE, SCORES_FILE, write_scores_and_card
 from geocell.heads.config_file import (
@@ -135,8 +144,9 @@ def write_head(parts: HeadParts, path: Path, scores: Scores | None = None, *, ov
 
     with new_folder(path, overwrite=overwrite, marks=HEAD_MARKS, parts=HEAD_FILES) as folder:
         weights = {name: value.float().contiguous() for name, value in parts.weights.items()}
-        for name, tensors in _by_file(weights).items():
-            save_file(tensors, folder / name)
+        with said_when_full(path.parent):
+            for name, tensors in _by_file(weights).items():
+                save_file(tensors, folder / name)
         parts.partition.write_into(folder)
         write_json(folder / CONFIG_FILE, parts.config_json())
         if parts.history:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.features.locations import Locations
-from geocell.files import DamagedFileError
+from geocell.files import DamagedFileError, said_when_full
 
 TRAINED_ON_FILE = "trained_on.safetensors"
 
@@ -74,7 +74,8 @@ def write_trained_on(folder: Path, known: TrainedOn) -> None:
     from safetensors.numpy import save_file
 
     metadata = None if known.complete else {_COMPLETE: "false"}
-    save_file({_TENSOR: np.sort(known.keys).view(np.int64)}, folder / TRAINED_ON_FILE, metadata)
+    with said_when_full(folder):
+        save_file({_TENSOR: np.sort(known.keys).view(np.int64)}, folder / TRAINED_ON_FILE, metadata)
 
 
 def read_trained_on(folder: Path) -> TrainedOn | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from geocell.files import atomic_path, read_json, write_bytes, write_json, write_text
 
@@ -66,6 +67,18 @@ def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="is full: make room and run the same command again"):
         write_text(tmp_path / "a.txt", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_where_safetensors_writes(tmp_path: Path) -> None:
+    def save(text: str) -> None:
+        with atomic_path(tmp_path / "a.safetensors"):
+            raise SafetensorError(text)
+
+    with pytest.raises(OSError, match="is full: make room and run the same command again"):
+        save("Error while serializing: I/O error: No space left on device (os error 28)")
+    with pytest.raises(SafetensorError, match="header"):
+        save("Error while serializing: header")
     assert list(tmp_path.iterdir()) == []
 
 
