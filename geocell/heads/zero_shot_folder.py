@@ -125,7 +125,7 @@ def _read(folder: Path) -> ZeroShot:
         projection = Projection(tensors.pop("projection", None), value["scale"], value["bias"], value["independent"])
         texts = tuple(tensors[f"texts.{name}"] for name in names)
         found = ZeroShot(candidates, settings, encoder, projection, texts, value["text_identity"])
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:  # the latter two of numbers beyond those of numpy
         raise DamagedFileError(f"{folder}: {error}") from error
     if found.content_sha256 != value["sha256"]:
         raise DamagedFileError(f"{folder} must hold what was written together, and a file was changed: make it again.")

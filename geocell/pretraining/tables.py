@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.evaluation.zero_shot import country_codes
-from geocell.files import one_sentence
+from geocell.files import one_sentence, printable
 from geocell.geo.country_names import country_code
 from geocell.images.references import is_http, is_url
 from geocell.images.sources import FileImages, ImageSource
@@ -97,10 +98,10 @@ def require_images(column: Iterable[object], images: ImageSource, source: str) -
         return
     if not isinstance(images, FileImages) or is_url(images.root) or any(map(is_http, references)):
         return
-    if not any((Path(images.root) / name).is_file() for name in references):
+    if not any(os.path.isfile(Path(images.root) / name) for name in references):  # noqa: PTH113 - of any name
         raise FileNotFoundError(
             f"the images of {source} must be below {images.root}, and none of the first {len(references)} is "
-            f"({references[0]}): pass --images with their folder."
+            f"({printable(references[0][:200])}): pass --images with their folder."
         )
 
 

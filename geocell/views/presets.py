@@ -175,7 +175,7 @@ def image_paths(ids: list[str], preset: Preset, root: Path) -> list[str]:
     listed once and images are found by their key; an image that is not found keeps the path of the rule.
     """
     names = [preset.file_name(identity) for identity in ids]
-    if preset.key is None or not names or (root / names[0]).is_file():
+    if preset.key is None or not names or os.path.isfile(root / names[0]):  # noqa: PTH113 - false for a name that no file can have
         return names
     there: dict[str, str] = {}
     for folder, _, files in os.walk(root):

@@ -83,6 +83,7 @@ def change_tensor(name: str, value: Any) -> Any:
         (change(format=2), "of format 2"),
         (change(scale="high"), "must have a number as 'scale'"),
         (change(scale=0), "needs a scale above 0"),
+        (change(scale=10**30), "isfinite|scale"),
         (change(scale=3.0), "and a file was changed"),
         (change(independent=1), "must have true or false as 'independent'"),
         (change(candidates=[]), "from 1 to 250,000 cities, got 0"),

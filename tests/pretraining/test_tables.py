@@ -3,8 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from geocell.images.sources import FileImages
 from geocell.imagetext.templates import STREETCLIP_CAPTION
-from geocell.pretraining.tables import country_list, read_captions
+from geocell.pretraining.tables import country_list, read_captions, require_images
 from tests.pretraining.captioned_photos import World
 
 
@@ -49,3 +50,11 @@ def test_countries_of_a_flag() -> None:
     assert country_list("") == {}
     with pytest.raises(ValueError, match="got 'Atlantis'"):
         country_list("Peru,Atlantis")
+
+
+def test_images_that_are_not_there_are_named_in_one_printable_line(tmp_path: Path) -> None:
+    for name in ("a\0b.jpg", "a" * 5000):
+        with pytest.raises(FileNotFoundError, match="pass --images with their folder") as caught:
+            require_images([name], FileImages(str(tmp_path)), "captions.csv")
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 500

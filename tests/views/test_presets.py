@@ -9,7 +9,7 @@ import pytest
 
 from geocell.views import ColumnNames, ViewTable, read_views
 from geocell.views.columns import PresetName
-from geocell.views.presets import PRESETS, land_share
+from geocell.views.presets import PRESETS, image_paths, land_share
 
 # rows of im2gps_places365.csv as it circulates: headed LON,LAT, its values are latitude, longitude
 IM2GPS = """IMG_ID,AUTHOR,LON,LAT,S3_Label,S16_Label,S365_Label,Prob_indoor,Prob_natural,Prob_urban
@@ -195,3 +195,8 @@ def test_the_documentation_names_every_preset_and_its_columns() -> None:
         row = next(line for line in rows if f"`{name}`" in line.split("|")[1])
         named = [preset.columns.lat_column, preset.columns.lon_column, preset.columns.image_column]
         assert preset.prepare is not None or all(f"`{column}`" in row for column in named if column), name
+
+
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path) -> None:
+    for name in ("a" * 5000, "a\0b"):
+        assert len(image_paths([name], PRESETS["im2gps3k"], tmp_path)) == 1
