@@ -89,7 +89,8 @@ def cell_ticks(low: float, high: float) -> list[int]:
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     ticks: list[int] = []
-    for locator in (LogLocator(), LogLocator(subs=(1.0, 2.0, 5.0)), MaxNLocator(6, integer=True, steps=[1, 2, 5, 10])):
+    even = [MaxNLocator(most, integer=True, steps=[1, 2, 5, 10]) for most in (6, 8)]
+    for locator in (LogLocator(), LogLocator(subs=(1.0, 2.0, 5.0)), *even):
         values = np.asarray(locator.tick_values(max(low, 0.5), high))
         inside = values[(values >= max(low, 1.0)) & (values <= high) & (values == np.round(values))]
         ticks = np.unique(inside).astype(int).tolist()

@@ -1,13 +1,14 @@
 """The ticks of the audit's picture: enough of them, whole numbers of cells, and none that repeats."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from geocell.plots.audit_chart import cell_ticks, widened
 
 
 @given(st.floats(0.5, 1e7), st.floats(1.2, 1e6))
+@example(5000001.0, 3.5)
 def test_ticks_are_distinct_whole_numbers_inside_the_axis(low: float, factor: float) -> None:
     ticks = cell_ticks(low, low * factor)
     assert ticks == sorted(set(ticks))
