@@ -71,7 +71,7 @@ def unpacked_bytes(metadata: pyarrow.parquet.FileMetaData) -> int:
 
     By row groups: to ask for a column of a damaged file ends the process (pyarrow 26).
     """
-    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    return sum(int(metadata.row_group(i).total_byte_size) for i in range(metadata.num_row_groups))
 
 
 def parquet_frames(
