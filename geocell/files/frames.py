@@ -63,7 +63,7 @@ def read_parquet_frame(source: Any, size: int, columns: Sequence[str] | None = N
 
 def _least_bytes(metadata: pyarrow.parquet.FileMetaData, n_columns: int) -> int:
     """Return what so many columns of a file take at least: a number of each row, or what the file says."""
-    return max(8 * metadata.num_rows * n_columns, unpacked_bytes(metadata))
+    return max(8 * int(metadata.num_rows) * n_columns, unpacked_bytes(metadata))
 
 
 def unpacked_bytes(metadata: pyarrow.parquet.FileMetaData) -> int:
