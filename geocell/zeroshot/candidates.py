@@ -236,7 +236,8 @@ def with_coordinates(items: Iterable[Candidate], gazetteer: Gazetteer | None = N
         open_ = [row for row, item in enumerate(found) if np.isnan(item.lat) and np.isnan(item.lon)]
         if not open_:
             return found
-        towns = _by_name((gazetteer or Gazetteer.load(size)).towns)
+        asked = {country_code(found[row].country) for row in open_}
+        towns = _by_name(town for town in (gazetteer or Gazetteer.load(size)).towns if town.country in asked)
         for row in open_:
             town = _town_of(found[row], towns)
             if town is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from geocell.geo.gazetteer import Gazetteer
+from geocell.geo.gazetteer import Gazetteer, Town
 from geocell.geo.geodesy import distance_km
 from geocell.zeroshot.candidates import Candidate, Candidates, gazetteer_candidates, with_coordinates
 
@@ -143,3 +143,15 @@ def test_countries_of_the_gazetteer() -> None:
         gazetteer_candidates(countries=["Ruritania"])
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         gazetteer_candidates(0)
+
+
+def test_only_towns_of_the_countries_that_are_asked_for_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    towns = tuple(
+        Town(number, name, "", code, "", "EU", 50.0, 5.0, 1000)
+        for number, (name, code) in enumerate([("Metz", "FR"), ("Bonn", "DE"), ("Rom", "IT")])
+    )
+    seen: list[str] = []
+    monkeypatch.setattr("geocell.zeroshot.candidates.folded", lambda name: seen.append(name) or name.casefold())
+    found = with_coordinates([Candidate("France", "metz"), Candidate("Italy", "ROM")], Gazetteer(towns))
+    assert [(item.lat, item.population) for item in found] == [(50.0, 1000), (50.0, 1000)]
+    assert "Bonn" not in seen
