@@ -165,8 +165,10 @@ def two_at_once(lab: Lab, case: Case, number: int, seed: int) -> Outcome:
     for ended in (first, second):
         if ended.status != 0:
             said += _sentence(ended)
-            refused = ("another process", "exists", "A commit has happened since", "was replaced", "is locked")
-            refused += ("--resume needs the state",)  # the other was through, and removed it
+            refused = [
+                *("another process", "exists", "A commit has happened since", "was replaced", "is locked"),
+                "--resume needs the state",  # the other was through, and removed it
+            ]
             if ended.status != 1 or not any(text in ended.stderr for text in refused):
                 said.append(f"status {ended.status}: {last_line(ended.stderr)}")
     if first.status and second.status:

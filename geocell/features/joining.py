@@ -15,7 +15,8 @@ from geocell.encoders.joined import joined_info, joined_order
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions
 from geocell.features.opened import FeatureCache
 from geocell.features.shards import write_shard
-from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
+from geocell.features.views_file import VIEWS_FILE, views_sha256
+from geocell.features.views_writing import views_bytes
 from geocell.files import new_folder, write_bytes
 
 if TYPE_CHECKING:

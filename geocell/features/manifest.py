@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from geocell.encoders.info import EncoderInfo
 from geocell.features.shards import FILE_DTYPE, checked_header, shard_path
-from geocell.features.views_file import (
-    VIEWS_FILE,
-    pending_schema,
-    views_bytes,
-    views_sha256,
-    with_pending,
-    write_tables,
-)
+from geocell.features.views_file import VIEWS_FILE, views_sha256
+from geocell.features.views_writing import pending_schema, views_bytes, with_pending, write_tables
 from geocell.files import (
     FORMAT,
     DamagedFileError,

@@ -13,7 +13,8 @@ import numpy as np
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions, require_sizes
 from geocell.features.opened import FeatureCache
 from geocell.features.shards import write_shard
-from geocell.features.views_file import VIEWS_FILE, views_bytes, views_sha256
+from geocell.features.views_file import VIEWS_FILE, views_sha256
+from geocell.features.views_writing import views_bytes
 from geocell.files import new_folder, write_bytes
 from geocell.geo.geodesy import grouped_spherical_means, unit_distance_km, unit_vectors
 from geocell.views.table import MAX_SPREAD_KM

@@ -29,15 +29,8 @@ from geocell.features.stamps import Stamp, require_in_place, stamp_of
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
 from geocell.features.view_places import ViewPlaces, read_names, read_places
-from geocell.features.views_file import (
-    COLUMNS,
-    VIEWS_FILE,
-    ViewsFile,
-    good_rows,
-    has_pending,
-    read_views_file,
-    write_statuses,
-)
+from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending, read_views_file
+from geocell.features.views_writing import write_statuses
 from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.views.codes import TextCodes
 

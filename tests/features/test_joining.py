@@ -11,7 +11,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.encoding import import_features
 from geocell.features import FeatureCache, join_caches, write_shard
 from geocell.features.joining import part_of
-from geocell.features.views_file import write_views
+from geocell.features.views_writing import write_views
 from geocell.views import read_views
 from tests.worlds import write_csv
 

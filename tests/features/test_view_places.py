@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from geocell.features import FeatureCache, views_file
+from geocell.features.views_writing import write_statuses
 from tests.features.test_opened import fill
 
 
@@ -37,5 +38,5 @@ def test_a_cache_without_a_good_view_has_no_place(tmp_path: Path) -> None:
 
 def test_statuses_that_are_written_again_do_not_matter(tmp_path: Path) -> None:
     cache = fill(tmp_path / "c", bad=(0, 4))
-    views_file.write_statuses(tmp_path / "c", [(4, "truncated"), (7, "gone")], len(cache))
+    write_statuses(tmp_path / "c", [(4, "truncated"), (7, "gone")], len(cache))
     assert cache.places().rows.tolist() == [1, 2, 3, 5, 6, 7, 8, 9]

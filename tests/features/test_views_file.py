@@ -1,7 +1,7 @@
 """The table of views of a cache."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,18 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from geocell.features import FeatureCache, views_file
-from geocell.features.views_file import (
-    VIEWS_FILE,
-    ViewsFile,
-    pieces_of,
-    read_views_file,
-    views_bytes,
-    views_sha256,
-    write_statuses,
-    write_tables,
-)
-from geocell.files import DamagedFileError, as_place
+from geocell.features import FeatureCache
+from geocell.features.views_file import ViewsFile, pieces_of, read_views_file, views_sha256
+from geocell.features.views_writing import views_bytes
+from geocell.files import DamagedFileError
 from tests.features.damage import attempt
 from tests.features.test_opened import fill
 
@@ -128,14 +120,6 @@ def many(rows: int) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("piece", [1 << 16, 100_000, 1 << 20])
-def test_row_groups_give_the_bytes_of_the_whole_table(tmp_path: Path, piece: int) -> None:
-    frame = many((1 << 20) + 150_000)
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    write_tables(tmp_path, table.schema, (table.slice(first, piece) for first in range(0, len(table), piece)))
-    assert (tmp_path / VIEWS_FILE).read_bytes() == views_bytes(frame).getvalue()
-
-
 @given(st.lists(st.integers(0, 9), max_size=8), st.integers(1, 9))
 def test_pieces_have_the_same_rows(sizes: list[int], rows: int) -> None:
     numbers = np.arange(sum(sizes))
@@ -166,38 +150,3 @@ def test_rows_are_taken_across_row_groups(first: int, last: int) -> None:
             found = views.take(first, last, ["lat", "image"])
     assert found.column_names == ["lat", "image"]
     assert found.column("image").to_pylist() == frame["image"].iloc[first:last].tolist()
-
-
-@pytest.mark.parametrize("rows", [3, 1 << 16])
-def test_statuses_are_written_as_into_the_whole_table(
-    tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frame = many(20).assign(status="pending")
-    (tmp_path / VIEWS_FILE).write_bytes(views_bytes(frame).getvalue())
-    monkeypatch.setattr(views_file, "SLICE", rows)
-    bad = [(0, "truncated"), (4, "gone"), (19, "gone")]
-    status = np.full(20, "ok", dtype=object)
-    for row, text in bad:
-        status[row] = text
-    assert write_statuses(tmp_path, bad, 20)
-    assert (tmp_path / VIEWS_FILE).read_bytes() == views_bytes(frame.assign(status=status)).getvalue()
-    assert not write_statuses(tmp_path, bad, 20)
-    assert write_statuses(tmp_path, bad[1:], 20)
-    assert pd.read_parquet(tmp_path / VIEWS_FILE)["status"].tolist() == ["ok", *status[1:]]
-
-
-def test_an_object_whose_writing_fails_stays_as_it_was() -> None:
-    pytest.importorskip("upath")
-    folder = as_place("memory://views-file/c")
-    folder.mkdir(parents=True, exist_ok=True)
-    frame = many(10)
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    write_tables(folder, table.schema, [table])
-
-    def failing() -> Iterator[pa.Table]:
-        yield table
-        raise DamagedFileError("a page is damaged.")
-
-    with pytest.raises(DamagedFileError, match="page"):
-        write_tables(folder, table.schema, failing())
-    assert (folder / VIEWS_FILE).read_bytes() == views_bytes(frame).getvalue()
