@@ -92,7 +92,10 @@ def test_sweep_prints_a_table_and_reports_what_failed(road: Path, capsys: pytest
     assert main(command.split()) == 1
     captured = capsys.readouterr()
     assert "many was not fitted: KMeansPartitioner: k must be at most" in captured.out
-    assert captured.err == "geocell: 1 of 2 rows were not fitted: many.\n"
+    assert captured.err.startswith(
+        "geocell: 1 of 2 rows were not fitted, many, the first for this reason: KMeansPartitioner: k"
+    )
+    assert captured.err.count("\n") == 1
     assert main(command.replace("--jobs 1", "--jobs=-1").split()) == 2
     assert "jobs must be a whole number of at least 0" in capsys.readouterr().err
     assert main(f"sweep {road}/nowhere.toml {base(road)} --out {road}/other".split()) == 1
