@@ -68,6 +68,6 @@ def sweep(
     emit(result.to_dict(), result.text(), json)
     if result.failed:
         raise ValueError(
-            f"{len(result.failed)} of {len(result.rows)} rows were not fitted, {', '.join(result.failed)}, the first for "
-            f"this reason: {next(iter(result.failed.values()))}"
+            f"{len(result.failed)} of {len(result.rows)} rows were not fitted, {', '.join(result.failed)}, the first "
+            f"for this reason: {next(iter(result.failed.values()))}"
         )
