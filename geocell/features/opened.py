@@ -28,8 +28,8 @@ from geocell.features.shards import FILE_DTYPE, checked_header, read_header, rea
 from geocell.features.stamps import Stamp, require_in_place, stamp_of
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
-from geocell.features.view_places import ViewPlaces, read_names, read_places
-from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending, read_views_file
+from geocell.features.view_places import ViewPlaces, read_good, read_names, read_places
+from geocell.features.views_file import VIEWS_FILE, ViewsFile, read_views_file
 from geocell.features.views_writing import write_statuses
 from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.views.codes import TextCodes
@@ -98,16 +98,10 @@ class FeatureCache:
             for index in range(manifest.n_shards):
                 first, last = manifest.shard_range(index)
                 checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
-        good = []
-        with ViewsFile(folder / VIEWS_FILE, manifest.rows) as views:
-            views.require_columns()
-            for table in views.tables(COLUMNS):
-                good.append(good_rows(views.check(table)))
-                if has_pending(table):
-                    raise ValueError(
-                        f"{folder} must be a finished cache, got pending views: run `geocell encode` again."
-                    )
-        return cls(folder, manifest, np.concatenate(good), stamp)
+        good, pending = read_good(folder, manifest.rows)
+        if pending:
+            raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
+        return cls(folder, manifest, good, stamp)
 
     def __len__(self) -> int:
         """Return N."""
