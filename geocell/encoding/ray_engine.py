@@ -60,7 +60,7 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
         ValueError: see `encode`.
     """
     cluster = RayCluster(actors, gpus=True, cpus=2, unit="shard")
-    folder = as_place(out)
+    folder = as_place(out).absolute()  # the current folder of actors may be another
     info = next(iter(cluster.results(partial(_info, load), [None])))
     manifest, todo = create_or_resume(folder, table, info, shard_rows, retry)
     shards = (Shard.from_table(index, manifest, table) for index in todo)

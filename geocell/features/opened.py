@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,10 @@ class FeatureCache:
         if pending:
             raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
         return cls(folder, manifest, good, stamp)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process, whose current folder may be another, opens the same files."""
+        return _opened_elsewhere, (self.folder.absolute(), self.manifest, self.good)
 
     def __len__(self) -> int:
         """Return N."""
@@ -291,6 +295,14 @@ class FeatureCache:
         features = MappedFeatures(self.folder, self.manifest)  # which notes the files that there are, of this cache
         require_in_place(self.folder, self.stamp)
         return features
+
+
+def _opened_elsewhere(folder: Path, manifest: Manifest, good: NDArray[np.bool_]) -> FeatureCache:
+    """Return a cache that another process opened: on another machine its files have other numbers."""
+    stamp = stamp_of(folder)
+    if Manifest.read(folder) != manifest:
+        raise ValueError(f"{folder} was replaced by another cache while it was read: run the command again.")
+    return FeatureCache(folder, manifest, good, stamp)
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,7 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
 
     def hashes() -> Iterator[NDArray[np.uint64]]:
         there = 0
-        for piece in results(partial(_PlacesOf, folder, n, is_here()), _pieces(folder, n, good)):
+        for piece in results(partial(_PlacesOf, folder.absolute(), n, is_here()), _pieces(folder, n, good)):
             for found, degrees in piece:
                 latlon[there : there + len(degrees)] = degrees
                 there += len(degrees)
@@ -122,7 +122,7 @@ def read_good(folder: Path, n: int) -> tuple[NDArray[np.bool_], bool]:
     """
     with ViewsFile(folder / VIEWS_FILE, n) as views:
         views.require_columns()
-    found = list(results(partial(_StatusesOf, folder, n), [groups for groups, _ in group_runs(folder, n)]))
+    found = list(results(partial(_StatusesOf, folder.absolute(), n), [groups for groups, _ in group_runs(folder, n)]))
     good = np.concatenate([part for part, _ in found]) if found else np.empty(0, dtype=np.bool_)
     return good, any(pending for _, pending in found)
 
