@@ -66,17 +66,16 @@ def results(start: Callable[[], Callable[[A], B]], pieces: Iterable[A]) -> Itera
     return map(start(), pieces) if engine is None else engine.results(start, pieces)
 
 
-def over_rows(function: Callable[[NDArray[Any]], Any], rows: NDArray[Any], size: int = ROWS) -> Any:  # noqa: ANN401 - what the function returns
+def over_rows(function: Callable[[NDArray[Any]], Any], rows: NDArray[Any]) -> Any:  # noqa: ANN401 - of the function
     """Return a function of the (P, …) rows of an array, each of which has a result of its own.
 
     Args:
         function: returns a (P, …) array for the rows, or a named tuple of such arrays; picklable.
-        rows: the array.
-        size: rows of a piece; in this process all are one.
+        rows: the array, which is one piece in this process, and elsewhere pieces of `ROWS`.
     """
-    if is_here() or len(rows) <= size:
+    if is_here() or len(rows) <= ROWS:
         return function(rows)
-    pieces = (rows[first : first + size] for first in range(0, len(rows), size))
+    pieces = (rows[first : first + ROWS] for first in range(0, len(rows), ROWS))
     found = list(results(partial(_same, function), pieces))
     if isinstance(found[0], tuple):
         return type(found[0])(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

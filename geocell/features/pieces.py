@@ -19,7 +19,7 @@ PIECE = 1 << 16
 
 
 def over_locations(
-    start: Callable[[], Callable[[Locations], B]], locations: Locations, size: int = PIECE
+    start: Callable[[], Callable[[Locations], B]], locations: Locations, size: int | None = None
 ) -> Iterator[tuple[slice, B]]:
     """Yield the rows of every piece of locations, and what a function returns for it.
 
@@ -28,8 +28,9 @@ def over_locations(
     Args:
         start: returns the function; see `Engine.results`.
         locations: P locations.
-        size: locations of a piece.
+        size: locations of a piece; `PIECE` when omitted.
     """
+    size = size or PIECE
     rows = [slice(first, min(first + size, len(locations))) for first in range(0, len(locations), size)]
     if len(rows) <= 1 or is_here():
         work = start()
