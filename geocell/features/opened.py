@@ -28,11 +28,12 @@ from geocell.features.shards import FILE_DTYPE, checked_header, read_header, rea
 from geocell.features.stamps import Stamp, require_in_place, stamp_of
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
-from geocell.features.view_places import ViewPlaces, read_good, read_names, read_places
+from geocell.features.view_places import read_good, read_names, read_places, require_some
 from geocell.features.views_file import VIEWS_FILE, ViewsFile, read_views_file
 from geocell.features.views_writing import write_statuses
 from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.views.codes import TextCodes
+from geocell.views.places import ViewPlaces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,7 +275,7 @@ class FeatureCache:
                 no memory in between.
         """
         places = self.places()
-        places.require_some(self.folder)
+        require_some(places, self.folder)
         counts, columns = np.bincount(places.codes), self.location_columns(places)
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),

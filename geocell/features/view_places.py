@@ -1,10 +1,10 @@
-"""Where the views of a cache are: coordinates and locations of good views, without their texts."""
+"""Reading where the views of a cache are: coordinates and locations of good views, without their texts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,49 +14,18 @@ from numpy.typing import NDArray
 from geocell.compute.engines import ROWS, is_here, results
 from geocell.features.view_columns import read_view_rows
 from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending
-from geocell.geo.geodesy import Floats, grouped_coordinates
+from geocell.geo.geodesy import Floats
 from geocell.views.codes import codes_of_hashes, text_hashes
+from geocell.views.places import ViewPlaces
 
 if TYPE_CHECKING:
     import pyarrow
 
-Ints = NDArray[np.int64]
 
-
-@dataclass(frozen=True, eq=False)
-class ViewPlaces:
-    """The N' good views of a cache and their P locations, in the order of the first view of each.
-
-    Attributes:
-        good: (N,) which views of the cache they are.
-        codes: (N',) location of each.
-        view_latlon: (N', 2) degrees.
-        first: (P,) row of the cache with the first view of each location.
-    """
-
-    good: NDArray[np.bool_]
-    codes: Ints
-    view_latlon: Floats
-    first: Ints
-
-    def __len__(self) -> int:
-        """Return P."""
-        return len(self.first)
-
-    def require_some(self, folder: Path) -> None:
-        """Raise ValueError when a cache has no view with features."""
-        if not len(self):
-            raise ValueError(f"{folder} must have a view with features, got none: see its views.parquet.")
-
-    @property
-    def rows(self) -> Ints:
-        """(N',) rows of the cache."""
-        return np.flatnonzero(self.good)
-
-    @cached_property
-    def latlon(self) -> Floats:
-        """(P, 2) degrees of the locations: the spherical mean of their views, or their common coordinate."""
-        return grouped_coordinates(self.view_latlon, self.codes, len(self))
+def require_some(places: ViewPlaces, folder: Path) -> None:
+    """Raise ValueError when a cache has no view with features."""
+    if not len(places):
+        raise ValueError(f"{folder} must have a view with features, got none: see its views.parquet.")
 
 
 def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:

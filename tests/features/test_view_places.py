@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from geocell.features import FeatureCache, view_places, views_file
-from geocell.features.view_places import group_runs
+from geocell.features.view_places import group_runs, require_some
 from geocell.features.views_writing import write_statuses
 from tests.elsewhere import elsewhere
 from tests.features.test_opened import fill
@@ -37,7 +37,7 @@ def test_a_cache_without_a_good_view_has_no_place(tmp_path: Path) -> None:
     places = fill(tmp_path / "c", n=2, bad=(0, 1)).places()
     assert len(places) == 0
     with pytest.raises(ValueError, match="a view with features, got none"):
-        places.require_some(tmp_path)
+        require_some(places, tmp_path)
 
 
 def test_statuses_that_are_written_again_do_not_matter(tmp_path: Path) -> None:
