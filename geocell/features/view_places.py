@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geocell.features.view_columns import read_view_rows
 from geocell.features.views_file import VIEWS_FILE, ViewsFile
+from geocell.files.arrow import arrow_mask, numpy_values
 from geocell.geo.geodesy import Floats, grouped_coordinates
 from geocell.views.codes import codes_by_hash
 
@@ -69,8 +70,6 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
     Raises:
         DamagedFileError: when the table of views can't be read.
     """
-    import pyarrow as pa
-
     count = int(good.sum())
     latlon = np.empty((count, 2), dtype=np.float64)
 
@@ -79,10 +78,10 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
         with ViewsFile(folder / VIEWS_FILE, n) as views:
             for table in views.tables(["location", "lat", "lon", "status"]):
                 # statuses may have been written again since the cache was opened
-                chosen = views.check(table).filter(pa.array(good[first : first + len(table)]))
+                chosen = views.check(table).filter(arrow_mask(good[first : first + len(table)]))
                 first += len(table)
                 for i, name in enumerate(("lat", "lon")):
-                    latlon[there : there + len(chosen), i] = chosen.column(name).to_numpy()
+                    latlon[there : there + len(chosen), i] = numpy_values(chosen.column(name))
                 there += len(chosen)
                 yield chosen.column("location")
 
