@@ -125,7 +125,7 @@ def student_quantile(share: ArrayLike, freedom: float) -> Floats:
     """
     from scipy.special import stdtrit
 
-    return np.asarray(stdtrit(freedom, share), dtype=np.float64)
+    return np.asarray(stdtrit(freedom, np.asarray(share, dtype=np.float64)))
 
 
 def _degrees_of_freedom(sizes: Floats, effect: float) -> float:
