@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.kill_cases import Case, Variant, Words
-from benchmarks.kill_lab import Interruption, Lab, Outcome, Reference, last_line, unit, units_of
+from benchmarks.kill_lab import Interruption, Lab, Outcome, Reference, last_line
 from benchmarks.kill_server import Ended
+from benchmarks.kill_snapshots import unit, units_of
 
 _MEGABYTE = 1 << 20
 _PAGE = 4096
