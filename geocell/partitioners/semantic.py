@@ -16,7 +16,16 @@ from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.polygon_rule import PolygonRule
 from geocell.partitioners.polygons import PolygonsPartitioner
-from geocell.partitioners.rule import OUTSIDE, Level, RawAssignment, Rule, canonical_latlon, level_of, workers_for
+from geocell.partitioners.rule import (
+    OUTSIDE,
+    Level,
+    RawAssignment,
+    Rule,
+    canonical_latlon,
+    level_of,
+    locate_all,
+    workers_for,
+)
 from geocell.partitioners.validation import distinct_places, items
 from geocell.partitioners.voronoi import voronoi_polygons
 
@@ -199,7 +208,7 @@ class SemanticPartitioner(PolygonsPartitioner):
     def make_assigned(self, latlon: Floats) -> tuple[SemanticRule, RawAssignment]:
         """Return the rule, and the raw cells of the training locations in the regions it splits."""
         polygons = self.read_polygons()
-        found = polygons.locate(latlon)
+        found = locate_all(polygons, latlon)
         region = found.cells
         inside = np.flatnonzero(region != OUTSIDE)
         counts = np.bincount(region[inside], minlength=len(polygons.codes))
