@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from geocell.features.stamps import Stamp, require_in_place
 from geocell.features.views_file import VIEWS_FILE, ViewsFile
+from geocell.files.arrow import arrow_rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,7 +39,7 @@ def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> py
         found, first = [], 0
         for table in views.tables(names, groups):
             begin, end = np.searchsorted(ascending, (first, first + len(table))).tolist()
-            found.append(views.check(table).take(pa.array(ascending[begin:end] - first)))
+            found.append(views.check(table).take(arrow_rows(ascending[begin:end] - first)))
             first += len(table)
             if end == len(ascending):
                 break
@@ -47,7 +48,7 @@ def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> py
         return chosen
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    return chosen.take(pa.array(place))
+    return chosen.take(arrow_rows(place))
 
 
 def _within_groups(sizes: Sequence[int], rows: Ints) -> tuple[list[int], Ints]:

