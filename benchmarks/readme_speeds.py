@@ -247,7 +247,8 @@ def starts() -> str:
     versions = ", ".join(f"{name} {first[name]}" for name in ("torch", "transformers", "cyclopts"))
     note = (
         f"One thread on a core of an {first['cpu']} beside other work, Python {first['python']}, {versions}; medians "
-        f"of {first['turns']} turns, in which each runs once; one turn alone is rough. "
+        f"of {first['turns']} turns, in which each runs once, after one that compiles the "
+        "modules; one turn alone is rough. "
         "The plain script loads the same CLIP (ViT-B/32, random "
         "weights) and head by transformers and safetensors, and prints the centroid of the most probable cell; "
         "`predict` also checks by their hash that the weights are those of the head, and names places where the extra "

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files.arrow import arrow_mask, arrow_rows, numpy_values
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -64,9 +66,8 @@ class Ids(Sequence[str]):
 
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Ids:
         """Return the ids at `index`, or where it is True."""
-        import pyarrow as pa
-
-        return Ids(self.texts.filter(pa.array(index)) if index.dtype == bool else self.texts.take(pa.array(index)))
+        texts = self.texts
+        return Ids(texts.filter(arrow_mask(index)) if index.dtype == bool else texts.take(arrow_rows(index)))
 
     def find(self, ids: Ids) -> NDArray[np.int64]:
         """Return for each of (Q,) other ids where it stands here, in the first place of several; −1 where it does not.
@@ -78,7 +79,8 @@ class Ids(Sequence[str]):
         found = self._find_by_hash(ids) if len(self) > _MANY else None
         if found is None:
             places = compute.index_in(ids.texts, value_set=self.texts)
-            found = np.asarray(places.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
+            none = arrow_rows([-1]).cast(places.type)[0]
+            found = numpy_values(places.fill_null(none)).astype(np.int64)
         return found
 
     @property
@@ -92,7 +94,6 @@ class Ids(Sequence[str]):
 
     def _find_by_hash(self, ids: Ids) -> NDArray[np.int64] | None:
         """Return what `find` does, None where two texts have one hash."""
-        import pyarrow as pa
         from pyarrow import compute
 
         if self._by_hash is None:
@@ -105,7 +106,7 @@ class Ids(Sequence[str]):
             place = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
             there = hashes[place] == wanted
             place = order[place]
-            same = compute.equal(self.texts.take(pa.array(place[there])), asked.take(there).texts)
+            same = compute.equal(self.texts.take(arrow_rows(place[there])), asked.take(there).texts)
             if not compute.all(same, min_count=0).as_py():
                 return None
             found[first : first + len(asked)] = np.where(there, place, -1)

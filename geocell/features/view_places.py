@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geocell.compute.engines import ROWS, is_here, results
 from geocell.features.view_columns import read_view_rows
 from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending
+from geocell.files.arrow import arrow_mask, numpy_values
 from geocell.geo.geodesy import Floats
 from geocell.views.codes import codes_of_hashes, text_hashes
 from geocell.views.places import ViewPlaces
@@ -61,9 +62,8 @@ class _Piece(NamedTuple):
     good: NDArray[np.bool_]
 
 
-def _pieces(folder: Path, n: int, good: NDArray[np.bool_]) -> Iterator[_Piece]:
-    for groups, rows in group_runs(folder, n):
-        yield _Piece(groups, good[rows])
+def _pieces(folder: Path, n: int, good: NDArray[np.bool_]) -> list[_Piece]:
+    return [_Piece(groups, good[rows]) for groups, rows in group_runs(folder, n)]
 
 
 def group_runs(folder: Path, n: int) -> list[tuple[list[int], slice]]:
@@ -132,15 +132,13 @@ class _PlacesOf:
         return self._read(piece) if self.lazily else list(self._read(piece))
 
     def _read(self, piece: _Piece) -> Iterator[tuple[NDArray[np.uint64], Floats]]:
-        import pyarrow as pa
-
         first = 0
         with ViewsFile(self.folder / VIEWS_FILE, self.n) as views:
             for table in views.tables(["location", "lat", "lon", "status"], piece.groups):
                 # statuses may have been written again since the cache was opened
-                chosen = views.check(table).filter(pa.array(piece.good[first : first + len(table)]))
+                chosen = views.check(table).filter(arrow_mask(piece.good[first : first + len(table)]))
                 first += len(table)
-                degrees = np.stack([chosen.column(name).to_numpy() for name in ("lat", "lon")], axis=1)
+                degrees = np.stack([numpy_values(chosen.column(name)) for name in ("lat", "lon")], axis=1)
                 yield text_hashes(chosen.column("location")), degrees.astype(np.float64, copy=False)
 
 

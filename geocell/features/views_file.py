@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, reading, validated_frame
+from geocell.files import DamagedFileError, is_out_of_files, reading, too_many_open, validated_frame
+from geocell.files.arrow import is_text, numpy_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +114,8 @@ class ViewsFile:
         except DamagedFileError:
             raise
         except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
+            if is_out_of_files(error):
+                raise too_many_open(self.where) from error
             first = str(error).strip().split("\n", maxsplit=1)[0]
             raise DamagedFileError(
                 f"{self.where} must be a readable Parquet file, got: {first}: encode again."
@@ -201,14 +204,12 @@ class ViewsFile:
         Raises:
             DamagedFileError: for a missing text, or coordinates of a good view that are none.
         """
-        import pyarrow.compute as pc
-
         for name in ("image", "location", "status"):
             if name in table.column_names and table.column(name).null_count:
                 raise self._no_text(name)
         if "status" not in table.column_names:
             return table
-        good = pc.equal(table.column("status"), "ok").to_numpy()
+        good = good_rows(table)
         for name, most in _LIMITS.items():
             if name in table.column_names and not (np.abs(_numbers(table.column(name))[good]) <= most).all():
                 raise DamagedFileError(
@@ -229,21 +230,17 @@ def _is_text(kind: pyarrow.DataType) -> bool:
 
 
 def _numbers(column: pyarrow.ChunkedArray) -> NDArray[np.float64]:
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    return np.asarray(numpy_values(column), dtype=np.float64)
 
 
 def good_rows(table: pyarrow.Table) -> NDArray[np.bool_]:
     """Return which rows of a piece with the column `status` have features."""
-    import pyarrow.compute as pc
-
-    return np.asarray(pc.equal(table.column("status"), "ok").to_numpy(), dtype=np.bool_)
+    return is_text(table.column("status"), "ok")
 
 
 def has_pending(table: pyarrow.Table) -> bool:
     """Return whether a piece with the column `status` has a view that is not encoded yet."""
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.equal(table.column("status"), PENDING)).as_py())
+    return bool(is_text(table.column("status"), PENDING).any())
 
 
 def views_sha256(file: Path | IO[bytes]) -> str:
@@ -268,9 +265,9 @@ def _content(column: pyarrow.ChunkedArray) -> bytes:
     import pyarrow as pa
 
     if pa.types.is_floating(column.type) or pa.types.is_boolean(column.type):
-        return np.asarray(column.to_numpy(), dtype="<f8").tobytes()
+        return np.asarray(numpy_values(column), dtype="<f8").tobytes()
     if pa.types.is_integer(column.type) and column.type != pa.uint64() and not column.null_count:
-        return np.asarray(column.to_numpy(), dtype="<i8").tobytes()
+        return np.asarray(numpy_values(column), dtype="<i8").tobytes()
     return json.dumps(column.to_pylist(), default=str).encode()
 
 

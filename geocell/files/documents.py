@@ -6,7 +6,6 @@ import json
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -273,6 +272,8 @@ def read_recipe_tables(path: Path, tables: Sequence[str]) -> dict[str, dict[str,
         FileNotFoundError: when there is no such file.
         ValueError: when it is not TOML, or has another table.
     """
+    import tomllib
+
     if not path.is_file():
         raise FileNotFoundError(f"a recipe must be a TOML file, and there is none at {path}.")
     try:

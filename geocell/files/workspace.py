@@ -6,11 +6,8 @@ it lives, so a workspace that nobody holds is a leftover, whatever machine or co
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,6 +40,9 @@ def workspace(target: Path) -> Iterator[Path]:
     Args:
         target: absolute path of what is written; its parent exists.
     """
+    import shutil
+    import tempfile
+
     if _is_due(target):
         remove_leftovers(target)
     while True:
@@ -70,6 +70,8 @@ def scratch_folder(what: str) -> Iterator[Path]:
     Args:
         what: it is for, a part of its name.
     """
+    import tempfile
+
     user = os.getuid() if hasattr(os, "getuid") else 0
     with workspace(Path(tempfile.gettempdir()).resolve() / f"geocell-{what}-{user}") as folder:
         yield folder
@@ -77,6 +79,8 @@ def scratch_folder(what: str) -> Iterator[Path]:
 
 def remove_leftovers(target: Path) -> None:
     """Remove workspaces of `target` whose processes are dead, and put back a previous result that one had moved."""
+    import shutil
+
     prefix = _prefix(target)
     try:
         with os.scandir(target.parent) as entries:
@@ -153,6 +157,8 @@ def _is_due(target: Path) -> bool:
 
 
 def _prefix(target: Path) -> str:
+    import hashlib
+
     name = os.fsencode(target.name)
     shown = target.name if len(name) <= _LONGEST else hashlib.sha256(name).hexdigest()
     return f".{shown}."

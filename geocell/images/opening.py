@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ FORMATS = {
 
 Pillow has more formats, some of which start programs (EPS runs Ghostscript on its content). It opens MPO, which begins
 with a JPEG, as one."""
+_PLUGINS = {"WEBP": "WebP"}  # modules of Pillow that are not called like their format
 IMAGE_SUFFIXES = frozenset(chain.from_iterable(FORMATS.values()))
 """Suffixes, in lower case, by which image files are found in folders and shards."""
 MAX_MEGAPIXELS = 144
@@ -72,7 +75,9 @@ def _formats() -> tuple[str, ...]:
     """Return those of `FORMATS` that this Pillow knows: asking it for another one is an error."""
     from PIL import Image
 
-    Image.init()
+    for name in FORMATS:  # Image.init() would import the forty others
+        with suppress(ImportError):
+            import_module(f"PIL.{_PLUGINS.get(name, name.capitalize())}ImagePlugin")
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

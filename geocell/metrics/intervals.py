@@ -14,7 +14,7 @@ Coverage by simulation: docs/scores.md.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 INTERVAL = 0.95
 N_DRAWS = 2000
@@ -116,6 +116,18 @@ def design_effect(values: NDArray[np.generic], clusters: Ints) -> float:
     return float(np.clip(effect, 1.0, most))
 
 
+def student_quantile(share: ArrayLike, freedom: float) -> Floats:
+    """Return quantiles of Student's t: `scipy.stats.t.ppf` without scipy.stats, which takes a second to import.
+
+    Args:
+        share: (S,) probabilities, or one.
+        freedom: degrees of freedom, above 0.
+    """
+    from scipy.special import stdtrit
+
+    return np.asarray(stdtrit(freedom, np.asarray(share, dtype=np.float64)))
+
+
 def _degrees_of_freedom(sizes: Floats, effect: float) -> float:
     """Return Satterthwaite's degrees of freedom of a variance over clusters with this design effect, at least 2.
 
@@ -129,12 +141,10 @@ def _degrees_of_freedom(sizes: Floats, effect: float) -> float:
 
 def _widening(sizes: Floats, effect: float) -> float:
     """Return how much wider Student's t is for clusters than for as many independent locations as are in them."""
-    from scipy.stats import t
-
     n = float(sizes.sum())
     if len(sizes) == n:
         return 1.0
-    few, many = (float(t.ppf((1 + INTERVAL) / 2, df)) for df in (_degrees_of_freedom(sizes, effect), n - 1))
+    few, many = (float(student_quantile((1 + INTERVAL) / 2, df)) for df in (_degrees_of_freedom(sizes, effect), n - 1))
     return max(few / many, 1.0)
 
 
@@ -198,8 +208,6 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
     Returns:
         Low and high, in the unit of the values.
     """
-    from scipy.stats import t
-
     n, mean, deviation = float(len(values)), float(np.mean(values)), float(np.std(values, ddof=1))
     if deviation == 0:
         return mean, mean
@@ -211,7 +219,7 @@ def mean_interval(values: Floats, *, clusters: Ints | None = None, paired: bool 
         squares = np.bincount(clusters, values - mean) ** 2
         error, freedom = float(np.sqrt((squares / (1 - sizes / n)).sum())) / n, _degrees_of_freedom(sizes, effect)
         n /= effect
-    ends = t.ppf([(1 + INTERVAL) / 2, (1 - INTERVAL) / 2], freedom) / np.sqrt(n)
+    ends = student_quantile([(1 + INTERVAL) / 2, (1 - INTERVAL) / 2], freedom) / np.sqrt(n)
     if abs(skewness) > 1e-6:  # else the transformation is the identity, and dividing by it is rounding noise
         ends = 3.0 / skewness * (np.cbrt(1.0 + skewness * (ends - skewness / (6.0 * n))) - 1.0)
     low, high = mean - error * np.sqrt(n) * ends

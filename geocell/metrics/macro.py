@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.metrics.intervals import INTERVAL, Interval
+from geocell.metrics.intervals import INTERVAL, Interval, student_quantile
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -80,12 +80,11 @@ class MacroShares:
             deviations: (G,) what each cluster adds to its error.
         """
         from scipy.special import expit, logit
-        from scipy.stats import t
 
         n, drawn = self.independent(), self.independent(self.clusters)
         middle = (mean * drawn + 0.5) / (drawn + 1)
         least = middle * (1 - middle) / (n + 1)
         spread = np.sqrt(max(float((deviations**2).sum()), least))
-        half = t.ppf((1 + INTERVAL) / 2, max(drawn - 1, 1.0)) * spread / (middle * (1 - middle))
+        half = student_quantile((1 + INTERVAL) / 2, max(drawn - 1, 1.0)) * spread / (middle * (1 - middle))
         low, high = float(expit(logit(middle) - half)), float(expit(logit(middle) + half))
         return (0.0 if mean <= 0 else min(low, mean)), (1.0 if mean >= 1 else max(high, mean))

@@ -13,7 +13,7 @@ import numpy as np
 from geocell.files import FORMAT, DamagedFileError, csv_text, read_json, reading, require_types, write_text
 from geocell.heads.card_file import SCORES_FILE
 from geocell.heads.config_file import CONFIG_FILE, read_config
-from geocell.metrics.intervals import INTERVAL
+from geocell.metrics.intervals import INTERVAL, student_quantile
 from geocell.metrics.scores import SCORE_LABELS, Scores
 from geocell.reports.sweeps import PUBLISHED, sweep_text
 from geocell.sweeps.plan import Fit, Row
@@ -73,11 +73,9 @@ def read_fit(folder: Path) -> dict[str, Any]:
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Return the 95 % t interval of a mean over seeds, None for one seed."""
-    from scipy.stats import t
-
     if len(values) < 2:
         return None
-    half = t.ppf((1 + INTERVAL) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    half = student_quantile((1 + INTERVAL) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 

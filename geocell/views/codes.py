@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files.arrow import arrow_bytes, arrow_mask, numpy_values
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -34,12 +36,10 @@ class TextCodes:
     @classmethod
     def of(cls, values: TextCodes | Sequence[Any] | NDArray[Any]) -> TextCodes:
         """Return the codes of N values as text."""
-        import pyarrow as pa
-
         if isinstance(values, TextCodes):
             return values
         texts = [str(value).encode("utf-8", "surrogatepass") for value in values]
-        return cls.from_pieces([pa.array(texts, pa.large_binary())])
+        return cls.from_pieces([arrow_bytes(texts)])
 
     @classmethod
     def from_pieces(cls, pieces: Iterable[pyarrow.Array | pyarrow.ChunkedArray]) -> TextCodes:
@@ -59,9 +59,9 @@ class TextCodes:
         codes = np.empty(len(column), dtype=np.int64)
         first = 0
         for chunk in column.chunks:  # all have the dictionary of the last
-            codes[first : first + len(chunk)] = chunk.indices.to_numpy()
+            codes[first : first + len(chunk)] = numpy_values(chunk.indices)
             first += len(chunk)
-        names = column.chunks[-1].dictionary if column.num_chunks else pa.array([], pa.large_binary())
+        names = column.chunks[-1].dictionary if column.num_chunks else arrow_bytes([])
         return cls(codes, names)
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class TextCodes:
 
         order = pc.array_sort_indices(self.names)
         rank = np.empty(len(order), dtype=np.int64)
-        rank[order.to_numpy()] = np.arange(len(order))
+        rank[numpy_values(order)] = np.arange(len(order))
         return TextCodes(rank[self.codes], self.names.take(order))
 
     def name(self, code: int) -> str:
@@ -85,7 +85,7 @@ class TextCodes:
         """Return the names, or those of a (P,) mask, as objects of Python."""
         import pyarrow as pa
 
-        chosen = self.names if where is None else self.names.filter(pa.array(where))
+        chosen = self.names if where is None else self.names.filter(arrow_mask(where))
         try:
             return list(chosen.cast(pa.large_string()).to_pylist())
         except pa.ArrowInvalid:  # half of a surrogate pair, which no file can hold

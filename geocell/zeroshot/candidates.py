@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from geocell.files import canonical_json, printable
 from geocell.geo.country_names import continent_of, country_code, country_names, folded
-from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, MinPopulation, Town
+from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.geodesy import Floats, as_latlon
+from geocell.geo.towns import DISTRICT_KM, MinPopulation, Town
 
 PER_COUNTRY = 30
 """How many cities of a country the published protocol has: the most populous ones."""

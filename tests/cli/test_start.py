@@ -26,10 +26,10 @@ HELP = [
 ]
 # The heavy libraries that a command may import; all others are blocked, so that it fails if it asks for one.
 WORK: dict[str, set[str]] = {
-    "split CACHE --out s.json": {"pandas", "pyarrow", "scipy"},
+    "split CACHE --out s.json": {"pyarrow", "scipy"},
     "split table.csv --out s.json": {"pandas", "pyarrow", "scipy"},
     "score --predictions answers.csv --truth answers.csv": {"pandas", "scipy", "pyarrow"},
-    "cache info CACHE": {"pandas", "pyarrow"},
+    "cache info CACHE": {"pyarrow"},
 }
 
 _BLOCKED = """

@@ -45,6 +45,8 @@ def test_shapes_are_those_of_the_file_and_stay_so() -> None:
     text = gzip.decompress(files("geocell.geo.data").joinpath("countries.geojson.gz").read_bytes())
     expected = [shapely.geometry.shape(feature["geometry"]) for feature in json.loads(text)["features"]]
     assert shapely.equals_exact(country_shapes(), expected).all()
+    names = [feature["properties"] for feature in json.loads(text)["features"]]
+    assert country_outlines()[list(names[0])].to_dict("records") == names
     assert shapely.equals(valid_country_shapes(), shapely.make_valid(expected)).all()
     for shapes in (country_shapes(), valid_country_shapes()):
         with pytest.raises(ValueError, match="read-only"):

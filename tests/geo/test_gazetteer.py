@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.geo import gazetteer as module
-from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, Nearest, Town, place_names
+from geocell.geo.gazetteer import Gazetteer, Nearest, place_names
 from geocell.geo.geodesy import distance_km, moved, unit_vectors
+from geocell.geo.towns import DISTRICT_KM, Town
 
 WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 latitudes, longitudes = st.floats(-90, 90), st.floats(-180, 180)

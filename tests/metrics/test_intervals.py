@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, t
 
 from geocell.evaluation.comparison import paired_intervals
 from geocell.metrics.clusters import Clusters
@@ -15,6 +15,7 @@ from geocell.metrics.intervals import (
     quantile_draws,
     share_draws,
     share_interval,
+    student_quantile,
 )
 from geocell.metrics.outcomes import Outcomes
 
@@ -235,3 +236,8 @@ def test_the_order_of_locations_changes_nothing() -> None:
     again = Outcomes(distances[order], clusters=clusters.take(order)).intervals()
     for name, ends in first.items():
         assert again[name] == pytest.approx(ends, rel=1e-9), name
+
+
+@given(share=st.floats(1e-6, 1 - 1e-6), freedom=st.floats(0.5, 1e9))
+def test_quantiles_of_students_t_are_those_of_scipy(share: float, freedom: float) -> None:
+    assert student_quantile([share, 0.5], freedom).tolist() == t.ppf([share, 0.5], freedom).tolist()
