@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from itertools import chain, count, islice
@@ -134,7 +133,6 @@ def connected() -> Any:  # noqa: ANN401 - Ray's objects have no types
     except ImportError as error:
         raise ImportError('the engine ray needs its package: run `pip install "geocell-heads[ray]"`.') from error
     ray: Any = untyped  # its annotations are not complete
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # lower levels are for its developers
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     return ray
 
