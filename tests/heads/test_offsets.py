@@ -27,7 +27,7 @@ from geocell.training.losses import offset_loss
 from geocell.training.validation import Validation
 from tests.training.test_fit import QUICK, assert_same_weights, world
 
-CONFIG = replace(QUICK, offsets=1.0, epochs=25)
+CONFIG = replace(QUICK, offsets=1.0, epochs=10)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

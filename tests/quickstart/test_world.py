@@ -19,7 +19,7 @@ from geocell.quickstart import world as world_module
 from geocell.quickstart.places import Place, european_towns
 from geocell.quickstart.world import COLUMNS, exif_of
 
-N = 24
+N = 12
 
 
 @pytest.fixture(scope="module")
