@@ -214,10 +214,24 @@ def with_blanks(frame: pd.DataFrame, problems: list[str]) -> list[str]:
 
 def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
     """(N,) whether a cell is empty: missing, or a text of spaces."""
+    if _in_arrow(values):
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        texts = pa.array(values)
+        empty = pc.or_(pc.utf8_is_space(texts), pc.equal(pc.binary_length(texts), 0))
+        return np.asarray(pc.fill_null(empty, True).to_numpy(zero_copy_only=False), dtype=np.bool_)
     missing = values.isna().to_numpy(bool, copy=True)
     if values.dtype.kind not in "fiubM":
         missing |= np.asarray([isinstance(value, str) and not value.strip() for value in values.tolist()], bool)
     return missing
+
+
+def _in_arrow(values: pd.Series[Any]) -> bool:
+    """Return whether a column is an Arrow array of texts, which are valid UTF-8."""
+    import pandas as pd
+
+    return isinstance(values.dtype, pd.StringDtype) and values.dtype.storage == "pyarrow"
 
 
 def refuse_two_columns(frame: pd.DataFrame, columns: ColumnNames, found: dict[str, str], source: str) -> None:
@@ -262,8 +276,10 @@ def with_our_names(
 
 def are_whole(values: pd.Series[Any]) -> bool:
     """Return whether all numbers of a column of floats are whole, so that a gap made them floats."""
-    there = values[~_missing(values)]
-    return there.dtype.kind == "f" and bool((there == there.round()).all())
+    if values.dtype.kind != "f":
+        return False
+    there = values[values.notna()]
+    return bool((there == there.round()).all())
 
 
 def whole_ids(frame: pd.DataFrame, good: NDArray[np.int64]) -> dict[str, bool]:
@@ -277,6 +293,8 @@ def whole_ids(frame: pd.DataFrame, good: NDArray[np.int64]) -> dict[str, bool]:
 def _text(values: pd.Series[Any], whole: bool) -> list[str]:
     """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
     missing = _missing(values)
+    if _in_arrow(values):
+        return list(values.where(~missing, "").tolist())
     there = values[~missing]
     ids = there.tolist()
     if there.dtype.kind == "f" and whole:

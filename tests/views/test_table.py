@@ -123,3 +123,17 @@ def test_a_row_that_lacks_something_is_a_row_with_the_reason(tmp_path: Path) -> 
     make_image(tmp_path / "a.jpg", 1)
     cache = encode(path, TinyEncoder(), tmp_path / "c")
     assert cache.views["status"].tolist() == ["ok", *problems[1:]]
+
+
+SPACES = " \t\n\x0b\x0c\r\x1c\x1f\x85\xa0\u1680\u2003\u2028\u3000"
+NO_SPACES = "ab\u200b\ufeff"
+
+
+@given(st.lists(st.none() | st.text(st.sampled_from(SPACES + NO_SPACES)), min_size=1))
+def test_empty_cells_of_arrow_are_those_of_python(texts: list[str | None]) -> None:
+    frame = pd.DataFrame({"image": ["x", *texts], "lat": 1.0, "lon": 2.0, "location": ["l", *texts]})
+    as_objects = frame.astype({"image": object, "location": object})
+    found, expected = table_from_frame(frame).frame, table_from_frame(as_objects).frame
+    assert found["problem"].tolist()[1:] == ["" if text and text.strip() else "no image" for text in texts]
+    for name in ("image", "location", "problem"):
+        assert found[name].tolist() == expected[name].tolist()
