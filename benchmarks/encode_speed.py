@@ -5,17 +5,19 @@ single images, (b) transformers' pipeline "image-feature-extraction", (c) the mo
 pixels and then the model, batch by batch, and `geocell.encode` from file to cache. Where all cores compute, (d) is what
 any program can reach. The towers are built at random by transformers' own classes, at published sizes.
 
-Torch uses as many threads as OMP_NUM_THREADS says, or as there are cores.
+Torch uses as many threads as OMP_NUM_THREADS says, or as there are cores. On a CPU, seconds are of processor time over
+all threads, since other work on the machine would be measured too: rates are those of one core.
 
-Run: python -m benchmarks.encode_speed [--quick] [--json]
+Run: python -m benchmarks.encode_speed [TOWER …] [--quick] [--json]; with towers, the other rows of the table stay.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -26,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.common import conditions, finish, parse_flags
+from benchmarks.common import conditions, finish, parse_flags, read_results
 from geocell.compute.cores import usable_cores
 from geocell.encoders import TowerEncoder
 from geocell.encoding import encode
@@ -52,7 +54,7 @@ class Tower:
 
 
 TOWERS = (
-    Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=64, turns=3),  # some batches, so that they overlap
+    Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=32, turns=3),
     Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=2, turns=1),
 )
 QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=2, turns=1),)
@@ -186,11 +188,12 @@ def methods(
 
 
 def _seconds(run: Callable[[], object], device: str) -> float:
-    start = time.perf_counter()
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    start = clock()
     run()
     if device == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def _cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
@@ -232,14 +235,23 @@ def measure(tower: Tower, device: str, peaks: dict[str, float]) -> list[dict[str
                 "threads": torch.get_num_threads(),
                 "images": count,
                 "turns": tower.turns,
+                "clock": "wall" if device == "cuda" else "processor",
             }
         )
     return rows
 
 
+def _order(row: Mapping[str, Any]) -> int:
+    return [tower.name for tower in TOWERS].index(row["tower"])
+
+
 def main() -> None:
     """Measure on the CPU, and on the GPU where there is one."""
+    every = [tower.name for tower in TOWERS]
+    chosen = [name for name in sys.argv[1:] if name in every]
+    sys.argv[1:] = [name for name in sys.argv[1:] if name not in every]
     flags = parse_flags(__doc__.split("\n", maxsplit=1)[0] if __doc__ else "")
+    towers = QUICK if flags.quick else [tower for tower in TOWERS if tower.name in (chosen or every)]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", usable_cores())))
     devices = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     where = conditions("torch", "transformers", "pillow", "numpy")
@@ -248,14 +260,16 @@ def main() -> None:
         peaks = {
             str(dtype).removeprefix("torch."): matmul_flops(device, dtype) for dtype in (torch.float32, torch.bfloat16)
         }
-        for tower in QUICK if flags.quick else TOWERS:
+        for tower in towers:
             rows += [{**row, **where} for row in measure(tower, device, peaks)]
     best = {
         f"{row['tower']} {row['device']} {row['dtype']}": float(row["times_the_loop"])
         for row in rows
         if row["method"] == "geocell encode"
     }
-    finish("encode_speed", rows, {"times_the_loop": best, "gpu_measured": "cuda" in devices}, flags)
+    kept = [row for row in read_results("encode_speed") if chosen and row["tower"] not in chosen]
+    table = sorted([*rows, *({key: row.get(key, "wall") for key in rows[0]} for row in kept)], key=_order)
+    finish("encode_speed", table, {"times_the_loop": best, "gpu_measured": "cuda" in devices}, flags)
 
 
 if __name__ == "__main__":

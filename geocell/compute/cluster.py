@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, count, islice
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -20,62 +18,68 @@ _AHEAD = 2  # pieces per actor that are sent out: one that it works at, and one 
 _RESTARTS = 8  # of an actor: a piece that kills whoever works at it must end the run
 
 
-@dataclass(frozen=True)
 class RayCluster:
     """Actors of the Ray cluster that this process is connected to, or of one on this machine that is started.
 
-    What an actor had begun when its machine died, another does, or the same after a restart.
-
-    Attributes:
-        actors: how many are at work; when None one per GPU of the cluster, or one per `cpus` where GPUs are not used.
-        gpus: whether each takes a GPU, where the cluster has any.
-        cpus: cores of the cluster per actor, where that decides how many there are.
-        unit: what a piece is called in the progress bar.
+    What an actor had begun when its machine died, another does, or the same after a restart. Actors stay, with what
+    they loaded last, until this object is gone.
     """
 
-    actors: int | None = None
-    gpus: bool = False
-    cpus: int = 1
-    unit: str = "piece"
+    def __init__(self, actors: int | None = None, gpus: bool = False, cpus: int = 1, unit: str = "piece") -> None:
+        """Start none yet.
+
+        Args:
+            actors: how many are at work; when None one per GPU of the cluster, or one per `cpus` where GPUs are not
+                used.
+            gpus: whether each takes a GPU, where the cluster has any.
+            cpus: cores of the cluster per actor, where that decides how many there are.
+            unit: what a piece is called in the progress bar.
+
+        Raises:
+            ImportError: when Ray is not installed.
+        """
+        self._ray, self._unit, self._tasks = connected(), unit, count()
+        resources = self._ray.cluster_resources()
+        found = int(resources.get("GPU", 0)) if gpus else 0
+        self._most = actors or found or max(1, int(resources.get("CPU", 1)) // cpus)
+        self._needs: dict[str, Any] = {"num_gpus": 1} if found else {"num_cpus": 1}
+        self._actors: list[Any] = []
 
     def results(self, start: Callable[[], Callable[[A], B]], pieces: Iterable[A]) -> Iterator[B]:
         """Yield what a function returns for every piece, in their order; see `Engine.results`.
 
         Raises:
-            ImportError: when Ray is not installed.
             RuntimeError: when actors die again and again.
             Exception: what the function raises.
         """
-        ray = connected()
-        resources = ray.cluster_resources()
-        gpus = int(resources.get("GPU", 0)) if self.gpus else 0
-        most = self.actors or gpus or max(1, int(resources.get("CPU", 1)) // self.cpus)
         waiting = iter(pieces)
-        first = list(islice(waiting, most))
+        first = list(islice(waiting, self._most))
         if not first:
             return
         from ray.util import ActorPool  # Ray is there
 
-        needs: dict[str, Any] = {"num_gpus": 1} if gpus else {"num_cpus": 1}
-        actor = ray.remote(max_restarts=_RESTARTS, max_task_retries=-1, **needs)(_Actor)
-        shared = ray.put(start)
-        pool: Any = ActorPool([actor.remote(shared) for _ in first])
+        pool: Any = ActorPool(self._at_work(len(first)))
+        shared, task = [self._ray.put(start)], next(self._tasks)  # in a list, Ray does not resolve it at every call
+
+        def send(piece: A) -> None:
+            pool.submit(lambda actor, value: actor.work.remote(task, shared, value), piece)
+
         total = len(pieces) if isinstance(pieces, Sized) else None
-        with tqdm(total=total, unit=f" {self.unit}", disable=None) as bar:
-            for piece in first:
-                pool.submit(_work, piece)
-            for piece in islice(waiting, (_AHEAD - 1) * len(first)):
-                pool.submit(_work, piece)
+        with tqdm(total=total, unit=f" {self._unit}", disable=None) as bar:
+            for piece in chain(first, islice(waiting, (_AHEAD - 1) * len(first))):
+                send(piece)
             while pool.has_next():
-                found = _next(ray, pool)
+                found = _next(self._ray, pool)
                 for piece in islice(waiting, 1):
-                    pool.submit(_work, piece)
+                    send(piece)
                 bar.update()
                 yield found
 
-
-def _work(actor: Any, piece: A) -> Any:  # noqa: ANN401 - Ray's objects have no types
-    return actor.work.remote(piece)
+    def _at_work(self, n: int) -> list[Any]:
+        """Return n actors, after starting those that are missing."""
+        actor = self._ray.remote(max_restarts=_RESTARTS, max_task_retries=-1, **self._needs)(_Actor)
+        self._actors += [actor.remote() for _ in range(n - len(self._actors))]
+        return self._actors[:n]
 
 
 def _next(ray: Any, pool: Any) -> Any:  # noqa: ANN401 - Ray's objects have no types
@@ -97,15 +101,25 @@ def _next(ray: Any, pool: Any) -> Any:  # noqa: ANN401 - Ray's objects have no t
 class _Actor:
     """A process on one machine of the cluster."""
 
-    def __init__(self, start: Callable[[], Callable[[Any], Any]]) -> None:
-        self._start = start
-        self._function: Callable[[Any], Any] | None = None
+    def __init__(self) -> None:
+        self._task, self._function = -1, None
 
-    def work(self, piece: Any) -> Any:  # noqa: ANN401 - any
-        """Return what the function returns for a piece."""
-        if self._function is None:  # not at the start of the actor: what it raises has to reach the caller
-            self._function = self._start()
-        return self._function(piece)
+    def work(self, task: int, shared: list[Any], piece: Any) -> Any:  # noqa: ANN401 - any
+        """Return what a function returns for a piece.
+
+        Args:
+            task: number of the function.
+            shared: the reference of what returns the function.
+            piece: the piece.
+        """
+        if self._task != task:  # not at the start of the actor: what it raises has to reach the caller
+            import ray
+
+            untyped: Any = ray
+            self._function = None  # its memory is needed
+            self._function, self._task = untyped.get(shared[0])(), task
+        function: Any = self._function
+        return function(piece)
 
 
 def connected() -> Any:  # noqa: ANN401 - Ray's objects have no types
@@ -119,7 +133,6 @@ def connected() -> Any:  # noqa: ANN401 - Ray's objects have no types
     except ImportError as error:
         raise ImportError('the engine ray needs its package: run `pip install "geocell-heads[ray]"`.') from error
     ray: Any = untyped  # its annotations are not complete
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # lower levels are for its developers
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     return ray
 
@@ -139,7 +152,6 @@ def ray_cluster(actors: int | None = None, *, gpus: bool = True) -> Iterator[Ray
     Raises:
         ImportError: when Ray is not installed.
     """
-    connected()
     engine = RayCluster(actors, gpus)
     with work_on(engine):
         yield engine

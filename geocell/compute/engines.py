@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -61,9 +61,11 @@ def is_here() -> bool:
 
 
 def results(start: Callable[[], Callable[[A], B]], pieces: Iterable[A]) -> Iterator[B]:
-    """Yield what a function returns for every piece, in their order; see `Engine.results`."""
+    """Yield what a function returns for every piece, in their order; see `Engine.results`. One piece is done here."""
     engine = _engine.get()
-    return map(start(), pieces) if engine is None else engine.results(start, pieces)
+    if engine is None or (isinstance(pieces, Sized) and len(pieces) <= 1):
+        return map(start(), pieces)
+    return engine.results(start, pieces)
 
 
 def over_rows(function: Callable[[NDArray[Any]], Any], rows: NDArray[Any]) -> Any:  # noqa: ANN401 - of the function

@@ -62,9 +62,8 @@ class _Piece(NamedTuple):
     good: NDArray[np.bool_]
 
 
-def _pieces(folder: Path, n: int, good: NDArray[np.bool_]) -> Iterator[_Piece]:
-    for groups, rows in group_runs(folder, n):
-        yield _Piece(groups, good[rows])
+def _pieces(folder: Path, n: int, good: NDArray[np.bool_]) -> list[_Piece]:
+    return [_Piece(groups, good[rows]) for groups, rows in group_runs(folder, n)]
 
 
 def group_runs(folder: Path, n: int) -> list[tuple[list[int], slice]]:

@@ -13,7 +13,7 @@ from geocell.geo.geodesy import Floats
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.rule import run_starts, workers_for
 from geocell.partitioners.s2ids import MAX_LEVEL, Ids
-from geocell.partitioners.seeding import cluster_means, first_centres
+from geocell.partitioners.seeding import cluster_means, first_centres, squared_distances
 
 _CELLS = 50  # S2 cells per cluster, at most, whose means the first centres are found on
 _MAX_STEPS = 300
@@ -40,7 +40,7 @@ def kmeans_centres(vectors: Floats, weights: Ints, k: int, seed: int, cells: Ids
     points, masses = (vectors, heavy) if cells is None else _means_of_cells(vectors, heavy, cells, _CELLS * k)
     if len(points) < k:
         points, masses = vectors, heavy
-    clusters = _Clusters(vectors, first_centres(points, masses, k, seed))
+    clusters = (_Halves if k == 2 else _Clusters)(vectors, first_centres(points, masses, k, seed))
     tolerance = _TOLERANCE * float(np.mean(np.var(vectors, axis=0)))
     weighted = np.ascontiguousarray(vectors.T) * heavy
     for _ in range(_MAX_STEPS):
@@ -124,3 +124,18 @@ class _Clusters:
         distance, near = np.asarray(found[0]), np.asarray(found[1])
         self.nearest[rows] = near[:, 0]
         self._upper[rows], self._lower[rows] = distance[:, 0], distance[:, 1]
+
+
+class _Halves:
+    """What `_Clusters` is, of two centres: bounds and trees cost more than they spare."""
+
+    def __init__(self, vectors: Floats, centres: Floats) -> None:
+        """Find the nearer centre of every point."""
+        self._columns = np.ascontiguousarray(vectors.T)
+        self.move(centres)
+
+    def move(self, centres: Floats) -> None:
+        """Move the centres, and find the nearer one of every point; of equal ones the second, as in `_Clusters`."""
+        self.centres = centres
+        first, second = (squared_distances(self._columns, centre) for centre in centres)
+        self.nearest: Ints = (second <= first).astype(np.int64)

@@ -66,8 +66,6 @@ def cluster_means(weighted: Floats, weights: Floats, nearest: Ints, centres: Flo
 
 def _drawn(points: Floats, weights: Floats, k: int, random: np.random.Generator) -> Floats:
     """Return (k, 3) distinct points, doubled until there are enough: by their weight times their squared distance."""
-    from scipy.spatial import cKDTree
-
     chance, rows = weights, np.empty(0, dtype=np.int64)
     while len(rows) < k:
         n = min(k - len(rows), max(len(rows), 1))
@@ -76,9 +74,27 @@ def _drawn(points: Floats, weights: Floats, k: int, random: np.random.Generator)
         found = np.unique(np.minimum(np.searchsorted(ends, wanted, side="right"), len(points) - 1))
         found = found[chance[found] > 0.0]
         rows = np.append(rows, found if len(found) else chance.argmax())
-        distance = cKDTree(points[rows]).query(points, workers=workers_for(len(points)))[0]
-        chance = weights * np.asarray(distance) ** 2
+        if len(rows) < k:
+            chance = weights * _nearest_distances(points, points[rows]) ** 2
     return points[rows]
+
+
+def _nearest_distances(points: Floats, centres: Floats) -> Floats:
+    """Return the (P,) distance of each point from the nearest centre."""
+    from scipy.spatial import cKDTree
+
+    if len(centres) == 1:
+        return np.sqrt(squared_distances(points.T, centres[0]))
+    return np.asarray(cKDTree(centres).query(points, workers=workers_for(len(points)))[0])
+
+
+def squared_distances(columns: Floats, centre: Floats) -> Floats:
+    """Return the (P,) squared distances of (3, P) points from one centre, to the bit those of `cKDTree`."""
+    x, y, z = (column - of_centre for column, of_centre in zip(columns, centre, strict=True))
+    squares: Floats = x * x
+    squares += y * y
+    squares += z * z
+    return squares
 
 
 def _move(points: Floats, weights: Floats, centres: Floats, random: np.random.Generator) -> int:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,14 +19,14 @@ from geocell.views.texts import clean_record
 if TYPE_CHECKING:
     import pandas as pd
 
-_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 _LONGEST_HEADER = 1 << 20
-_MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"]
+MISSING = ["", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"]
 
 
 def is_delimited(name: str) -> bool:
     """Return whether a file's name says that it is a delimited table, packed by gzip or not."""
-    return table_suffix(name) in _SEPARATORS
+    return table_suffix(name) in SEPARATORS
 
 
 def read_delimited(
@@ -59,7 +59,7 @@ def delimited_pieces(
 ) -> Iterator[pd.DataFrame]:
     """Yield the table of `read_delimited` by so many rows, whose columns may have types of their own, or as a whole."""
     with open_table(path, most) as file:
-        yield from _read(file, _SEPARATORS[table_suffix(path.name)], columns, header, rows)
+        yield from _read(file, SEPARATORS[table_suffix(path.name)], columns, header, rows)
 
 
 def _read(
@@ -72,16 +72,14 @@ def _read(
     first = lines.readline(_LONGEST_HEADER)
     lines.detach()
     file.seek(0)
-    separator = _separator(first, usual)
+    separator = separator_of(first, usual)
     if header:
         names = list(header)
     else:
         names = [str(n) for n in pd.read_csv(file, sep=separator, nrows=0, encoding=encoding).columns]
         file.seek(0)
         _refuse_repeated(next(csv.reader([first], delimiter=separator), []), columns)
-    text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
-    given = {columns.image_column, columns.location_column, columns.split_column}
-    ids = [name for name in names if name.strip().lower() in text or name in given]
+    ids = text_columns(names, columns)
     read: Callable[..., Any] = partial(
         pd.read_csv,
         file,
@@ -89,7 +87,7 @@ def _read(
         names=names if header else None,
         dtype=dict.fromkeys(ids, str),
         keep_default_na=False,
-        na_values={name: _MISSING for name in names if name not in ids},
+        na_values={name: MISSING for name in names if name not in ids},
         encoding=encoding,
         quoting=csv.QUOTE_NONE if header else csv.QUOTE_MINIMAL,
     )
@@ -99,6 +97,13 @@ def _read(
                 f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
             )
         yield frame
+
+
+def text_columns(names: Sequence[str], columns: ColumnNames) -> list[str]:
+    """Return which columns stay text, whatever their values look like."""
+    text = {alias for role in ("image", "location", "split", "country") for alias in ALIASES.get(role, (role,))}
+    given = {columns.image_column, columns.location_column, columns.split_column}
+    return [name for name in names if name.strip().lower() in text or name in given]
 
 
 def _in_chunks(read: Callable[..., Any], rows: int) -> Iterator[pd.DataFrame]:
@@ -122,7 +127,8 @@ def _refuse_repeated(names: list[str], columns: ColumnNames) -> None:
         raise ValueError(f"the column {repeated[0]!r} is there twice: rename or drop one.")
 
 
-def _separator(first_line: str, expected: str) -> str:
+def separator_of(first_line: str, expected: str) -> str:
+    """Return what separates columns: as expected, unless the first line has only another separator."""
     if expected in first_line:
         return expected
     others = [other for other in (";", "\t", ",", "|") if other in first_line]

@@ -186,9 +186,10 @@ def gazetteer_candidates(
             f"countries must be English names or alpha-2 codes, got {shown(unknown)}: correct the spelling."
         )
     towns = (gazetteer or Gazetteer.load()).towns
+    known = country_names()
     groups: dict[tuple[str, str], list[Town]] = {}
     for town in towns:
-        if town.country in country_names() and (wanted is None or town.country in wanted.values()):
+        if town.country in known and (wanted is None or town.country in wanted.values()):
             groups.setdefault((town.country, town.admin1 if per_region else ""), []).append(town)
     if wanted is not None and (empty := [n for n, code in wanted.items() if code not in {key[0] for key in groups}]):
         raise ValueError(f"the gazetteer has no city of {shown(empty)}: leave it out, or give candidates in a file.")

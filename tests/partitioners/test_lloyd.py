@@ -89,3 +89,23 @@ def test_empty_clusters_move_to_the_farthest_locations(monkeypatch: pytest.Monke
     monkeypatch.setattr(lloyd, "first_centres", lambda *_: np.repeat(vectors[:1], 30, axis=0))
     centres = kmeans_centres(vectors, np.ones(400, dtype=np.int64), 30, 0)
     assert set(cKDTree(centres).query(vectors)[1].tolist()) == set(range(30))
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), decimals=st.sampled_from([1, 12]))
+def test_two_centres_are_those_of_the_tree_to_the_bit(seed: int, decimals: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = np.unique(rng.normal(size=(300, 3)).round(decimals), axis=0)  # rounded: many points between two centres
+    weights = rng.integers(1, 5, len(vectors))
+    ours = kmeans_centres(vectors, weights, 2, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lloyd, "_Halves", lloyd._Clusters)
+        expected = kmeans_centres(vectors, weights, 2, seed)
+    assert ours.tolist() == expected.tolist()
+
+
+def test_of_two_centres_at_one_distance_it_is_that_of_the_tree() -> None:
+    centres, points = np.array([[0.0, 1, 0], [2, 1, 0]]), np.array([[1.0, y, z] for y in (0, 1, 5) for z in (0, 3)])
+    for turned in (centres, centres[::-1].copy()):
+        found = lloyd._Halves(points, turned), lloyd._Clusters(points, turned)
+        assert found[0].nearest.tolist() == found[1].nearest.tolist()

@@ -9,7 +9,7 @@ from sklearn.cluster import kmeans_plusplus
 
 from geocell.geo.geodesy import unit_vectors
 from geocell.partitioners import seeding
-from geocell.partitioners.seeding import cluster_means, first_centres
+from geocell.partitioners.seeding import cluster_means, first_centres, squared_distances
 
 
 def towns(seed: int, n: int = 6000) -> np.ndarray:
@@ -71,3 +71,11 @@ def test_weights_are_repeated_points() -> None:
     assert total.tolist() == np.bincount(nearest, weights).tolist()
     empty, _ = cluster_means(points.T * 1.0, np.ones(50), np.zeros(50, dtype=np.int64), old)
     assert empty[1:].tolist() == old[1:].tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-9, 1.0, 1e9]))
+def test_squared_distances_are_those_of_the_tree(seed: int, scale: float) -> None:
+    points, centre = np.split(np.random.default_rng(seed).normal(scale=scale, size=(50, 3)), [49])
+    expected = cKDTree(centre).query(points)[0]
+    assert np.sqrt(squared_distances(points.T, centre[0])).tolist() == expected.tolist()
