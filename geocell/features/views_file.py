@@ -87,8 +87,9 @@ class ViewsFile:
             raise
 
     def _require_shape(self, rows: int | None) -> None:
-        if rows is not None and self.rows != rows:
-            raise DamagedFileError(f"{self.where} must have {rows} views, got {self.rows}: encode the images again.")
+        if rows is not None:
+            self._require_read(self.rows, rows)
+        self._require_read(sum(self.group_rows), self.rows)
         if len(set(self.names)) < len(self.names):
             raise DamagedFileError(f"{self.where} must have every column once, got {self.names}: encode again.")
 
@@ -126,7 +127,8 @@ class ViewsFile:
         with self._reading():
             table = self._open_file.read()
             table.validate(full=True)
-            return table
+        self._require_read(len(table), self.rows)
+        return table
 
     @property
     def _open_file(self) -> parquet.ParquetFile:
@@ -154,8 +156,17 @@ class ViewsFile:
                     batch.validate(full=True)  # Arrow does not look at the values of a damaged file
                     yield pa.Table.from_batches([batch]).select(wanted)
 
+        found = 0
         for pieces in pieces_of(read(), SLICE):
-            yield pa.concat_tables(pieces)
+            table = pa.concat_tables(pieces)
+            found += len(table)
+            yield table
+        self._require_read(found, self.rows if groups is None else sum(self.group_rows[i] for i in groups))
+
+    def _require_read(self, found: int, rows: int) -> None:
+        """Refuse a file whose pages hold other rows than its metadata says, which Arrow does not compare."""
+        if found != rows:
+            raise DamagedFileError(f"{self.where} must have {rows} views, got {found}: encode the images again.")
 
     @property
     def group_rows(self) -> list[int]:

@@ -150,3 +150,19 @@ def test_rows_are_taken_across_row_groups(first: int, last: int) -> None:
             found = views.take(first, last, ["lat", "image"])
     assert found.column_names == ["lat", "image"]
     assert found.column("image").to_pylist() == frame["image"].iloc[first:last].tolist()
+
+
+def test_row_groups_with_fewer_rows_than_the_file_says(tmp_path: Path) -> None:
+    released = Path(__file__).parents[1] / "released" / "format1" / "cache"
+    shutil.copytree(released, tmp_path / "c")
+    content = bytearray((released / "views.parquet").read_bytes())
+    assert content[3656:3659] == b"\x16\xc0\x01"  # 96 rows of the one row group, as Thrift writes them
+    content[3658] = 0  # 32
+    (tmp_path / "c" / "views.parquet").write_bytes(content)
+    said = "views.parquet must have 96 views, got 32: encode the images again"
+    with pytest.raises(DamagedFileError, match=said):
+        FeatureCache.open(tmp_path / "c")
+    with pytest.raises(DamagedFileError, match=said):
+        read_views_file(tmp_path / "c", 96)
+    with pytest.raises(DamagedFileError, match=said):
+        views_sha256(tmp_path / "c" / "views.parquet")
