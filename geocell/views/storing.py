@@ -17,6 +17,7 @@ import numpy as np
 
 from geocell.geo.geodesy import Floats
 from geocell.images.sources import ImageSource
+from geocell.views.cells import whole_ids, with_blanks
 from geocell.views.columns import ColumnNames, find_columns
 from geocell.views.coordinates import degrees, has_commas, require_latlon
 from geocell.views.places import require_tight
@@ -28,8 +29,6 @@ from geocell.views.table import (
     prepared,
     refuse_two_columns,
     require_good,
-    whole_ids,
-    with_blanks,
     with_our_names,
 )
 from geocell.views.texts import clean_text

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geocell.geo.geodesy import Floats
 from geocell.images.sources import FileImages, ImageSource
+from geocell.views.cells import id_texts, whole_ids, with_blanks
 from geocell.views.codes import TextCodes
 from geocell.views.columns import ALIASES, ColumnNames, find_columns
 from geocell.views.coordinates import degrees, has_commas, latlon_keys, require_latlon
@@ -28,8 +29,6 @@ PIECE = 1 << 16
 
 FIRST = ("image", "location", "lat", "lon", "problem")
 """The first columns of every table of views, in this order."""
-
-_LEAST_NO_INT64 = 2.0**63
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,34 +189,13 @@ def prepared(frame: pd.DataFrame, latlon: Floats, good: NDArray[np.int64], whole
         whole: whether the numbers of the columns image and location, where they are there, are whole; see `are_whole`.
     """
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
-    frame["image"] = _text(frame["image"], whole["image"]) if "image" in frame else _numbered(frame.index)
+    frame["image"] = id_texts(frame["image"], whole["image"]) if "image" in frame else _numbered(frame.index)
     location = np.full(len(frame), "", dtype=object)  # views of one coordinate are one location, unless it is named
     location[good] = (
-        _text(frame["location"].iloc[good], whole["location"]) if "location" in frame else latlon_keys(latlon[good])
+        id_texts(frame["location"].iloc[good], whole["location"]) if "location" in frame else latlon_keys(latlon[good])
     )
     frame["location"] = location
     return _ordered(frame)
-
-
-_BLANK = {"image": "no image", "lat": "no position", "lon": "no position", "location": "no location id"}
-"""Column -> the problem of a row that has nothing there."""
-
-
-def with_blanks(frame: pd.DataFrame, problems: list[str]) -> list[str]:
-    """Return the problems of rows, those that lack something included."""
-    for column, problem in _BLANK.items():
-        if column in frame:
-            for row in np.flatnonzero(_missing(frame[column])):
-                problems[row] = problems[row] or problem
-    return problems
-
-
-def _missing(values: pd.Series[Any]) -> NDArray[np.bool_]:
-    """(N,) whether a cell is empty: missing, or a text of spaces."""
-    missing = values.isna().to_numpy(bool, copy=True)
-    if values.dtype.kind not in "fiubM":
-        missing |= np.asarray([isinstance(value, str) and not value.strip() for value in values.tolist()], bool)
-    return missing
 
 
 def refuse_two_columns(frame: pd.DataFrame, columns: ColumnNames, found: dict[str, str], source: str) -> None:
@@ -258,33 +236,6 @@ def with_our_names(
     if len(duplicated):
         raise ValueError(f"{source} must have one column for {duplicated[0]}, got several: rename or drop one.")
     return frame
-
-
-def are_whole(values: pd.Series[Any]) -> bool:
-    """Return whether all numbers of a column of floats are whole, so that a gap made them floats."""
-    there = values[~_missing(values)]
-    return there.dtype.kind == "f" and bool((there == there.round()).all())
-
-
-def whole_ids(frame: pd.DataFrame, good: NDArray[np.int64]) -> dict[str, bool]:
-    """Return `are_whole` of the columns image and, in good rows, location, where they are there."""
-    whole = {"image": are_whole(frame["image"])} if "image" in frame else {}
-    if "location" in frame:
-        whole["location"] = are_whole(frame["location"].iloc[good])
-    return whole
-
-
-def _text(values: pd.Series[Any], whole: bool) -> list[str]:
-    """Return ids as text, "" where there is none; whole numbers that a gap made floats have no point."""
-    missing = _missing(values)
-    there = values[~missing]
-    ids = there.tolist()
-    if there.dtype.kind == "f" and whole:
-        ids = [int(value) if abs(value) < _LEAST_NO_INT64 else value for value in ids]
-    texts: list[Any] = [""] * len(values)
-    for row, text in zip(np.flatnonzero(~missing).tolist(), ids, strict=True):
-        texts[row] = clean_text(str(text))
-    return texts
 
 
 def _places(frame: pd.DataFrame) -> ViewPlaces:

@@ -16,26 +16,6 @@ from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image, write_csv
 
 
-def test_ids_that_a_gap_made_floats_stay_whole() -> None:
-    frame = pd.DataFrame({"image": ["a"], "lat": [1], "lon": [2], "location": [3.0]})
-    assert table_from_frame(frame).frame["location"].tolist() == ["3"]
-
-
-@given(st.lists(st.floats(allow_nan=False) | st.integers(-(1 << 63), 1 << 64).map(float), min_size=1, max_size=5))
-def test_ids_that_are_floats_are_told_apart(values: list[float]) -> None:
-    frame = pd.DataFrame({"image": "a", "lat": 1, "lon": 2, "location": np.array(values)})
-    ids = table_from_frame(frame).frame["location"].tolist()
-    assert [float(text) for text in ids] == values
-
-
-@pytest.mark.parametrize(("value", "text"), [(2.0**63, "9.223372036854775808e+18"), (np.inf, "inf"), (-np.inf, "-inf")])
-def test_ids_that_no_integer_holds_stay_floats(value: float, text: str) -> None:
-    frame = pd.DataFrame({"image": ["a", "b"], "lat": 1, "lon": 2, "location": [value, 7.0]})
-    ids = table_from_frame(frame).frame["location"].tolist()
-    assert float(ids[0]) == float(text)
-    assert ids[1] == "7"
-
-
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
