@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import time
@@ -12,76 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from benchmarks.kill_cases import REPO, Case, Variant, Words, make_world
 from benchmarks.kill_server import Commands, Ended, processes_of
+from benchmarks.kill_snapshots import Files, is_probe, snapshot, unit, units_of
 from tests.local_hub import TOKEN, Hub, Repo, serve
 
 DEADLINE = 120.0
 """Seconds after which a command that should end counts as one that hangs."""
 _POLL = 0.002
-
-Files = Mapping[str, str]
-"""Path -> hash of a file, "folder", or where a link leads."""
-
-
-def snapshot(folder: Path, masks: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what is below a folder, hidden names included.
-
-    Args:
-        folder: where to look.
-        masks: pattern of a path -> regular expression of the text that does not count.
-    """
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            found[name] = f"link to {path.readlink()}"
-        elif path.is_dir():
-            found[name] = "folder"
-        else:
-            content = path.read_bytes()
-            for pattern, mask in (masks or {}).items():
-                if fnmatchcase(name, pattern):
-                    content = re.sub(mask.encode(), b"", content)
-            found[name] = hashlib.sha256(content).hexdigest()
-    return found
-
-
-def _is_probe(name: str, value: str) -> bool:
-    """Return whether a file is the one by which Python's tempfile finds out where it may write: not of the commands.
-
-    It is written and removed in one go, so that only a kill in that instant leaves it.
-    """
-    probes = {hashlib.sha256(content).hexdigest() for content in (b"", b"blat")}  # as tempfile.py writes
-    return re.fullmatch(r"tmp/[a-z0-9_]{8}", name) is not None and value in probes
-
-
-def unit(files: Files, name: str) -> Files:
-    """Return what a snapshot says of a file or a folder; hidden names in it do not count."""
-    inside = {path: value for path, value in files.items() if path == name or path.startswith(f"{name}/")}
-    return {
-        path: value
-        for path, value in inside.items()
-        if not any(part.startswith(".") for part in path.removeprefix(name).split("/"))
-    }
-
-
-def units_of(patterns: Sequence[str], *snapshots: Files) -> list[str]:
-    """Return the names in any of some snapshots that one of the patterns fits, part by part."""
-    names = sorted({name for files in snapshots for name in files})
-    return [
-        name
-        for name in names
-        if any(
-            name.count("/") == pattern.count("/")
-            and all(fnmatchcase(*pair) for pair in zip(name.split("/"), pattern.split("/"), strict=True))
-            and not name.rsplit("/", 1)[-1].startswith(".")
-            for pattern in patterns
-        )
-    ]
 
 
 @dataclass(frozen=True)
@@ -233,7 +172,7 @@ class Lab:
 
     def seen(self, case: Case) -> dict[str, str]:
         """Return what is in the work folder and on the Hub now."""
-        files = {name: value for name, value in snapshot(self.work, case.masks).items() if not _is_probe(name, value)}
+        files = {name: value for name, value in snapshot(self.work, case.masks).items() if not is_probe(name, value)}
         if REPO in self.hub.repos:
             pushed = self.hub.files(REPO)
             files["hub"] = "folder"

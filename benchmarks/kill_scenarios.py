@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.kill_cases import Case, Variant, Words
-from benchmarks.kill_lab import Interruption, Lab, Outcome, last_line, unit, units_of
+from benchmarks.kill_lab import Interruption, Lab, Outcome, Reference, last_line
 from benchmarks.kill_server import Ended
+from benchmarks.kill_snapshots import unit, units_of
 
 _MEGABYTE = 1 << 20
 _PAGE = 4096
@@ -120,11 +121,12 @@ def read_only(lab: Lab, case: Case, number: int, seed: int) -> Outcome:
     """Run a command where nothing can be written: a read-only disk."""
     del seed
     variant = case.variants[number % len(case.variants)]
+    reference = lab.reference(case, variant)
     with _volume(lab, 64 * _MEGABYTE) as mount:
         lab.reset(case, variant)
         mount("-o", "remount,ro")
         ended = lab.commands.run(lab.words(variant.words), lab.work, environment=lab.environment())
-        outcome = _refused(lab, case, variant, ended, "read-only")
+        outcome = _refused(lab, case, reference, ended, "read-only")
         mount("-o", "remount,rw")
         lab.finish(case, variant, outcome)
         return outcome
@@ -134,15 +136,16 @@ def other_user(lab: Lab, case: Case, number: int, seed: int) -> Outcome:
     """Run a command as a user who may read and not write."""
     del seed
     variant = case.variants[number % len(case.variants)]
+    reference = lab.reference(case, variant)
     lab.reset(case, variant)
     ended = lab.commands.run(lab.words(variant.words), lab.work, environment=lab.environment(), user=_NOBODY)
-    outcome = _refused(lab, case, variant, ended, "permission")
+    outcome = _refused(lab, case, reference, ended, "permission")
     lab.finish(case, variant, outcome)
     return outcome
 
 
-def _refused(lab: Lab, case: Case, variant: Variant, ended: Ended, word: str) -> Outcome:
-    outcome, reference = Outcome(ended), lab.reference(case, variant)
+def _refused(lab: Lab, case: Case, reference: Reference, ended: Ended, word: str) -> Outcome:
+    outcome = Outcome(ended)
     pushes = case.name == "push" and ended.status == 0  # which writes nothing here
     said = [] if pushes else _sentence(ended)
     if not pushes and (ended.status != 1 or word not in ended.stderr.lower()):

@@ -94,6 +94,8 @@ STAGES: dict[str, Callable[[Path], Sequence[str]]] = {
     "open": lambda f: ("open_cache", f"{f}/cache"),
     "split": lambda f: ("command", "split", f"{f}/cache", "--out", f"{f}/splits.json"),
     "split --buffer-km": lambda f: ("command", "split", f"{f}/cache", "--out", f"{f}/near.json", "--buffer-km", "0.1"),
+    "split TABLE": lambda f: ("command", "split", f"{f}/table.parquet", "--out", f"{f}/of-table.json"),
+    "split TABLE, a CSV": lambda f: ("command", "split", f"{f}/table.csv", "--out", f"{f}/of-csv.json"),
     "partition": lambda f: (
         "command",
         "partition",
@@ -103,6 +105,10 @@ STAGES: dict[str, Callable[[Path], Sequence[str]]] = {
         f"{f}/cache",
         "--out",
         f"{f}/kdtree",
+    ),
+    "partition --table": lambda f: (
+        *("command", "partition", "kdtree", "--max-count=5000", "--table", f"{f}/table.parquet"),
+        *("--out", f"{f}/of-table"),
     ),
     "partition --splits": lambda f: (
         *("command", "partition", "kdtree", "--max-count=5000", "--cache", f"{f}/cache", "--out", f"{f}/of-train"),
@@ -127,7 +133,7 @@ def measure(rows: int, stages: Sequence[str], work: Path) -> Iterator[tuple[str,
     folder = work / str(rows)
     folder.mkdir()
     for suffix in ("parquet", "csv"):
-        if suffix == "parquet" or "encode a CSV" in stages:
+        if suffix == "parquet" or any(stage.endswith("CSV") for stage in stages):
             make_table(folder / f"table.{suffix}", rows)
     for name in stages:
         yield name, *peak_mb(STAGES[name](folder))

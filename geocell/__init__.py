@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from geocell._version import __version__
 
 if TYPE_CHECKING:
+    from geocell.compute.cluster import ray_cluster as ray_cluster
     from geocell.decoders.table import decode as decode
     from geocell.encoders import AveragedEncoder as AveragedEncoder
     from geocell.encoders import EfficientNetLite0 as EfficientNetLite0
@@ -115,6 +116,7 @@ _HOMES = {
     "decoders.table": ("decode",),
     "images.downloads": ("DownloadConfig", "Downloads"),
     "encoding": ("encode", "import_features"),
+    "compute.cluster": ("ray_cluster",),
     "encoders": ("AveragedEncoder", "TowerEncoder", "EfficientNetLite0", "Encoder", "StreetCLIP", "load_encoder"),
     "heads.combination": ("Combination", "load_combination"),
     "heads.pooling": ("Pooling",),

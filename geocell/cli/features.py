@@ -179,10 +179,9 @@ class _Views:
     column: Callable[[str], NDArray[Any]]
 
 
-def _split_views(source: Path, columns: ColumnNames) -> _Views:
-    """Return the good views of a feature cache, or those of a table."""
+def _split_views(source: Path, columns: ColumnNames, wanted: Sequence[str]) -> _Views:
+    """Return the good views of a feature cache, or those of a table of which some columns are wanted."""
     from geocell.features import FeatureCache
-    from geocell.views.codes import TextCodes
 
     if (source / "cache.json").is_file():
         cache = FeatureCache.open(source)
@@ -192,10 +191,13 @@ def _split_views(source: Path, columns: ColumnNames) -> _Views:
             return cache.view_rows([name], places.rows)[name].to_numpy(object)
 
         return _Views(cache.location_names(places), places.view_latlon, cache.column_names, column)
-    frame = read_table(source, columns, images_optional=True).frame
-    frame = frame[frame["problem"] == ""]
-    ids, latlon = TextCodes.of(frame["location"].to_numpy(object)), frame[["lat", "lon"]].to_numpy(float)
-    return _Views(ids, latlon, list(map(str, frame.columns)), lambda name: frame[name].to_numpy(object))
+    table = read_table(source, columns, images_optional=True, only=wanted)
+    return _Views(
+        table.location_ids,
+        table.places.view_latlon,
+        table.names,
+        lambda name: table.take(name, table.places.rows).to_numpy(object),
+    )
 
 
 def split(
@@ -242,7 +244,7 @@ def split(
     if from_column and typed:
         raise UsageError(f"--from-column takes the splits as they are, got also {' and '.join(typed)}: leave one out.")
     require_new(out, overwrite)
-    views = _split_views(source, columns)
+    views = _split_views(source, columns, ["split"] if from_column else [name for name in (by, stratify) if name])
     if from_column:
         if "split" not in views.names:
             raise ValueError(f"{source} must have a split column for --from-column, got {list(views.names)}.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from geocell.cli.machines import Machines
 from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.cli.sources import Source
 from geocell.partitioners import PARTITIONERS
@@ -29,6 +30,7 @@ def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., No
         parameters: Any,  # noqa: ANN401 - replaced below by the partitioner's own type
         source: Source = Source(),
         columns: ColumnNames = ColumnNames(),
+        machines: Machines = Machines(),
         recipe: Path | None = None,
         overwrite: bool = False,
         json: bool = False,
@@ -38,7 +40,8 @@ def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., No
 
         del recipe  # read before, as the defaults of the flags
         require_new(out, overwrite, PARTITION_MARKS, PARTITION_PARTS)
-        partition = parameters.fit(source.latlon(columns), source.text)
+        with machines.at_work():
+            partition = parameters.fit(source.latlon(columns), source.text)
         partition.save(out, overwrite=overwrite)
         fitted = partition.fitted_on
         result = {
@@ -61,6 +64,7 @@ def _command(kind: str, partitioner_type: type[Partitioner]) -> Callable[..., No
         "parameters": Annotated[partitioner_type, Flat],
         "source": Annotated[Source, Flat],
         "columns": Annotated[ColumnNames, Flat],
+        "machines": Annotated[Machines, Flat],
         "out": Path,
         "recipe": Path | None,
         "overwrite": bool,

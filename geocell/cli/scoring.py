@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from geocell.cli.answerers import Decode
 from geocell.cli.head_scores import say_other_protocol, scores_text, training_locations, write_beside
+from geocell.cli.machines import Machines
 from geocell.cli.output import UsageError, emit, usage_errors
 from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
 from geocell.cli.scorers import Asked, decoders_of, open_pair, open_scored, open_zero_shot
@@ -17,6 +20,8 @@ from geocell.evaluation.benchmarks import Benchmark, Missing
 
 if TYPE_CHECKING:
     from geocell.evaluation.baselines import Baseline
+
+Flat = Parameter(name="*")
 
 
 def score(  # noqa: PLR0915 - one step after the other
@@ -33,6 +38,7 @@ def score(  # noqa: PLR0915 - one step after the other
     split: str | None = None,
     decode: Decode | None = None,
     device: str = "auto",
+    machines: Annotated[Machines, Flat] = Machines(),
     abstain_below: float | None = None,
     cluster: str | None = None,
     no_baselines: bool = False,
@@ -62,6 +68,7 @@ def score(  # noqa: PLR0915 - one step after the other
         split: which split of it; test when left out.
         decode: the decoder; that of the calibration when left out, centroid without one.
         device: where the head computes: auto, cpu, cuda or mps.
+        machines: which machines compute.
         abstain_below: say how answers fare of which at least this probability lies within 200 km; the threshold of the
             calibration when left out. All other scores are of all locations.
         cluster: what was drawn together, for the intervals: place (coordinates to 0.01°), location, country, cell:R, or
@@ -89,6 +96,7 @@ def score(  # noqa: PLR0915 - one step after the other
         of_heads |= {"--partitioner": partitioner, "--allow-training": allow_training or None}
         of_heads |= {"--no-baselines": no_baselines or None, "--against": against}
         of_heads |= {"--device": None if device == "auto" else device}
+        of_heads |= {"--engine": None if machines == Machines() else machines.engine}
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
@@ -98,7 +106,7 @@ def score(  # noqa: PLR0915 - one step after the other
     from geocell.decoders.table import as_decoder
     from geocell.evaluation.baselines import score_beside_baselines
     from geocell.evaluation.score import require_unseen, scores_of_head
-    from geocell.files import require_new, write_json
+    from geocell.files import as_place, is_local, require_new, write_json
     from geocell.heads.card_file import read_card
     from geocell.heads.loading import is_ensemble
     from geocell.heads.protocol import default_decoder
@@ -108,7 +116,8 @@ def score(  # noqa: PLR0915 - one step after the other
 
     with usage_errors():
         decoder = None if decode is None else as_decoder(decode)
-        choose_device(device)
+        if machines.engine == "local":
+            choose_device(device)  # elsewhere the machines that compute say so
         require_threshold(abstain_below)
         if no_baselines and against is not None:
             raise ValueError("--against is a baseline, and --no-baselines leaves them out: leave out one of the two.")
@@ -122,20 +131,22 @@ def score(  # noqa: PLR0915 - one step after the other
     loaded.prepare(decoder)  # refused before the features are read
     if out is None and here is not None and name == "test" and not isinstance(loaded, ZeroShot):
         read_card(here.folder)  # a card that cannot be written anew is refused before anything is computed
-    locations, n_shared = counted_locations(cache, splits, name)
-    loaded.encoder.require_same(locations.encoder, "the head", "the locations")
-    with usage_errors():
-        require_unseen([loaded], locations, allow_training)
-    say_other_protocol(loaded, splits)
-    zero_shot = None if against is None else open_zero_shot(against, asked)
-    what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
-    found: Mapping[str, Baseline] = {}
-    if no_baselines:
-        scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
-    else:
-        train = training_locations(loaded, cache, splits, name)
-        what["zero_shot"] = zero_shot
-        scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
+    with machines.at_work(gpus=device != "cpu"):
+        near = machines.engine == "local" or is_local(as_place(cache))
+        locations, n_shared = counted_locations(cache, splits, name, in_memory=near)
+        loaded.encoder.require_same(locations.encoder, "the head", "the locations")
+        with usage_errors():
+            require_unseen([loaded], locations, allow_training)
+        say_other_protocol(loaded, splits)
+        zero_shot = None if against is None else open_zero_shot(against, asked)
+        what: dict[str, Any] = {"cluster": drawn_clusters(locations, cluster, splits), "abstain_below": abstain_below}
+        found: Mapping[str, Baseline] = {}
+        if no_baselines:
+            scores, _ = scores_of_head(loaded, locations, loaded.prepare(decoder), name, device, **what)
+        else:
+            train = training_locations(loaded, cache, splits, name)
+            what["zero_shot"] = zero_shot
+            scores, found = score_beside_baselines(loaded, locations, train, decoder, name, device, **what)
     scores = replace(scores, n_at_training_coordinates=n_shared)
     told = scores.to_dict()
     remark = shared_coordinates_text(told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,11 +33,12 @@ def read_table(
     root: Path | None = None,
     downloads: DownloadConfig | None = None,
     images_optional: bool = False,
+    only: Collection[str] | None = None,
 ) -> Views:
     """Read views, and say what is remarkable about them; see `geocell.views.open_views`."""
     from geocell.views import open_views
 
-    table = open_views(path, columns, root=root, downloads=downloads, images_optional=images_optional)
+    table = open_views(path, columns, root=root, downloads=downloads, images_optional=images_optional, only=only)
     for remark in table.remarks:
         note(remark)
     return table
@@ -89,21 +90,25 @@ class Source:
 
     def latlon(self, columns: ColumnNames) -> Floats:
         """Return (P, 2) degrees, one row per location."""
-        return self.places(columns).latlon
+        return self._places(columns, []).latlon
 
     def places(self, columns: ColumnNames) -> Places:
         """Return the coordinates of every location, and what else an audit asks about them."""
+        return self._places(columns, [COUNTRY])
+
+    def _places(self, columns: ColumnNames, wanted: Collection[str]) -> Places:
+        """Return where locations are, and those of some columns of a table that it has."""
         if (self.cache is None) == (self.table is None):
             raise UsageError("expected one of --cache DIR and --table FILE: pass the one that has the locations.")
         split = split_name(self.splits, self.split, "train")
         if self.table is not None:
             if self.splits is not None:
                 raise UsageError("--splits names locations of a cache: pass --cache instead of --table.")
-            from geocell.views import location_column, location_coordinates
-
-            table = read_table(self.table, columns, images_optional=True)
-            countries = location_column(table, COUNTRY)
-            return Places(location_coordinates(table), {} if countries is None else {COUNTRY: countries})
+            table = read_table(self.table, columns, images_optional=True, only=wanted)
+            known = [name for name in wanted if name in table.names]
+            return Places(
+                table.places.latlon, {name: table.take(name, table.places.first).to_numpy() for name in known}
+            )
         return _cache_places(Path(self.cache or ""), self.splits, split)
 
 
@@ -166,6 +171,7 @@ def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
     import numpy as np
 
     from geocell.features import FeatureCache
+    from geocell.features.view_places import require_some
     from geocell.views.codes import TextCodes
 
     loaded = None if splits is None else load_splits(splits)
@@ -174,7 +180,7 @@ def _cache_places(cache: Path, splits: Path | None, split: str) -> Places:
             loaded.require_split(split)
     opened = FeatureCache.open(cache)
     places = opened.places()
-    places.require_some(opened.folder)
+    require_some(places, opened.folder)
     columns = opened.location_columns(places)
     if loaded is None:
         return Places(places.latlon, columns, opened.encoder.dim)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.evaluation.answered import answered
 from geocell.evaluation.comparison import Comparison, comparison_of, without_cells
 from geocell.evaluation.countries import ACCURACY, same_country
 from geocell.evaluation.score import outcomes, scores_of_head
@@ -206,7 +207,4 @@ def baselines_of(
 
 def _answers(head: HeadLike, locations: Locations) -> Floats:
     """Return the (P, 2) points of what answers like a head, by its own decoder."""
-    points = np.empty((len(locations), 2))
-    for rows, _, answers in head.answer_chunks(locations, head.prepare(default_decoder(head))):
-        points[rows] = answers
-    return points
+    return answered(head, locations, head.prepare(default_decoder(head))).points

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from geocell.compute.engines import over_rows
 from geocell.geo.countries import countries_of
 from geocell.geo.geodesy import Floats
 from geocell.metrics.groups import named_groups
@@ -26,7 +27,7 @@ def same_country(points: Floats, truth: Floats) -> NDArray[np.bool_]:
         points: (P, 2) degrees.
         truth: (P, 2) degrees.
     """
-    return np.asarray(countries_of(points) == countries_of(truth))
+    return np.asarray(over_rows(countries_of, points) == over_rows(countries_of, truth))
 
 
 def with_countries(scores: Scores, outcome: Outcomes, truth: Floats, names: ArrayLike | None = None) -> Scores:

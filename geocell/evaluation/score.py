@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,24 +12,20 @@ from numpy.typing import NDArray
 
 from geocell.decoders.base import PreparedDecoder
 from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.answered import Answered, Watch, answered
 from geocell.evaluation.clusters import clusters_of
-from geocell.evaluation.countries import ACCURACY, same_country, with_countries
-from geocell.evaluation.trust import TrustRecorder
+from geocell.evaluation.countries import ACCURACY, with_countries
 from geocell.features.locations import Locations, require_locations
-from geocell.geo.geodesy import Floats
-from geocell.heads.region import FlaggedShare
 from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters
 from geocell.metrics.geoscore import geoscore
-from geocell.metrics.outcomes import RADII_KM, Bools, Outcomes, outcomes_of, top_hits
+from geocell.metrics.outcomes import RADII_KM, Bools, Outcomes, outcomes_of, require_scored
 from geocell.metrics.quantiles import distance_quantiles
 from geocell.metrics.scores import Scores
 from geocell.partitioners.base import Partition
 from geocell.splits.grouping import COUNTRY
 
 _LEVEL = "level_"
-
-Watch = Callable[[slice, NDArray[np.float32], Floats], None]
 
 if TYPE_CHECKING:
     from geocell.heads.protocol import HeadLike
@@ -43,7 +39,6 @@ def outcomes(
     device: str = "auto",
     *,
     cluster: str | Clusters | None = None,
-    watch: Watch | None = None,
 ) -> Outcomes:
     """Return the outcomes of a head on locations, in chunks, without holding the whole posterior.
 
@@ -54,7 +49,6 @@ def outcomes(
         split: name of the split that the locations are, for messages.
         device: where the head computes: cpu, cuda, mps, or auto for the fastest there is.
         cluster: which locations were drawn together; see `clusters_of`.
-        watch: is given the rows, the posterior and the points of every piece.
 
     Raises:
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
@@ -63,24 +57,19 @@ def outcomes(
     require_locations(locations, "what a head is scored on")
     prepared = head.prepare(decode)
     clusters = clusters_of(locations, cluster)
-    partition = head.partition
-    cells = partition.assign(locations.latlon) if partition.can_assign and len(locations) else None
-    points = np.empty((len(locations), 2))
-    hits = (np.zeros(len(locations), dtype=bool), np.zeros(len(locations), dtype=bool))
-    best = np.zeros(len(locations), dtype=np.int64)
-    for rows, posterior, answers in head.answer_chunks(locations, prepared, device):
-        points[rows] = answers
-        if watch is not None:
-            watch(rows, posterior, answers)
-        if cells is not None:
-            hits[0][rows], hits[1][rows] = top_hits(posterior, cells[rows])
-            best[rows] = posterior.argmax(axis=1)
-    if cells is None:
-        found = outcomes_of(points, locations.latlon, split=split, clusters=clusters)
-    else:
-        found = outcomes_of(points, locations.latlon, hits, int((cells < 0).sum()), split, clusters)
-    further = {ACCURACY: same_country(points, locations.latlon)} if len(locations) else {}
-    return replace(found, further={**further, **({} if cells is None else _level_hits(partition, best, cells))})
+    require_scored(len(locations), split)
+    return _outcomes(head.partition, locations, answered(head, locations, prepared, device), split, clusters)
+
+
+def _outcomes(partition: Partition, locations: Locations, found: Answered, split: str, clusters: Clusters) -> Outcomes:
+    """Return the outcomes of answers on the P locations that they are for."""
+    further = {ACCURACY: found.right_country}
+    if found.cells is None or found.best is None:
+        outcome = outcomes_of(found.points, locations.latlon, split=split, clusters=clusters)
+        return replace(outcome, further=further)
+    n_outside = int((found.cells < 0).sum())
+    outcome = outcomes_of(found.points, locations.latlon, found.hits, n_outside, split, clusters)
+    return replace(outcome, further={**further, **_level_hits(partition, found.best, found.cells)})
 
 
 def _level_hits(partition: Partition, best: NDArray[np.int64], cells: NDArray[np.int64]) -> dict[str, Bools]:
@@ -178,28 +167,22 @@ def scores_of_head(
 ) -> tuple[Scores, Outcomes]:
     """Return the scores of a head, and the outcomes that they are of; see `score`, which warns where this does not.
 
-    `watch` is given the rows, the posterior and the points of every piece, as in `outcomes`.
+    `watch` is given the rows, the posterior and the points of every piece.
     """
     require_locations(locations, "what a head is scored on")
-    recorder = TrustRecorder(head, locations, prepared)
-    flagged = FlaggedShare(head, locations)
-
-    def note(rows: slice, posterior: NDArray[np.float32], answers: Floats) -> None:
-        recorder(rows, posterior, answers)
-        flagged(rows, posterior)
-        if watch is not None:
-            watch(rows, posterior, answers)
-
-    outcome = outcomes(head, locations, prepared, split, device, cluster=cluster, watch=note)
+    clusters = clusters_of(locations, cluster)
+    require_scored(len(locations), split)
+    found = answered(head, locations, prepared, device, trust=True, watch=watch)
+    outcome = _outcomes(head.partition, locations, found, split, clusters)
     scores = scores_of(outcome, head.partition, prepared.decoder.spec, split)
     countries = locations.columns.get(COUNTRY)
     scores = with_countries(scores, outcome, locations.latlon, countries)
-    trust = recorder.to_dict(outcome, countries, abstain_below)
+    trust = None if found.trust is None else found.trust.to_dict(head, outcome, countries, abstain_below)
     return replace(
         scores,
         head_sha256=head.sha256,
         n_trained_on=count_trained_on(head.trained_on, locations),
-        outside_region=flagged.share,
+        outside_region=None if found.n_flagged is None else found.n_flagged / len(locations),
         trust=trust,
     ), outcome
 

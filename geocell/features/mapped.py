@@ -104,8 +104,8 @@ class MappedFeatures:
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how another process opens the same files."""
-        return MappedFeatures, (self._folder, self._manifest)
+        """Return how another process, whose current folder may be another, opens the same files."""
+        return MappedFeatures, (self._folder.absolute(), self._manifest)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401 - of numpy
         """Return all of them as an array of its own."""

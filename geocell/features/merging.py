@@ -17,7 +17,7 @@ from geocell.features.views_file import VIEWS_FILE, views_sha256
 from geocell.features.views_writing import views_bytes
 from geocell.files import new_folder, write_bytes
 from geocell.geo.geodesy import grouped_spherical_means, unit_distance_km, unit_vectors
-from geocell.views.table import MAX_SPREAD_KM
+from geocell.views.places import MAX_SPREAD_KM
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,12 @@ from geocell.features.shards import FILE_DTYPE, checked_header, read_header, rea
 from geocell.features.stamps import Stamp, require_in_place, stamp_of
 from geocell.features.verification import verify_cache
 from geocell.features.view_columns import ViewColumns, read_view_rows
-from geocell.features.view_places import ViewPlaces, read_names, read_places
-from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending, read_views_file
+from geocell.features.view_places import read_good, read_names, read_places, require_some
+from geocell.features.views_file import VIEWS_FILE, ViewsFile, read_views_file
 from geocell.features.views_writing import write_statuses
 from geocell.files import DamagedFileError, as_place, is_local, read_folder
 from geocell.views.codes import TextCodes
+from geocell.views.places import ViewPlaces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,16 +99,14 @@ class FeatureCache:
             for index in range(manifest.n_shards):
                 first, last = manifest.shard_range(index)
                 checked_header(shard_path(folder, index), (last - first, manifest.encoder.dim))
-        good = []
-        with ViewsFile(folder / VIEWS_FILE, manifest.rows) as views:
-            views.require_columns()
-            for table in views.tables(COLUMNS):
-                good.append(good_rows(views.check(table)))
-                if has_pending(table):
-                    raise ValueError(
-                        f"{folder} must be a finished cache, got pending views: run `geocell encode` again."
-                    )
-        return cls(folder, manifest, np.concatenate(good), stamp)
+        good, pending = read_good(folder, manifest.rows)
+        if pending:
+            raise ValueError(f"{folder} must be a finished cache, got pending views: run `geocell encode` again.")
+        return cls(folder, manifest, good, stamp)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process, whose current folder may be another, opens the same files."""
+        return _opened_elsewhere, (self.folder.absolute(), self.manifest, self.good)
 
     def __len__(self) -> int:
         """Return N."""
@@ -276,7 +275,7 @@ class FeatureCache:
                 no memory in between.
         """
         places = self.places()
-        places.require_some(self.folder)
+        require_some(places, self.folder)
         counts, columns = np.bincount(places.codes), self.location_columns(places)
         return Locations(
             ids=np.asarray(self.location_names(places).texts(), dtype=object),
@@ -297,6 +296,14 @@ class FeatureCache:
         features = MappedFeatures(self.folder, self.manifest)  # which notes the files that there are, of this cache
         require_in_place(self.folder, self.stamp)
         return features
+
+
+def _opened_elsewhere(folder: Path, manifest: Manifest, good: NDArray[np.bool_]) -> FeatureCache:
+    """Return a cache that another process opened: on another machine its files have other numbers."""
+    stamp = stamp_of(folder)
+    if Manifest.read(folder) != manifest:
+        raise ValueError(f"{folder} was replaced by another cache while it was read: run the command again.")
+    return FeatureCache(folder, manifest, good, stamp)
 
 
 @dataclass(frozen=True, eq=False)

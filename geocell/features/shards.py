@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from geocell.files import DamagedFileError, is_local, parse_json, write_bytes
 
 FILE_DTYPE = np.dtype(np.float16)  # 2^-11 relative: cosines to the float32 features stay above 0.9999999
+_GAP = 1 << 20  # bytes that are read too rather than asked around: as long as a store takes to answer, about
 _MAX_HEADER = 100_000_000  # the limit of the format
 
 
@@ -190,15 +191,26 @@ def read_shard(path: Path, out: NDArray[np.float16]) -> None:
 
 
 def read_rows(path: Path, shape: tuple[int, int], rows: NDArray[np.int64]) -> NDArray[np.float16]:
-    """Return the (k, D) features of some rows of a shard of `shape`, reading no others."""
+    """Return the (k, D) features of some rows of a shard of `shape`.
+
+    Of an object store others are read too where they are so few that a further request would take longer.
+    """
     if is_local(path):
         return np.asarray(map_shard(path, shape)[rows])
     header = checked_header(path, shape)
+    if not len(rows):
+        return np.empty((0, shape[1]), FILE_DTYPE)
     width = shape[1] * FILE_DTYPE.itemsize
-    starts = (header.offset + rows * width).tolist()
+    asked, place = np.unique(rows, return_inverse=True)
+    begins = np.flatnonzero((np.diff(asked, prepend=asked[0] - _GAP - 2) - 1) * width > _GAP)  # of runs, in `asked`
+    firsts, lasts = asked[begins], asked[np.append(begins[1:], len(asked)) - 1]
+    starts, ends = (header.offset + firsts * width).tolist(), (header.offset + (lasts + 1) * width).tolist()
     remote: Any = path  # a path of universal_pathlib
-    parts = remote.fs.cat_ranges([remote.path] * len(starts), starts, [start + width for start in starts])
-    return np.frombuffer(b"".join(parts), FILE_DTYPE).reshape(len(rows), shape[1])
+    parts = remote.fs.cat_ranges([remote.path] * len(starts), starts, ends)
+    read = np.frombuffer(b"".join(parts), FILE_DTYPE).reshape(-1, shape[1])
+    lengths = lasts - firsts + 1
+    before = np.repeat(np.cumsum(lengths) - lengths - firsts, np.diff(np.append(begins, len(asked))))
+    return np.asarray(read[(asked + before)[place]])
 
 
 def map_shard(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:

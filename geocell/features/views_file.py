@@ -155,12 +155,18 @@ class ViewsFile:
         for pieces in pieces_of(read(), SLICE):
             yield pa.concat_tables(pieces)
 
+    @property
+    def group_rows(self) -> list[int]:
+        """Rows of every row group."""
+        with self._reading():
+            metadata = self._open_file.metadata
+            return [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+
     def take(self, first: int, last: int, names: Sequence[str]) -> pyarrow.Table:
         """Return some columns of the rows from `first` to `last`, that one left out; other row groups are not read."""
         import pyarrow as pa
 
-        with self._reading():
-            sizes = [self._open_file.metadata.row_group(i).num_rows for i in range(self._open_file.num_row_groups)]
+        sizes = self.group_rows
         ends = np.cumsum(sizes)
         groups = list(
             range(int(np.searchsorted(ends, first, "right")), int(np.searchsorted(ends, last - 1, "right")) + 1)

@@ -14,7 +14,7 @@ from geocell.partitioners.base import OUTSIDE, Partition
 from geocell.partitioners.centroids import means_of, radius_of
 from geocell.partitioners.partition_file import CENTROIDS_KIND
 from geocell.partitioners.partitioner import places_sha256
-from geocell.views.table import rounded_latlon
+from geocell.views import rounded_latlon
 
 CandidateRule = Literal["auto", "cells", "places", "pieces", "centroids"]
 CANDIDATE_RULES: tuple[str, ...] = get_args(CandidateRule)

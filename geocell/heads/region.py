@@ -50,7 +50,7 @@ def plain_entropy(head: HeadLike, posterior: NDArray[np.float32]) -> NDArray[np.
     return entropy(posterior if head.calibration is None else head.calibration.undone(posterior))
 
 
-class FlaggedShare:
+class FlaggedCount:
     """Counts how many locations are flagged as outside the region of a head, piece by piece of its posterior."""
 
     def __init__(self, head: HeadLike, locations: Locations) -> None:
@@ -65,6 +65,6 @@ class FlaggedShare:
             self._n += int(self._head.region.flagged(scores).sum())
 
     @property
-    def share(self) -> float | None:
-        """The share of the locations; None where the head did not learn its region."""
-        return None if self._head.region is None else self._n / len(self._locations)
+    def count(self) -> int | None:
+        """How many; None where the head did not learn its region."""
+        return None if self._head.region is None else self._n

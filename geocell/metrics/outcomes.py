@@ -176,6 +176,12 @@ def top_hits(posterior: NDArray[np.float32], cells: NDArray[np.int64]) -> tuple[
     return first, first | (best == cells[:, None]).any(axis=1)
 
 
+def require_scored(n: int, split: str) -> None:
+    """Raise ValueError when there is no location in a split that is scored."""
+    if not n:
+        raise ValueError(f"scores need at least one location, and the split {split!r} has none: name another split.")
+
+
 def outcomes_of(
     predicted: ArrayLike,
     truth: ArrayLike,
@@ -197,8 +203,7 @@ def outcomes_of(
     Raises:
         ValueError: when there is no location, or the shapes differ, or coordinates are invalid.
     """
-    if np.size(truth) == 0:
-        raise ValueError(f"scores need at least one location, and the split {split!r} has none: name another split.")
+    require_scored(np.size(truth), split)
     points, true_points = as_latlon(predicted, "predicted"), as_latlon(truth, "truth")
     if points.shape != true_points.shape:
         raise ValueError(f"scores need one prediction per location, got {len(points)} for {len(true_points)}.")

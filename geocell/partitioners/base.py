@@ -23,7 +23,7 @@ from geocell.partitioners.layer import cells_from_table
 from geocell.partitioners.merging import Ints
 from geocell.partitioners.partition_file import CENTROIDS_KIND, PARTITION_FILE, read_partition_file, require_hash
 from geocell.partitioners.polygon_rule import MAX_SNAP_KM
-from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, workers_for
+from geocell.partitioners.rule import OUTSIDE, Bools, Level, Rule, canonical_latlon, locate_all, workers_for
 
 if TYPE_CHECKING:
     import geopandas
@@ -199,7 +199,7 @@ class Partition:
                 "or fit a partition."
             )
         places = canonical_latlon(as_latlon(latlon))
-        raw = self.rule.locate(places)
+        raw = locate_all(self.rule, places)
         inside = raw.cells != OUTSIDE
         cells = np.full(len(places), OUTSIDE, dtype=np.int64)
         cells[inside] = self.class_of_raw[raw.cells[inside]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.compute.engines import over_rows
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, great_circle_polygons
 from geocell.partitioners.merging import Ints
@@ -24,6 +25,11 @@ _CHUNK = 1 << 20  # rows turned into Python floats at a time
 
 def h3_indexes(latlon: Floats, resolution: int) -> NDArray[np.uint64]:
     """Return the (P,) H3 indexes of (P, 2) degrees."""
+    found: NDArray[np.uint64] = over_rows(partial(_indexes, resolution=resolution), latlon)
+    return found
+
+
+def _indexes(latlon: Floats, resolution: int) -> NDArray[np.uint64]:
     from h3.api.numpy_int import latlng_to_cell
 
     indexes = np.empty(len(latlon), dtype=np.uint64)

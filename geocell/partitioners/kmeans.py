@@ -14,7 +14,7 @@ from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.geo.shapes import Geometries
 from geocell.partitioners.lloyd import kmeans_centres
 from geocell.partitioners.partitioner import Partitioner
-from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon, workers_for
+from geocell.partitioners.rule import RawAssignment, Rule, canonical_latlon, locate_all, workers_for
 from geocell.partitioners.s2ids import s2_ids
 from geocell.partitioners.validation import distinct_places, items
 from geocell.partitioners.voronoi import voronoi_polygons
@@ -134,6 +134,6 @@ class KMeansPartitioner(Partitioner):
         centres = kmeans_centres(unit_vectors(seen[first[order]]), weights, self.k, self.seed, cells[order])
         places = np.unique(canonical_latlon(latlon_from_unit(centres)), axis=0)
         # The centre of a cluster is not always nearest to any of the locations: those without any are dropped.
-        nearest, fallback = KMeansRule(places).locate(latlon)
+        nearest, fallback = locate_all(KMeansRule(places), latlon)
         used = np.bincount(nearest, minlength=len(places)) > 0
         return KMeansRule(places[used]), RawAssignment((np.cumsum(used) - 1)[nearest], fallback)

@@ -21,7 +21,7 @@ from geocell.geo.geodesy import Floats, as_latlon, unit_vectors
 from geocell.partitioners.base import Partition
 from geocell.partitioners.centroids import CENTROID_RULES, CentroidRule, means_of, medoids_of, radius_of
 from geocell.partitioners.merging import Ints, merge_small_cells
-from geocell.partitioners.rule import OUTSIDE, RawAssignment, Rule, canonical_latlon
+from geocell.partitioners.rule import OUTSIDE, RawAssignment, Rule, canonical_latlon, locate_all
 
 SmallRule = Literal["merge", "drop"]
 SMALL_RULES: tuple[str, ...] = get_args(SmallRule)
@@ -69,7 +69,7 @@ class Partitioner(ABC):
         A kind whose `make_rule` finds the cells of the locations overrides this, to find them once.
         """
         rule = self.make_rule(latlon)
-        return rule, rule.locate(latlon)
+        return rule, locate_all(rule, latlon)
 
     def notes(self, n_locations: int) -> dict[str, Any]:  # noqa: ARG002 - used by some kinds
         """Return additional entries of `fitted_on` for this kind, as JSON."""

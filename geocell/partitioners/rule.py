@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.compute.cores import usable_cores
+from geocell.compute.engines import over_rows
 from geocell.geo.geodesy import Floats
 from geocell.geo.shapes import Geometries, areas_km2
 from geocell.partitioners.merging import Ints
@@ -125,6 +126,12 @@ class Rule(ABC):
 
     def write_files(self, folder: Path) -> None:  # noqa: B027 - most kinds need no files
         """Write `cells.geojson`, the one additional file that a partition or head may have, into a folder."""
+
+
+def locate_all(rule: Rule, latlon: Floats) -> RawAssignment:
+    """Return the raw cells of (P, 2) validated degrees, found wherever work is done; see `geocell.compute.engines`."""
+    found: RawAssignment = over_rows(rule.locate, latlon)
+    return found
 
 
 def blocks(n: int) -> Iterator[slice]:

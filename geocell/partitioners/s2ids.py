@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from geocell.compute.engines import over_rows
 from geocell.geo.geodesy import Floats, latlon_from_unit, unit_vectors
 from geocell.partitioners.merging import Ints
 
@@ -79,11 +80,16 @@ def _uv(st: Floats) -> Floats:
 
 def s2_ids(latlon: ArrayLike, level: int = MAX_LEVEL) -> Ids:
     """Return the (P,) S2 cell ids of (P, 2) degrees at a level of 0 to 30."""
-    places = np.asarray(latlon, dtype=np.float64)
+    ids: Ids = over_rows(_leaves, np.asarray(latlon, dtype=np.float64))
+    return s2_parents(ids, level) if level < MAX_LEVEL else ids
+
+
+def _leaves(places: Floats) -> Ids:
+    """Return the (P,) ids of (P, 2) degrees at the finest level."""
     ids = np.empty(len(places), dtype=np.uint64)
     for start in range(0, len(places), _BLOCK):
         ids[start : start + _BLOCK] = _leaf_ids(unit_vectors(places[start : start + _BLOCK]))
-    return s2_parents(ids, level) if level < MAX_LEVEL else ids
+    return ids
 
 
 def _leaf_ids(vectors: Floats) -> Ids:

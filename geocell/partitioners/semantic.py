@@ -23,6 +23,7 @@ from geocell.partitioners.rule import (
     Rule,
     canonical_latlon,
     level_of,
+    locate_all,
     run_starts,
     workers_for,
 )
@@ -208,7 +209,7 @@ class SemanticPartitioner(PolygonsPartitioner):
     def make_assigned(self, latlon: Floats) -> tuple[SemanticRule, RawAssignment]:
         """Return the rule, and the raw cells of the training locations in the regions it splits."""
         polygons = self.read_polygons()
-        found = polygons.locate(latlon)
+        found = locate_all(polygons, latlon)
         region = found.cells
         inside = np.flatnonzero(region != OUTSIDE)
         counts = np.bincount(region[inside], minlength=len(polygons.codes))

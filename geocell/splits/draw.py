@@ -117,7 +117,8 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Fl
     if {"", "nan", "none"} & set(names):
         raise ValueError("the split column must name a split in every row, got an empty one: fill it or draw splits.")
     distinct = sorted(set(names))
-    homes = np.array([distinct.index(name) for name in names], dtype=np.int64)[stated.codes]
+    rank = {name: number for number, name in enumerate(distinct)}
+    homes = np.array([rank[name] for name in names], dtype=np.int64)[stated.codes]
     named = TextCodes.of(ids).ascending()
     points = as_latlon(latlon)
     coordinates = np.unique(rounded_latlon(points).view(np.complex128)[:, 0], return_inverse=True)[1]
@@ -140,8 +141,11 @@ def splits_from_column(ids: Sequence[str] | NDArray[Any] | TextCodes, latlon: Fl
     of_location = np.empty(len(named.names), dtype=np.int64)
     of_location[named.codes] = homes
     ordered = [name for name in NAMES if name in distinct] + [name for name in distinct if name not in NAMES]
-    members = {name: tuple(named.texts(of_location == distinct.index(name))) for name in ordered}
-    return Splits(members, protocol="by the column split")
+    by_split = np.argsort(of_location, kind="stable")
+    texts = TextCodes(by_split, named.names.take(by_split)).texts()
+    ends = np.cumsum(np.bincount(of_location, minlength=len(distinct))).tolist()
+    parts = {name: tuple(texts[first:end]) for name, first, end in zip(distinct, [0, *ends], ends, strict=False)}
+    return Splits({name: parts[name] for name in ordered}, protocol="by the column split")
 
 
 def split(

@@ -9,6 +9,8 @@ from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_distance_km, unit_
 from geocell.partitioners.base import Partition
 
 _POINTS = 16  # of the disc that stands for a cell
+_SHARES = np.sqrt((np.arange(_POINTS) + 0.5) / _POINTS)  # of its radius, where they stand
+_ALONG = np.cos(np.arange(_POINTS) * np.pi * (3.0 - np.sqrt(5.0)))  # of their directions from the centre
 _KEPT = 0.999  # of the probability: thousands of cells share the rest, and move no radius that is asked for
 _HALF_EARTH_KM = np.pi * EARTH_RADIUS_KM
 
@@ -74,7 +76,7 @@ def mass_radii_km(
         cells = _most_probable(row)
         away = unit_distance_km(point, vectors[cells]) / EARTH_RADIUS_KM
         p, reach = row[cells].astype(np.float64), np.minimum(spread[cells], np.pi)
-        result[:] = [_mass_angle(away, reach, p, mass * p.sum()) for mass in masses]
+        result[:] = _mass_angles(away, reach, p, p.sum() * np.asarray(masses))
     return found * EARTH_RADIUS_KM
 
 
@@ -85,34 +87,34 @@ def _most_probable(row: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.flatnonzero(row >= falling[np.searchsorted(total, _KEPT * total[-1])])
 
 
-def _mass_angle(away: Floats, reach: Floats, p: Floats, mass: float) -> float:
-    """Return the angle around a point within which a mass lies.
+def _mass_angles(away: Floats, reach: Floats, p: Floats, masses: Floats) -> list[float]:
+    """Return the angles around a point within which masses lie.
 
     Args:
         away: (K,) angles from the point to the centroids.
         reach: (K,) angles of the discs around these.
         p: (K,) probabilities.
-        mass: what is looked for, below their sum.
+        masses: (M,) of what is looked for, each below their sum.
     """
     first, last = away - reach, away + reach
-    low, high = (_reached(ends, p, mass) for ends in (first, last))
-    inside, passed = last < low, (last >= low) & (first <= high)
-    # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
-    k = np.arange(_POINTS)
-    along = np.cos(k * np.pi * (3.0 - np.sqrt(5.0)))
-    a, b = away[passed, None], reach[passed, None] * np.sqrt((k + 0.5) / _POINTS)
-    cosines = (np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * along).ravel()
-    nearest = np.argsort(-cosines)
-    reached = p[inside].sum() + np.cumsum(np.repeat(p[passed] / _POINTS, _POINTS)[nearest])
-    index = min(int(np.searchsorted(reached, mass)), len(nearest) - 1)
-    return float(np.arccos(np.clip(cosines[nearest[index]], -1.0, 1.0)))
+    found = []
+    for low, high, mass in zip(_reached(first, p, masses), _reached(last, p, masses), masses, strict=True):
+        inside, passed = last < low, (last >= low) & (first <= high)
+        # the spherical law of cosines: from the point to the centroid, and on to a point of the disc
+        a, b = away[passed, None], reach[passed, None] * _SHARES
+        cosines = (np.cos(a) * np.cos(b) + np.sin(a) * np.sin(b) * _ALONG).ravel()
+        nearest = (-cosines).argsort()
+        reached = p[inside].sum() + (p[passed] / _POINTS).repeat(_POINTS)[nearest].cumsum()
+        index = min(int(reached.searchsorted(mass)), len(nearest) - 1)
+        found.append(float(np.arccos(min(max(cosines[nearest[index]], -1.0), 1.0))))
+    return found
 
 
-def _reached(ends: Floats, p: Floats, mass: float) -> float:
-    """Return the smallest of some angles up to which a mass lies."""
-    order = np.argsort(ends)
-    index = min(int(np.searchsorted(np.cumsum(p[order]), mass)), len(order) - 1)
-    return float(ends[order[index]])
+def _reached(ends: Floats, p: Floats, masses: Floats) -> Floats:
+    """Return the smallest of some angles up to which masses lie."""
+    order = ends.argsort()
+    index = np.minimum(p[order].cumsum().searchsorted(masses), len(order) - 1)
+    return np.asarray(ends[order[index]])
 
 
 def mass_within(posterior: NDArray[np.float32], points: Floats, centroids: Floats, radius_km: float) -> Floats:

@@ -1,17 +1,10 @@
 """Views: reading tables, folders, shards and data sets of geotagged images."""
 
 from geocell.views.columns import ColumnNames
+from geocell.views.coordinates import coordinate_numbers, latlon_keys, rounded_latlon
 from geocell.views.reading import open_views, read_rows, read_views
 from geocell.views.stored import StoredViews, Views
-from geocell.views.table import (
-    ViewTable,
-    coordinate_numbers,
-    latlon_keys,
-    location_column,
-    location_coordinates,
-    rounded_latlon,
-    table_from_frame,
-)
+from geocell.views.table import ViewTable, table_from_frame
 
 __all__ = [
     "ColumnNames",
@@ -20,8 +13,6 @@ __all__ = [
     "Views",
     "coordinate_numbers",
     "latlon_keys",
-    "location_column",
-    "location_coordinates",
     "open_views",
     "read_rows",
     "read_views",

@@ -92,6 +92,12 @@ class TextCodes:
             return [name.decode("utf-8", "surrogatepass") for name in chosen.to_pylist()]
 
 
+def text_hashes(texts: pyarrow.Array | pyarrow.ChunkedArray) -> NDArray[np.uint64]:
+    """Return the (N, 2) hashes, of 16 bytes each, of N texts without a missing one."""
+    digests = [hashlib.blake2b(text.encode(), digest_size=_DIGEST).digest() for text in texts.to_pylist()]
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
+
+
 def codes_by_hash(pieces: Iterable[pyarrow.Array | pyarrow.ChunkedArray], rows: int) -> tuple[Ints, Ints]:
     """Return which distinct text each row has, numbered as they appear, without keeping any text: 16 bytes per row.
 
@@ -102,12 +108,24 @@ def codes_by_hash(pieces: Iterable[pyarrow.Array | pyarrow.ChunkedArray], rows: 
     Returns:
         (N,) codes, and the (P,) row in which each appears first, ascending.
     """
+    return codes_of_hashes(map(text_hashes, pieces), rows)
+
+
+def codes_of_hashes(pieces: Iterable[NDArray[np.uint64]], rows: int) -> tuple[Ints, Ints]:
+    """Return the same as `codes_by_hash`, of the `text_hashes` of the pieces.
+
+    Args:
+        pieces: (n, 2) hashes, one after the other.
+        rows: N, how many they are together.
+
+    Returns:
+        (N,) codes, and the (P,) row in which each appears first, ascending.
+    """
     hashes = np.empty((rows, 2), dtype=np.uint64)
     there = 0
     for piece in pieces:
-        digests = [hashlib.blake2b(text.encode(), digest_size=_DIGEST).digest() for text in piece.to_pylist()]
-        hashes[there : there + len(digests)] = np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
-        there += len(digests)
+        hashes[there : there + len(piece)] = piece
+        there += len(piece)
     if there != rows:
         raise ValueError(f"pieces must have {rows} texts together, got {there}.")
     order = np.argsort(hashes[:, 0], kind="stable")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,8 @@ from geocell.views.exif import read_exif_folder
 from geocell.views.packed import read_workbook, table_suffix
 from geocell.views.parquet import count_rows, parquet_images, parquet_pieces, read_parquet, read_saved_dataset
 from geocell.views.presets import Preset, exchanged, find_preset, image_paths
-from geocell.views.stored import Pieces, StoredViews, Views, stored_views
+from geocell.views.stored import StoredViews, Views
+from geocell.views.storing import Pieces, stored_views
 from geocell.views.table import PIECE, ViewTable, make_table, with_our_names
 from geocell.views.texts import clean_text
 from geocell.views.webdataset import read_shards, shard_samples
@@ -92,13 +93,22 @@ def open_views(
     root: Path | str | None = None,
     downloads: DownloadConfig | None = None,
     images_optional: bool = False,
+    only: Collection[str] | None = None,
 ) -> Views:
     """Return what `read_views` reads; a large table stays in a temporary file instead of in memory.
 
     That is so for Parquet, CSV and TSV without a preset, by pandas 3 or later, unless the types of a column differ from
     one part of the table to another.
+
+    Args:
+        path: see `read_views`, as for the others.
+        columns: columns that are not spelled as usual.
+        root: folder that image paths are relative to.
+        downloads: how images at URLs are read.
+        images_optional: accept a table without images.
+        only: columns, by our names, that are needed beside `places`; a large table has no others.
     """
-    arguments = (path, columns, root, downloads, images_optional)
+    arguments = (path, columns, root, downloads, images_optional, only)
     return _stored(*arguments) or read_views(
         path, columns, root=root, downloads=downloads, images_optional=images_optional
     )
@@ -110,6 +120,7 @@ def _stored(
     root: Path | str | None,
     downloads: DownloadConfig | None,
     images_optional: bool,
+    only: Collection[str] | None,
 ) -> StoredViews | None:
     _require_root(root)
     base, names = find_files(str(path))
@@ -124,15 +135,16 @@ def _stored(
         pieces, images = partial(_pieces, read, name, "parquet"), parquet_images(base, names, columns)
     if isinstance(images, FileImages):
         images = FileImages(base if root is None else str(root))
-    again = (_again, (path, columns, root, downloads, images_optional))
-    table = stored_views(pieces, images, whole, columns, again, images_optional=images_optional)
-    if table is not None and isinstance(images, FileImages) and any(map(is_http, table.references())):
+    again = (_again, (path, columns, root, downloads, images_optional, only))
+    table = stored_views(pieces, images, whole, columns, again, images_optional=images_optional, only=only)
+    if table is not None and only is None and isinstance(images, FileImages) and any(map(is_http, table.references())):
         table.images = FileImages(images.root, downloads or DownloadConfig())
     return table
 
 
-def _again(path: Path | str, columns: ColumnNames, root: Path | None, downloads: Any, optional: bool) -> Views:  # noqa: ANN401 - as below
-    return open_views(path, columns, root=root, downloads=downloads, images_optional=optional)
+def _again(path: Path | str, columns: ColumnNames, root: Path | None, *rest: Any) -> Views:  # noqa: ANN401 - as below
+    downloads, images_optional, only = rest
+    return open_views(path, columns, root=root, downloads=downloads, images_optional=images_optional, only=only)
 
 
 def _is_large(base: str, names: Sequence[str]) -> bool:

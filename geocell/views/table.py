@@ -1,4 +1,4 @@
-"""The table of views: validation of columns and coordinates, locations of views."""
+"""The table of views: validation of its columns, their names and texts."""
 
 from __future__ import annotations
 
@@ -7,34 +7,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geo.geodesy import (
-    Floats,
-    as_latlon,
-    grouped_coordinates,
-    latlon_from_unit,
-    unit_distance_km,
-    unit_vectors,
-)
+from geocell.geo.geodesy import Floats
 from geocell.images.sources import FileImages, ImageSource
+from geocell.views.codes import TextCodes
 from geocell.views.columns import ALIASES, ColumnNames, find_columns
+from geocell.views.coordinates import degrees, has_commas, latlon_keys, require_latlon
+from geocell.views.places import ViewPlaces, require_tight
 from geocell.views.texts import clean_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_SPREAD_KM = 1.0
-"""Views of one location further apart than this are not views of one location."""
 PIECE = 1 << 16
 """Rows of a large table that are held at a time."""
 
+FIRST = ("image", "location", "lat", "lon", "problem")
+"""The first columns of every table of views, in this order."""
+
 _LEAST_NO_INT64 = 2.0**63
-_PIECE = 1 << 18  # coordinates that are rounded at a time
-_LONGITUDES = 400_000_000  # more than there are, in units of 1e-6 degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +52,25 @@ class ViewTable:
     def __len__(self) -> int:
         """Return N."""
         return len(self.frame)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return list(map(str, self.frame.columns))
+
+    @cached_property
+    def places(self) -> ViewPlaces:
+        """Where the views without a problem are."""
+        return _places(self.frame)
+
+    @cached_property
+    def location_ids(self) -> TextCodes:
+        """Location ids of the views of `places`."""
+        return TextCodes(self.places.codes, TextCodes.of(self.take("location", self.places.first).tolist()).names)
+
+    def take(self, name: str, rows: NDArray[np.int64]) -> pd.Series[Any]:
+        """Return the (k,) values of a column in ascending rows."""
+        return self.frame[name].iloc[rows]
 
     @cached_property
     def sha256(self) -> str:
@@ -94,32 +108,6 @@ def table_sha256(names: Iterable[str], pieces: Callable[[str], Iterable[pd.Serie
                 between = "\x1f" if number else ""
                 digest.update((between + "\x1f".join(map(str, values.tolist()))).encode())
     return digest.hexdigest()
-
-
-def rounded_latlon(latlon: Floats) -> Floats:
-    """Return (P, 2) degrees to 1e-6 (11 cm), each coordinate in one canonical form."""
-    rounded = np.round(latlon, 6) + 0.0  # + 0.0 turns -0.0 into 0.0
-    rounded[rounded[:, 1] == -180.0, 1] = 180.0
-    rounded[np.abs(rounded[:, 0]) == 90.0, 1] = 0.0  # the longitude of a pole is 0
-    return rounded
-
-
-def coordinate_numbers(latlon: Floats) -> NDArray[np.int64]:
-    """Return (P,) numbers that are equal where `rounded_latlon` is, and ordered by latitude, then longitude.
-
-    Args:
-        latlon: (P, 2) valid degrees.
-    """
-    numbers = np.empty(len(latlon), dtype=np.int64)
-    for first in range(0, len(latlon), _PIECE):
-        lat, lon = np.rint(rounded_latlon(latlon[first : first + _PIECE]) * 1e6).astype(np.int64).T
-        numbers[first : first + _PIECE] = lat * _LONGITUDES + lon
-    return numbers
-
-
-def latlon_keys(latlon: Floats) -> list[str]:
-    """Return a text key of every coordinate; see `rounded_latlon`."""
-    return [f"{lat:.6f},{lon:.6f}" for lat, lon in rounded_latlon(latlon).tolist()]
 
 
 def table_from_frame(
@@ -175,7 +163,7 @@ def make_table(
     whole = whole_ids(frame, good)
     frame = prepared(frame, latlon, good, whole)
     if "location" in whole:
-        _require_tight_locations(frame.iloc[good], latlon[good], source)
+        require_tight(_places(frame), source, lambda row: str(frame["location"].iloc[row]))
     return ViewTable(frame, images, clean_text(source))
 
 
@@ -190,12 +178,6 @@ def require_good(count: int, problems: Sequence[str] | pd.Series[Any], source: s
         raise ValueError(
             f"{source} must hold a view with a position, got {len(problems)} without (the first: {first})."
         )
-
-
-def require_latlon(checked: Floats, found: dict[str, str], source: str) -> None:
-    """Raise ValueError for (N, 2) coordinates of a whole table that are none, zeros standing for unknown ones."""
-    _refuse_swapped(checked, found, source)
-    as_latlon(checked, f"{source}: coordinates")
 
 
 def prepared(frame: pd.DataFrame, latlon: Floats, good: NDArray[np.int64], whole: Mapping[str, bool]) -> pd.DataFrame:
@@ -278,44 +260,6 @@ def with_our_names(
     return frame
 
 
-def _stripped(values: pd.Series[Any]) -> pd.Series[Any]:
-    return values.astype(str).where(values.notna(), None).str.strip()
-
-
-def has_commas(values: pd.Series[Any]) -> bool:
-    """Return whether all texts of a column are numbers as `48,137`: no degree has a thousands separator."""
-    if values.dtype.kind in "fiub":
-        return False
-    return bool(_stripped(values).str.fullmatch(r"[-+]?\d{1,3}(?:,\d+)?").fillna(True).astype(bool).all())
-
-
-def degrees(values: pd.Series[Any], role: str, source: str, good: NDArray[np.int64], commas: bool) -> Floats:
-    """Return numbers, NaN where a row has a problem; with `commas` texts are as in `has_commas`."""
-    import pandas as pd
-
-    if values.dtype.kind not in "fiub":
-        values = _stripped(values)
-        if commas:
-            values = values.str.replace(",", ".")
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, copy=True)
-    bad = good[np.isnan(numbers[good]) & values.iloc[good].notna().to_numpy()]
-    if len(bad):
-        raise ValueError(
-            f"{source}: {role} must be degrees, got {values.iloc[bad[0]]!r} in row {values.index[bad[0]]}."
-        )
-    return numbers
-
-
-def _refuse_swapped(latlon: Floats, found: dict[str, str], source: str) -> None:
-    beyond = np.flatnonzero(np.abs(latlon[:, 0]) > 90)
-    if len(beyond) and np.max(np.abs(latlon[:, 0])) <= 180 and np.max(np.abs(latlon[:, 1])) <= 90:
-        raise ValueError(
-            f"{source}: latitude and longitude look swapped: {found['lat']!r} and {found['lon']!r} are "
-            f"{latlon[beyond[0]].tolist()} in row {beyond[0]}; if the headings are wrong, pass "
-            f"--lat-column {found['lon']} --lon-column {found['lat']}."
-        )
-
-
 def are_whole(values: pd.Series[Any]) -> bool:
     """Return whether all numbers of a column of floats are whole, so that a gap made them floats."""
     there = values[~_missing(values)]
@@ -343,61 +287,14 @@ def _text(values: pd.Series[Any], whole: bool) -> list[str]:
     return texts
 
 
-def _require_tight_locations(frame: pd.DataFrame, latlon: Floats, source: str) -> None:
-    codes, names = frame["location"].factorize()
-    worst, km = farthest_view(latlon, codes.astype(np.int64), len(names))
-    if km > MAX_SPREAD_KM:
-        raise loose_location(source, km, frame["location"].iloc[worst], int(frame.index[worst]))
-
-
-def loose_location(source: str, km: float, name: str, row: int) -> ValueError:
-    """Return the error of a location whose views are far apart."""
-    return ValueError(
-        f"{source}: views of one location must lie within {MAX_SPREAD_KM:g} km, got {km:.1f} km from the middle of "
-        f"location {name!r} in row {row}: check the location column."
-    )
-
-
-def farthest_view(latlon: Floats, groups: NDArray[np.int64], n_groups: int) -> tuple[int, float]:
-    """Return the row of (N, 2) degrees that is farthest from the mean of its group, and how many km; N >= 1."""
-    sums = np.zeros((n_groups, 3))
-    for first in range(0, len(latlon), PIECE):
-        np.add.at(sums, groups[first : first + PIECE], unit_vectors(latlon[first : first + PIECE]))
-    worst, most = 0, -1.0
-    for first in range(0, len(latlon), PIECE):
-        part = slice(first, first + PIECE)
-        means = unit_vectors(latlon_from_unit(sums[groups[part]]))
-        spread = unit_distance_km(unit_vectors(latlon[part]), means)
-        row = int(np.argmax(spread))
-        if spread[row] > most:
-            worst, most = first + row, float(spread[row])
-    return worst, most
+def _places(frame: pd.DataFrame) -> ViewPlaces:
+    good = (frame["problem"] == "").to_numpy(bool)
+    rows = np.flatnonzero(good)
+    locations = frame["location"].iloc[rows]
+    codes = locations.factorize()[0].astype(np.int64)
+    first = rows[~locations.duplicated().to_numpy()]
+    return ViewPlaces(good, codes, frame[["lat", "lon"]].to_numpy(np.float64)[rows], first)
 
 
 def _ordered(frame: pd.DataFrame) -> pd.DataFrame:
-    first = ["image", "location", "lat", "lon", "problem"]
-    return frame[first + [name for name in frame.columns if name not in first]]
-
-
-class Framed(Protocol):
-    """What has the columns of a table of views as a DataFrame."""
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The table; see `ViewTable`."""
-        ...
-
-
-def location_coordinates(table: Framed) -> Floats:
-    """Return (P, 2) degrees, one row per location: the spherical mean of its views, or their common coordinate."""
-    frame = table.frame[table.frame["problem"] == ""]
-    codes, names = frame["location"].factorize()
-    return grouped_coordinates(frame[["lat", "lon"]].to_numpy(np.float64), codes.astype(np.int64), len(names))
-
-
-def location_column(table: Framed, name: str) -> NDArray[Any] | None:
-    """Return a further column for the same (P,) locations, from the first view of each; None when there is none."""
-    if name not in table.frame.columns:
-        return None
-    frame = table.frame[table.frame["problem"] == ""]
-    return np.asarray(frame.loc[~frame["location"].duplicated(), name].to_numpy())
+    return frame[[*FIRST, *(name for name in frame.columns if name not in FIRST)]]

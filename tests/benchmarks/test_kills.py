@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_cases import CASES, Case, Variant
-from benchmarks.kill_lab import Interruption, Lab, laboratory, snapshot, unit, units_of
+from benchmarks.kill_lab import Interruption, Lab, laboratory
 from benchmarks.kill_scenarios import kill, two_at_once
 from benchmarks.kill_server import Trap
+from benchmarks.kill_snapshots import snapshot, unit, units_of
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and looks at processes below /proc")
 

@@ -8,7 +8,7 @@ import pytest
 
 from geocell.encoding import encode
 from geocell.encoding.engine import create_or_resume, finish_cache
-from geocell.encoding.ray_engine import _ShardActor, _sparse
+from geocell.encoding.ray_engine import ShardActor, _Job, _sparse
 from geocell.encoding.shard_encoder import Shard
 from geocell.views import read_views
 from tests.encoding.tiny import BROKEN, TinyEncoder
@@ -66,10 +66,9 @@ def test_an_actor_reads_the_images_of_a_shard_from_the_cache(tmp_path: Path) -> 
     views, folder = read_views(table), tmp_path / "c"
     manifest, todo = create_or_resume(folder, views, TinyEncoder().info, 4, False)
     options = {"batch_size": 4, "workers": 0, "image_timeout": 60.0}
-    actor = _ShardActor(str(folder), TinyEncoder, views.images, options, False)
+    actor = ShardActor(str(folder), TinyEncoder, views.images, options, False)
     for index in todo:
-        problems = _sparse(Shard.from_table(index, manifest, views).problems)
-        assert actor({"index": [index], "problems": [problems]}) == {"index": [index]}
+        assert actor(_Job(index, _sparse(Shard.from_table(index, manifest, views).problems))) == index
     actor._pool.__exit__()
     assert finish_cache(folder, False).problems() == {"no image": 1}
     encode(table, TinyEncoder(), tmp_path / "whole", batch_size=4, shard_rows=4)

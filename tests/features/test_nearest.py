@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from geocell.features import nearest
+from geocell.features import nearest, pieces
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
+from tests.elsewhere import elsewhere
 from tests.worlds import make_locations
 
 
@@ -30,6 +31,16 @@ def test_blocks_answer_like_one_product(centred: bool, monkeypatch: pytest.Monke
         monkeypatch.setattr(nearest, "_KNOWN", size)
         monkeypatch.setattr(nearest, "_ASKED", size)
         np.testing.assert_array_equal(nearest_training(train, asked, centred=centred), cosine.argmax(axis=1))
+
+
+def test_the_nearest_are_the_same_wherever_they_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, asked = world(57, 0, views=2), world(31, 1)
+    here = nearest_training(train, asked)
+    monkeypatch.setattr(nearest, "_KNOWN", 20)
+    monkeypatch.setattr(pieces, "PIECE", 10)
+    with elsewhere() as engine:
+        np.testing.assert_array_equal(nearest_training(train, asked), here)
+    assert engine.pieces == 3 + 4  # of the mean, and of the search
 
 
 def test_of_equal_ones_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

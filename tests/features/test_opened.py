@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from geocell.features import FeatureCache, begin, finish, shard_path, write_shar
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS
 from geocell.files import new_folder
 from geocell.views import table_from_frame
+from tests.elsewhere import packed, unpacked
 from tests.worlds import INFO
 
 
@@ -150,3 +152,28 @@ def test_features_of_a_cache_that_took_the_place_are_refused(tmp_path: Path, how
             how, lambda: getattr(cache, how)
         )()
     assert np.isnan(FeatureCache.open(tmp_path / "c").take(np.arange(4))[3]).all()
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_another_process_in_another_folder_reads_the_same_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    fill(tmp_path / "c", bad=(3,))
+    monkeypatch.chdir(tmp_path)
+    features = FeatureCache.open("c").locations(in_memory=in_memory).features
+    rows = np.array([0, 7, 2])
+    expected = features[rows]
+    content = packed(features)
+    assert len(content) < 4000  # no feature is in it
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    np.testing.assert_array_equal(unpacked(content)[rows], expected)
+
+
+def test_a_cache_that_was_replaced_on_the_way_is_refused(tmp_path: Path) -> None:
+    features = fill(tmp_path / "c").locations(in_memory=False).features
+    content = packed(features)
+    shutil.rmtree(tmp_path / "c")
+    fill(tmp_path / "c", n=4)
+    with pytest.raises(ValueError, match="was replaced by another cache while it was read: run the command again"):
+        unpacked(content)

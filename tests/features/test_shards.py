@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
 
-from geocell.features import shard_path, write_shard
+from geocell.features import shard_path, shards, write_shard
 from geocell.features.shards import check_shard, read_header, read_rows, read_shard
+from geocell.files import as_place
 
 
 def make(folder: Path) -> np.ndarray:
@@ -91,3 +94,28 @@ def test_half_of_a_surrogate_pair_in_a_header_is_refused(tmp_path: Path, changes
     shard_path(tmp_path, 0).write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
     with pytest.raises(ValueError, match="must be a shard of a cache, got a header whose"):
         read_header(shard_path(tmp_path, 0))
+
+
+@given(rows=st.lists(st.integers(0, 99), max_size=30), gap=st.sampled_from([0, 10, 60, 1000]))
+def test_rows_of_an_object_store_are_read_by_ranges(rows: list[int], gap: int) -> None:
+    folder = as_place("memory://ranges/cache")
+    features = np.arange(500, dtype=np.float16).reshape(100, 5)
+    write_shard(folder, 0, features, {})
+    ranges: list[tuple[int, int]] = []
+
+    def cat_ranges(paths: list[str], starts: list[int], ends: list[int]) -> list[bytes]:
+        ranges.extend(zip(starts, ends, strict=True))
+        return [folder.fs.cat_file(path, s, e) for path, s, e in zip(paths, starts, ends, strict=True)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "_GAP", gap)
+        patch.setattr(type(folder.fs), "cat_ranges", staticmethod(cat_ranges))
+        found = read_rows(shard_path(folder, 0), (100, 5), np.array(rows, dtype=np.int64))
+    np.testing.assert_array_equal(found, features[rows])
+    width, offset = 10, read_header(shard_path(folder, 0)).offset
+    runs = [[row] for row in sorted(set(rows))[:1]]
+    for row in sorted(set(rows))[1:]:
+        if (row - runs[-1][-1] - 1) * width > gap:
+            runs.append([])
+        runs[-1].append(row)
+    assert ranges == [(offset + run[0] * width, offset + (run[-1] + 1) * width) for run in runs]

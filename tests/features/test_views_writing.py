@@ -15,12 +15,20 @@ from geocell.files import DamagedFileError, as_place
 from tests.features.test_views_file import many
 
 
-@pytest.mark.parametrize("piece", [1 << 16, 100_000, 1 << 20])
-def test_row_groups_give_the_bytes_of_the_whole_table(tmp_path: Path, piece: int) -> None:
+@pytest.fixture(scope="module")
+def whole() -> tuple[pa.Table, bytes]:
+    """A table of more rows than a row group has, and its bytes."""
     frame = many((1 << 20) + 150_000)
-    table = pa.Table.from_pandas(frame, preserve_index=False)
+    return pa.Table.from_pandas(frame, preserve_index=False), views_bytes(frame).getvalue()
+
+
+@pytest.mark.parametrize("piece", [1 << 16, 100_000, 1 << 20])
+def test_row_groups_give_the_bytes_of_the_whole_table(
+    whole: tuple[pa.Table, bytes], tmp_path: Path, piece: int
+) -> None:
+    table, expected = whole
     write_tables(tmp_path, table.schema, (table.slice(first, piece) for first in range(0, len(table), piece)))
-    assert (tmp_path / VIEWS_FILE).read_bytes() == views_bytes(frame).getvalue()
+    assert (tmp_path / VIEWS_FILE).read_bytes() == expected
 
 
 @pytest.mark.parametrize("rows", [3, 1 << 16])

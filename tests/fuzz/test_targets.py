@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import geocell
-from fuzz import targets
+from fuzz import readers as uses
 from fuzz.targets import RELEASED, SEEDS, TARGETS
 
 PACKAGE = Path(geocell.__file__).parent
@@ -57,7 +57,7 @@ def reached() -> set[str]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 bodies.setdefault(node.name, set()).update(names_in(node))
     found: set[str] = set()
-    new = names_in(ast.parse(Path(targets.__file__).read_text(encoding="utf-8")))
+    new = names_in(ast.parse(Path(uses.__file__).read_text(encoding="utf-8")))
     while new:
         found |= new
         new = set().union(*(bodies.get(name, set()) for name in new)) - found

@@ -13,6 +13,7 @@ from geocell.decoders.table import DECODERS
 from geocell.evaluation.combine import combine
 from geocell.evaluation.comparison import compare
 from geocell.evaluation.score import score
+from geocell.features import pieces
 from geocell.geo.geodesy import as_latlon
 from geocell.heads.ensemble import Ensemble
 from geocell.heads.module import GeoHead
@@ -20,6 +21,7 @@ from geocell.heads.protocol import HeadLike
 from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.partitioners import KMeansPartitioner
 from geocell.prediction.predictions import predict_locations
+from tests.elsewhere import elsewhere
 from tests.heads.test_head import CELLS, DIM, N, make_head, random_module, world
 
 KEYS = location_keys(world().take(np.arange(3)))
@@ -108,6 +110,20 @@ def test_everything_above_takes_it(make: Callable[[], HeadLike]) -> None:
     answers = predict_locations(like, locations.take(np.arange(4)), decode="within:200", device="cpu")
     assert {answer.decoder for answer in answers} == {"within:200"}
     assert compare(like, like, locations, "mean").n_same == N
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+def test_scores_are_the_same_wherever_they_are_computed(
+    make: Callable[[], HeadLike], monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    like, locations = make(), world()
+    monkeypatch.setattr(pieces, "PIECE", size)
+    here = score(like, locations, "within:200", "test", "cpu", allow_training=True)
+    with elsewhere() as engine:
+        there = score(like, locations, "within:200", "test", "cpu", allow_training=True)
+    assert engine.pieces == (-(-N // size) if size < N else 0)
+    assert there.to_dict() == here.to_dict()
+    assert there.trust is not None
 
 
 @pytest.mark.slow

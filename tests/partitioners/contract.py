@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geocell.compute import engines
 from geocell.geo.geodesy import distance_km, distance_matrix_km
 from geocell.partitioners import OUTSIDE, Partition, Partitioner
 from geocell.partitioners.rule import canonical_latlon
+from tests.elsewhere import elsewhere
 
 Points = np.ndarray
 
@@ -174,6 +176,22 @@ def test_dropping_laws(example: Example, world_shapes: Path, points: Points, dat
     assert again.locate(points).cells.tolist() == assignment.cells.tolist()
     assert again.outside_rule == partition.outside_rule
     assert "dropped" in partition.outside_rule
+
+
+def test_a_fit_elsewhere_has_the_same_bytes(
+    example: Example, world_shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = np.random.default_rng(4).uniform([20, -40], [70, 40], (70, 2))
+    partitioner = example.make(points, world_shapes, 2)
+    here = partitioner.fit(points)
+    monkeypatch.setattr(engines, "ROWS", 16)
+    with elsewhere() as engine:
+        there = partitioner.fit(points)
+        located = there.locate(points)
+    assert engine.pieces >= 5
+    assert files_of(there) == files_of(here)
+    assert located.cells.tolist() == here.locate(points).cells.tolist()
+    assert located.fallback.tolist() == here.locate(points).fallback.tolist()
 
 
 def test_centroid_rules(example: Example, world_shapes: Path) -> None:

@@ -18,7 +18,8 @@ from geocell.heads.head import Head, load_head
 from geocell.partitioners import Partition
 from geocell.prediction.predictions import town_names
 from geocell.quickstart import pipeline
-from geocell.quickstart.pipeline import KINDS, run
+from geocell.quickstart.folder import KINDS, require_replaceable
+from geocell.quickstart.pipeline import run
 from geocell.quickstart.result import QuickstartResult
 from geocell.quickstart.streetclip_result import StreetClipResult
 from geocell.splits.splits import Splits
@@ -201,68 +202,7 @@ def test_what_it_refuses(result: QuickstartResult, tmp_path: Path) -> None:
 
 
 def test_a_run_leaves_nothing_that_its_names_do_not_cover(result: QuickstartResult) -> None:
-    pipeline.require_replaceable(result.folder)
-
-
-@pytest.mark.parametrize(
-    "foreign",
-    ["notes.txt", "photos/a.jpg", "heads/mine/config.json", "partitions/mine/a.json", "streetclip/mine/a.csv"],
-)
-def test_overwrite_keeps_files_that_no_run_made(
-    foreign: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A folder with a quickstart in it may hold the user's own files too."""
-    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
-    out = tmp_path / "q"
-    command = ["quickstart", str(out), "--n-locations", "50"]
-    assert main(command) == 130
-    mine = out / foreign
-    mine.parent.mkdir(parents=True, exist_ok=True)
-    mine.write_text("mine")
-    capsys.readouterr()
-    assert main([*command, "--overwrite"]) == 1
-    error = capsys.readouterr().err
-    assert "would delete" in error
-    assert "notes.txt" in error or foreign.split("/")[-2] in error
-    assert mine.read_text() == "mine"
-    assert (out / "quickstart.json").is_file()
-
-
-def test_overwrite_replaces_a_run_of_other_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
-    out = tmp_path / "q"
-    command = ["quickstart", str(out), "--n-locations"]
-    assert main([*command, "50"]) == 130
-    for name in (
-        "world",
-        "world.part",
-        "cache",
-        "streetclip/model",
-        "streetclip/.cache.lock",
-        "heads/h3",
-        "heads/h3-refit",
-        "heads/.h3.abcdefgh.geocell-tmp",
-    ):
-        (out / name).mkdir(parents=True)
-    for name in (".map.png.abcdefgh.geocell-tmp", ".world.lock", "splits.json", "countries.geojson", "scores.csv"):
-        (out / name).touch()
-    assert main([*command, "51", "--overwrite"]) == 130
-    assert [path.name for path in out.iterdir()] == ["quickstart.json"]
-    assert json.loads((out / "quickstart.json").read_text())["n_locations"] == 51
-    assert list(tmp_path.iterdir()) == [out]
-
-
-def test_the_working_directory_is_not_replaced(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("geocell.quickstart.world.make_world", stop)
-    monkeypatch.chdir(tmp_path)
-    command = ["quickstart", ".", "--n-locations", "50"]
-    assert main(command) == 130
-    capsys.readouterr()
-    assert main([*command, "--overwrite"]) == 1
-    assert "a folder of its own" in capsys.readouterr().err
-    assert (tmp_path / "quickstart.json").is_file()
+    require_replaceable(result.folder)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import csv
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -103,11 +104,24 @@ def test_readme_says_what_is_synthetic_and_whose_the_places_are(world: Path, row
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
-def test_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
-    one = files_of(make_world(tmp_path / "one", n_locations=3, seed=7, workers=1))
+Worlds = dict[tuple[int, int], dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Worlds:
+    """(seed, locations) -> the files of a world that was drawn in one go, by one worker."""
+    folder = tmp_path_factory.mktemp("whole")
+    asked = [(7, 3), (8, 3), (7, 2)]
+    return {
+        (seed, n): files_of(make_world(folder / f"{seed}-{n}", n_locations=n, seed=seed, workers=1))
+        for seed, n in asked
+    }
+
+
+def test_same_bytes_with_any_number_of_workers(worlds: Worlds, tmp_path: Path) -> None:
     two = files_of(make_world(tmp_path / "two", n_locations=3, seed=7, workers=2))
-    assert one == two
-    assert one != files_of(make_world(tmp_path / "other", n_locations=3, seed=8, workers=1))
+    assert two == worlds[7, 3]
+    assert two != worlds[8, 3]
 
 
 def test_an_existing_folder_is_kept_unless_told(world: Path, tmp_path: Path) -> None:
@@ -119,39 +133,46 @@ def test_an_existing_folder_is_kept_unless_told(world: Path, tmp_path: Path) -> 
     assert len({line.split(",")[3] for line in table.splitlines()[1:]}) == 2
 
 
-def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int = 7) -> dict[str, int]:
-    """Interrupt the drawing of three locations after the second, and return the inode of every image drawn."""
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the drawing of three locations of seed 7 was interrupted after the second."""
+    folder = tmp_path_factory.mktemp("begun")
     render_all = world_module._render_all
 
     def two(jobs: list[Any], *rest: Any) -> Iterator[None]:
         yield from render_all(jobs[:2], *rest)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(world_module, "_render_all", two)
-    with pytest.raises(KeyboardInterrupt):
-        make_world(tmp_path / "world", n_locations=3, seed=seed, workers=1)
-    monkeypatch.setattr(world_module, "_render_all", render_all)
-    assert not (tmp_path / "world").exists()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(world_module, "_render_all", two)
+        make_world(folder / "world", n_locations=3, seed=7, workers=1)
+    assert not (folder / "world").exists()
+    return folder
+
+
+def interrupted(begun: Path, tmp_path: Path) -> dict[str, int]:
+    """Copy the interrupted world, and return the inode of every image drawn."""
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     return {path.name: path.stat().st_ino for path in (tmp_path / "world.part" / "images").iterdir()}
 
 
-def test_an_interrupted_world_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = interrupted(tmp_path, monkeypatch)
+def test_an_interrupted_world_is_resumed(begun: Path, worlds: Worlds, tmp_path: Path) -> None:
+    drawn = interrupted(begun, tmp_path)
     assert {name[:6] for name in drawn} == {"L00000", "L00001"}
     (tmp_path / "world.part" / "images" / ".L00000_000.jpg.x.geocell-tmp").mkdir()
     resumed = make_world(tmp_path / "world", n_locations=3, seed=7, workers=1)
     assert {name: (resumed / "images" / name).stat().st_ino for name in drawn} == drawn
-    assert files_of(resumed) == files_of(make_world(tmp_path / "whole", n_locations=3, seed=7, workers=1))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole", "world"]
+    assert files_of(resumed) == worlds[7, 3]
+    assert [path.name for path in tmp_path.iterdir()] == ["world"]
 
 
 @pytest.mark.parametrize(("seed", "n"), [(8, 3), (7, 2)])
 def test_an_unfinished_world_of_other_settings_is_dropped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, n: int
+    begun: Path, worlds: Worlds, tmp_path: Path, seed: int, n: int
 ) -> None:
-    interrupted(tmp_path, monkeypatch)
+    interrupted(begun, tmp_path)
     made = make_world(tmp_path / "world", n_locations=n, seed=seed, workers=1)
-    assert files_of(made) == files_of(make_world(tmp_path / "whole", n_locations=n, seed=seed, workers=1))
+    assert files_of(made) == worlds[seed, n]
 
 
 def test_a_folder_that_is_no_unfinished_world_is_kept(tmp_path: Path) -> None:
@@ -165,10 +186,8 @@ def test_a_folder_that_is_no_unfinished_world_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["notes.txt", "images/notes.txt"])
 @pytest.mark.parametrize("seed", [7, 8])
-def test_a_foreign_file_in_an_unfinished_world_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, name: str
-) -> None:
-    interrupted(tmp_path, monkeypatch)
+def test_a_foreign_file_in_an_unfinished_world_is_kept(begun: Path, tmp_path: Path, seed: int, name: str) -> None:
+    interrupted(begun, tmp_path)
     mine = tmp_path / "world.part" / name
     mine.write_text("mine")
     with pytest.raises(FileExistsError, match=r"would delete notes\.txt"):

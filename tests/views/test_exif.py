@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.views import location_coordinates, read_views
+from geocell.views import read_views
 from tests.worlds import make_image
 
 
@@ -22,7 +22,7 @@ def test_a_folder_with_exif(tmp_path: Path) -> None:
     assert frame["heading"].tolist()[0] == 90.0
     assert frame["problem"].tolist()[:3] == ["", "no EXIF GPS position", ""]
     assert frame["problem"].tolist()[3].startswith("UnidentifiedImageError")
-    assert location_coordinates(read_views(tmp_path)).shape == (2, 2)
+    assert read_views(tmp_path).places.latlon.shape == (2, 2)
 
 
 def test_folders_without_positions_or_images(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of views: coordinates, problems, locations and its hash."""
+"""The table of views: problems, texts and its hash."""
 
 from pathlib import Path
 
@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from geocell.encoding import encode
 from geocell.images.sources import FileImages
-from geocell.views import ColumnNames, coordinate_numbers, latlon_keys, read_views, rounded_latlon, table_from_frame
+from geocell.views import ColumnNames, read_views, table_from_frame
 from geocell.views.table import make_table
 from tests.encoding.tiny import TinyEncoder
 from tests.worlds import make_image, write_csv
@@ -86,21 +85,11 @@ def test_features_need_no_images(tmp_path: Path) -> None:
     assert table.frame["image"].tolist() == ["row 0", "row 1"]
 
 
-def test_keys_have_no_negative_zero() -> None:
-    assert latlon_keys(np.array([[-0.0, 1e-9], [-1e-9, 2.0]])) == ["0.000000,0.000000", "0.000000,2.000000"]
-
-
 def test_every_column_is_in_the_hash() -> None:
     frame = pd.DataFrame({"image": ["a", "b"], "lat": [1.0, 2], "lon": 0.0, "split": ["train", "test"]})
     swapped = frame.assign(split=["test", "train"])
     assert table_from_frame(frame).sha256 == table_from_frame(frame.copy()).sha256
     assert table_from_frame(frame).sha256 != table_from_frame(swapped).sha256
-
-
-def test_one_place_has_one_key() -> None:
-    keys = latlon_keys(np.array([[10.0, 180.0], [10.0, -180.0], [90.0, 5.0], [90.0, -77.0]]))
-    assert keys[0] == keys[1]
-    assert keys[2] == keys[3]
 
 
 @given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=20), st.data())
@@ -134,21 +123,3 @@ def test_a_row_that_lacks_something_is_a_row_with_the_reason(tmp_path: Path) -> 
     make_image(tmp_path / "a.jpg", 1)
     cache = encode(path, TinyEncoder(), tmp_path / "c")
     assert cache.views["status"].tolist() == ["ok", *problems[1:]]
-
-
-DEGREES = st.tuples(
-    st.floats(-90, 90) | st.integers(-90_000_000, 90_000_000).map(lambda n: n / 1e6),
-    st.floats(-180, 180) | st.integers(-180_000_000, 180_000_000).map(lambda n: n / 1e6),
-)
-
-
-@given(st.lists(DEGREES | st.sampled_from([(90.0, 3.0), (-90.0, 4.0), (0.0, -180.0), (0.0, 180.0)]), min_size=1))
-def test_numbers_of_coordinates_are_equal_and_ordered_as_rounded_degrees(places: list[tuple[float, float]]) -> None:
-    latlon = np.array(places)
-    numbers, rounded = coordinate_numbers(latlon), rounded_latlon(latlon).view(np.complex128)[:, 0]
-    assert (np.sign(numbers[:, None] - numbers) == np.sign(rank(rounded)[:, None] - rank(rounded))).all()
-
-
-def rank(values: NDArray[np.complex128]) -> NDArray[np.int64]:
-    """Return the place of each among the distinct values."""
-    return np.unique(values, return_inverse=True)[1]
