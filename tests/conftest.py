@@ -46,6 +46,14 @@ class SocketUsedError(RuntimeError):
     """A test tried to reach the network."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """Write files without waiting until they are on the disk: no test outlives its machine. Other processes do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     allowed = {"127.0.0.1"} if request.node.get_closest_marker("loopback") else set()

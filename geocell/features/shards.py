@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, is_local, parse_json, write_bytes
+from geocell.files import DamagedFileError, is_local, is_out_of_files, parse_json, too_many_open, write_bytes
 
 FILE_DTYPE = np.dtype(np.float16)  # 2^-11 relative: cosines to the float32 features stay above 0.9999999
 _GAP = 1 << 20  # bytes that are read too rather than asked around: as long as a store takes to answer, about
@@ -102,13 +102,14 @@ def read_header(path: Path) -> ShardHeader:
     """Return the header of a shard, after comparing it with the size of the file.
 
     Raises:
+        OSError: when too many files are open.
         ValueError: when the file is not a shard, is truncated or has bytes appended.
     """
     try:
         with path.open("rb") as file:
             return _header_of(path, file)
     except OSError as error:
-        raise _no_shard(path, f"that cannot be read ({error.strerror or error})") from error
+        raise _unreadable(path, error) from error
 
 
 def _header_of(path: Path, file: BinaryIO) -> ShardHeader:
@@ -157,6 +158,12 @@ def _parsed(path: Path, value: object, offset: int) -> tuple[ShardHeader, dict[s
     if not all(0 <= row < shape[0] for row in problems):
         raise _no_shard(path, f"with problems of rows beyond its {shape[0]}")
     return ShardHeader((shape[0], shape[1]), offset, problems, metadata["sha256"]), tensor
+
+
+def _unreadable(path: Path, error: OSError) -> OSError | DamagedFileError:
+    if is_out_of_files(error):
+        return too_many_open(path)
+    return _no_shard(path, f"that cannot be read ({error.strerror or error})")
 
 
 def _no_shard(path: Path, fault: str) -> DamagedFileError:
@@ -220,6 +227,7 @@ def map_shard(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
     of a file ends the process. A file that is replaced later does not matter: the mapping keeps the one it was made of.
 
     Raises:
+        OSError: when too many files are open.
         ValueError: when the file is not a shard of this shape.
     """
     try:
@@ -229,7 +237,7 @@ def map_shard(path: Path, shape: tuple[int, int]) -> NDArray[np.float16]:
                 return np.empty(shape, FILE_DTYPE)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:
-        raise _no_shard(path, f"that cannot be read ({error.strerror or error})") from error
+        raise _unreadable(path, error) from error
     return np.frombuffer(mapped, FILE_DTYPE, math.prod(shape), header.offset).reshape(shape)
 
 

@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 
 def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> pyarrow.Table:
-    """Return some columns of some rows of a cache's table of views, in their order; other rows are not kept.
+    """Return some columns of some rows of a cache's table of views, in their order; other row groups are not read.
 
     Args:
         folder: the cache.
@@ -34,19 +34,36 @@ def read_view_rows(folder: Path, n: int, names: Sequence[str], rows: Ints) -> py
     import pyarrow as pa
 
     order = np.argsort(rows, kind="stable")
-    ascending = rows[order]
-    found, first = [], 0
     with ViewsFile(folder / VIEWS_FILE, n) as views:
-        for table in views.tables(names):
+        groups, ascending = _within_groups(views.group_rows, rows[order])
+        found, first = [], 0
+        for table in views.tables(names, groups):
             begin, end = np.searchsorted(ascending, (first, first + len(table))).tolist()
             found.append(views.check(table).take(arrow_rows(ascending[begin:end] - first)))
             first += len(table)
+            if end == len(ascending):
+                break
     chosen = pa.concat_tables(found)
     if (np.diff(order) == 1).all():
         return chosen
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
     return chosen.take(arrow_rows(place))
+
+
+def _within_groups(sizes: Sequence[int], rows: Ints) -> tuple[list[int], Ints]:
+    """Return the row groups that hold some rows, one at least, and where each row is among the rows of these groups.
+
+    Args:
+        sizes: rows of every group.
+        rows: (k,) rows of the file, ascending.
+    """
+    ends = np.cumsum(sizes)
+    of_row = np.searchsorted(ends, rows, side="right")
+    groups = np.unique(of_row) if len(rows) else np.array([int(np.argmax(sizes))])
+    there = np.asarray(sizes, dtype=np.int64)[groups]
+    skipped = ends[groups] - np.cumsum(there)  # rows of other groups before each
+    return groups.tolist(), rows - skipped[np.searchsorted(groups, of_row)]
 
 
 class ViewColumns(Mapping[str, NDArray[Any]]):

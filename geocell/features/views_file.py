@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.files import DamagedFileError, reading, validated_frame
+from geocell.files import DamagedFileError, is_out_of_files, reading, too_many_open, validated_frame
 from geocell.files.arrow import is_text, numpy_values
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class ViewsFile:
         except DamagedFileError:
             raise
         except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
+            if is_out_of_files(error):
+                raise too_many_open(self.where) from error
             first = str(error).strip().split("\n", maxsplit=1)[0]
             raise DamagedFileError(
                 f"{self.where} must be a readable Parquet file, got: {first}: encode again."

@@ -29,6 +29,8 @@ from geocell.files.frames import parquet_frames as parquet_frames
 from geocell.files.frames import read_parquet_frame as read_parquet_frame
 from geocell.files.frames import unpacked_bytes as unpacked_bytes
 from geocell.files.frames import validated_frame as validated_frame
+from geocell.files.open_files import is_out_of_files as is_out_of_files
+from geocell.files.open_files import too_many_open as too_many_open
 from geocell.files.paths import as_place as as_place
 from geocell.files.paths import is_local as is_local
 from geocell.files.text import counted as counted

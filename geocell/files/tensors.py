@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from geocell.files.documents import DamagedFileError, missing
+from geocell.files.open_files import is_out_of_files, too_many_open
 
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 """Name of a tensor -> its shape and its type, as safetensors writes it (`F32`)."""
@@ -56,6 +57,8 @@ def read_tensors(
             check(metadata, shapes)
             return metadata, {name: file.get_tensor(name) for name in shapes}
     except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
+        if is_out_of_files(error, path):
+            raise too_many_open(path) from error
         raise damaged_tensors(path, what, error) from error
 
 

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 CONTINENTS: Mapping[str, str] = {
     "AF": "Africa",
@@ -92,9 +93,10 @@ def _rows() -> tuple[tuple[str, str, str], ...]:
     return tuple((row["country"], row["name"], row["continent"]) for row in csv.DictReader(io.StringIO(text)))
 
 
-def country_names() -> dict[str, str]:
+@cache
+def country_names() -> Mapping[str, str]:
     """Return alpha-2 code -> English name of every country and territory with inhabitants, by code."""
-    return {code: name for code, name, _ in _rows()}
+    return MappingProxyType({code: name for code, name, _ in _rows()})
 
 
 def continent_of(code: str) -> str:

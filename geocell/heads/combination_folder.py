@@ -21,9 +21,11 @@ from geocell.files import (
     DamagedFileError,
     canonical_json,
     held_folder,
+    is_out_of_files,
     missing,
     new_folder,
     reading,
+    too_many_open,
     write_bytes,
     write_json,
 )
@@ -318,6 +320,8 @@ def _read_pool(path: Path, n_members: int, n: int) -> tuple[NDArray[np.int64], N
                 raise DamagedFileError(f"{path} must hold {expected}, got {found}: copy it again.")
             cells, places = file.get_tensor("cells"), file.get_tensor("places")
     except (SafetensorError, OSError) as error:
+        if is_out_of_files(error, path):
+            raise too_many_open(path) from error
         raise DamagedFileError(
             f"{path} must be a safetensors file, got a damaged one ({error}): copy it again."
         ) from error

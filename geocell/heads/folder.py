@@ -18,10 +18,12 @@ from geocell.features.training_places import PLACES_FILE, TrainingPlaces, read_p
 from geocell.files import (
     DamagedFileError,
     held_folder,
+    is_out_of_files,
     missing,
     new_folder,
     one_sentence,
     said_when_full,
+    too_many_open,
     write_json,
     write_text,
 )
@@ -295,6 +297,8 @@ def _read_weights(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str
                 )
             return {name: file.get_tensor(name) for name in got}
     except (SafetensorError, OSError) as error:
+        if is_out_of_files(error, path):
+            raise too_many_open(path) from error
         raise DamagedFileError(
             f"{path} must be a safetensors file, got a damaged one ({error}): copy it again."
         ) from error

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from geocell.geo.countries import country_outlines
-from geocell.geo.gazetteer import Gazetteer, Town
+from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.geodesy import chord_from_km, unit_vectors
+from geocell.geo.towns import Town
 
 BOX: tuple[float, float, float, float] = (34.4, -11.0, 71.3, 34.0)
 """South, west, north, east of the towns in degrees."""

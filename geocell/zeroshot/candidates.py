@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from geocell.files import canonical_json, printable
 from geocell.geo.country_names import continent_of, country_code, country_names, folded
-from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, MinPopulation, Town
+from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.geodesy import Floats, as_latlon
+from geocell.geo.towns import DISTRICT_KM, MinPopulation, Town
 
 PER_COUNTRY = 30
 """How many cities of a country the published protocol has: the most populous ones."""
@@ -185,9 +186,10 @@ def gazetteer_candidates(
             f"countries must be English names or alpha-2 codes, got {shown(unknown)}: correct the spelling."
         )
     towns = (gazetteer or Gazetteer.load()).towns
+    known = country_names()
     groups: dict[tuple[str, str], list[Town]] = {}
     for town in towns:
-        if town.country in country_names() and (wanted is None or town.country in wanted.values()):
+        if town.country in known and (wanted is None or town.country in wanted.values()):
             groups.setdefault((town.country, town.admin1 if per_region else ""), []).append(town)
     if wanted is not None and (empty := [n for n, code in wanted.items() if code not in {key[0] for key in groups}]):
         raise ValueError(f"the gazetteer has no city of {shown(empty)}: leave it out, or give candidates in a file.")

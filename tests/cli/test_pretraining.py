@@ -125,9 +125,11 @@ def test_an_interrupted_training_goes_on(
         if row["epoch"] == 1:
             signal.raise_signal(signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let what is in the background ignore it
     with monkeypatch.context() as patch:
         patch.setattr("geocell.cli.pretraining._note_epoch", interrupt)
         message = refused(capsys, *trains(world, tmp_path / "model"), status=130)
+    signal.signal(signal.SIGINT, before)
     state = tmp_path / "model.pretrain"
     assert message == (
         f"geocell: interrupted: {state} keeps the state of the training; the same command with --resume continues it."

@@ -2,16 +2,20 @@
 
 import pickle
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from geocell.features import FeatureCache
+from geocell.features import FeatureCache, view_columns, views_file
 from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS
 from geocell.features.view_columns import ViewColumns, read_view_rows
-from geocell.features.views_file import VIEWS_FILE
+from geocell.features.views_file import VIEWS_FILE, ViewsFile
 from geocell.files import new_folder
 from tests.features.test_opened import fill
 
@@ -27,6 +31,37 @@ def test_rows_come_in_the_order_in_which_they_are_asked_for(cache: FeatureCache,
     expected = cache.views[["status", "lat"]].iloc[rows].reset_index(drop=True)
     assert found["status"].tolist() == expected["status"].tolist()
     assert found["lat"].tolist() == expected["lat"].tolist()
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=8).filter(any),
+    piece=st.integers(1, 9),
+    data=st.data(),
+)
+def test_row_groups_without_a_row_are_not_read(sizes: list[int], piece: int, data: st.DataObject) -> None:
+    n = sum(sizes)
+    rows = data.draw(st.lists(st.integers(0, n - 1), max_size=6))
+    table = pa.table({"location": [f"l{row}" for row in range(n)], "n": np.arange(n)})
+    read: list[int] = []
+
+    class Noting(ViewsFile):
+        def tables(self, names: Any = None, groups: Any = None) -> Any:
+            read.extend(groups)
+            return super().tables(names, groups)
+
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        with parquet.ParquetWriter(f"{folder}/{VIEWS_FILE}", table.schema) as writer:
+            for first, size in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+                writer.write_table(table.slice(first, size))
+        patch.setattr(views_file, "SLICE", piece)
+        patch.setattr(view_columns, "ViewsFile", Noting)
+        found = read_view_rows(Path(folder), n, ["n", "location"], np.array(rows, dtype=np.int64))
+        with ViewsFile(Path(folder) / VIEWS_FILE) as views:
+            written = views.group_rows
+    assert found.column("n").to_pylist() == rows
+    assert found.column("location").to_pylist() == [f"l{row}" for row in rows]
+    of_row = np.repeat(np.arange(len(written)), written)
+    assert read == (sorted(set(of_row[rows].tolist())) if rows else [int(np.argmax(written))])
 
 
 def test_a_column_is_read_once_and_taken_with_the_locations(

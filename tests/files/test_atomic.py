@@ -60,6 +60,15 @@ def test_the_temporary_file_has_the_suffix_and_is_unseen_until_the_end(tmp_path:
     assert (tmp_path / "map.png").read_bytes() == b"1"
 
 
+def test_a_file_is_on_the_disk_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, bool]] = []
+    path = tmp_path / "a.txt"
+    monkeypatch.setattr("os.fsync", lambda descriptor: seen.append((os.fstat(descriptor).st_size, path.exists())))
+    write_text(path, "12345")
+    assert seen == [(5, False)]
+    assert path.read_text() == "12345"
+
+
 def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

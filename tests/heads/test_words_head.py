@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from geocell.evaluation.score import score
-from geocell.geo.gazetteer import Gazetteer, Town
+from geocell.geo.gazetteer import Gazetteer
+from geocell.geo.towns import Town
 from geocell.heads.ensemble import average_heads
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import load_head

@@ -53,6 +53,7 @@ def test_the_curve_has_bins_of_equal_mass() -> None:
     assert curve[:, 1].tolist() == [0.0, 0.0, 1.0, 1.0]
 
 
+@pytest.mark.slow  # imports all of torchmetrics
 @given(st.lists(st.booleans(), min_size=100, max_size=100))
 def test_torchmetrics_finds_the_same_where_its_bins_of_equal_width_have_equal_mass(hits: list[bool]) -> None:
     functional = pytest.importorskip("torchmetrics.functional.classification")

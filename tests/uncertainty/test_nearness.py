@@ -24,9 +24,10 @@ def test_masses_are_sums_over_what_is_near(seed: int) -> None:
     near = Nearness.of(candidates, truth, RADII)
     masses = near.masses(posterior)
     logs = []
+    away = [distance_km(point, candidates) for point in truth]
     for r, radius in enumerate(RADII):
-        for i, point in enumerate(truth):
-            inside = [k for k, candidate in enumerate(candidates) if distance_km(point, candidate) <= radius]
+        for i in range(len(truth)):
+            inside = [k for k in range(len(candidates)) if away[i][k] <= radius]
             assert masses[r, i] == pytest.approx(posterior[i, inside].sum(), abs=1e-6)
             assert near.reachable[r, i] == bool(inside)
             logs += [np.log(max(masses[r, i], 1e-6))] if inside else []

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from geocell.geo.gazetteer import Gazetteer, Town
+from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.geodesy import distance_km
+from geocell.geo.towns import Town
 from geocell.zeroshot.candidates import Candidate, Candidates, gazetteer_candidates, with_coordinates
 
 PARIS, LYON = Candidate("France", "Paris", 48.85, 2.35, population=2), Candidate("France", "Lyon", 45.75, 4.85)

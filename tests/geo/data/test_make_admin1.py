@@ -1,5 +1,5 @@
 from geocell.geo.data.make_admin1 import region_names
-from geocell.geo.gazetteer import _region_names
+from geocell.geo.towns import region_names as names_of_regions
 
 
 def town(name: str, lat: float, admin1: str, country: str = "FR") -> dict[str, object]:
@@ -22,7 +22,7 @@ def test_a_tie_does_not_depend_on_the_order() -> None:
 
 
 def test_the_table_knows_regions_of_every_continent() -> None:
-    names = _region_names()
+    names = names_of_regions()
     assert len(names) > 3000
     assert names["FR", "11"] == "Île-de-France"
     assert names["US", "CA"] == "California"
