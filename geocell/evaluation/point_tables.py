@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from geocell.files import DamagedFileError, canonical_json, one_sentence, read_p
 from geocell.views.columns import ALIASES, ColumnNames
 from geocell.views.delimited import is_delimited, read_delimited, read_json_lines
 from geocell.views.packed import open_table, read_workbook, table_suffix
+from geocell.views.plain import PlainTable, read_plain
 from geocell.views.presets import find_preset
 
 if TYPE_CHECKING:
@@ -49,14 +51,16 @@ class PointTable:
         path: the file, for messages.
         ids: (P,) ids, all different.
         latlon: (P, 2) degrees.
-        frame: the rows, in the same order.
+        rows: what the file holds, in the same order: a frame, or the texts of a plain table.
+        read: what reads them as a frame.
         file_sha256: hash of the bytes of the file.
     """
 
     path: Path | str
     ids: tuple[str, ...]
     latlon: Floats
-    frame: pd.DataFrame
+    rows: pd.DataFrame | PlainTable
+    read: Callable[[], pd.DataFrame]
     file_sha256: str
 
     def __len__(self) -> int:
@@ -68,6 +72,21 @@ class PointTable:
         """Hash of ids and coordinates, see `points_sha256`."""
         return points_sha256(self.ids, self.latlon)
 
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame, which imports pandas."""
+        return self.read() if isinstance(self.rows, PlainTable) else self.rows
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns."""
+        return _names(self.rows)
+
+    def texts(self, name: str) -> NDArray[Any]:
+        """Return the (P,) values of a column."""
+        plain = self.rows.texts(name) if isinstance(self.rows, PlainTable) else None
+        return self.frame[name].to_numpy() if plain is None else np.array(plain, dtype=object)
+
     @one_sentence()
     def numbers(self, names: tuple[str, ...], least: float, most: float) -> Floats | None:
         """Return (P,) numbers of the first of some columns that is there, NaN where a row has none; None without one.
@@ -75,10 +94,13 @@ class PointTable:
         Raises:
             ValueError: for text, or numbers that are not from `least` to `most`.
         """
-        there = _spellings(self.frame)
+        there = _spellings(self.names)
         column = next((there[name] for name in names if name in there), None)
         if column is None:
             return None
+        plain = self.rows.numbers(column) if isinstance(self.rows, PlainTable) else None
+        if plain is not None and (np.isnan(plain) | ((plain >= least) & (plain <= most))).all():
+            return plain
         values = _numbers(self.frame[column])
         given = self.frame[column].notna().to_numpy() & (self.frame[column].astype(str) != "").to_numpy()
         wrong = given & ~(np.isfinite(values) & (values >= least) & (values <= most))
@@ -156,20 +178,24 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
     """
     rule = find_preset(preset)
     names = rule.columns if rule else ColumnNames()
-    frame, digest = _read_frame(Path(path), names)
-    id_column = _column(frame, (names.image_column, *_ID_NAMES), "id", path)
+    rows, read, digest = _read_rows(Path(path), names)
+    id_column = _column(rows, (names.image_column, *_ID_NAMES), "id", path)
     lat_column, lon_column = (
-        _column(frame, (*(_ANSWERS[role] if answers else ()), names.name_of(role), *ALIASES[role]), role, path)
+        _column(rows, (*(_ANSWERS[role] if answers else ()), names.name_of(role), *ALIASES[role]), role, path)
         for role in ("lat", "lon")
     )
-    if not len(frame):
+    if not len(rows):
         raise ValueError(f"{path} must have rows, got none: pass another table.")
-    ids = frame[id_column].astype(object).where(frame[id_column].notna(), "").astype(str).tolist()
+    found = _plain_points(rows, id_column, (lat_column, lon_column)) if isinstance(rows, PlainTable) else None
+    if found is None:
+        rows = read() if isinstance(rows, PlainTable) else rows
+        texts = rows[id_column].astype(object).where(rows[id_column].notna(), "").astype(str).tolist()
+        found = texts, np.stack([_numbers(rows[name]) for name in (lat_column, lon_column)], axis=1)
+    ids, latlon = found
     if "" in ids:
         raise ValueError(f"{path}: row {ids.index('') + 1} has no id: fill in {id_column}.")
     if rule is not None and rule.key is not None:
         ids = [rule.key(identity) for identity in ids]
-    latlon = np.stack([_numbers(frame[name]) for name in (lat_column, lon_column)], axis=1)
     if not np.isfinite(latlon).all():
         row = int(np.flatnonzero(~np.isfinite(latlon).all(axis=1))[0])
         raise ValueError(f"{path}: the id {ids[row]!r} has no numbers as coordinates: fill them in, or drop the row.")
@@ -188,11 +214,22 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
         seen: set[str] = set()
         repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise ValueError(f"{path}: the id {repeated!r} is there more than once: keep one row of each id.")
-    return PointTable(path, tuple(ids), latlon, frame, digest)
+    return PointTable(path, tuple(ids), latlon, rows, read, digest)
 
 
-def _read_frame(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, str]:
-    """Return the rows of a table and the hash of its file; sizes are checked before anything is parsed."""
+def _plain_points(rows: PlainTable, id_column: str, degrees: tuple[str, str]) -> tuple[list[str], Floats] | None:
+    """Return ids and (P, 2) degrees of a plain table, None where pandas has to read them."""
+    ids, latlon = rows.texts(id_column), [rows.numbers(name) for name in degrees]
+    if ids is None or latlon[0] is None or latlon[1] is None:
+        return None
+    return list(ids), np.stack([latlon[0], latlon[1]], axis=1)
+
+
+def _read_rows(path: Path, names: ColumnNames) -> tuple[pd.DataFrame | PlainTable, Callable[[], pd.DataFrame], str]:
+    """Return the rows of a table, what reads them as a frame, and the hash of its file.
+
+    Sizes are checked before anything is parsed.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} must be a table (.csv, .tsv, .jsonl, .parquet), and there is no such file.")
     suffix, packed = table_suffix(path.name), path.suffix.lower() in {".gz", ".xlsx"}
@@ -210,14 +247,14 @@ def _read_frame(path: Path, names: ColumnNames) -> tuple[pd.DataFrame, str]:
             known = [n.strip().strip('"') for n in header if n.strip().strip('"').lower() in {"id", "img_id"}]
             # Ids stay text: 007 is not 7.
             columns = names if names.image_column else ColumnNames(image_column=next(iter(known), None))
-            frame = read_delimited(path, columns, most=MAX_BYTES)
-            _require_size(path, len(frame), MAX_ROWS, "rows")
-            return frame, digest
-        if suffix == ".parquet":
-            return _read_parquet(path), digest
-        if suffix == ".xlsx":
-            return read_workbook(path), digest
-        return read_json_lines(path, MAX_BYTES), digest
+            read = partial(read_delimited, path, columns, most=MAX_BYTES)
+            rows = read_plain(path, columns) or read()
+            _require_size(path, len(rows), MAX_ROWS, "rows")
+            return rows, read, digest
+        read = {".parquet": partial(_read_parquet, path), ".xlsx": partial(read_workbook, path)}.get(
+            suffix, partial(read_json_lines, path, MAX_BYTES)
+        )
+        return read(), read, digest
     except (_TooLargeError, DamagedFileError, ImportError):
         raise
     except Exception as error:  # parsers raise kinds of their own, and several of Python's, for damaged files
@@ -253,18 +290,22 @@ def _hash_and_lines(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), max(feeds, returns)
 
 
-def _spellings(frame: pd.DataFrame) -> dict[str, str]:
+def _names(rows: pd.DataFrame | PlainTable) -> list[str]:
+    return list(rows.names) if isinstance(rows, PlainTable) else list(map(str, rows.columns))
+
+
+def _spellings(names: Sequence[str]) -> dict[str, str]:
     """Return lower-case name -> column; of equal ones the first."""
-    return {str(name).strip().lower(): str(name) for name in reversed(list(frame.columns))}
+    return {name.strip().lower(): name for name in reversed(names)}
 
 
-def _column(frame: pd.DataFrame, names: tuple[str | None, ...], role: str, path: Path | str) -> str:
+def _column(rows: pd.DataFrame | PlainTable, names: tuple[str | None, ...], role: str, path: Path | str) -> str:
     """Return the column of a role, by the first of its names that is there, in any case."""
-    there = _spellings(frame)
+    there = _spellings(_names(rows))
     for name in names:
         if name is not None and name.lower() in there:
             return there[name.lower()]
-    raise ValueError(f"{path} must have a column {role}, got {', '.join(map(str, frame.columns))}: rename one.")
+    raise ValueError(f"{path} must have a column {role}, got {', '.join(_names(rows))}: rename one.")
 
 
 def _numbers(values: pd.Series) -> Floats:

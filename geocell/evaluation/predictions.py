@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -64,7 +65,6 @@ def score_predictions(
     kept = _kept([distances], [predictions], missing)
     outcome = _outcome(answers, rows, distances, known, clusters, kept)
     scored, values = outcome.distances_km, outcome.values()
-    frame = known.frame
     scores = Scores(
         decoder="predictions",
         split=preset or "",
@@ -91,7 +91,7 @@ def score_predictions(
         clustered_by=clusters.by,
         n_clusters=outcome.n_clusters,
     )
-    names = frame[COUNTRY].to_numpy()[kept] if COUNTRY in frame else None
+    names = known.texts(COUNTRY)[kept] if COUNTRY in known.names else None
     return with_countries(scores, outcome, known.latlon[kept], names)
 
 
@@ -138,8 +138,25 @@ def _require_choice(missing: str) -> None:
 
 
 def _clusters(known: PointTable, cluster: str) -> Clusters:
-    columns = {str(name): known.frame[name].to_numpy(object) for name in known.frame.columns}
-    return clusters_at(known.latlon, columns, cluster)
+    return clusters_at(known.latlon, _Columns(known), cluster)
+
+
+class _Columns(Mapping[str, NDArray[Any]]):
+    """The columns of a table, each taken when it is asked for."""
+
+    def __init__(self, table: PointTable) -> None:
+        self._table = table
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._table.names:
+            raise KeyError(name)
+        return self._table.frame[name].to_numpy(object)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.names)
+
+    def __len__(self) -> int:
+        return len(self._table.names)
 
 
 def _read_truth(path: Path | str, preset: Benchmark | None, sha256: str | None) -> PointTable:

@@ -13,9 +13,11 @@ def named_groups(names: ArrayLike) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
     Locations whose name is missing or empty are in no group.
     """
-    import pandas as pd
+    texts = np.asarray(names, dtype=object)
+    if not all(type(name) is str for name in texts.tolist()):
+        import pandas as pd  # knows what counts as missing
 
-    column = pd.Series(np.asarray(names, dtype=object))
-    texts = column.where(column.notna(), "").astype(str).to_numpy()
+        column = pd.Series(texts)
+        texts = column.where(column.notna(), "").astype(str).to_numpy()
     for name in np.unique(texts[texts != ""]).tolist():
         yield name, texts == name

@@ -23,9 +23,7 @@ from geocell.views.packed import table_suffix
 MOST_BYTES = 4 << 20
 """Larger tables are faster by pandas, its import included."""
 
-_NUMBER = re.compile(r"-?(\d{1,15})(?:\.(\d*))?", re.ASCII)
-_EXACT = 15  # digits of a whole number that float64 holds, whatever they are
-_DIGITS = 17  # that pandas looks at
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{0,40})?", re.ASCII)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +85,10 @@ def read_plain(path: Path, columns: ColumnNames) -> PlainTable | None:
 
 
 def _number(text: str) -> float | None:
-    """Return a number as pandas reads it, which rounds each of the last digits of a long one; None for no plain one."""
+    """Return the nearest number, as pandas from 3.1 on does; None for no plain one."""
     if text in MISSING:
         return np.nan
-    match = _NUMBER.fullmatch(text)
-    if match is None:
+    if not _NUMBER.fullmatch(text):
         return None
-    whole, part = match[1], match[2] or ""
-    digits = (whole + part)[:_DIGITS]
-    if len(digits) <= _EXACT:
-        number = float(text)
-        return None if number == 0 and text[0] == "-" else number  # -0 is 0 in a column of whole numbers
-    number = float(digits[:_EXACT])
-    for digit in digits[_EXACT:]:
-        number = number * 10.0 + float(digit)
-    number /= 10.0 ** (len(digits) - len(whole))
-    return -number if text[0] == "-" else number
+    number = float(text)
+    return None if number == 0 and text[0] == "-" else number  # -0 is 0 in a column of whole numbers

@@ -28,7 +28,7 @@ HELP = [
 WORK: dict[str, set[str]] = {
     "split CACHE --out s.json": {"pyarrow", "scipy"},
     "split table.csv --out s.json": {"pandas", "pyarrow", "scipy"},
-    "score --predictions answers.csv --truth answers.csv": {"pandas", "scipy", "pyarrow"},
+    "score --predictions answers.csv --truth answers.csv": {"scipy"},
     "cache info CACHE": {"pyarrow"},
 }
 
