@@ -85,6 +85,9 @@ def fit_terms() -> str:
     return f"{table}\n\n{note}"
 
 
+IN_TURN = "pixels, then model"
+
+
 def encode_speeds() -> str:
     """Return the table: encoding beside loops and pipelines."""
     rows = read_results("encode_speed")
@@ -93,13 +96,22 @@ def encode_speeds() -> str:
     keys = ["tower", "device", "method", "dtype", "images_per_s", "times_the_loop", "share_of_model_alone"]
     keys += ["gflop_per_image", "share_of_matmul_peak", "least_cosine_to_the_loop"]
     lines = [[row[key] for key in keys] for row in rows]
-    first = rows[0]
-    note = (
-        f"{first['threads']} of {first['cores']} cores of an {first['cpu']} beside other work, Python "
-        f"{first['python']}, torch {first['torch']}, transformers {first['transformers']}, Pillow {first['pillow']}; "
-        "medians over turns in which every method runs once. Shares are fractions; the peak is a large matrix "
-        "product in the same arithmetic."
+    where = dict.fromkeys(
+        f"{row['tower']} {row['device']}: {row['threads']} of {row['cores']} cores of an {row['cpu']}, "
+        f"{row.get('clock', 'wall')} time, torch {row['torch']}, transformers {row['transformers']}, "
+        f"Pillow {row['pillow']}"
+        for row in rows
     )
+    note = (
+        f"Beside other work. {'; '.join(where)}. Medians over turns in which every method runs once. Shares are "
+        "fractions; the peak is a large matrix product in the same arithmetic."
+    )
+    rates = {(row["tower"], row["device"], row["dtype"], row["method"]): float(row["images_per_s"]) for row in rows}
+    ours = {key[:3]: rate for key, rate in rates.items() if key[3] == "geocell encode"}
+    done = {key: rate / rates[*key, IN_TURN] for key, rate in ours.items() if (*key, IN_TURN) in rates}
+    if done:
+        said = ", ".join(f"{tower} {device} {dtype} {share:.0%}" for (tower, device, dtype), share in done.items())
+        note += f" `geocell encode` of what pixels and then the model reach: {said}."
     sizes = dict.fromkeys(f"{row['tower']} {row['turns']} x {row['images']}" for row in rows)
     note += f" Turns and images: {', '.join(sizes)}; ratios of a single turn on a busy machine are rough."
     gpu = "" if any(row["device"] != "cpu" for row in rows) else " No GPU was measured: there was none."
