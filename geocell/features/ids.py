@@ -103,7 +103,9 @@ class Ids(Sequence[str]):
         for first in range(0, len(ids), _PIECE):
             asked = Ids(ids.texts.slice(first, _PIECE))
             wanted = asked._hashes()
-            place = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+            by_hash, place = np.argsort(wanted), np.empty(len(wanted), dtype=np.int64)
+            place[by_hash] = np.searchsorted(hashes, wanted[by_hash])  # in no order, each would miss the cache
+            place = np.minimum(place, len(hashes) - 1)
             there = hashes[place] == wanted
             place = order[place]
             same = compute.equal(self.texts.take(arrow_rows(place[there])), asked.take(there).texts)
