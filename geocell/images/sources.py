@@ -167,10 +167,13 @@ def load_saved_dataset(path: Path | str) -> dict[str, Any]:
         ) from error
     try:
         loaded: Any = load_from_disk(str(path))
+        splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+        for split in splits.values():
+            split.data.table.validate(full=True)  # a damaged offset would end the process that reads there
     except Exception as error:  # the library raises many kinds for a damaged folder
         first = str(error).split("\n", maxsplit=1)[0]
         raise ValueError(f"{path} must be a folder that `save_to_disk` wrote, got: {first}") from error
-    return dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+    return splits
 
 
 @lru_cache(maxsize=4)

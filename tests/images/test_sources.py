@@ -1,6 +1,7 @@
 """Bytes of images: paths, tars, Parquet rows and saved datasets, in this process and in another."""
 
 import pickle
+import struct
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -150,3 +151,13 @@ def test_mutated_parquet_files_give_bytes_or_an_error_of_one_line(data: st.DataO
                 assert isinstance(source.read(reference), bytes)
             except OSError as error:
                 assert "\n" not in str(error)
+
+
+def test_a_damaged_offset_of_a_saved_dataset_is_no_end_of_the_process(tmp_path: Path) -> None:
+    source, references = dataset(tmp_path)
+    (path,) = (tmp_path / "saved").glob("*.arrow")
+    content, last = path.read_bytes(), struct.pack("<ii", len(b"".join(CONTENTS[:49])), len(b"".join(CONTENTS)))
+    assert content.count(last) == 1
+    path.write_bytes(content.replace(last, struct.pack("<ii", 0, 1 << 30)))
+    with pytest.raises(ValueError, match=r"must be a folder that `save_to_disk` wrote, got: .*[Oo]ffset"):
+        source.read(references[-1])
