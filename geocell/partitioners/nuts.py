@@ -72,7 +72,8 @@ class NUTSPartitioner(LayerPartitioner):
         del latlon  # the regions do not depend on the locations
         table = self._read_table(["NUTS_ID", "LEVL_CODE"])
         levels = sorted({shown(level) for level in table["LEVL_CODE"].dropna().tolist()[:_SHOWN_ROWS]})
-        table = table[table["LEVL_CODE"] == self.level]
+        codes = table["LEVL_CODE"].tolist()  # lists and texts may be among them
+        table = table[[isinstance(code, int | float) and code == self.level for code in codes]]
         if table.empty:
             raise self._error(
                 f"{self.shapes} must have regions of level {self.level}, got levels {', '.join(levels) or 'none'}."

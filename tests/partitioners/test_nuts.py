@@ -220,3 +220,11 @@ def test_levels_that_are_no_numbers_are_said(tmp_path: Path) -> None:
     geopandas.GeoDataFrame(table, crs="EPSG:4326").to_file(tmp_path / "text.gpkg")
     with pytest.raises(ValueError, match="must have regions of level 3, got levels 'three'"):
         NUTSPartitioner(tmp_path / "text.gpkg").fit([[0.5, 0.5]])
+
+
+def test_levels_that_are_lists_are_said(three: Path) -> None:
+    layer = json.loads(three.read_text())
+    layer["features"][1]["properties"]["LEVL_CODE"] = [3, 3]
+    three.write_text(json.dumps(layer))
+    with pytest.raises(ValueError, match=r"must have regions of level 3, got levels array\(\[3, 3\]"):
+        NUTSPartitioner(three).fit(INSIDE)
