@@ -10,12 +10,14 @@ from geocell.reports.tables import markdown
 
 PLANNED = 100_000_000
 _LINEAR = 1.05  # exponents up to here need no reason
+_SORTED = "ids are found by their hashes, which are sorted, n log n"
 _REASONS = {
     "score beside 1-NN": "every test location is compared with every training location: leave it out by "
     "`--no-baselines`",
     "kmeans": "more locations take more rounds until no centre moves",
     "split": "the distances to the nearest training location are found in a tree, n log n",
     "kdtree": "every level of the tree is a selection, n log n",
+    **dict.fromkeys(("import", "h3", "s2", "labels", "head", "head --stream", "score", "audit", "decode"), _SORTED),
 }
 """Stage -> why its exponent is above 1, where it is."""
 
@@ -39,7 +41,12 @@ def stages() -> str:
             exponent = found[name].exponent
             lines.append([f"`{name}`", *seconds, "–" if exponent is None else f"{exponent:.2f}", *memory])
     above = [name for name, growth in found.items() if growth.exponent is not None and growth.exponent > _LINEAR]
-    why = "".join(f" `{name}`: {_REASONS.get(name, 'within what runs on a busy machine differ by')}." for name in above)
+    reasons_of: dict[str, list[str]] = {}
+    for name in above:
+        reasons_of.setdefault(_REASONS.get(name, "by no more than runs on a busy machine differ"), []).append(
+            f"`{name}`"
+        )
+    why = "".join(f" {', '.join(names)}: {reason}." for reason, names in reasons_of.items())
     first = rows[0]
     note = (
         f"Seconds of CPU of whole commands, start-up included, and their peak memory: {DIM} features, one view per "
