@@ -72,7 +72,8 @@ def encode(
         device: auto, cpu, cuda, cuda:1 or mps.
         devices: one process for each of several devices: 0,1,2,3 are CUDA's. torchrun does the same.
         engine: local, or ray for the machines of a Ray cluster, all of which must reach images and cache.
-        actors: encoders at work with --engine ray; left out, one per GPU, or per two cores where there is none.
+        actors: encoders at work with --engine ray, at most one per GPU, or per core where there is none; left out, one
+            per GPU, or per two cores.
         dtype: arithmetic of the encoder: float32, bfloat16, or auto, which is bfloat16 on CUDA and float32 elsewhere.
         compile: run the encoder through torch.compile: a slow start, then faster; rounds differently, and is recorded.
         pooling: tensor that becomes the feature: pooler_output, cls, mean, patch_mean or projection; left out, the

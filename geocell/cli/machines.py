@@ -17,7 +17,8 @@ class Machines:
 
     Attributes:
         engine: local, or ray for the machines of a Ray cluster, all of which must reach the cache.
-        actors: processes at work with --engine ray; left out, one per GPU where these are used, or per core.
+        actors: processes at work with --engine ray: as many as the cluster has GPUs where these are used, or cores, at
+            most and when left out.
     """
 
     engine: Literal["local", "ray"] = "local"

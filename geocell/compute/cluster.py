@@ -29,8 +29,8 @@ class RayCluster:
         """Start none yet.
 
         Args:
-            actors: how many are at work; when None one per GPU of the cluster, or one per `cpus` where GPUs are not
-                used.
+            actors: how many are at work, at most one per GPU of the cluster, or per core where GPUs are not used; when
+                None one per GPU, or per `cpus`.
             gpus: whether each takes a GPU, where the cluster has any.
             cpus: cores of the cluster per actor, where that decides how many there are.
             unit: what a piece is called in the progress bar.
@@ -41,7 +41,9 @@ class RayCluster:
         self._ray, self._unit, self._tasks = connected(), unit, count()
         resources = self._ray.cluster_resources()
         found = int(resources.get("GPU", 0)) if gpus else 0
-        self._most = actors or found or max(1, int(resources.get("CPU", 1)) // cpus)
+        cores = int(resources.get("CPU", 1))
+        room = found or max(1, cores)  # what is sent to an actor for which there is no room waits forever
+        self._most = min(actors, room) if actors else found or max(1, cores // cpus)
         self._needs: dict[str, Any] = {"num_gpus": 1} if found else {"num_cpus": 1}
         self._actors: list[Any] = []
 
@@ -146,7 +148,7 @@ def ray_cluster(actors: int | None = None, *, gpus: bool = True) -> Iterator[Ray
     a shared disk or object storage. The results are the same.
 
     Args:
-        actors: processes at work; one per GPU of the cluster when omitted, or per core where it has no GPU.
+        actors: processes at work; at most and when omitted as many as the cluster has GPUs, or cores where it has none.
         gpus: whether each takes a GPU, where the cluster has any.
 
     Raises:

@@ -47,7 +47,8 @@ def encode_with_ray(  # noqa: PLR0913 - keywords with defaults
         table: the views.
         load: loads the encoder; picklable, and called once per actor.
         out: folder of the cache.
-        actors: encoders at work; one per GPU of the cluster when omitted, or per two cores where it has no GPU.
+        actors: encoders at work, at most one per GPU of the cluster, or per core where it has none; one per GPU when
+            omitted, or per two cores.
         batch_size: images per call of the encoder.
         workers: processes that decode for each encoder; 0 decodes in threads.
         shard_rows: rows per shard.

@@ -35,7 +35,7 @@ def start():
     return work
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-with ray_cluster(2):
+with ray_cluster(5):  # more than there is room for
     found = list(results(start, range(9)))
     said = ""
     try:
