@@ -22,11 +22,6 @@ margins = () => [$("head").offsetHeight + 24, 64, 56, 22];
 home = at_once => fly(boxOf(data.box), at_once);
 $("you-key").hidden = !pin;
 $("answer-key").hidden = $("truth-key").hidden = !data.truth;
-let size = [width(), height()];
-new ResizeObserver(() => {
-  if (size[0] === width() && size[1] === height()) return;
-  size = [width(), height()];
-  home(true);
-}).observe(canvas);
+resized = () => home(true);
 home(true);
 document.documentElement.dataset.ready = "yes";

@@ -1,6 +1,6 @@
 "use strict";
 // What every map page shares: a Web Mercator map on a canvas that repeats itself across ±180°. The page itself defines
-// cells, paintCells(seen, pixel), paintMarks(pixel, seen), describe(cell) -> elements, and calls home() at its end.
+// cells, paintCells(seen, pixel), paintMarks(pixel, seen), describe(cell) -> elements and resized(), and calls home() at its end.
 const data = JSON.parse(document.getElementById("data").textContent);
 const canvas = document.getElementById("map"), pen = canvas.getContext("2d"), tip = document.getElementById("tip");
 const $ = id => document.getElementById(id);
@@ -283,4 +283,9 @@ window.addEventListener("keydown", e => {
   if (e.ctrlKey || e.metaKey || e.altKey || !keys[e.key] || !listens(e.key)) return;
   e.preventDefault(); keys[e.key](e);
 });
-new ResizeObserver(draw).observe(canvas);
+let resized = () => {};  // what a page does about another size of its map: a turned phone, a resized window
+let size = [width(), height()];
+new ResizeObserver(() => {  // painted at once, in the frame of the new size: none shows the former picture stretched
+  if (size[0] !== width() || size[1] !== height()) { size = [width(), height()]; resized(); }
+  paint();
+}).observe(canvas);

@@ -201,11 +201,6 @@ function settle() {  // a panel beside the map, with the legend on it; or a shee
 }
 settle();
 narrow.addEventListener("change", () => { settle(); if (chosen >= 0) frame(shown, true); });
-let size = [width(), height()];
-new ResizeObserver(() => {  // a turned phone, a resized window: the same view again
-  if (size[0] === width() && size[1] === height()) return;
-  size = [width(), height()];
-  if (chosen >= 0) frame(shown, true);
-}).observe(canvas);
+resized = () => { if (chosen >= 0) frame(shown, true); };  // the same view again
 if (located.length) choose(located[0], true); else { panel.classList.add("lost"); $("more").querySelector("h3").hidden = true; home(true); }
 document.documentElement.dataset.ready = "yes";

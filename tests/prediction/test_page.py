@@ -248,6 +248,24 @@ def test_a_browser_shows_the_answer_beside_the_panel(tmp_path: Path, width: int,
         assert found[0] > 370
 
 
+RESIZED = """(() => {
+  const found = () => { document.documentElement.dataset.result = JSON.stringify([canvas.clientWidth, canvas.width]); };
+  requestAnimationFrame(() => {  // after the first picture of this frame, and no other is asked for
+    requestAnimationFrame = () => 0;
+    canvas.style.width = "300px";
+    new ResizeObserver(found).observe(canvas);  // called after the page's own
+  });
+  return null;
+})()"""
+
+
+@needs_browser
+def test_a_map_of_another_size_is_painted_before_it_is_shown(tmp_path: Path) -> None:
+    asked = answers()
+    page = write_answers(tmp_path / "a.html", asked, asked.partition)
+    assert open_page(page, 800, 600, RESIZED).result == [300, 300]
+
+
 KEYS = """(() => {
   const press = key => window.dispatchEvent(new KeyboardEvent("keydown", {key, cancelable: true}));
   const views = ["2", "3", "0", "1"].map(key => {
