@@ -57,8 +57,10 @@ def cluster_means(weighted: Floats, weights: Floats, nearest: Ints, centres: Flo
         centres: (k, 3) old centres.
     """
     k = len(centres)
-    sums = np.stack([np.bincount(nearest, column, minlength=k) for column in weighted], axis=1)
-    lengths = np.linalg.norm(sums, axis=1)
+    sums = np.empty((k, len(weighted)))
+    for i, column in enumerate(weighted):
+        sums[:, i] = np.bincount(nearest, column, minlength=k)
+    lengths = np.sqrt((sums * sums).sum(axis=1))
     total: Floats = np.bincount(nearest, weights, minlength=k).astype(np.float64)
     clear = lengths > _MIN_MEAN_LENGTH * np.maximum(total, 1.0)
     return np.where(clear[:, None], sums / np.where(clear, lengths, 1.0)[:, None], centres), total
@@ -90,10 +92,10 @@ def _nearest_distances(points: Floats, centres: Floats) -> Floats:
 
 def squared_distances(columns: Floats, centre: Floats) -> Floats:
     """Return the (P,) squared distances of (3, P) points from one centre, to the bit those of `cKDTree`."""
-    x, y, z = (column - of_centre for column, of_centre in zip(columns, centre, strict=True))
-    squares: Floats = x * x
-    squares += y * y
-    squares += z * z
+    offsets = columns - centre[:, None]
+    offsets *= offsets
+    squares: Floats = offsets[0] + offsets[1]
+    squares += offsets[2]
     return squares
 
 
