@@ -131,8 +131,9 @@ class PolygonRule(Rule):
         from scipy.spatial import cKDTree
 
         xy, region = border_points(self.shapes)
-        xy, first = np.unique(xy, axis=0, return_index=True)  # the first of equal points belongs to the lowest code
-        return cKDTree(unit_vectors(swap_latlon_to_xy(xy))), region[first]
+        # Complex numbers sort like rows; the first of equal points belongs to the lowest code.
+        _, first = np.unique(np.ascontiguousarray(xy).view(np.complex128)[:, 0], return_index=True)
+        return cKDTree(unit_vectors(swap_latlon_to_xy(xy[first]))), region[first]
 
     def cell_polygons(self) -> Geometries:
         """Return the (R,) regions as they are in the layer, overlaps included."""

@@ -6,10 +6,14 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 from shapely.geometry import box
 
-from geocell.geo.geodesy import distance_km, distance_matrix_km
-from geocell.partitioners import OUTSIDE, Partition, SemanticPartitioner
+from geocell.geo.geodesy import distance_km, distance_matrix_km, unit_vectors
+from geocell.partitioners import OUTSIDE, Partition, SemanticPartitioner, semantic
+from geocell.partitioners.rule import BLOCK
 from geocell.partitioners.semantic import voronoi_centres
 
 TOWNS = np.array([[50.5, 8.5], [51.5, 8.6], [50.6, 9.6], [51.4, 10.8]])
@@ -86,6 +90,42 @@ def test_centres_cover_all_locations() -> None:
     assert counts.min() > 0
     assert counts.max() <= 100
     assert centres.tolist() == sorted(centres.tolist())
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), k=st.integers(1, 18), decimals=st.sampled_from([0, 12]))
+def test_the_nearest_of_few_centres_is_that_of_a_tree(seed: int, k: int, decimals: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.normal([0, 0], 4, (400, 2)).round(decimals)  # whole degrees: many points between two centres
+    centres = rng.normal([0, 0], 4, (k, 2)).round(decimals)
+    expected = cKDTree(unit_vectors(centres)).query(unit_vectors(points))[1]
+    assert semantic._nearest(unit_vectors(points), centres).tolist() == expected.tolist()
+
+
+def test_the_nearest_centres_of_many_points() -> None:
+    points = np.random.default_rng(1).uniform([-80, -180], [80, 180], (2 * BLOCK + 7, 2))
+    expected = cKDTree(unit_vectors(points[:5])).query(unit_vectors(points))[1]
+    assert np.array_equal(semantic._nearest(unit_vectors(points), points[:5]), expected)
+
+
+@pytest.mark.parametrize("decimals", [1, 12])
+def test_centres_are_those_of_a_tree_to_the_bit(decimals: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = around(TOWNS, 300).round(decimals)
+    places = points[np.lexsort(points.T[::-1])]
+    ours = voronoi_centres(places, 8, 20)
+    monkeypatch.setattr(semantic, "_MAX_LEAF", 0)
+    assert len(ours) > 16
+    assert ours.tolist() == voronoi_centres(places, 8, 20).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 3, 70_000])
+def test_members_are_the_rows_of_each_group(n: int) -> None:
+    groups = np.random.default_rng(n).integers(0, n, 200)
+    groups[0] = n - 1
+    members = semantic._members(groups, np.bincount(groups, minlength=n))
+    assert len(members) == n
+    for group in {0, n // 2, *groups.tolist()}:
+        assert members[group].tolist() == np.flatnonzero(groups == group).tolist()
 
 
 def test_names_that_would_meet_are_refused(tmp_path: Path) -> None:
