@@ -34,6 +34,13 @@ def test_snapping_ends_at_its_distance() -> None:
     assert rule(0.0).locate(south).cells.tolist() == [OUTSIDE, OUTSIDE]
 
 
+def test_a_border_of_two_regions_snaps_to_the_lowest() -> None:
+    south = np.array([[-20.0 / KM_PER_DEGREE, lon] for lon in (9.9, 10.0, 10.1)])
+    assert rule().locate(south).cells.tolist() == [0, 0, 1]
+    turned = PolygonRule(("a", "b"), ("East", "West"), rule().shapes[[1, 0]], 50.0)
+    assert turned.locate(south).cells.tolist() == [1, 0, 0]
+
+
 def test_the_antimeridian_is_the_border_of_a_region_that_ends_there() -> None:
     found = rule(0.0).locate(np.array([[5.0, -180.0], [5.0, -179.0]]))
     assert found.cells.tolist() == [2, OUTSIDE]
