@@ -23,7 +23,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from geocell.images.loading import Loader
+from geocell.images.loading import ExhaustedError, Loader
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
 READY = "ready"
@@ -60,10 +60,13 @@ class WorkerProcess:
 
         Raises:
             EOFError, OSError: when the process dies.
+            ExhaustedError: when it has too many open files, or no memory.
         """
         jobs, answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
         _send(jobs, job)
-        answer: str = pickle.load(answers)  # noqa: S301 - our own worker
+        answer: str | ExhaustedError = pickle.load(answers)  # noqa: S301 - our own worker
+        if isinstance(answer, ExhaustedError):
+            raise answer
         return answer
 
     def kill(self) -> None:
@@ -115,7 +118,11 @@ def main() -> None:
     _send(answers, READY)
     while True:
         slot, reference = jobs.get()
-        pixels, problem = loader(reference)
+        try:
+            pixels, problem = loader(reference)
+        except ExhaustedError as error:
+            _send(answers, error)
+            continue
         if pixels is not None:
             slots[slot] = pixels
         _send(answers, problem)
