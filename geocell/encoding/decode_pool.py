@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from geocell.compute.cores import usable_cores
 from geocell.compute.ranks import local_process_count
 from geocell.encoding.worker import READY, WorkerProcess, shared_file
-from geocell.images.loading import ExhaustedError, Loader
+from geocell.files import TooManyOpenError
+from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
 
 AHEAD = 3
@@ -214,7 +215,7 @@ class DecodePool:
             lane.since, lane.job = time.monotonic(), job
             try:
                 pixels, problem = self._loader(job.batch.references[job.row])
-            except ExhaustedError as error:
+            except TooManyOpenError as error:
                 self._fail(error)
                 return
             self._resolve(job, problem, pixels)
@@ -233,7 +234,7 @@ class DecodePool:
             lane.since, lane.overdue, lane.loading = time.monotonic(), False, True
             try:
                 self._converse(lane, lane.process, retry)
-            except ExhaustedError as error:
+            except TooManyOpenError as error:
                 self._fail(error)
                 return
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died

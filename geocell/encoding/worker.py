@@ -23,7 +23,8 @@ from typing import IO, Any, cast
 
 import numpy as np
 
-from geocell.images.loading import ExhaustedError, Loader
+from geocell.files import TooManyOpenError
+from geocell.images.loading import Loader
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
 READY = "ready"
@@ -60,12 +61,12 @@ class WorkerProcess:
 
         Raises:
             EOFError, OSError: when the process dies.
-            ExhaustedError: when it has too many open files, or no memory.
+            TooManyOpenError: when it could not open an image for the number of open files.
         """
         jobs, answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
         _send(jobs, job)
-        answer: str | ExhaustedError = pickle.load(answers)  # noqa: S301 - our own worker
-        if isinstance(answer, ExhaustedError):
+        answer: str | TooManyOpenError = pickle.load(answers)  # noqa: S301 - our own worker
+        if isinstance(answer, TooManyOpenError):
             raise answer
         return answer
 
@@ -120,7 +121,7 @@ def main() -> None:
         slot, reference = jobs.get()
         try:
             pixels, problem = loader(reference)
-        except ExhaustedError as error:
+        except TooManyOpenError as error:
             _send(answers, error)
             continue
         if pixels is not None:

@@ -5,9 +5,7 @@ Worker processes run this: it imports Pillow and numpy, and nothing heavier.
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files import require_open_files
 from geocell.images.opening import RefusedImageError, open_image, require_decodable
 from geocell.images.sources import ImageSource
 
@@ -30,17 +29,6 @@ if TYPE_CHECKING:
 MAX_ASPECT = 40
 """Images narrower than 1 : 40 are refused: resized by their short side, they would become enormous."""
 _ANIMATIONS = frozenset({"GIF", "PNG", "WEBP", "AVIF"})  # several pages or pictures of other formats are no animation
-
-
-_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-
-
-class ExhaustedError(OSError):
-    """The process or its machine, not an image, is why the image can't be read: no more open files, or no memory."""
-
-    def __str__(self) -> str:
-        """Return the sentence alone, without the number of the error."""
-        return self.strerror or ""
 
 
 @dataclass(frozen=True)
@@ -71,16 +59,17 @@ class Loader:
         """Return the pixels of an image and an empty problem, or None and why it has none.
 
         Raises:
-            ExhaustedError: when the process has too many open files, or no memory.
+            TooManyOpenError: when it could not be opened for the number of open files.
         """
         try:
             data = self.source.read(reference)
         except FileNotFoundError:
             return None, "no such file"
         except OSError as error:  # the source's own message
-            require_resources(error)
+            require_open_files(error, reference)
             return None, str(error)
         except Exception as error:  # a custom source may raise anything; it concerns this image alone
+            require_open_files(error, reference)
             return None, _one_line(error)
         pixels, problem = load_pixels(io.BytesIO(data), self.transform)
         if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
@@ -95,7 +84,7 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     """Return the pixels of an image and an empty problem, or None and why it has none.
 
     Raises:
-        ExhaustedError: when the process has too many open files, or no memory.
+        TooManyOpenError: when it could not be opened for the number of open files.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -121,24 +110,8 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     except UnidentifiedImageError:  # Pillow's text has the address of an object, which differs from run to run
         return None, "cannot identify image file"
     except Exception as error:
+        require_open_files(error, image if isinstance(image, Path | str) else "an image")
         return None, _one_line(error)
-
-
-def require_resources(error: BaseException) -> None:
-    """Raise `ExhaustedError` when an error is one of the process and would be met again with the next image.
-
-    Sources raise errors of their own from those of the system, so the chain is followed.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _EXHAUSTED:
-            number = cause.errno
-            raise ExhaustedError(
-                number,
-                f"an image could not be opened: {os.strerror(number)}. What is finished is kept: raise the limit "
-                "(`ulimit -n` for open files), or use fewer workers and downloads, and run it again.",
-            ) from error
-        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
 @contextmanager
@@ -172,7 +145,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _one_line(error: Exception) -> str:
-    require_resources(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{type(error).__name__}: {error.strerror}"  # without the path, which is in the row already
     text = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]

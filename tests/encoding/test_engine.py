@@ -152,7 +152,7 @@ def test_a_run_out_of_open_files_goes_on_and_gives_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(FileImages, "read", refused)
         assert main(command) == 1
-    assert "an image could not be opened: Too many open files. What is finished is kept" in capsys.readouterr().err
+    assert "geocell: img/005_0.jpg must be opened, and too many files are open already" in capsys.readouterr().err
     assert (tmp_path / "cut" / "features-00000.safetensors").exists()
     assert main(command) == 0
     assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
