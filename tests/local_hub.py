@@ -116,6 +116,7 @@ class _Refused(Exception):  # noqa: N818 - it is an answer, not an error
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the end of an answer waits 40 ms for an acknowledgement of its head
     hub: Hub
 
     def log_message(self, *_args: object) -> None:

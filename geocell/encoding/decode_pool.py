@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from geocell.compute.cores import usable_cores
 from geocell.compute.ranks import local_process_count
 from geocell.encoding.worker import READY, WorkerProcess, shared_file
+from geocell.files import TooManyOpenError
 from geocell.images.loading import Loader
 from geocell.images.sources import ImageSource
 
@@ -212,7 +213,11 @@ class DecodePool:
     def _serve_by_thread(self, lane: _Lane) -> None:
         while not (lane.given_up or self._closed) and (job := self._jobs.get()) is not None:
             lane.since, lane.job = time.monotonic(), job
-            pixels, problem = self._loader(job.batch.references[job.row])
+            try:
+                pixels, problem = self._loader(job.batch.references[job.row])
+            except TooManyOpenError as error:
+                self._fail(error)
+                return
             self._resolve(job, problem, pixels)
             lane.job = None
 
@@ -224,11 +229,14 @@ class DecodePool:
                 lane.process = WorkerProcess(self._loader, self._file.fileno(), self._slots.nbytes)
             except OSError as error:  # too many processes or open files: without lanes the jobs would wait forever
                 reason = error.strerror or str(error)
-                self._fail(f"be able to start, got: {reason}: pass fewer workers, or workers=0 to decode in threads.")
+                self._fail(_unable(f"start, got: {reason}: pass fewer workers, or workers=0 to decode in threads."))
                 return
             lane.since, lane.overdue, lane.loading = time.monotonic(), False, True
             try:
                 self._converse(lane, lane.process, retry)
+            except TooManyOpenError as error:
+                self._fail(error)
+                return
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died
                 if lane.starts >= _STARTS:
                     late = f"no answer within {LOADING_TIMEOUT:g} s"
@@ -269,16 +277,18 @@ class DecodePool:
         return None
 
     def _fail_to_load(self, greeting: str) -> None:
-        self._fail(
-            f"be able to load {self._loader.transform!r}, got: {greeting}. Define the encoder's transform in a module "
-            "that can be imported, or pass workers=0 to decode in threads."
-        )
+        demand = f"load {self._loader.transform!r}, got: {greeting}. Define the encoder's transform in a module"
+        self._fail(_unable(f"{demand} that can be imported, or pass workers=0 to decode in threads."))
 
-    def _fail(self, demand: str) -> None:
-        """Raise in the consumer what worker processes failed to do."""
+    def _fail(self, failure: Exception) -> None:
+        """Raise in the consumer what a lane can't go on after."""
         with self._changed:
-            self._failure = ValueError(f"worker processes must {demand}")
+            self._failure = self._failure or failure
             self._changed.notify_all()
+
+
+def _unable(demand: str) -> ValueError:
+    return ValueError(f"worker processes must be able to {demand}")
 
 
 def default_workers(rows: int, source: ImageSource) -> int:

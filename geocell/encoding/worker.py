@@ -23,6 +23,7 @@ from typing import IO, Any, cast
 
 import numpy as np
 
+from geocell.files import TooManyOpenError
 from geocell.images.loading import Loader
 
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from geocell.encoding.worker import main; main()"
@@ -60,10 +61,13 @@ class WorkerProcess:
 
         Raises:
             EOFError, OSError: when the process dies.
+            TooManyOpenError: when it could not open an image for the number of open files.
         """
         jobs, answers = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
         _send(jobs, job)
-        answer: str = pickle.load(answers)  # noqa: S301 - our own worker
+        answer: str | TooManyOpenError = pickle.load(answers)  # noqa: S301 - our own worker
+        if isinstance(answer, TooManyOpenError):
+            raise answer
         return answer
 
     def kill(self) -> None:
@@ -115,7 +119,11 @@ def main() -> None:
     _send(answers, READY)
     while True:
         slot, reference = jobs.get()
-        pixels, problem = loader(reference)
+        try:
+            pixels, problem = loader(reference)
+        except TooManyOpenError as error:
+            _send(answers, error)
+            continue
         if pixels is not None:
             slots[slot] = pixels
         _send(answers, problem)

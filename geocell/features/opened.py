@@ -31,7 +31,7 @@ from geocell.features.view_columns import ViewColumns, read_view_rows
 from geocell.features.view_places import read_good, read_names, read_places, require_some
 from geocell.features.views_file import VIEWS_FILE, ViewsFile, read_views_file
 from geocell.features.views_writing import write_statuses
-from geocell.files import DamagedFileError, as_place, is_local, read_folder
+from geocell.files import DamagedFileError, as_place, columns_frame, is_local, read_folder
 from geocell.views.codes import TextCodes
 from geocell.views.places import ViewPlaces
 
@@ -175,7 +175,7 @@ class FeatureCache:
 
     def view_rows(self, names: Sequence[str], rows: NDArray[np.int64]) -> pd.DataFrame:
         """Return some columns of some rows of the table of views, without holding the others."""
-        frame: pd.DataFrame = read_view_rows(self.folder, self.manifest.rows, names, rows).to_pandas()
+        frame = columns_frame(read_view_rows(self.folder, self.manifest.rows, names, rows))
         require_in_place(self.folder, self.stamp)
         return frame
 

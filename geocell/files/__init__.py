@@ -25,11 +25,14 @@ from geocell.files.folders import held_folder as held_folder
 from geocell.files.folders import new_folder as new_folder
 from geocell.files.folders import read_folder as read_folder
 from geocell.files.folders import require_new as require_new
+from geocell.files.frames import columns_frame as columns_frame
 from geocell.files.frames import parquet_frames as parquet_frames
 from geocell.files.frames import read_parquet_frame as read_parquet_frame
 from geocell.files.frames import unpacked_bytes as unpacked_bytes
 from geocell.files.frames import validated_frame as validated_frame
+from geocell.files.open_files import TooManyOpenError as TooManyOpenError
 from geocell.files.open_files import is_out_of_files as is_out_of_files
+from geocell.files.open_files import require_open_files as require_open_files
 from geocell.files.open_files import too_many_open as too_many_open
 from geocell.files.paths import as_place as as_place
 from geocell.files.paths import is_local as is_local

@@ -127,14 +127,15 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON
     """Return the value of a JSON text of somebody else's; its size was bounded before.
 
     Raises:
-        ValueError: for a syntax error, a value that is nested too deep, or half of a surrogate pair, which no file that
-            is written from the value could hold. The message lacks its subject.
+        ValueError: for a syntax error, a value that is nested too deep, a whole number that no float is as large as, or
+            half of a surrogate pair, which no file that is written from the value could hold. The message lacks its
+            subject.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole_number)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
-    except ValueError as error:  # of the decoder, or of the interpreter for a number of thousands of digits
+    except json.JSONDecodeError as error:
         raise ValueError(f"must be JSON, got a syntax error ({error})") from error
     _require_shallow(value)
     if _SURROGATE.search(text):
@@ -143,6 +144,12 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - any JSON
         except UnicodeEncodeError as error:
             raise ValueError("must hold whole characters, got half of a surrogate pair") from error
     return value
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > sys.float_info.max_10_exp:  # else whoever compares, rounds or prints it as a float fails on it
+        raise ValueError(f"must have numbers of at most {sys.float_info.max_10_exp} digits, got {len(digits):,}")
+    return int(digits)
 
 
 def _bounded_text(path: Path, max_bytes: int) -> str:

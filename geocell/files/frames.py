@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ LEAST_UNPACKED = 256 << 20
 MOST_PER_BYTE = 200
 """A file's columns may take `LEAST_UNPACKED` bytes, or `MOST_PER_BYTE` times its size where that is more."""
 
+_UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 _DICTIONARIES = 256 << 20
 """Size of the largest file whose texts are read as they are kept, each distinct one once, to add their lengths up."""
 
@@ -27,8 +29,20 @@ def validated_frame(table: pyarrow.Table) -> pd.DataFrame:
         Exception: pyarrow's own or Python's, when it is damaged; the caller names the file.
     """
     table.validate(full=True)
+    return columns_frame(table)
+
+
+def columns_frame(table: pyarrow.Table) -> pd.DataFrame:
+    """Return a table with all its columns as columns of the DataFrame, whichever the file says were its index.
+
+    The numbers that pandas keeps of an index without a name are left out.
+    """
+    kept = [place for place, name in enumerate(table.column_names) if not _UNNAMED_INDEX.fullmatch(name)]
+    table = table.select(kept)
     frame: pd.DataFrame = table.to_pandas()
-    return frame
+    if list(frame.columns) != table.column_names:
+        frame = table.to_pandas(ignore_metadata=True)
+    return frame.reset_index(drop=True)
 
 
 def read_parquet_frame(source: Any, size: int, columns: Sequence[str] | None = None) -> pd.DataFrame:  # noqa: ANN401 - a path or a file object

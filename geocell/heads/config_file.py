@@ -9,7 +9,7 @@ from typing import Any
 
 from geocell._version import __version__
 from geocell.encoders.info import EncoderInfo
-from geocell.files import FORMAT, DamagedFileError, read_json, reading, require_types
+from geocell.files import FORMAT, DamagedFileError, parse_json, read_json, reading, require_types
 from geocell.heads.fit_config import FitConfig
 from geocell.partitioners.base import Partition
 
@@ -143,7 +143,7 @@ def bounded_text(path: Path, max_bytes: int, where: str = "") -> str:
 
 
 def _number(text: str) -> float:
-    value = json.loads(text)
+    value = parse_json(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{text} is no number")  # noqa: TRY004 - one kind of error
     return value

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files import require_open_files
 from geocell.images.opening import RefusedImageError, open_image, require_decodable
 from geocell.images.sources import ImageSource
 
@@ -55,14 +56,20 @@ class Loader:
         return cls(source, transform, probe.shape, probe.dtype.str)
 
     def __call__(self, reference: str) -> tuple[NDArray[Any] | None, str]:
-        """Return the pixels of an image and an empty problem, or None and why it has none."""
+        """Return the pixels of an image and an empty problem, or None and why it has none.
+
+        Raises:
+            TooManyOpenError: when it could not be opened for the number of open files.
+        """
         try:
             data = self.source.read(reference)
         except FileNotFoundError:
             return None, "no such file"
         except OSError as error:  # the source's own message
+            require_open_files(error, reference)
             return None, str(error)
         except Exception as error:  # a custom source may raise anything; it concerns this image alone
+            require_open_files(error, reference)
             return None, _one_line(error)
         pixels, problem = load_pixels(io.BytesIO(data), self.transform)
         if pixels is not None and (pixels.shape != self.shape or pixels.dtype.str != self.dtype):
@@ -74,7 +81,11 @@ class Loader:
 
 
 def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transform) -> tuple[NDArray[Any] | None, str]:
-    """Return the pixels of an image and an empty problem, or None and why it has none."""
+    """Return the pixels of an image and an empty problem, or None and why it has none.
+
+    Raises:
+        TooManyOpenError: when it could not be opened for the number of open files.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -99,6 +110,7 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     except UnidentifiedImageError:  # Pillow's text has the address of an object, which differs from run to run
         return None, "cannot identify image file"
     except Exception as error:
+        require_open_files(error, image if isinstance(image, Path | str) else "an image")
         return None, _one_line(error)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geocell.encoding.decode_pool import THREADS, Batch, DecodePool
 from geocell.encoding.engine import IMAGE_TIMEOUT
+from geocell.files import require_open_files
 from geocell.images.loading import Loader, load_pixels, pillow_silenced
 from geocell.prediction.inputs import Asked, View
 from geocell.views.exif import read_exif_position
@@ -69,6 +70,7 @@ class _ViewLoader(Loader):
             except FileNotFoundError:
                 return None, "no such file"
             except OSError as error:  # the source's own sentence
+                require_open_files(error, view.name)
                 return None, str(error)
             if view.truth is None and view.exif:
                 lat, lon, _, problem = read_exif_position(file)

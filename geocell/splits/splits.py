@@ -24,6 +24,7 @@ from geocell.files import (
     reading,
     require_new,
     require_types,
+    sentence,
     write_bytes,
 )
 from geocell.splits.split_file import read_splits, split_parts
@@ -114,7 +115,8 @@ class Splits:
     def require_split(self, name: str) -> None:
         """Raise ValueError unless there is a split of this name."""
         if name not in self.ids:
-            raise ValueError(f"split must be one of {', '.join(self.ids)}, got {name!r}: name one of these.")
+            known = ", ".join(self.ids)
+            raise ValueError(sentence(f"split must be one of {known}, got {name!r}: name one of these."))
 
     def homes(self, ids: AnyIds) -> NDArray[np.int64]:
         """Return the (P,) number of the split that each location id is in, in the order of `ids`; −1 for none."""

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geocell.files import columns_frame
 from geocell.geo.geodesy import Floats
 from geocell.images.sources import ImageSource
 from geocell.views.codes import TextCodes, codes_by_hash
@@ -99,8 +100,7 @@ class StoredViews:
 
         if name == "problem":
             return pd.Series(self._problems.texts(rows), dtype=object)
-        frame: pd.DataFrame = self._taken(name, rows).to_pandas()
-        return frame[name]
+        return columns_frame(self._taken(name, rows))[name]
 
     def _taken(self, name: str, rows: Ints) -> pyarrow.Table:
         import pyarrow as pa
@@ -131,7 +131,7 @@ class StoredViews:
                 yield pd.Series(self._problems.texts(slice(first, first + PIECE)), dtype=object)
             return
         for table in self._read(name):
-            yield table.to_pandas()[name]
+            yield columns_frame(table)[name]
 
     @property
     def frame(self) -> pd.DataFrame:

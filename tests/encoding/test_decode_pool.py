@@ -14,6 +14,7 @@ from PIL import Image
 from geocell.encoding import decode_pool as pool
 from geocell.encoding.decode_pool import PROCESS_ROWS, Batch, DecodePool, default_workers
 from geocell.encoding.worker import WorkerProcess
+from geocell.files import TooManyOpenError
 from geocell.images.loading import Loader
 from geocell.images.sources import FileImages
 from tests.encoding.tiny import SMALL, Trapped, noise
@@ -139,6 +140,33 @@ def test_processes_that_the_system_does_not_start(folder: Path, monkeypatch: pyt
     monkeypatch.setattr("geocell.encoding.worker.subprocess.Popen", refused)
     with pytest.raises(ValueError, match="must be able to start, got: Too many open files: pass fewer workers"):
         run(folder, 2)
+
+
+@dataclass(frozen=True)
+class Starved(FileImages):
+    """Reads images until the process has no descriptor left."""
+
+    last: str = "9.png"
+
+    def read(self, reference: str) -> bytes:
+        if reference == self.last:
+            raise OSError("download failed") from OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return super().read(reference)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.timeout(60)
+def test_too_many_open_files_are_no_problem_of_an_image(folder: Path, workers: int) -> None:
+    loader = Loader.from_probe(Starved(str(folder)), SMALL)
+    done = []
+    with (
+        DecodePool(loader, workers=workers, batch_size=SIZE, image_timeout=30) as pool,
+        pytest.raises(TooManyOpenError, match=r"^9\.png must be opened, and too many files are open already"),
+    ):
+        for batch, _ in pool.batches(plan()):
+            assert not batch.problems
+            done.append(batch.first)
+    assert done == [0, 4][: len(done)]  # nothing from the batch of image 9 on
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import errno
 import math
 import os
 import signal
@@ -17,6 +18,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.encoding import encode, encode_images
 from geocell.features import FeatureCache
 from geocell.images import opening
+from geocell.images.sources import FileImages
 from geocell.views import read_views, table_from_frame
 from tests.encoding.tiny import TinyEncoder, noise
 from tests.worlds import make_clip, make_image, make_photos
@@ -130,6 +132,29 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     monkeypatch.setattr(TowerEncoder, "__call__", real)
     encode(table, clip, tmp_path / "cut", shard_rows=4)
     assert (tmp_path / "cut" / "features-00000.safetensors").stat().st_mtime_ns == kept
+    assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
+
+
+def test_a_run_out_of_open_files_goes_on_and_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = read_views(make_photos(tmp_path, 8, 2))
+    encode(table, TinyEncoder(), tmp_path / "whole", shard_rows=4)
+    read = FileImages.read
+
+    def refused(self: FileImages, reference: str) -> bytes:
+        if "005_0" in reference:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return read(self, reference)
+
+    command = ["encode", str(tmp_path / "photos.csv"), "--encoder", "tests.encoding.tiny:TinyEncoder"]
+    command += ["--out", str(tmp_path / "cut"), "--shard-rows", "4", "--workers", "0"]
+    with monkeypatch.context() as patch:
+        patch.setattr(FileImages, "read", refused)
+        assert main(command) == 1
+    assert "geocell: img/005_0.jpg must be opened, and too many files are open already" in capsys.readouterr().err
+    assert (tmp_path / "cut" / "features-00000.safetensors").exists()
+    assert main(command) == 0
     assert folder_bytes(tmp_path / "cut") == folder_bytes(tmp_path / "whole")
 
 

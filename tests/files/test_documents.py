@@ -181,3 +181,12 @@ def test_a_long_message_of_a_reader_is_shortened_and_others_pass() -> None:
         with pytest.raises(ValueError, match=r"a|x") as caught:
             read(error)
         assert caught.value is error
+
+
+def test_a_number_beyond_every_float_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f'{{"format": 1, "a": [-{"9" * 307}, 18446744073709551616]}}')
+    assert read_json(tmp_path / "a.json", "a thing")["a"] == [-(10**307 - 1), 1 << 64]
+    for digits in (309, 5_000):
+        (tmp_path / "a.json").write_text(f'{{"format": 1, "a": [1{"0" * (digits - 1)}]}}')
+        with pytest.raises(DamagedFileError, match=rf"a\.json must have numbers of at most 308 digits, got {digits:,}"):
+            read_json(tmp_path / "a.json", "a thing")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -27,6 +28,27 @@ def test_a_valid_table_is_the_frame() -> None:
 def test_what_arrow_did_not_look_at_is_refused(column: pa.Array) -> None:
     with pytest.raises(pa.ArrowInvalid, match=r"UTF8|offset|Length"):
         validated_frame(pa.table({"a": column}))
+
+
+@pytest.mark.parametrize("index", ["a", ["a", "b"], None, "c"])
+def test_an_index_of_pandas_is_a_column(tmp_path: Path, index: object) -> None:
+    frame = pd.DataFrame({"a": [3, 1, 2], "b": ["x", "y", "z"], "c": [0.5, 1.5, 2.5]}, index=[7, 5, 6])
+    made = frame if index is None else frame.set_index(index)
+    made.to_parquet(tmp_path / "t.parquet")
+    columns = ["a", "b", "c"]
+    size = (tmp_path / "t.parquet").stat().st_size
+    read = read_parquet_frame(tmp_path / "t.parquet", size)
+    pd.testing.assert_frame_equal(read[columns], frame.reset_index(drop=True), check_dtype=False)
+    assert sorted(read.columns) == columns
+    (piece,) = parquet_frames(tmp_path / "t.parquet", size, columns, 100)
+    pd.testing.assert_frame_equal(piece, read[columns])
+
+
+def test_what_a_file_says_of_its_index_loses_no_column() -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"status": ["ok", "ok"], "lat": [1.0, 2.0]}))
+    said = table.schema.metadata[b"pandas"].replace(b'"index_columns": [{', b'"index_columns": ["status"], "x": [{')
+    frame = validated_frame(table.replace_schema_metadata({b"pandas": said}))
+    assert frame.to_dict("list") == {"status": ["ok", "ok"], "lat": [1.0, 2.0]}
 
 
 def written(path: Path, table: pa.Table, **options: object) -> tuple[Path, int]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -12,7 +13,7 @@ import pytest
 
 from geocell.features.shards import map_shard, read_header, shard_path, write_shard
 from geocell.features.views_file import ViewsFile
-from geocell.files import DamagedFileError, is_out_of_files, too_many_open
+from geocell.files import DamagedFileError, TooManyOpenError, is_out_of_files, require_open_files, too_many_open
 from geocell.files.tensors import read_tensors
 
 
@@ -77,3 +78,28 @@ def test_the_advice_is_more_than_the_limit() -> None:
 )
 def test_errors_of_the_limit(error: Exception, is_one: bool) -> None:
     assert is_out_of_files(error) == is_one
+
+
+def raised_from(error: BaseException, cause: BaseException | None) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+def test_the_limit_is_found_behind_other_errors() -> None:
+    limit = OSError(errno.EMFILE, "x")
+    require_open_files(raised_from(ValueError("no image"), OSError(errno.ENOENT, "x")), "a")
+    with pytest.raises(TooManyOpenError, match=r"^a must be opened") as caught:
+        require_open_files(raised_from(ValueError("failed"), raised_from(RuntimeError("it"), limit)), "a")
+    assert str(caught.value.__cause__) == "failed"
+    unexpected = KeyError("x")
+    unexpected.__context__ = limit  # raised while the other was handled
+    with pytest.raises(TooManyOpenError):
+        require_open_files(unexpected, "a")
+    unexpected.__suppress_context__ = True  # raised from None
+    require_open_files(unexpected, "a")
+
+
+def test_the_error_passes_from_process_to_process() -> None:
+    there = pickle.loads(pickle.dumps(too_many_open("a")))  # noqa: S301 - made here
+    assert type(there) is TooManyOpenError
+    assert str(there) == str(too_many_open("a"))

@@ -1,13 +1,19 @@
+import errno
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from geocell.images.loading import load_pixels
+from geocell.files import TooManyOpenError
+from geocell.images.loading import Loader, load_pixels
+from geocell.images.sources import FileImages
 from geocell.images.transforms import PillowTransform
-from tests.encoding.tiny import noise
+from tests.encoding.tiny import SMALL, noise
 
 WHOLE = PillowTransform(56, (56, 56), Image.Resampling.BICUBIC)
 DRAFT = replace(WHOLE, draft=True)
@@ -54,3 +60,32 @@ def test_other_images_are_decoded_whole(tmp_path: Path) -> None:
 def test_a_picture_of_both_sides_given_keeps_both() -> None:
     assert replace(DRAFT, size=(40, 100)).draft_side == 200
     assert replace(WHOLE, size=(40, 100)).draft_side is None
+
+
+def refused(number: int) -> Callable[..., NoReturn]:
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_are_raised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    loader = Loader.from_probe(FileImages(str(tmp_path)), SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused(number))
+        with pytest.raises(TooManyOpenError, match=r"^a\.png must be opened, and too many files are open already"):
+            loader("a.png")
+    assert loader("a.png")[1] == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", refused(number))
+        with pytest.raises(TooManyOpenError, match=r"a\.png must be opened"):
+            load_pixels(tmp_path / "a.png", SMALL)
+
+
+def test_what_an_image_lacks_is_its_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loader = Loader.from_probe(FileImages(str(tmp_path)), SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refused(errno.EACCES))
+        assert loader("a.png") == (None, "Permission denied")

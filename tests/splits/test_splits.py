@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from geocell.files import DamagedFileError
+from geocell.files.text import LONGEST_MESSAGE
 from geocell.splits.draw import make_splits, split
 from geocell.splits.splits import Splits
 from tests.damage import damaged_json
@@ -44,6 +45,12 @@ def test_selecting_locations() -> None:
         splits.select(locations, "dev")
     with pytest.raises(ValueError, match="belong to another cache"):
         Splits({"train": ("elsewhere",)}).select(locations, "train")
+
+
+def test_names_of_any_length_make_a_message_that_can_be_read() -> None:
+    with pytest.raises(ValueError, match=r"^split must be one of aaaa.* … .*got 'dev': name one of these\.$") as error:
+        Splits({"a" * 9_000: ("x",)}).require_split("dev")
+    assert len(str(error.value)) <= LONGEST_MESSAGE
 
 
 def test_they_are_copied_after_they_were_asked() -> None:
