@@ -55,7 +55,7 @@ class Tower:
 
 TOWERS = (
     Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=32, turns=3),
-    Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=2, turns=1),
+    Tower("ViT-L/14@336", 1024, 24, 16, 336, 14, images=6, turns=3),
 )
 QUICK = (Tower("ViT-B/32@224", 768, 12, 12, 224, 32, images=2, turns=1),)
 

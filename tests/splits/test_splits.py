@@ -83,7 +83,7 @@ def test_a_folder_is_no_splits_file(tmp_path: Path) -> None:
         ({"splits": {"train": ["a", "a"]}}, "once, got 'a' twice in 'train'"),
         ({"splits": {"train": "ab"}}, "name -> location ids"),
         ({"splits": {"train": ["\ud800"]}}, "half of a surrogate pair"),
-        ({"seed": 10**400, "buffer_km": 10**400}, "buffer_km|OverflowError|too large"),
+        ({"seed": 10**400, "buffer_km": 10**400}, "numbers of at most 308 digits, got 401"),
         ({"seed": "7"}, "'seed'"),
         ({"seed": True}, "'seed'"),
         ({"seed": -1}, "seed must be at least 0, got -1"),
