@@ -9,6 +9,8 @@ from typing import Any
 from geocell.files import sentence
 
 _MAX_SIDE = 8192
+_MAX_LAYERS = 1000
+_LAYERS = re.compile(r"layers?$|depths?$|blocks?$")  # keys of settings that count them, in transformers and timm
 
 
 class ModelError(ValueError):
@@ -57,6 +59,24 @@ def require_sizes(settings: Mapping[str, Any], where: str) -> None:
                     f"{where} must have an image processor with {key} from 1 to {_MAX_SIDE:,} pixels, got "
                     f"{side!r:.60}: copy the model again from its origin."
                 )
+
+
+def require_layers(settings: object, where: str) -> None:
+    """Refuse the settings of a model that ask for more layers than could be made in any time.
+
+    Layers are made one by one before a weight is read, so a number of them needs no large file.
+
+    Raises:
+        ModelError: for more than 1,000 of a kind.
+    """
+    for key, value in settings.items() if isinstance(settings, Mapping) else ():
+        require_layers(value, where)
+        counts = value if isinstance(value, list) else [value]
+        if _LAYERS.search(str(key)) and any(type(n) in {int, float} and n > _MAX_LAYERS for n in counts):
+            raise ModelError(
+                f"{where} must have at most {_MAX_LAYERS:,} layers of a kind, got {key} = {value!r:.60}: copy the "
+                "model again from its origin."
+            )
 
 
 def _code(value: object) -> Iterator[str]:

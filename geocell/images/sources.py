@@ -167,7 +167,9 @@ def load_saved_dataset(path: Path | str) -> dict[str, Any]:
         ) from error
     try:
         loaded: Any = load_from_disk(str(path))
-        splits = dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+        named = dict(loaded) if isinstance(loaded, DatasetDict) else {"": loaded}
+        # all columns, as Python's objects, whatever the format that it was saved with
+        splits = {name: split.with_format(None) for name, split in named.items()}
         for split in splits.values():
             split.data.table.validate(full=True)  # a damaged offset would end the process that reads there
     except Exception as error:  # the library raises many kinds for a damaged folder

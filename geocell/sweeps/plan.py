@@ -125,6 +125,9 @@ def read_rows(sources: Sequence[Path]) -> list[Row]:
         if start is not None and start not in rows:
             beside = path.parent.parent / start / RECIPE_FILE
             rows[start] = row_of(beside)
+            if rows[start].name != start:
+                own = rows[start].name
+                raise ValueError(f"init must be the name of a row, got {start!r} in {name!r}: write {own!r}.")
             waiting.append((start, beside))
     return _starts_first(rows)
 

@@ -102,7 +102,9 @@ def table_sha256(names: Iterable[str], pieces: Callable[[str], Iterable[pd.Serie
         digest.update(f"\x1e{name}\x1e".encode())
         for number, values in enumerate(pieces(name)):
             if values.dtype.kind in "fiub":
-                digest.update(np.ascontiguousarray(values.to_numpy(), dtype="<f8").tobytes())
+                numbers = np.array(values, dtype="<f8")
+                numbers[np.isnan(numbers)] = np.nan  # which has many forms, and a file may keep only one
+                digest.update(numbers.tobytes())
             else:
                 between = "\x1f" if number else ""
                 digest.update((between + "\x1f".join(map(str, values.tolist()))).encode())

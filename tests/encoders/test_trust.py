@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geocell.cli.app import main
-from geocell.encoders.trust import ModelError, require_data_only, require_sizes
+from geocell.encoders.trust import ModelError, require_data_only, require_layers, require_sizes
 from tests.worlds import make_clip, make_photos
 
 CODE = (
@@ -92,3 +92,37 @@ def test_usual_sizes_are_taken() -> None:
         {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}, "pad_size": None}, "here"
     )
     require_sizes({"size": 224, "do_resize": True}, "here")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_hidden_layers": 2147483648},
+        {"vision_config": {"num_hidden_layers": 1001}},
+        {"depths": [2, 2, 10**9, 2]},
+        {"model_args": {"depth": 1e12}},
+    ],
+)
+def test_layers_without_end_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(
+        ModelError, match=r"^it must have at most 1,000 layers of a kind, got (num_hidden_layers|depths?)"
+    ):
+        require_layers(settings, "it")
+
+
+def test_usual_layers_are_taken() -> None:
+    require_layers(
+        {"num_hidden_layers": 48, "depths": [3, 3, 27, 3], "hidden_size": 4096, "layer_norm_eps": 1e-5}, "it"
+    )
+
+
+def test_a_model_of_layers_without_end_is_refused_before_it_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip(tmp_path)
+    config = json.loads((clip / "config.json").read_text())
+    config["num_hidden_layers"] = 2147483648
+    (clip / "config.json").write_text(json.dumps(config))
+    table = make_photos(tmp_path / "photos", 1, 1)
+    assert main(["encode", str(table), "--encoder", str(clip), "--out", str(tmp_path / "cache")]) == 1
+    assert "must have at most 1,000 layers of a kind, got num_hidden_layers = 2147483648" in capsys.readouterr().err

@@ -161,3 +161,14 @@ def test_a_damaged_offset_of_a_saved_dataset_is_no_end_of_the_process(tmp_path: 
     path.write_bytes(content.replace(last, struct.pack("<ii", 0, 1 << 30)))
     with pytest.raises(ValueError, match=r"must be a folder that `save_to_disk` wrote, got: .*[Oo]ffset"):
         source.read(references[-1])
+
+
+@pytest.mark.parametrize("saved", [{"type": "numpy"}, {"columns": ["n"]}])
+def test_a_dataset_that_was_saved_with_a_format(tmp_path: Path, saved: dict[str, object]) -> None:
+    datasets = pytest.importorskip("datasets")
+    photos = [{"bytes": content, "path": None} for content in CONTENTS[:2]]
+    features = datasets.Features({"photo": datasets.Image(), "n": datasets.Value("int64")})
+    made = datasets.Dataset.from_dict({"photo": photos, "n": [0, 1]}, features=features)
+    made.with_format(**saved).save_to_disk(tmp_path / "saved")
+    source = DatasetImages(str(tmp_path / "saved"), "photo")
+    assert [source.read(f"::{row}") for row in range(2)] == CONTENTS[:2]

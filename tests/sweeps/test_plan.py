@@ -101,6 +101,12 @@ def test_bad_files_are_refused(world: Path, text: str, message: str) -> None:
         read_rows([world / "sweep.toml"])
 
 
+def test_a_start_is_named_as_its_row(world: Path) -> None:
+    third = recipe(world, "third", '[head]\npartition = "one"\ninit = "first/"\n')
+    with pytest.raises(ValueError, match=r"init must be the name of a row, got 'first/' in 'third': write 'first'\."):
+        read_rows([third])
+
+
 def test_what_is_missing_is_named(world: Path) -> None:
     with pytest.raises(ValueError, match="a sweep needs at least one recipe"):
         read_rows([])

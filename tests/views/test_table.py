@@ -86,6 +86,15 @@ def test_rows_with_problems_are_kept_and_never_looked_at(
     assert (table.frame["location"] == "").tolist() == bad
 
 
+def test_one_hash_for_every_form_of_nan() -> None:
+    hashes = set()
+    for nan in (0x7FF8000000000000, 0xFFF8000000000000, 0x7FF0000000000001):
+        heading = np.array([nan, 0], np.uint64).view(np.float64)
+        frame = pd.DataFrame({"image": ["a", "b"], "lat": [1.0, 2.0], "lon": [3.0, 4.0], "heading": heading})
+        hashes.add(table_from_frame(frame).sha256)
+    assert len(hashes) == 1
+
+
 def test_two_columns_of_one_coordinate_are_no_question_when_one_is_named_or_they_agree(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "t.csv", "image,lat,latitude,lon\na,1,2,3\n")
     assert read_views(path, ColumnNames(lat_column="latitude")).frame["lat"].tolist() == [2.0]
