@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.files.arrow import arrow_mask, arrow_rows, numpy_values
+from geocell.views.hashing import TextKey
 
 if TYPE_CHECKING:
     import pyarrow
 
-_MANY = 1 << 20
+_MANY = 1 << 17
 _PIECE = 1 << 18  # ids that are Python strings at a time
 
 
@@ -98,11 +99,11 @@ class Ids(Sequence[str]):
 
         if self._by_hash is None:
             return None
-        hashes, order = self._by_hash
+        key, hashes, order = self._by_hash
         found = np.empty(len(ids), dtype=np.int64)
         for first in range(0, len(ids), _PIECE):
             asked = Ids(ids.texts.slice(first, _PIECE))
-            wanted = asked._hashes()
+            wanted = asked._hashes(key)
             by_hash, place = np.argsort(wanted), np.empty(len(wanted), dtype=np.int64)
             place[by_hash] = np.searchsorted(hashes, wanted[by_hash])  # in no order, each would miss the cache
             place = np.minimum(place, len(hashes) - 1)
@@ -115,18 +116,19 @@ class Ids(Sequence[str]):
         return found
 
     @cached_property
-    def _by_hash(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]] | None:
-        """The hashes in ascending order, and which id each is of; None where two ids have the same."""
-        parts = [Ids(self.texts.slice(first, _PIECE)) for first in range(0, len(self), _PIECE)]
-        hashes = np.concatenate([part._hashes() for part in parts])
+    def _by_hash(self) -> tuple[TextKey, NDArray[np.uint64], NDArray[np.int64]] | None:
+        """A key, the hashes by it in ascending order, and which id each is of; None where two ids have the same."""
+        key, hashes = TextKey(), np.empty(len(self), dtype=np.uint64)
+        for first in range(0, len(self), _PIECE):
+            part = Ids(self.texts.slice(first, _PIECE))
+            hashes[first : first + len(part)] = part._hashes(key)
         order = np.argsort(hashes)
         hashes = hashes[order]
-        return None if (hashes[1:] == hashes[:-1]).any() else (hashes, order)
+        return None if (hashes[1:] == hashes[:-1]).any() else (key, hashes, order)
 
-    def _hashes(self) -> NDArray[np.uint64]:
-        from pandas.util import hash_array
-
-        return np.asarray(hash_array(self.texts.to_numpy(zero_copy_only=False), categorize=False))
+    def _hashes(self, key: TextKey) -> NDArray[np.uint64]:
+        """Return the first half of each hash."""
+        return key.hashes(self.texts)[:, 0]
 
 
 def _texts(ids: Any) -> pyarrow.LargeStringArray:  # noqa: ANN401 - whatever holds texts

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from geocell.compute.engines import ROWS, is_here, results
 from geocell.features.view_columns import read_view_rows
 from geocell.features.views_file import COLUMNS, VIEWS_FILE, ViewsFile, good_rows, has_pending
-from geocell.files.arrow import arrow_mask, numpy_values
+from geocell.files.arrow import arrow_mask, binary_texts, numpy_values
 from geocell.geo.geodesy import Floats
-from geocell.views.codes import codes_of_hashes, text_hashes
+from geocell.views.codes import codes_of_hashes
+from geocell.views.hashing import TextKey
 from geocell.views.places import ViewPlaces
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def read_places(folder: Path, n: int, good: NDArray[np.bool_]) -> ViewPlaces:
 
     def hashes() -> Iterator[NDArray[np.uint64]]:
         there = 0
-        for piece in results(partial(_PlacesOf, folder.absolute(), n, is_here()), _pieces(folder, n, good)):
+        for piece in results(partial(_PlacesOf, folder.absolute(), n, is_here(), TextKey()), _pieces(folder, n, good)):
             for found, degrees in piece:
                 latlon[there : there + len(degrees)] = degrees
                 there += len(degrees)
@@ -121,11 +122,13 @@ class _PlacesOf:
         folder: the cache.
         n: its rows.
         lazily: whether a piece is read while its results are used, and never whole.
+        key: of the hashes, the same in all processes.
     """
 
     folder: Path
     n: int
     lazily: bool
+    key: TextKey
 
     def __call__(self, piece: _Piece) -> Iterable[tuple[NDArray[np.uint64], Floats]]:
         """Return those of some row groups, by pieces of rows."""
@@ -139,14 +142,10 @@ class _PlacesOf:
                 chosen = views.check(table).filter(arrow_mask(piece.good[first : first + len(table)]))
                 first += len(table)
                 degrees = np.stack([numpy_values(chosen.column(name)) for name in ("lat", "lon")], axis=1)
-                yield text_hashes(chosen.column("location")), degrees.astype(np.float64, copy=False)
+                yield self.key.hashes(chosen.column("location")), degrees.astype(np.float64, copy=False)
 
 
 def read_names(folder: Path, n: int, places: ViewPlaces) -> pyarrow.LargeBinaryArray:
     """Return the (P,) ids of locations of a cache of `n` rows, as bytes."""
-    import pyarrow as pa
-
     column = read_view_rows(folder, n, ["location"], places.first).column("location")
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    return column.cast(pa.large_string()).cast(pa.large_binary()).combine_chunks()
+    return binary_texts(column).combine_chunks()

@@ -42,6 +42,16 @@ def arrow_bytes(values: list[bytes]) -> pyarrow.LargeBinaryArray:
     return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
 
 
+def binary_texts(column: pyarrow.Array | pyarrow.ChunkedArray) -> pyarrow.ChunkedArray:
+    """Return texts, of any type that Arrow has for them, as large_binary."""
+    import pyarrow as pa
+
+    whole = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+    if pa.types.is_dictionary(whole.type):
+        whole = whole.cast(whole.type.value_type)
+    return whole if pa.types.is_large_binary(whole.type) else whole.cast(pa.large_string()).cast(pa.large_binary())
+
+
 def is_text(column: pyarrow.ChunkedArray, text: str) -> NDArray[np.bool_]:
     """Return which rows of a column of texts without a missing one are this text."""
     import pyarrow as pa

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.files import columns_frame
+from geocell.files.arrow import binary_texts
 from geocell.geo.geodesy import Floats
 from geocell.images.sources import ImageSource
 from geocell.views.codes import TextCodes, codes_by_hash
@@ -89,10 +90,8 @@ class StoredViews:
     @cached_property
     def location_ids(self) -> TextCodes:
         """Location ids of the views of `places`."""
-        import pyarrow as pa
-
-        names = self._taken("location", self.places.first).column("location").cast(pa.large_string())
-        return TextCodes(self.places.codes, names.cast(pa.large_binary()).combine_chunks())
+        names = binary_texts(self._taken("location", self.places.first).column("location"))
+        return TextCodes(self.places.codes, names.combine_chunks())
 
     def take(self, name: str, rows: Ints) -> pd.Series[Any]:
         """Return the (k,) values of a column in ascending rows, without holding the others."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.files.arrow import arrow_bytes, arrow_mask, arrow_rows, is_text, numpy_values
+from geocell.files.arrow import arrow_bytes, arrow_mask, arrow_rows, binary_texts, is_text, numpy_values
 
 KINDS = {
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
@@ -45,6 +45,15 @@ def test_values_are_those_of_arrow(data: st.DataObject, kind: pa.DataType) -> No
         values = numpy_values(found)
         assert values.dtype == kind.to_pandas_dtype()
         assert values.tolist() == found.to_pylist()
+
+
+def test_texts_of_any_type_are_bytes() -> None:
+    texts = pa.array(["b", "", "é\0"])
+    for column in (texts, texts.cast(pa.large_string()), texts.dictionary_encode(), texts.cast(pa.binary())):
+        for piece in (column, pa.chunked_array([column])):
+            found = binary_texts(piece)
+            assert found.type == pa.large_binary()
+            assert found.to_pylist() == [b"b", b"", "é\0".encode()]
 
 
 def test_missing_numbers_are_nan() -> None:

@@ -1,7 +1,5 @@
 """Texts as whole numbers."""
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geocell.views import codes as module
-from geocell.views.codes import TextCodes, codes_by_hash
+import geocell.views.codes
+from geocell.views.codes import TextCodes, codes_by_hash, codes_of_hashes
 
-TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=3), max_size=30)
+CHARACTERS = st.one_of(st.characters(codec="utf-8"), st.sampled_from("\0ab"))
+TEXTS = st.lists(st.one_of(st.text(CHARACTERS, max_size=3), st.integers(125, 131).map("é".__mul__)), max_size=30)
 
 
 @given(TEXTS, st.integers(1, 7))
@@ -24,19 +23,18 @@ def test_hashes_number_texts_as_they_appear(texts: list[str], size: int) -> None
     assert [texts[row] for row in first] == list(names)
 
 
-def test_texts_with_half_a_hash_in_common_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Half:
-        def __init__(self, text: bytes, digest_size: int) -> None:
-            self.text, self.size = text, digest_size
-
-        def digest(self) -> bytes:
-            return b"\0" * 8 + self.text.ljust(self.size - 8, b"\0")
-
-    monkeypatch.setattr(hashlib, "blake2b", Half)
-    codes, first = codes_by_hash([pa.array(["b", "a", "b", "c", "a", "b"])], 6)
-    assert codes.tolist() == [0, 1, 0, 2, 1, 0]
-    assert first.tolist() == [0, 1, 3]
-    assert module.hashlib is hashlib
+@pytest.mark.parametrize("piece", [2, 1 << 20])
+@given(
+    pairs=st.lists(st.tuples(st.sampled_from([0, 1, 1 << 40, (1 << 40) + 1, 1 << 63]), st.integers(0, 2)), max_size=40)
+)
+def test_hashes_alike_in_part_are_told_apart(pairs: list[tuple[int, int]], piece: int) -> None:
+    hashes = np.array(pairs, dtype=np.uint64).reshape(-1, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(geocell.views.codes, "_PIECE", piece)
+        codes, first = codes_of_hashes([hashes[:7], hashes[7:]], len(pairs))
+    seen = list(dict.fromkeys(pairs))
+    assert codes.tolist() == [seen.index(pair) for pair in pairs]
+    assert first.tolist() == [pairs.index(pair) for pair in seen]
 
 
 def test_pieces_have_the_rows_that_were_said() -> None:
