@@ -42,7 +42,7 @@ def test_they_are_found_where_a_dictionary_finds_them(known: list[str], asked: l
 
 def test_texts_of_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(geocell.features.ids, "_MANY", 0)
-    monkeypatch.setattr(Ids, "_hashes", lambda self, key: np.array([len(text) for text in self], dtype=np.uint64))
+    monkeypatch.setattr(Ids, "_hashes", lambda self, _key: np.array([len(text) for text in self], dtype=np.uint64))
     assert Ids(["a", "bb"]).find(Ids(["bb", "b", "a"])).tolist() == [1, -1, 0]
     assert Ids(["a", "b", "cc"]).find(Ids(["cc", "b"])).tolist() == [2, 1]
     assert Ids(["a", "b"]).distinct
