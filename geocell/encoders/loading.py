@@ -178,5 +178,6 @@ def _recorded(info: EncoderInfo, device: str, source: str | None) -> Encoder:
         )
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"expected the encoder {info.name} at {where}, and it is not there: say where it is with --encoder."
+            f"expected the encoder {info.name} at {where}, and it is not there: say where it is with --encoder. "
+            "Features that were imported under a name alone have none: import them again with --like."
         ) from error

@@ -272,7 +272,10 @@ def _by_country(distances: Floats, countries: ArrayLike, clusters: Clusters) -> 
 def _advice(audit: Audit) -> Iterator[str]:
     coarse = audit.within[25] < _WITHIN_25
     if audit.seen:
-        yield "These are the locations that the partition was fitted on, which lie in known cells: audit others too."
+        yield (
+            "These are the locations that the partition was fitted on, which lie in known cells: audit others too, "
+            "with --split val."
+        )
     yield from _count_advice(audit, coarse)
     if audit.outside > _LOST_SHARE:
         yield (

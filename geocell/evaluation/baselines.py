@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from geocell.display import share_text
 from geocell.evaluation.answered import answered
 from geocell.evaluation.comparison import Comparison, comparison_of, without_cells
 from geocell.evaluation.countries import ACCURACY, same_country
@@ -56,6 +57,11 @@ class Baseline:
     outcome: Outcomes = field(repr=False, compare=False)
     comparison: Comparison | None = None
     n_candidates: int | None = None
+
+    def __repr__(self) -> str:
+        """Return its name and balscore."""
+        balscore = share_text(self.values["balscore"], self.intervals.get("balscore"))
+        return f"<Baseline {self.name}, {self.n_locations:,} locations: balscore {balscore}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, with the scores as `Scores.to_dict` has them."""

@@ -148,8 +148,16 @@ def compare(
         decode_b: another decoder for the second, a baseline with one of its own say.
 
     Raises:
+        TypeError: for the name of a head in its place.
         ValueError: for an unknown decoder, no location, features of another encoder, or an unknown column.
     """
+    given: tuple[object, object] = (head_a, head_b)
+    for one in given:
+        if isinstance(one, str):
+            raise TypeError(
+                f"expected a head, got the text {one!r}: load it with load_head, or make a baseline with "
+                "named_baseline('1-nn', locations.encoder, train=lambda: train)."
+            )
     decoders = (decode, decode if decode_b is None else decode_b)
     prepared = [head.prepare(one) for head, one in zip((head_a, head_b), decoders, strict=True)]  # before any answer
     clusters = clusters_of(locations, cluster)

@@ -54,6 +54,7 @@ class PointTable:
         rows: what the file holds, in the same order: a frame, or the texts of a plain table.
         read: what reads them as a frame.
         file_sha256: hash of the bytes of the file.
+        id_column: the column that the ids are from.
     """
 
     path: Path | str
@@ -62,6 +63,7 @@ class PointTable:
     rows: pd.DataFrame | PlainTable
     read: Callable[[], pd.DataFrame]
     file_sha256: str
+    id_column: str = "id"
 
     def __len__(self) -> int:
         """Return P."""
@@ -124,8 +126,9 @@ class PointTable:
         unknown = [identity for identity in self.ids if identity not in known]
         if unknown:
             raise ValueError(
-                f"{self.path}: {len(unknown):,} of {len(self):,} ids are not in the truth, {unknown[0]!r} first: "
-                "pass the truth of these predictions."
+                f"{self.path}: {len(unknown):,} of {len(self):,} ids, of the column {self.id_column}, are not in the "
+                f"column {truth.id_column} of the truth, {unknown[0]!r} first: pass the truth of these predictions, or "
+                "call the columns that belong together id in both."
             )
         rows = {identity: row for row, identity in enumerate(self.ids)}
         return np.array([rows.get(identity, -1) for identity in truth.ids], dtype=np.int64)
@@ -214,7 +217,7 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
         seen: set[str] = set()
         repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise ValueError(f"{path}: the id {repeated!r} is there more than once: keep one row of each id.")
-    return PointTable(path, tuple(ids), latlon, rows, read, digest)
+    return PointTable(path, tuple(ids), latlon, rows, read, digest, str(id_column))
 
 
 def _plain_points(rows: PlainTable, id_column: str, degrees: tuple[str, str]) -> tuple[list[str], Floats] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -62,7 +62,7 @@ def score_predictions(
     clusters = _clusters(known, cluster)
     answers, rows, distances = _answers(predictions, known, preset)
     there = rows >= 0
-    kept = _kept([distances], [predictions], missing)
+    kept = _kept([distances], [predictions], missing, known.ids)
     outcome = _outcome(answers, rows, distances, known, clusters, kept)
     scored, values = outcome.distances_km, outcome.values()
     scores = Scores(
@@ -115,7 +115,7 @@ def compare_predictions(
     clusters = _clusters(known, cluster)
     found = [_answers(path, known, preset) for path in (predictions_a, predictions_b)]
     both = [distances for _, _, distances in found]
-    kept = _kept(both, [predictions_a, predictions_b], missing)
+    kept = _kept(both, [predictions_a, predictions_b], missing, known.ids)
     a, b = (_outcome(*one, known, clusters, kept) for one in found)
     return comparison_of(a, b, "predictions", preset or "", seed)
 
@@ -236,14 +236,14 @@ def _confidence(answers: PointTable, rows: NDArray[np.int64], distances: Floats)
     return None if column is None else confidence_errors(distances, column[rows])
 
 
-def _kept(both: list[Floats], paths: list[Path | str], missing: Missing) -> NDArray[np.bool_]:
+def _kept(both: list[Floats], paths: list[Path | str], missing: Missing, ids: Sequence[str]) -> NDArray[np.bool_]:
     """Return which locations are counted."""
     for distances, path in zip(both, paths, strict=True):
-        lacking = int(np.isnan(distances).sum())
-        if lacking and missing == "error":
+        lacking = np.flatnonzero(np.isnan(distances))
+        if len(lacking) and missing == "error":
             raise ValueError(
-                f"{path}: {lacking:,} of {len(distances):,} locations have no prediction: add them, or pass "
-                "--missing worst or --missing drop."
+                f"{path}: {len(lacking):,} of {len(distances):,} locations have no prediction, {ids[lacking[0]]!r} "
+                "first: add them, or pass --missing worst or --missing drop."
             )
     everywhere: NDArray[np.bool_] = np.asarray(np.isfinite(np.stack(both)).all(axis=0))
     kept: NDArray[np.bool_] = everywhere if missing == "drop" else np.ones(len(everywhere), dtype=bool)

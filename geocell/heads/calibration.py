@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geocell.decoders.balscore import shares_problem
 from geocell.decoders.table import parse_decoder
+from geocell.display import share_text
 from geocell.files import FORMAT, DamagedFileError, canonical_json, read_json, require_types
 from geocell.uncertainty.cell_sets import METHODS, Method
 from geocell.uncertainty.temperature import RANGE, scaled
@@ -59,6 +60,13 @@ class Calibration:
     bias: tuple[float, ...] | None = None
     set_thresholds: Mapping[Method, Mapping[int, float]] | None = None
     abstain_below: float | None = None
+
+    def __repr__(self) -> str:
+        """Return the temperature and decoder, and what the calibration error became."""
+        errors = [self.record.get(when) for when in ("before", "after")]
+        found = [of["ece"] for of in errors if isinstance(of, Mapping) and isinstance(of.get("ece"), float)]
+        error = f", ECE {share_text(found[0])} -> {share_text(found[1])}" if len(found) == 2 else ""
+        return f"<Calibration: temperature {self.temperature:.3g}, decoder {self.decoder}{error}>"
 
     def __post_init__(self) -> None:
         """Check the range of every number."""

@@ -61,7 +61,7 @@ def _coverage(trust: object) -> str:
         held = [_number(trust, "coverage", name, share) for share in ("50", "90")]
         if None not in held:
             parts.append(f"{words} {' and '.join(_percent(value or 0.0) for value in held)} %")
-    return f"asked for 50 and 90 %, these hold the truth of: {', '.join(parts)}" if parts else ""
+    return f"asked for 50 and 90 %, these contain the true position: {', '.join(parts)} of the time" if parts else ""
 
 
 def _countries(trust: object) -> str:

@@ -38,12 +38,13 @@ def calibration_text(calibration: Calibration) -> str:
     ]
     coverage = record.get("coverage", {})
     if coverage:
-        held = " and ".join(f"{percent(share)} % for {asked} %" for asked, share in coverage.items())
-        lines.append(f"radii of the decoder {decoder_label(calibration.decoder)} hold the truth of {held}")
+        held = " and ".join(f"{percent(share)} % of the time for {asked} %" for asked, share in coverage.items())
+        answers = f"radii around the answers of {decoder_label(calibration.decoder)}"
+        lines.append(f"{answers} contain the true position: {held}")
     sets = record.get("set_coverage", {})
     if any(sets.values()):
         held = ", ".join(f"{METHOD_WORDS[m]} {' and '.join(map(percent, of.values()))} %" for m, of in sets.items())
-        lines.append(f"asked for 50 and 90 %, sets of cells hold the truth of: {held}")
+        lines.append(f"asked for 50 and 90 %, sets of cells contain the true position: {held} of the time")
     if "scaling_nll" in record:
         lines.append(_scaling(calibration))
     if "abstention" in record:

@@ -23,6 +23,6 @@ def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
     other = "" if comparison.decoder_b is None else f" for A, {comparison.decoder_b} for B"
     note = (
         f"A {a} · B {b} · decoder {comparison.decoder}{other} · shares and balscore in % · low, high: 95 % "
-        f"interval of A − B, {comparison.drawn_text} drawn for both together"
+        f"interval of A − B, by a paired bootstrap over {comparison.drawn_text}"
     )
     return f"{table}\n{note}\n\n{comparison.sentence(a, b)}"

@@ -37,7 +37,7 @@ def test_calibrate_then_score_by_its_decoder(road: str, tmp_path: Path, capsys: 
     assert main(f"calibrate {road} --decode balscore --device cpu".split()) == 0
     out = capsys.readouterr().out
     assert "temperature" in out
-    assert "radii of the decoder balscore hold the truth of" in out
+    assert "radii around the answers of balscore contain the true position" in out
     learned = json.loads((tmp_path / "head" / "calibration.json").read_text())
     assert learned["record"]["split"] == "val"
     assert load_head(tmp_path / "head").sha256 != before

@@ -1,5 +1,6 @@
 """Baselines against answers by hand, and how far a head is ahead of them."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,7 @@ def test_scores_are_those_of_the_answers(world: tuple[gc.Locations, gc.Locations
     train, test = world
     head = head_on(KMeansPartitioner(k=8, seed=0).fit(train.latlon))
     found = gc.baselines(head, test, train, split="test")
+    assert re.fullmatch(r"<Baseline 1-NN, \d+ locations: balscore [\d.]+ % \[[\d.]+, [\d.]+\]>", repr(found["1-NN"]))
     assert list(found) == ["majority cell", "1-NN"]
     assert (found["majority cell"].n_train, found["1-NN"].n_train) == (None, 120)
     reached = score(head, test)

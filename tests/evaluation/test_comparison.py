@@ -120,3 +120,8 @@ def test_it_shows_itself(locations: Locations, heads: tuple[Head, Head, Head]) -
     assert f">{found.a['median_km']:,.1f} km</td>" in page
     assert f"{low:+,.1f} km to {high:+,.1f} km".replace("-", "−") in page
     assert f"{100 * found.differences['balscore']:+.1f}</td>".replace("-", "−") in page
+
+
+def test_the_name_of_a_head_is_no_head(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    with pytest.raises(TypeError, match=r"expected a head, got the text '1-nn': .*named_baseline\('1-nn'"):
+        compare(heads[0], "1-nn", locations)  # type: ignore[arg-type]

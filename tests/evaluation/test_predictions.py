@@ -65,7 +65,10 @@ def test_missing_rows(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> 
     ("change", "message"),
     [
         (lambda f: pd.concat([f, f[:1]]), "'000' is there more than once"),
-        (lambda f: f.assign(id=["x", *f.id[1:]]), "1 of 60 ids are not in the truth, 'x' first"),
+        (
+            lambda f: f.assign(id=["x", *f.id[1:]]),
+            "1 of 60 ids, of the column id, are not in the column id of the truth",
+        ),
         (lambda f: f.assign(lat=[math.nan, *f.lat[1:]]), "'000' has no numbers as coordinates"),
         (lambda f: f.rename(columns={"lat": "lon", "lon": "lat"}), "seem exchanged"),
         (lambda f: f.assign(lat=[95.0, *f.lat[1:]]), "latitudes must lie within ±90, got 95"),

@@ -24,6 +24,13 @@ LEARNED = Calibration(2.5, {25: 0.1, 200: 0.4, 750: 0.7}, "balscore", {50: 0.8, 
 LATER = ("bias", "set_thresholds", "abstain_below")
 
 
+def test_repr_is_one_line() -> None:
+    assert repr(LEARNED) == "<Calibration: temperature 2.5, decoder balscore>"
+    record = {"before": {"ece": 0.308}, "after": {"ece": 0.173}}
+    assert repr(replace(LEARNED, record=record)).endswith("decoder balscore, ECE 30.8 % -> 17.3 %>")
+    assert repr(replace(LEARNED, record={"before": "?", "after": {"ece": 0.1}})) == repr(LEARNED)
+
+
 def test_the_temperature_is_part_of_the_posterior_and_no_cell_changes_its_rank() -> None:
     plain = make_head()
     sure = replace(plain, calibration=LEARNED)

@@ -20,7 +20,10 @@ def test_a_calibration() -> None:
     assert text.startswith(
         "temperature 2.5; the decoder balscore reaches 10.0 % within 25 km, 40.0 % within 200 km, 70"
     )
-    assert text.endswith("radii of the decoder balscore hold the truth of 49.0 % for 50 % and 91.0 % for 90 %")
+    assert text.endswith(
+        "radii around the answers of balscore contain the true position: 49.0 % of the time for 50 % and 91.0 % of the "
+        "time for 90 %"
+    )
     lines = text.splitlines()
     assert [line.split()[-2:] for line in lines if "error" in line] == [["20", "5"]]
     assert calibration_text(LEARNED).count("\n") == 0
