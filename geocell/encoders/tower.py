@@ -17,7 +17,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.encoders.pooling import POOLINGS, check_pooling, pool, prefix_tokens
 from geocell.encoders.processors import Processor, load_processor
 from geocell.encoders.torch_encoder import TorchEncoder
-from geocell.encoders.trust import ModelError, require_data_only, require_layers
+from geocell.encoders.trust import ModelError, require_architecture, require_data_only
 from geocell.files import sentence
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def model_config(where: str, revision: str | None) -> Any:  # noqa: ANN401 - a c
     base: Any = transformers.PreTrainedConfig
     settings = base.get_config_dict(where, revision=revision)[0]
     require_data_only(settings, where, "config.json")
-    require_layers(settings, where)
+    require_architecture(settings, where)
     config: Any = transformers.AutoConfig.from_pretrained(where, revision=revision, trust_remote_code=False)
     if not any(hasattr(config, name) for name in ("vision_config", "image_size", "num_channels", "pretrained_cfg")):
         raise ModelError(

@@ -9,8 +9,11 @@ from typing import Any
 from geocell.files import sentence
 
 _MAX_SIDE = 8192
-_MAX_LAYERS = 1000
-_LAYERS = re.compile(r"layers?$|depths?$|blocks?$")  # keys of settings that count them, in transformers and timm
+_COUNTS = (
+    (re.compile(r"layers?$|depths?$|blocks?$"), 1000, "layers of a kind"),
+    (re.compile(r"(?<!vocab_)sizes?$|dims?$|channels$|width$"), 1 << 17, "numbers a side"),
+)
+"""Keys of settings in transformers and timm that say how large a model is, the most that is taken, and of what."""
 
 
 class ModelError(ValueError):
@@ -61,22 +64,23 @@ def require_sizes(settings: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def require_layers(settings: object, where: str) -> None:
-    """Refuse the settings of a model that ask for more layers than could be made in any time.
+def require_architecture(settings: object, where: str) -> None:
+    """Refuse the settings of a model that ask for more or wider layers than any model has.
 
-    Layers are made one by one before a weight is read, so a number of them needs no large file.
+    Layers are made before a weight is read, so numbers alone could take all time and memory.
 
     Raises:
-        ModelError: for more than 1,000 of a kind.
+        ModelError: for more than 1,000 layers of a kind, or a side of more than 131,072.
     """
     for key, value in settings.items() if isinstance(settings, Mapping) else ():
-        require_layers(value, where)
-        counts = value if isinstance(value, list) else [value]
-        if _LAYERS.search(str(key)) and any(type(n) in {int, float} and n > _MAX_LAYERS for n in counts):
-            raise ModelError(
-                f"{where} must have at most {_MAX_LAYERS:,} layers of a kind, got {key} = {value!r:.60}: copy the "
-                "model again from its origin."
-            )
+        require_architecture(value, where)
+        numbers = [n for n in (value if isinstance(value, list) else [value]) if type(n) in {int, float}]
+        for pattern, most, words in _COUNTS:
+            if pattern.search(str(key)) and any(n > most for n in numbers):
+                raise ModelError(
+                    f"{where} must have at most {most:,} {words}, got {key} = {value!r:.60}: copy the model again "
+                    "from its origin."
+                )
 
 
 def _code(value: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from geocell.cli.app import main
-from geocell.encoders.trust import ModelError, require_data_only, require_layers, require_sizes
+from geocell.encoders.trust import ModelError, require_architecture, require_data_only, require_sizes
 from tests.worlds import make_clip, make_photos
 
 CODE = (
@@ -107,11 +107,25 @@ def test_layers_without_end_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(
         ModelError, match=r"^it must have at most 1,000 layers of a kind, got (num_hidden_layers|depths?)"
     ):
-        require_layers(settings, "it")
+        require_architecture(settings, "it")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_channels": 1099511627779},
+        {"vision_config": {"hidden_size": 2**31}},
+        {"hidden_sizes": [96, 10**7]},
+        {"model_args": {"embed_dim": 1e12}},
+    ],
+)
+def test_layers_wider_than_any_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match=r"^it must have at most 131,072 numbers a side, got (num_ch|hid|emb)"):
+        require_architecture(settings, "it")
 
 
 def test_usual_layers_are_taken() -> None:
-    require_layers(
+    require_architecture(
         {"num_hidden_layers": 48, "depths": [3, 3, 27, 3], "hidden_size": 4096, "layer_norm_eps": 1e-5}, "it"
     )
 
