@@ -96,6 +96,11 @@ def _read(
             raise ValueError(  # noqa: TRY004 - the table is wrong, not a type
                 f"rows with more fields than the header's {len(names)}: name every column, or quote commas."
             )
+        for name in names:
+            if name not in ids and frame[name].dtype.kind not in "fiub":
+                empty = frame[name].isin(MISSING)  # pandas leaves these as they are among numbers beyond 64 bits
+                if empty.any():
+                    frame[name] = frame[name].mask(empty)
         yield frame
 
 

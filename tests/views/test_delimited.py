@@ -18,6 +18,14 @@ def test_ids_stay_text(tmp_path: Path) -> None:
     assert np.isnan(frame["note"].tolist()[0])
 
 
+@pytest.mark.parametrize("digits", [5, 20, 400, 5000])
+@pytest.mark.parametrize("first", ["", "0.jpg,1,2,x\n"])
+def test_an_empty_field_is_missing_beside_numbers_of_any_length(tmp_path: Path, first: str, digits: int) -> None:
+    text = f"image,lat,lon,note\n{first}1.jpg,1,2,{'1' * digits}\n2.jpg,3,4,\n3.jpg,3,4,NA\n"
+    note = read_views(write_csv(tmp_path / "t.csv", text)).frame["note"]
+    assert note.isna().tolist() == [False] * (len(note) - 2) + [True, True]
+
+
 @pytest.mark.parametrize(
     "text",
     [
