@@ -284,8 +284,9 @@ window.addEventListener("keydown", e => {
   e.preventDefault(); keys[e.key](e);
 });
 let resized = () => {};  // what a page does about another size of its map: a turned phone, a resized window
-let size = [width(), height()];
-new ResizeObserver(() => {  // painted at once, in the frame of the new size: none shows the former picture stretched
-  if (size[0] !== width() || size[1] !== height()) { size = [width(), height()]; resized(); }
+let painted = [width(), height()];
+function fit() {  // painted at once, in the frame of the new size: none shows the former picture stretched
+  if (painted[0] !== width() || painted[1] !== height()) { painted = [width(), height()]; resized(); }
   paint();
-}).observe(canvas);
+}
+new ResizeObserver(fit).observe(canvas);

@@ -249,13 +249,10 @@ def test_a_browser_shows_the_answer_beside_the_panel(tmp_path: Path, width: int,
 
 
 RESIZED = """(() => {
-  const found = () => { document.documentElement.dataset.result = JSON.stringify([canvas.clientWidth, canvas.width]); };
-  requestAnimationFrame(() => {  // after the first picture of this frame, and no other is asked for
-    requestAnimationFrame = () => 0;
-    canvas.style.width = "300px";
-    new ResizeObserver(found).observe(canvas);  // called after the page's own
-  });
-  return null;
+  const before = [canvas.clientWidth, scale];
+  canvas.style.width = "300px";
+  fit();  // what the observer of its size calls
+  return {before, after: [canvas.clientWidth, scale], pixels: canvas.width};
 })()"""
 
 
@@ -263,7 +260,11 @@ RESIZED = """(() => {
 def test_a_map_of_another_size_is_painted_before_it_is_shown(tmp_path: Path) -> None:
     asked = answers()
     page = write_answers(tmp_path / "a.html", asked, asked.partition)
-    assert open_page(page, 800, 600, RESIZED).result == [300, 300]
+    seen = open_page(page, 800, 600, RESIZED)
+    assert seen.console == []
+    assert seen.result["pixels"] == seen.result["after"][0] == 300
+    assert seen.result["before"][0] == 800
+    assert seen.result["after"][1] < seen.result["before"][1]  # the same view again, in a narrower map
 
 
 KEYS = """(() => {
