@@ -14,7 +14,7 @@ from geocell.features.neighbour_masses import most_probable, neighbour_masses
 from geocell.features.neighbours import Ints, Singles
 from geocell.geo.geodesy import EARTH_RADIUS_KM, Floats, unit_vectors
 
-_CHUNK = 64  # locations whose candidates are compared at a time: 34 MB of distances between 256 candidates each
+_PAIRS = 64 * 256**2  # pairs of candidates that are compared at a time: 34 MB of distances
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,9 @@ class KNN(Decoder):
             cosines: (P, k) of these.
         """
         best = np.empty(len(posterior), dtype=np.int64)
-        for start in range(0, len(posterior), _CHUNK):
-            rows = slice(start, start + _CHUNK)
+        chunk = max(1, _PAIRS // max(1, found.shape[1]) ** 2)
+        for start in range(0, len(posterior), chunk):
+            rows = slice(start, start + chunk)
             places, near = found[rows], cosines[rows]
             mass = neighbour_masses(posterior[rows], cells[places], near, self.temperature, self.share)
             chosen = self._best(vectors[places], mass, np.isfinite(near))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from geocell.encoders.info import EncoderInfo
 from geocell.features.view_columns import ViewColumns
 from geocell.geo.geodesy import as_latlon, grouped_coordinates
 from geocell.geo.thumbnails import Marks, map_svg
+from geocell.views.places import MAX_SPREAD_KM, farthest_view
 
 _HASHED = 1 << 16  # locations that are hashed at a time
 _POOLED = 2048  # locations whose views are summed at a time: those of all, in float64, would not fit into memory
@@ -77,7 +78,8 @@ class Locations:
             columns: further columns, name -> (N,) values; those of a location are the ones of its first view.
 
         Raises:
-            ValueError: for another shape, a value that is not finite, or coordinates that are no degrees.
+            ValueError: for another shape, a value that is not finite, coordinates that are no degrees, an id that is
+                missing, or views of one location that lie more than a kilometre from its middle.
         """
         rows = np.asarray(features)
         if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind != "f":
@@ -90,7 +92,7 @@ class Locations:
                 f"features must be finite and within ±65,504, got others in row {broken[0]}: leave these rows out."
             )
         places = as_latlon(latlon)
-        names = np.asarray([str(i) for i in (range(len(rows)) if ids is None else ids)], dtype=object)
+        names = _id_texts(range(len(rows)) if ids is None else ids)
         extra = {name: np.asarray(values) for name, values in (columns or {}).items()}
         wrong = {name: len(v) for name, v in {"latlon": places, "ids": names, **extra}.items() if len(v) != len(rows)}
         if wrong or not len(rows):
@@ -101,6 +103,12 @@ class Locations:
         if info.dim != rows.shape[1]:
             raise ValueError(f"the encoder {info.name} must give {info.dim} features, got {rows.shape[1]}.")
         first, groups = _first_and_groups(names)
+        worst, km = farthest_view(places, groups, len(first))
+        if km > MAX_SPREAD_KM:
+            raise ValueError(
+                f"views of one location must lie within {MAX_SPREAD_KM:g} km, got {km:.1f} km from the middle of "
+                f"location {names[worst]!r} in row {worst}: check ids."
+            )
         order = np.argsort(groups, kind="stable")
         return cls(
             ids=names[first],
@@ -202,6 +210,16 @@ def _taken(columns: Mapping[str, NDArray[Any]], index: NDArray[np.int64]) -> Map
     if isinstance(columns, ViewColumns):
         return columns.take(index)
     return {name: values[index] for name, values in columns.items()}
+
+
+def _id_texts(ids: Iterable[object]) -> NDArray[np.object_]:
+    """Return ids as texts; raises ValueError for one that is missing, or all of these would be one location."""
+    texts = []
+    for row, value in enumerate(ids):
+        if value is None or str(value) in {"", "nan", "<NA>", "NaT"}:
+            raise ValueError(f"every view needs the id of its location, got {value!r} in row {row}: leave it out.")
+        texts.append(str(value))
+    return np.asarray(texts, dtype=object)
 
 
 def _first_and_groups(names: NDArray[np.object_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -75,8 +75,14 @@ def share_draws(hits: Bools, seed: int = 0, *, clusters: Ints | None = None, pai
     return draws if widening == 1.0 else _spread(draws, widening)
 
 
+_BITS = 62  # columns whose hits are the bits of one whole number
+
+
 def _kinds_of_locations(hits: Bools) -> tuple[Floats, Ints]:
     """Return (K, 1 + S) ones and hits of every kind of location, and how many there are."""
+    if hits.shape[1] > _BITS:
+        rows, counts = np.unique(hits, axis=0, return_counts=True)
+        return np.insert(rows.astype(np.float64), 0, 1.0, axis=1), counts
     bits = np.arange(hits.shape[1], dtype=np.int64)
     found, counts = np.unique(hits @ (1 << bits), return_counts=True)
     return np.insert((found[:, None] >> bits & 1).astype(np.float64), 0, 1.0, axis=1), counts

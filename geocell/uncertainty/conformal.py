@@ -23,13 +23,19 @@ def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
         ValueError: when there are too few locations for that coverage.
     """
     s = np.asarray(scores, dtype=np.float64)
-    rank = int(np.ceil((len(s) + 1) * coverage))
-    if not 0 < coverage < 1 or rank > len(s):
-        needed = int(np.ceil(coverage / (1 - coverage))) if 0 < coverage < 1 else 0
+    if not 0 < coverage < 1:
+        raise ValueError(f"a coverage must be between 0 and 1, got {coverage:g}: ask for another.")
+    rank = _ceil((len(s) + 1) * coverage)
+    if rank > len(s):
+        needed = _ceil(coverage / (1 - coverage))
         raise ValueError(
             f"a coverage of {coverage:g} needs at least {needed} locations, got {len(s)}: calibrate on more."
         )
     return float(np.sort(s)[rank - 1])
+
+
+def _ceil(number: float) -> int:
+    return int(np.ceil(round(number, 9)))  # 0.9 / (1 - 0.9) is 9.000000000000002
 
 
 def conformal_factor(distances_km: ArrayLike, radii_km: ArrayLike, coverage: float) -> float:

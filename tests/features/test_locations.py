@@ -91,6 +91,19 @@ def test_bad_arrays() -> None:
             Locations.from_arrays(**{**good, **change})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT, ""])
+def test_views_without_an_id_are_not_one_location(missing: object) -> None:
+    with pytest.raises(ValueError, match=r"every view needs the id of its location, got .* in row 2: leave it out"):
+        Locations.from_arrays(np.ones((4, 2)), np.zeros((4, 2)), ["a", "a", missing, missing], encoder="e")
+
+
+def test_views_of_one_location_lie_together() -> None:
+    latlon = [[48.86, 2.35], [48.86, 2.36], [35.68, 139.69], [10.0, 10.0]]
+    with pytest.raises(ValueError, match=r"must lie within 1 km, got [\d.]+ km from the middle of location 'a' in row"):
+        Locations.from_arrays(np.ones((4, 2)), latlon, ["a", "b", "a", "c"], encoder="e")
+    assert len(Locations.from_arrays(np.ones((4, 2)), latlon, ["a", "a", "b", "c"], encoder="e")) == 3
+
+
 def test_they_show_themselves() -> None:
     locations = Locations.from_arrays(np.zeros((3, 2)), [[1.0, 2.0]] * 3, ["<a", "<a", "b"], encoder="a<b")
     page = locations._repr_html_()

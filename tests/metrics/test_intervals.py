@@ -241,3 +241,9 @@ def test_the_order_of_locations_changes_nothing() -> None:
 @given(share=st.floats(1e-6, 1 - 1e-6), freedom=st.floats(0.5, 1e9))
 def test_quantiles_of_students_t_are_those_of_scipy(share: float, freedom: float) -> None:
     assert student_quantile([share, 0.5], freedom).tolist() == t.ppf([share, 0.5], freedom).tolist()
+
+
+@pytest.mark.parametrize("columns", [62, 63, 72])
+def test_shares_of_any_number_of_columns_are_those_of_each(columns: int) -> None:
+    hits = np.random.default_rng(1).random((300, columns)) < np.linspace(0.2, 0.9, columns)
+    assert share_draws(hits).mean(axis=0) == pytest.approx(hits.mean(axis=0), abs=0.02)

@@ -32,3 +32,12 @@ def test_a_share_without_a_finite_score_has_no_finite_threshold() -> None:
     scores = [0.1, 0.2, 0.3, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf, np.inf]
     assert conformal_quantile(scores, 0.25) == 0.3
     assert conformal_quantile(scores, 0.9) == np.inf
+
+
+def test_the_number_that_a_coverage_needs_is_enough() -> None:
+    scores = np.arange(9.0)
+    with pytest.raises(ValueError, match=r"coverage of 0\.9 needs at least 9 locations, got 8"):
+        conformal_quantile(scores[:8], 0.9)
+    assert conformal_quantile(scores, 0.9) == 8.0
+    with pytest.raises(ValueError, match="a coverage must be between 0 and 1, got 1: ask for another"):
+        conformal_quantile(scores, 1.0)
