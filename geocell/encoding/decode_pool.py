@@ -59,6 +59,7 @@ class Batch:
     problems: dict[int, str]
     buffer: int = -1
     pending: int = 0
+    failure: Exception | None = None  # that the batches before it do not share
 
     def good(self) -> list[int]:
         """Return the rows of the batch that have pixels."""
@@ -163,8 +164,9 @@ class DecodePool:
     def _wait(self, batch: Batch) -> None:
         with self._changed:
             while batch.pending:
-                if self._failure is not None:
-                    raise self._failure
+                failure = batch.failure or self._failure
+                if failure is not None:
+                    raise failure
                 self._changed.wait(_TICK_SECONDS)
                 self._watch()
 
@@ -216,7 +218,7 @@ class DecodePool:
             try:
                 pixels, problem = self._loader(job.batch.references[job.row])
             except TooManyOpenError as error:
-                self._fail(error)
+                self._fail(error, job)
                 return
             self._resolve(job, problem, pixels)
             lane.job = None
@@ -235,7 +237,7 @@ class DecodePool:
             try:
                 self._converse(lane, lane.process, retry)
             except TooManyOpenError as error:
-                self._fail(error)
+                self._fail(error, lane.job)
                 return
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died
                 if lane.starts >= _STARTS:
@@ -280,10 +282,16 @@ class DecodePool:
         demand = f"load {self._loader.transform!r}, got: {greeting}. Define the encoder's transform in a module"
         self._fail(_unable(f"{demand} that can be imported, or pass workers=0 to decode in threads."))
 
-    def _fail(self, failure: Exception) -> None:
-        """Raise in the consumer what a lane can't go on after."""
+    def _fail(self, failure: Exception, job: _Job | None = None) -> None:
+        """Raise in the consumer what a lane can't go on after: with a job, when its batch is asked for.
+
+        Lanes take jobs in order, so others already have the earlier ones: the batches before that one come whole.
+        """
         with self._changed:
-            self._failure = self._failure or failure
+            if job is None:
+                self._failure = self._failure or failure
+            else:
+                job.batch.failure = job.batch.failure or failure
             self._changed.notify_all()
 
 

@@ -166,7 +166,36 @@ def test_too_many_open_files_are_no_problem_of_an_image(folder: Path, workers: i
         for batch, _ in pool.batches(plan()):
             assert not batch.problems
             done.append(batch.first)
-    assert done == [0, 4][: len(done)]  # nothing from the batch of image 9 on
+    assert done == [0, 4]  # nothing from the batch of image 9 on
+
+
+@pytest.mark.timeout(60)
+def test_batches_before_a_failure_come_whole_though_it_happens_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geocell.encoding.decode_pool.usable_cores", lambda: 2)  # the second meets image 9
+    loader = Loader.from_probe(Starved(str(folder)), SMALL)
+    read, failed = FileImages.read, threading.Event()
+
+    def last_of_all(self: FileImages, reference: str) -> bytes:
+        if reference == "0.png":
+            assert failed.wait(30)
+        return read(self, reference)
+
+    fail = DecodePool._fail
+
+    def told(self: DecodePool, *args: Any) -> None:
+        fail(self, *args)
+        failed.set()
+
+    monkeypatch.setattr(FileImages, "read", last_of_all)
+    monkeypatch.setattr(DecodePool, "_fail", told)
+    done = []
+    with DecodePool(loader, workers=0, batch_size=SIZE, image_timeout=30) as pool, pytest.raises(TooManyOpenError):
+        for batch, pixels in pool.batches(plan()):
+            assert len(pixels) == SIZE
+            done.append(batch.first)
+    assert done == [0, 4]
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
