@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geocell.files import columns_frame
 from geocell.files.arrow import binary_texts
 from geocell.geo.geodesy import Floats
+from geocell.images.references import any_http
 from geocell.images.sources import ImageSource
 from geocell.views.codes import TextCodes, codes_by_hash
 from geocell.views.places import ViewPlaces
@@ -158,6 +159,15 @@ class StoredViews:
             problems = self._problems.texts(slice(first, first + len(values)))
             yield from (text for text, problem in zip(values.tolist(), problems, strict=True) if not problem)
             first += len(values)
+
+    def has_http(self) -> bool:
+        """Return whether a view without a problem has its image at an `http(s)` URL."""
+        good, first = self._problems.good, 0
+        for table in self._read("image"):
+            if any_http(table.column("image").filter(good[first : first + len(table)])):
+                return True
+            first += len(table)
+        return False
 
     def tables(self) -> Iterator[pyarrow.Table]:
         """Yield every column but `problem` in pieces."""
