@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
@@ -187,10 +187,12 @@ class Problems:
         self._numbers: dict[str, int] = {"": 0}
         self._pieces: list[NDArray[np.int32]] = []
 
-    def add(self, texts: Iterable[str]) -> None:
+    def add(self, texts: Sequence[str]) -> None:
         """Add the problems of some views."""
         numbers = self._numbers
-        self._pieces.append(np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int32))
+        for text in dict.fromkeys(texts):
+            numbers.setdefault(text, len(numbers))
+        self._pieces.append(np.fromiter(map(numbers.__getitem__, texts), np.int32, len(texts)))
 
     @cached_property
     def _all(self) -> NDArray[np.int32]:
