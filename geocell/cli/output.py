@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,17 @@ def _printable_json(result: Mapping[str, Any]) -> str:
 
 def _escaped(character: str) -> str:
     return character if printable(character) == character else f"\\u{ord(character):04x}"
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """Say the warnings of the library itself, plain ones, as notes; those of other libraries stay quiet."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if warning.category is UserWarning:
+            note(str(warning.message))
 
 
 @contextmanager

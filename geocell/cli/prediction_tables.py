@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.output import UsageError, emit, note, said_warnings, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing, not_pinned_remark
 from geocell.metrics.clusters import PLACE
 
@@ -68,7 +68,8 @@ def score_tables(
     elif overwrite:
         raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, **read).to_dict()
+    with said_warnings():
+        scores = score_predictions(predictions, truth, **read).to_dict()
     if remark := not_pinned_remark(flags.preset, flags.truth_sha256, scores["truth_sha256"]):
         note(remark)
     row = {"head": predictions.name, **scores, "n_cells": None}
@@ -91,7 +92,9 @@ def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, js
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, **flags.checked())
+    read = flags.checked()
+    with said_warnings():
+        comparison = compare_predictions(*pair, truth, **read)
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(
