@@ -60,6 +60,7 @@ def score_tables(
     from geocell.files import require_new, write_json
     from geocell.reports.published import published_json, published_text
     from geocell.reports.score_details import countries_text, details_text
+    from geocell.reports.tables import folded
     from geocell.reports.text import score_table
 
     read = flags.checked()
@@ -74,7 +75,11 @@ def score_tables(
         note(remark)
     row = {"head": predictions.name, **scores, "n_cells": None}
     try:
-        parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]
+        parts = [
+            score_table([row]),
+            folded(details_text(scores)),
+            *([f"\n{countries_text(scores)}"] if by_country else []),
+        ]
         shown = scores
         if flags.preset is not None and flags.preset in get_args(PublishedBenchmark):
             others = published_scores(flags.preset)
