@@ -8,6 +8,10 @@ not reach those.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow
 
 STORES = frozenset({"file", "s3", "gs", "gcs", "az", "abfs", "abfss", "hf"})
 """URL schemes that fsspec opens here; `http` and `https` are downloaded without it."""
@@ -34,6 +38,15 @@ def is_url(reference: str) -> bool:
 def is_http(reference: str) -> bool:
     """Return whether a reference is an `http(s)` URL."""
     return scheme_of(reference) in HTTP
+
+
+def any_http(references: pyarrow.ChunkedArray) -> bool:
+    """Return whether one of many texts is an `http(s)` URL, as `is_http` tells of each."""
+    import pyarrow.compute as pc
+
+    # letters of both cases, since Unicode's case folding would take "httpſ" for "https"
+    found = pc.match_substring_regex(references, r"\A[hH][tT][tT][pP][sS]?://")
+    return bool(pc.any(found).as_py())
 
 
 def url_refusal(reference: str) -> str:

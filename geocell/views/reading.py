@@ -137,7 +137,7 @@ def _stored(
         images = FileImages(base if root is None else str(root))
     again = (_again, (path, columns, root, downloads, images_optional, only))
     table = stored_views(pieces, images, whole, columns, again, images_optional=images_optional, only=only)
-    if table is not None and only is None and isinstance(images, FileImages) and any(map(is_http, table.references())):
+    if table is not None and only is None and isinstance(images, FileImages) and table.has_http():
         table.images = FileImages(images.root, downloads or DownloadConfig())
     return table
 

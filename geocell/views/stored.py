@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from geocell.files import columns_frame
 from geocell.files.arrow import binary_texts
 from geocell.geo.geodesy import Floats
+from geocell.images.references import any_http
 from geocell.images.sources import ImageSource
 from geocell.views.codes import TextCodes, codes_by_hash
 from geocell.views.places import ViewPlaces
@@ -159,6 +160,15 @@ class StoredViews:
             yield from (text for text, problem in zip(values.tolist(), problems, strict=True) if not problem)
             first += len(values)
 
+    def has_http(self) -> bool:
+        """Return whether a view without a problem has its image at an `http(s)` URL."""
+        good, first = self._problems.good, 0
+        for table in self._read("image"):
+            if any_http(table.column("image").filter(good[first : first + len(table)])):
+                return True
+            first += len(table)
+        return False
+
     def tables(self) -> Iterator[pyarrow.Table]:
         """Yield every column but `problem` in pieces."""
         file = self.open()
@@ -177,10 +187,12 @@ class Problems:
         self._numbers: dict[str, int] = {"": 0}
         self._pieces: list[NDArray[np.int32]] = []
 
-    def add(self, texts: Iterable[str]) -> None:
+    def add(self, texts: Sequence[str]) -> None:
         """Add the problems of some views."""
         numbers = self._numbers
-        self._pieces.append(np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int32))
+        for text in dict.fromkeys(texts):
+            numbers.setdefault(text, len(numbers))
+        self._pieces.append(np.fromiter(map(numbers.__getitem__, texts), np.int32, len(texts)))
 
     @cached_property
     def _all(self) -> NDArray[np.int32]:

@@ -191,7 +191,7 @@ def prepared(frame: pd.DataFrame, latlon: Floats, good: NDArray[np.int64], whole
         whole: whether the numbers of the columns image and location, where they are there, are whole; see `are_whole`.
     """
     frame["lat"], frame["lon"] = latlon[:, 0], latlon[:, 1]
-    frame["image"] = id_texts(frame["image"], whole["image"]) if "image" in frame else _numbered(frame.index)
+    frame["image"] = id_texts(frame["image"], whole["image"]) if "image" in frame else _numbered(frame.index.tolist())
     location = np.full(len(frame), "", dtype=object)  # views of one coordinate are one location, unless it is named
     location[good] = (
         id_texts(frame["location"].iloc[good], whole["location"]) if "location" in frame else latlon_keys(latlon[good])

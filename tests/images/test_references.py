@@ -4,13 +4,14 @@ from pathlib import Path
 
 import fsspec
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
 from geocell.encoding import encode
-from geocell.images.references import HTTP, STORES, is_http, join, scheme_of, url_refusal
+from geocell.images.references import HTTP, STORES, any_http, is_http, join, scheme_of, url_refusal
 from geocell.images.sources import FileImages, ParquetImages, TarImages
 from geocell.views import read_views
 from tests.encoding.tiny import TinyEncoder, noise
@@ -99,3 +100,21 @@ def test_a_root_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
     for root in (tmp_path / "none", tmp_path / "t.csv"):
         with pytest.raises(FileNotFoundError, match=r"--root must be a folder that exists, got .*: check the path"):
             read_views(tmp_path / "t.csv", root=root)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=12),
+            st.builds(
+                "{}{}{}".format,
+                st.sampled_from(["", " ", "\n", "a"]),
+                st.sampled_from(["http", "HTTPS", "hTtPs", "http\u017f", "\u212attp", "httpx", "s3"]),
+                st.sampled_from(["://", ":/", "://a", "://a://b"]),
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_many_references_are_told_as_each_is(texts: list[str]) -> None:
+    assert any_http(pa.chunked_array([texts], pa.string())) == any(map(is_http, texts))

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from geocell.images.downloads import DownloadConfig
+from geocell.images.sources import FileImages
 from geocell.views import StoredViews, open_views
 from tests.views.test_storing import frame, small_pieces
 
@@ -45,3 +47,20 @@ def test_rows_are_taken_without_the_others(path: Path, monkeypatch: pytest.Monke
     there = open_views(path)
     assert there.take("note", np.array([3, 20, 21, 39])).fillna("").tolist() == ["", "n20", "n21", "n39"]
     assert there.take("problem", np.array([3, 20])).tolist() == ["", ""]
+
+
+@pytest.mark.parametrize("row", [0, 20, 39])
+def test_downloads_are_for_urls_of_usable_views(tmp_path: Path, row: int) -> None:
+    def downloads(table: pd.DataFrame) -> object:
+        table.to_csv(tmp_path / "t.csv", index=False)
+        there = open_views(tmp_path / "t.csv")
+        assert isinstance(there, StoredViews)
+        assert isinstance(there.images, FileImages)
+        return there.images.downloads
+
+    table = frame()
+    assert downloads(table) is None
+    table.loc[row, "image"] = "https://host/a.jpg"
+    assert downloads(table) == DownloadConfig()
+    table.loc[row, "lat"] = np.nan
+    assert downloads(table) is None
