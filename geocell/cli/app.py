@@ -187,6 +187,10 @@ def _complain(error: BaseException, verbose: bool, status: int) -> int:
 
         print(printable("".join(traceback.format_exception(error)), lines=True), file=sys.stderr, end="")
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, CycloptsError):
+        from geocell.cli.mistyped import mistyped
+
+        text = mistyped(error) or text
     if isinstance(error, ModuleNotFoundError):
         text = _lacks_package(error) or text
     note(f"geocell: {' '.join(text.split()) or type(error).__name__}")

@@ -51,6 +51,18 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
     return predictions, truth
 
 
+def require_no_table(command: str, *heads: str | None) -> None:
+    """Refuse a table where a head is expected, and say how tables are named."""
+    from geocell.cli.mistyped import is_table_file, tables_command
+
+    typed = [head for head in heads if head is not None and is_table_file(head)]
+    if typed:
+        raise UsageError(
+            f"{command} takes heads without a flag, got the table {typed[0]}: to {command} tables of predictions, "
+            f"type {tables_command(command, typed)}."
+        )
+
+
 def score_tables(
     tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, by_country: bool, json: bool
 ) -> None:
