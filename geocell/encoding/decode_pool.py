@@ -218,6 +218,7 @@ class DecodePool:
             try:
                 pixels, problem = self._loader(job.batch.references[job.row])
             except TooManyOpenError as error:
+                lane.job = None  # nobody is at it: it does not take too long
                 self._fail(error, job)
                 return
             self._resolve(job, problem, pixels)
@@ -237,7 +238,8 @@ class DecodePool:
             try:
                 self._converse(lane, lane.process, retry)
             except TooManyOpenError as error:
-                self._fail(error, lane.job)
+                failed, lane.job = lane.job, None
+                self._fail(error, failed)
                 return
             except (EOFError, OSError, pickle.UnpicklingError):  # the process died
                 if lane.starts >= _STARTS:

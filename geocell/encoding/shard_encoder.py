@@ -100,7 +100,8 @@ class ShardEncoder:
                     waiting.append((batch, self._start(pixels) if len(pixels) else _nothing))
                 # features are asked for when the next batch has begun, so that the device never waits
                 if waiting and (exhausted or len(waiting) > 1):
-                    shard = self._collect(*waiting.popleft())
+                    shard = self._collect(*waiting[0])
+                    waiting.popleft()  # not before: an interrupt while the device is waited for must not lose it
                     if shard.done == len(shard.features):
                         del self._begun[shard.index]
                         yield shard
@@ -136,10 +137,11 @@ class ShardEncoder:
         self._journal.keep(shard.index, shard.features[: shard.done], shard.problems, now=now)
 
     def _save(self, waiting: deque[tuple[Batch, _Features]]) -> None:
-        """Keep what is done of every shard, the batches that the device has finished included."""
+        """Keep what is done of every shard, the batches that the device has finished included, up to one that fails."""
         with suppress(Exception):  # the reason for the interruption is what is reported
             while waiting:
-                self._collect(*waiting.popleft())
+                self._collect(*waiting[0])
+                waiting.popleft()
         for shard in self._begun.values():
             if shard.done:
                 with suppress(OSError, ValueError):

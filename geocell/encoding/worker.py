@@ -131,10 +131,11 @@ def main() -> None:
 
 def _read(stream: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
     """Queue jobs; exit at once when the parent is gone, even while an image hangs."""
-    with contextlib.suppress(EOFError):
+    try:
         while True:
             jobs.put(pickle.load(stream))  # noqa: S301 - as above
-    os._exit(0)
+    finally:  # at the end of the stream, and after half of a job, which a parent that is killed may leave
+        os._exit(0)
 
 
 def _send(stream: IO[bytes], value: object) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.encoders.joined import joined_info, joined_order
-from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions
+from geocell.features.manifest import CACHE_MARKS, CACHE_PARTS, SHARD_ROWS, Manifest, package_versions, require_sizes
 from geocell.features.opened import FeatureCache
 from geocell.features.shards import write_shard
 from geocell.features.views_file import VIEWS_FILE, views_sha256
@@ -42,13 +42,15 @@ def join_caches(
         overwrite: replace an existing cache.
 
     Raises:
-        ValueError: for fewer than two caches, an encoder that is not pinned or comes twice, or other views.
+        ValueError: for fewer than two caches, an encoder that is not pinned or comes twice, other views, or
+            `shard_rows` below 1.
         FileExistsError: when `out` exists and `overwrite` is false.
     """
     caches = [FeatureCache.open(folder) for folder in folders]
     if len(caches) < 2:
         raise ValueError(f"joining needs the caches of at least two encoders, got {len(caches)}.")
     first = caches[0]
+    require_sizes(len(first), shard_rows, str(out))
     caches = [caches[i] for i in joined_order([cache.encoder for cache in caches])]
     encoder = joined_info([cache.encoder for cache in caches])
     orders = [_rows_in(first, cache) for cache in caches]

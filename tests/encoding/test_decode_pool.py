@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,33 @@ def test_batches_before_a_failure_come_whole_though_it_happens_first(
     assert done == [0, 4]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.timeout(60)
+def test_an_image_that_could_not_be_opened_does_not_take_too_long_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    fail, failed = DecodePool._fail, threading.Event()
+
+    def told(self: DecodePool, *args: Any) -> None:
+        fail(self, *args)
+        failed.set()
+
+    monkeypatch.setattr(DecodePool, "_fail", told)
+    clock = SimpleNamespace(monotonic=lambda: 100.0 if failed.is_set() else 0.0)
+    monkeypatch.setattr("geocell.encoding.decode_pool.time", clock)
+    loader, batches, done = Loader.from_probe(Starved(str(folder)), SMALL), plan(), []
+    with (
+        DecodePool(loader, workers=workers, batch_size=SIZE, image_timeout=30) as pool,
+        pytest.raises(TooManyOpenError),
+    ):
+        for batch, _ in pool.batches(batches):
+            assert failed.wait(30)
+            pool._watch()  # as it does while a batch before that of the image is waited for
+            done.append(batch.first)
+    assert done == [0, 4]
+    assert 1 not in batches[2].problems  # image 9
+
+
 def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geocell.encoding.decode_pool.usable_cores", lambda: 16)
     assert default_workers(PROCESS_ROWS, FileImages()) == 16
@@ -210,4 +238,6 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatc
 def test_the_lanes_end_with_the_pool(folder: Path) -> None:
     before = set(threading.enumerate())
     run(folder, 2)
+    for lane in set(threading.enumerate()) - before:  # which the pool waits for, but not for ever
+        lane.join(60)
     assert set(threading.enumerate()) <= before

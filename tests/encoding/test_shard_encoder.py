@@ -93,6 +93,39 @@ def test_a_failure_keeps_what_was_done_and_the_next_run_goes_on_there(folder: Pa
     np.testing.assert_array_equal(second.features[3:], plain()[7:])
 
 
+@dataclass(frozen=True)
+class Early(TinyEncoder):
+    """Begins batches early, as on CUDA, and is interrupted or fails as its second one is waited for."""
+
+    error: type[BaseException] = KeyboardInterrupt
+    times: int = 1
+    waits: list[int] = field(default_factory=list)
+
+    def start(self, pixels: np.ndarray) -> Callable[[], np.ndarray]:
+        features, number = self(pixels), len(self.waits)
+        self.waits.append(0)
+
+        def wait() -> np.ndarray:
+            self.waits[number] += 1
+            if number == 1 and self.waits[number] <= self.times:
+                raise self.error
+            return features
+
+        return wait
+
+
+@pytest.mark.parametrize(
+    ("encoder", "there"), [(Early(), 9), (Early(error=RuntimeError, times=2), 3)], ids=["interrupted", "failing"]
+)
+def test_a_batch_that_is_waited_for_in_vain_loses_none_before_it(folder: Path, encoder: Early, there: int) -> None:
+    names = [f"{row}.png" for row in range(N)]
+    with pytest.raises(encoder.error):
+        encoded(folder, encoder, [Shard(0, names, [""] * N)])
+    kept = read_partial(folder / "cache", 0, 8)
+    assert kept is not None
+    np.testing.assert_array_equal(kept[0], plain()[:there].astype(np.float16))
+
+
 def test_a_shard_has_its_rows_of_the_table(tmp_path: Path) -> None:
     frame = pd.DataFrame({"image": [f"{row}.png" for row in range(N)], "lat": [1.0] * 9 + [None], "lon": 2.0})
     views = table_from_frame(frame)

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from geocell.encoding.worker import READY, WorkerProcess, shared_file
+from geocell.encoding.worker import _PROGRAM, READY, WorkerProcess, shared_file
 from geocell.images.loading import Loader
 from geocell.images.sources import FileImages
 from tests.encoding.tiny import SMALL, Trapped, noise
@@ -56,6 +57,12 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path: Path) -> None:
     parent.communicate()
     _wait_gone(worker)
     os.close(reader)
+
+
+def test_a_worker_ends_with_a_parent_that_is_killed_as_it_sends() -> None:
+    command = [sys.executable, "-c", _PROGRAM, *sys.path]
+    half = pickle.dumps({"loader": b"half of it"})[:-4]
+    assert subprocess.run(command, input=half, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b""
 
 
 @pytest.fixture

@@ -84,3 +84,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     make_cache(tmp_path / "a", replace(INFOS[1], name="z"), 1)
     assert main(["cache", "join", str(tmp_path / "b"), str(tmp_path / "a"), "--out", str(tmp_path / "both")]) == 0
     assert "b + z, 7 features" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shard_rows", [0, -1])
+def test_sizes_that_no_cache_has_replace_nothing(tmp_path: Path, shard_rows: int) -> None:
+    make_cache(tmp_path / "b", INFOS[0], 0)
+    make_cache(tmp_path / "a", INFOS[1], 1)
+    whole = join_caches([tmp_path / "b", tmp_path / "a"], tmp_path / "both").features
+    with pytest.raises(ValueError, match=rf"must have positive rows and shard_rows, got \(9, {shard_rows}\)"):
+        join_caches([tmp_path / "b", tmp_path / "a"], tmp_path / "both", shard_rows=shard_rows, overwrite=True)
+    assert np.array_equal(FeatureCache.open(tmp_path / "both").features, whole)
