@@ -141,7 +141,8 @@ def plot(
         out: .png or .svg picture, or .html page to move about in; an existing file is replaced.
         title: what stands above the map; kind and number of cells otherwise.
         caption: what stands below it; how many training locations from where otherwise.
-        bbox: south, west, north, east in degrees; the box around the training locations otherwise.
+        bbox: south, west, north, east in degrees, east above 180 for a map past ±180°; the box around the training
+            locations otherwise.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object.
     """

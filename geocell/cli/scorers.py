@@ -46,7 +46,14 @@ def open_scorer(name: str, asked: Asked, head: HeadLike | None = None) -> HeadLi
         asked: what it will be asked about.
         head: beside which it stands: `majority` is its fullest cell, and `1-nn` searches what it was trained on.
     """
-    from geocell.evaluation.named_baselines import MAJORITY, NEAREST, ZERO_SHOT, is_named_baseline, named_baseline
+    from geocell.evaluation.named_baselines import (
+        MAJORITY,
+        NEAREST,
+        ZERO_SHOT,
+        baseline_name,
+        is_named_baseline,
+        named_baseline,
+    )
     from geocell.features.manifest import Manifest
     from geocell.files import as_place
     from geocell.imagetext.text_cache import text_cache_folder
@@ -54,7 +61,7 @@ def open_scorer(name: str, asked: Asked, head: HeadLike | None = None) -> HeadLi
     if not is_named_baseline(name):
         require_head_or_baseline(name)
         return open_answerer(name, asked.partitioner)[0]
-    kind = name.lower()
+    kind = baseline_name(name)
     if kind == NEAREST and (asked.splits is None or asked.split == "train"):
         raise UsageError(f"{NEAREST} searches the training locations: pass --splits, and a split that is not train.")
     if kind == MAJORITY and head is None:

@@ -247,7 +247,9 @@ def compare(
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     clusters = drawn_clusters(locations, cluster, splits)
-    comparison = compare_heads(a, b, locations, decode_a, name, cluster=clusters, decode_b=decode_b)
+    comparison = compare_heads(
+        a, b, locations, decode_a, name, allow_training=True, cluster=clusters, decode_b=decode_b
+    )
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},

@@ -95,8 +95,8 @@ def best_candidates(
     """Return the function from (P, C) posteriors to the (P,) candidates of the largest expected utility.
 
     Candidates are those of the `n_cells` most probable cells of a location, and the expectation is over the same: the
-    probability of each cell is spread over its candidates, that of other cells is left out. What is computed for the
-    places of two cells serves all locations in which both are probable.
+    probability of each cell is spread over its candidates, that of other cells is left out, as if it were 0. What is
+    computed for the places of two cells serves all locations in which both are probable.
 
     Args:
         candidates: of every cell.

@@ -1,4 +1,4 @@
-"""Decoders that answer the candidate of the largest expected utility under the posterior."""
+"""Decoders that answer the candidate of the largest expected utility."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ _TIE = 1e-6  # of the largest utility: float32 sums of equal expectations differ
 class UtilityDecoder(Decoder):
     """The candidate ``argmax_k Σ_c p_c u(d(k, c))``: the Bayes answer for a utility of the distance, among candidates.
 
-    Candidates are the centroids, or the training places of the most probable cells, over which the probability of their
-    cell is spread (`geocell.decoders.place_candidates`): an answer below the cell. Every decoder of this kind has, by
-    its own utility, the largest expectation under the posterior among its candidates. Expectations are float32; among
-    those that differ by rounding alone the most probable candidate wins, and the first one of equally probable ones.
+    Candidates are the centroids, and the sum is over all cells; or, with `places`, the training places of the most
+    probable cells (`geocell.decoders.place_candidates`): an answer below the cell. The probability of a cell is then
+    spread over its places, and the sum is over these N cells alone, which is the expectation under the posterior given
+    that the truth lies in one of them. Every decoder of this kind has, by its own utility, the largest such expectation
+    among its candidates. Expectations are float32; among those that differ by rounding alone the most probable
+    candidate wins, and the first one of equally probable ones.
 
     Attributes:
-        places: in how many of the most probable cells training places are candidates; 0 for centroids.
+        places: N, the number of most probable cells whose training places are candidates; 0 for centroids.
     """
 
     places: int = field(default=0, kw_only=True)

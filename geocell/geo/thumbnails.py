@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from geocell.geo.geodesy import Floats, as_latlon
-from geocell.geo.maps import COUNTRY_LINE, LAND, SEA, Box, extent, height_per_width
+from geocell.geo.maps import COUNTRY_LINE, LAND, SEA, Box, extent, height_per_width, shapes_in, turns
 
 WIDTH = 360
 """Pixels."""
@@ -55,15 +55,21 @@ def map_svg(marks: Iterable[Marks], lines: Sequence[ArrayLike] = (), label: str 
         raise ValueError("a map needs at least one point, got none.")
     box = extent(points)
     height = int(np.clip(round(WIDTH * height_per_width(box)), _LOWEST, _HIGHEST))
-    inside = [_path(_pixels(line, box, height)) for line in map(as_latlon, lines)]
+    inside = [_path(_pixels(_moved(line, box, line[:, 1].mean()), box, height)) for line in map(as_latlon, lines)]
     ways = f'<path d="{"".join(inside)}" fill="none" stroke="#151515" stroke-opacity="0.45"/>' if inside else ""
+    dots = [_dots(group, _pixels(_moved(latlon, box, latlon[:, 1]), box, height)) for group, latlon in drawn]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
         f'role="img" aria-label="{html.escape(label)}" style="max-width:100%;height:auto;border-radius:4px">'
         f'<rect width="{WIDTH}" height="{height}" fill="{SEA}"/>'
         f'<path d="{_land(box, height)}" fill="{LAND}" stroke="{COUNTRY_LINE}" stroke-width="0.5"/>{ways}'
-        f"{''.join(_dots(group, _pixels(latlon, box, height)) for group, latlon in drawn)}</svg>"
+        f"{''.join(dots)}</svg>"
     )
+
+
+def _moved(latlon: Floats, box: Box, lon: ArrayLike) -> Floats:
+    """Return (P, 2) degrees moved by the whole turns of longitudes, which are those of each or of all together."""
+    return np.stack((latlon[:, 0], latlon[:, 1] + turns(lon, box)), axis=1)
 
 
 def _pixels(latlon: Floats, box: Box, height: int) -> Floats:
@@ -103,9 +109,12 @@ def _land(box: Box, height: int) -> str:
 
     south, west, north, east = box
     pixel = (east - west) / WIDTH
-    parts = shapely.get_parts(
-        shapely.clip_by_rect(valid_country_shapes(), west - pixel, south - pixel, east + pixel, north + pixel)
-    )
+    sides = (south - pixel, west - pixel, north + pixel, east + pixel)
+    if east > 180.0:
+        shapes = shapes_in(valid_country_shapes(), sides)
+    else:
+        shapes = shapely.clip_by_rect(valid_country_shapes(), *(sides[i] for i in (1, 0, 3, 2)))
+    parts = shapely.get_parts(shapes)
     parts = shapely.simplify(parts[shapely.area(parts) > 2.0 * pixel**2], 0.6 * pixel)
     rings = [shapely.get_coordinates(ring)[:-1, ::-1] for ring in shapely.get_rings(parts)]
     return "".join(_path(_pixels(ring, box, height), closed=True) for ring in rings if len(ring) > 2)

@@ -54,7 +54,7 @@ class FitConfig:
         offsets: weight of the regression of where in its true cell a location lies, for decode offset; 0 for none.
         weight_exponent: class weights are cell frequency to the power of minus this; 0 none, 1 inverse frequency.
         weight_cap: largest class weight, relative to the mean weight over training locations.
-        warmup_epochs: epochs of linear warm-up of the learning rate.
+        warmup_epochs: epochs of linear warm-up of the learning rate, at most half of the fit.
         keep: the epoch that is kept: best (highest validation balscore), last (in which the learning rate has
             annealed), or auto: last with fewer than 20 validation locations, and with fewer than 500 where there are
             fewer than 10,000 training locations; best otherwise.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geocell.geo.geodesy import EARTH_RADIUS_KM
+from geocell.geo.maps import shapes_in
 from geocell.partitioners.cell_polygons import class_polygons
 from geocell.plots.centroids import NOTE
 from geocell.plots.grid import SIDE, Grid, height_per_width, is_world
@@ -115,7 +116,9 @@ def box_of(partition: Partition) -> Box:
     reach = np.minimum(np.nan_to_num(partition.radius_km, nan=0.0) / KM_PER_DEGREE, 15.0)
     across = np.minimum(reach / np.maximum(np.cos(np.radians(lat)), 0.1), 15.0)
     corners = [np.stack((lat + s * reach, lon + t * across), axis=1) for s in (-1, 1) for t in (-1, 1)]
-    return extent(np.clip(np.concatenate(corners), [-90, -180], [90, 180]), margin=0.03)
+    south_north, west_east = np.concatenate(corners).T
+    west_east -= 360.0 * np.round(west_east / 360.0)
+    return extent(np.stack((np.clip(south_north, -90.0, 90.0), west_east), axis=1), margin=0.03)
 
 
 def _draw(out: Path, panels: Sequence[tuple[str, Partition]], box: Box, caption: str) -> Path:
@@ -177,6 +180,8 @@ def _draw_map(axes: Axes, polygons: Geometries, colours: Floats, box: Box, width
     axes.set(xlim=(west, east), ylim=(south, north), xticks=[], yticks=[], facecolor=LAND)
     for spine in axes.spines.values():
         spine.set(color="#b9b4aa", linewidth=0.8)
+    if east > 180.0:
+        polygons = shapes_in(polygons, box)
     shown = np.flatnonzero(shapely.intersects(polygons, shapely.box(west, south, east, north)))
     paths = [shapes_patch([polygons[i]]).get_path() for i in shown]
     # Borders as wide as a share of the typical cell in inches, so that thousands of cells still show their colours.

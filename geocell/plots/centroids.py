@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geocell.geo.maps import turns
 from geocell.plots.grid import height_per_width
 from geocell.plots.panel import COUNTRY_LINE, LAND, SEA, countries_and_sea, shapes_patch
 from geocell.plots.paths import Box, extent, require_box
@@ -53,6 +54,7 @@ def draw_centroids(
         axes.add_artist(shapes_patch([sea], facecolor=SEA, edgecolor="none", zorder=1))
         axes.add_artist(shapes_patch(countries, facecolor="none", edgecolor=COUNTRY_LINE, linewidth=0.5, zorder=2))
         lat, lon = partition.centroids.T
+        lon = lon + turns(lon, box)
         axes.scatter(lon, lat, s=float(np.clip(8000.0 / len(lat), 4.0, 30.0)), color="#27508f", linewidths=0, zorder=3)
         axes.set_title(title or f"{len(partition):,} cells", loc="left", fontsize=12, fontweight="bold")
         figure.text(0.25 / (_WIDTH + 0.5), 0.12 / total, caption or NOTE, fontsize=8, color="#555555")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from geocell.geo.maps import COLOURS, COUNTRY_LINE, LAND, SEA, Box, height_per_width
+from geocell.geo.maps import COLOURS, COUNTRY_LINE, LAND, SEA, Box, height_per_width, shapes_in
 from geocell.plots.chart import GRID, HEAT, INK, ON_DARK, ON_LIGHT, SOFT, new_chart
 from geocell.plots.panel import shapes_patch
 from geocell.plots.paths import require_box
@@ -73,8 +73,7 @@ def country_map(values: Mapping[str, float], box: Box, label: str) -> Figure:
 
     south, west, north, east = require_box(box)
     frame = country_outlines()
-    window = shapely.box(west, south, east, north)
-    shapes = shapely.intersection(shapely.make_valid(frame.geometry.to_numpy()), window)
+    shapes = shapes_in(shapely.make_valid(frame.geometry.to_numpy()), box)
     with own_style():
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex

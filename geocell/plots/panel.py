@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
-from geocell.geo.maps import COUNTRY_LINE, ERROR_COLOURS, ERROR_LABELS, LAND, SEA, error_class
+from geocell.geo.maps import COUNTRY_LINE, ERROR_COLOURS, ERROR_LABELS, LAND, SEA, error_class, shapes_in, turns
 from geocell.plots.paths import Box, great_circle, split_at_antimeridian
 from geocell.plots.rasters import cell_image, cell_raster, pixels_near
 
@@ -81,7 +81,7 @@ def countries_and_sea(box: Box) -> tuple[Geometries, BaseGeometry]:
 
     south, west, north, east = box
     window = shapely.box(west, south, east, north)
-    shapes = shapely.intersection(valid_country_shapes(), window)
+    shapes = shapes_in(valid_country_shapes(), box)
     shapes = shapes[~shapely.is_empty(shapes)]
     return shapes, window.difference(shapely.union_all(shapes))
 
@@ -119,8 +119,8 @@ def draw_panel(
     # artists, not patches: a patch's limits are computed segment by segment, which takes seconds for coastlines
     axes.add_artist(shapes_patch([sea], facecolor=SEA, edgecolor="none", zorder=2))
     axes.add_artist(shapes_patch(shapes, facecolor="none", edgecolor=COUNTRY_LINE, linewidth=country_line, zorder=3))
-    _draw_centroids(axes, panel.partition)
-    _draw_answers(axes, truth, predicted)
+    _draw_centroids(axes, panel.partition, box)
+    _draw_answers(axes, truth, predicted, box)
     axes.set(xlim=(west, east), ylim=(south, north))
     offset = (0, 20 if panel.subtitle else 7)
     style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "baseline"}
@@ -141,12 +141,13 @@ def shapes_patch(shapes: Iterable[BaseGeometry], **style: str | float) -> PathPa
     return PathPatch(Outline.make_compound_path(*outlines), **style)
 
 
-def _draw_centroids(axes: Axes, partition: Partition) -> None:
+def _draw_centroids(axes: Axes, partition: Partition, box: Box) -> None:
     counts = np.maximum(1, np.asarray(partition.counts))
     area = np.clip(90.0 * counts / max(1, counts.sum()) * 6.0, 1.5, 45.0)
+    lat, lon = partition.centroids.T
     axes.scatter(
-        partition.centroids[:, 1],
-        partition.centroids[:, 0],
+        lon + turns(lon, box),
+        lat,
         s=area,
         marker="o",
         facecolors="none",
@@ -157,7 +158,7 @@ def _draw_centroids(axes: Axes, partition: Partition) -> None:
     )
 
 
-def _draw_answers(axes: Axes, truth: Floats, predicted: Floats) -> None:
+def _draw_answers(axes: Axes, truth: Floats, predicted: Floats, box: Box) -> None:
     from matplotlib.collections import LineCollection
 
     classes = error_class(distance_km(truth, predicted))
@@ -165,11 +166,11 @@ def _draw_answers(axes: Axes, truth: Floats, predicted: Floats) -> None:
     lines, colours = [], []
     for a, b, kind in zip(truth, predicted, classes, strict=True):
         for piece in split_at_antimeridian(great_circle(a, b)):
-            lines.append(piece[:, ::-1])
+            lines.append(piece[:, ::-1] + [turns(piece[:, 1].mean(), box), 0.0])
             colours.append(ERROR_COLOURS[kind])
     axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.9 * scale, alpha=0.6, zorder=5))
     axes.scatter(
-        predicted[:, 1],
+        predicted[:, 1] + turns(predicted[:, 1], box),
         predicted[:, 0],
         s=26 * scale**2,
         marker="x",
@@ -178,7 +179,7 @@ def _draw_answers(axes: Axes, truth: Floats, predicted: Floats) -> None:
         zorder=6,
     )
     axes.scatter(
-        truth[:, 1],
+        truth[:, 1] + turns(truth[:, 1], box),
         truth[:, 0],
         s=30 * scale**2,
         c=[ERROR_COLOURS[kind] for kind in classes],

@@ -59,12 +59,15 @@ def split_at_antimeridian(path: ArrayLike) -> list[Floats]:
 
 
 def require_box(box: Box) -> Box:
-    """Return a box that is south, west, north, east in degrees.
+    """Return a box that is south, west, north, east in degrees; east is above 180 where it goes on past ±180°.
 
     Raises:
         ValueError: when it is not.
     """
     south, west, north, east = box
-    if not (-90 <= south < north <= 90 and -180 <= west < east <= 180):
-        raise ValueError(f"bbox must be degrees (south, west, north, east), got {box}: latitude comes first.")
+    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and west < east <= west + 360):
+        raise ValueError(
+            f"bbox must be degrees (south, west, north, east), got {box}: latitude comes first, and a box over ±180° "
+            "has an east above 180."
+        )
     return box

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from geocell.partitioners.base import Partition
 
+_GAP = 0.3  # inches between two maps
+
 
 def draw_map(
     out: Path,
@@ -106,9 +108,9 @@ def _grid(box: Box, n_panels: int, title: str) -> Grid:
     columns = min(2, n_panels)
     widest, highest = (11.0, 6.0) if is_world(box) else (8.0, 9.0)
     width = min(widest, highest / ratio) if columns == 1 else min(widest * 0.65, highest * 0.65 / ratio)
-    width = max(width, 6.9 / columns)  # room for the legend below
+    width = max(width, (7.5 - _GAP * (columns - 1)) / columns)  # room for the legend below
     top = 0.5 if title else 0.1
-    return Grid(columns, -(-n_panels // columns), width, width * ratio, gap=0.3, head=0.55, top=top, bottom=0.68)
+    return Grid(columns, -(-n_panels // columns), width, width * ratio, gap=_GAP, head=0.55, top=top, bottom=0.68)
 
 
 def _write_around(figure: Figure, grid: Grid, title: str, caption: str) -> None:

@@ -75,7 +75,9 @@ def cell_raster(partition: Partition, box: Box, asked: NDArray[np.bool_]) -> tup
     raster = np.full(asked.shape, NO_CELL, dtype=np.int64)
     fallback = np.zeros(asked.shape, dtype=bool)
     if asked.any():
-        found = partition.locate(np.stack((grid_lat[asked], grid_lon[asked]), axis=1))
+        asked_lon = grid_lon[asked]
+        asked_lon = np.where(asked_lon > 180.0, asked_lon - 360.0, asked_lon)
+        found = partition.locate(np.stack((grid_lat[asked], asked_lon), axis=1))
         raster[asked] = np.where(found.cells >= 0, found.cells, NO_CELL)
         fallback[asked] = found.fallback
     return raster, fallback

@@ -16,9 +16,9 @@ import numpy as np
 from geocell.files import printable, write_text
 from geocell.geo.gazetteer import place_names
 from geocell.geo.geodesy import circle, distance_km, unit_vectors
+from geocell.geo.maps import WORLD, Box, boxes_within, is_world
 from geocell.geo.shapes import great_circle_polygons
 from geocell.partitioners.cell_polygons import class_areas_km2, class_polygons
-from geocell.plots.paths import Box
 from geocell.plots.style import COLOURS, count_range
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 OUTLINES = "Outlines: Natural Earth (public domain)"
 GEONAMES = "Place names: GeoNames (CC BY 4.0)"
+MERCATOR = 84.0  # degrees of latitude that a page shows
 UNITS = 1e4  # whole numbers per degree: 11 m
 _DISC_KM = (0.2, 60.0)
 _FINEST, _COARSEST = 2.0 / UNITS, 0.02  # degrees that an outline may lose
@@ -90,16 +91,16 @@ def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
     """Return what every map page has: the box it begins with, and countries as whole numbers.
 
     Args:
-        box: south, west, north, east in degrees; outlines are finer in it.
+        box: south, west, north, east in degrees, east above 180 where it goes on past ±180°; outlines are finer in it.
         most_chars: of the outlines as JSON; they are coarser where finer ones would take more.
     """
     import shapely
 
     from geocell.geo.countries import valid_country_shapes
 
-    south, west, north, east = box
     shapes = valid_country_shapes()
-    near = np.flatnonzero(shapely.intersects(shapes, shapely.box(west, south, east, north)))
+    windows = [shapely.box(west, south, east, north) for south, west, north, east in boxes_within(box)]
+    near = np.flatnonzero(np.any([shapely.intersects(shapes, window) for window in windows], axis=0))
     countries = list(_coarse_rings())
     for fine in (0.002, 0.005, 0.01, 0.02, 0.05):
         for i, shape in zip(near.tolist(), shapely.simplify(shapes[near], fine), strict=True):
@@ -113,6 +114,14 @@ def ground(box: Box, most_chars: int = 700_000) -> dict[str, Any]:
         "countries": countries,
         "names_of_countries": _country_names(),
     }
+
+
+def page_box(box: Box) -> Box:
+    """Return the box that a page begins with: a map of the world, in Web Mercator, has less of the north."""
+    south, _, _, east = box
+    if east > 180.0 or not is_world(box):
+        return box
+    return max(-MERCATOR, min(WORLD[0], south)), WORLD[1], 80.0, WORLD[3]
 
 
 @cache

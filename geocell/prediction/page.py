@@ -13,8 +13,8 @@ from geocell.decoders.base import decoder_label
 from geocell.files import printable, write_text
 from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
-from geocell.plots.paths import Box, extent, great_circle, split_at_antimeridian
-from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, steps
+from geocell.plots.paths import WORLD, extent, great_circle, split_at_antimeridian
+from geocell.plots.web import GEONAMES, MERCATOR, OUTLINES, cell_rings, filled_template, ground, page_box, steps
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ MOST_ANSWERS = 300
 _MOST_THUMBNAIL_BYTES = 700_000  # of all JPEG files together
 _MOST_CELL_CHARS = 500_000  # of the outlines of cells as JSON
 _MOST_COUNTRY_CHARS = 550_000
-_MERCATOR = 84.0  # degrees of latitude that the map shows
-_WORLD: Box = (-60.0, -180.0, 80.0, 180.0)
 
 
 def write_answers(out: Path, predictions: Sequence[Prediction], partition: Partition, title: str = "") -> Path:
@@ -62,9 +60,9 @@ def answers_page(predictions: Sequence[Prediction], partition: Partition, title:
     used = sorted({cell for item in located for cell, _ in _shaded(item)})
     labels, names = ([printable(all_[c]) for c in used] for all_ in (partition.labels, partition.names))
     points = np.array([point for item in located for point in _points(item)]).reshape(-1, 2)
-    box = extent(points, margin=0.15) if len(points) else _WORLD
+    box = extent(points, margin=0.15) if len(points) else WORLD
     data = {
-        **ground(_WORLD if box[3] - box[1] > 180.0 else box, _MOST_COUNTRY_CHARS),
+        **ground(page_box(box), _MOST_COUNTRY_CHARS),
         "names": names,
         "labels": labels,
         "places": [printable(places.get(c, "")) for c in used],
@@ -202,7 +200,7 @@ def _box_around(point: tuple[float, float], km: float) -> list[float]:
     """Return the box of the circle around a point, as far as the map shows it; east may be above 180."""
     reach = np.degrees(km / EARTH_RADIUS_KM)
     lat, lon = point
-    south, north = max(-_MERCATOR, lat - reach), min(_MERCATOR, lat + reach)
+    south, north = max(-MERCATOR, lat - reach), min(MERCATOR, lat + reach)
     half = 180.0
     if _pole(point, km) == 0:  # the meridian that touches a circle: sin(half) = sin(reach) / cos(lat)
         half = float(np.degrees(np.arcsin(min(1.0, np.sin(np.radians(reach)) / np.cos(np.radians(lat))))))
@@ -215,5 +213,5 @@ def _box_of_two(point: tuple[float, float], truth: tuple[float, float]) -> list[
     lon = np.unwrap(way[:, 1], period=360.0)
     pad_lat, pad_lon = (max(0.02, 0.08 * float(np.ptp(values))) for values in (way[:, 0], lon))
     south, north = float(way[:, 0].min()) - pad_lat, float(way[:, 0].max()) + pad_lat
-    box = (max(-_MERCATOR, south), float(lon.min()) - pad_lon, min(_MERCATOR, north), float(lon.max()) + pad_lon)
+    box = (max(-MERCATOR, south), float(lon.min()) - pad_lon, min(MERCATOR, north), float(lon.max()) + pad_lon)
     return [round(degrees, 4) for degrees in box]

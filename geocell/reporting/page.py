@@ -13,7 +13,7 @@ from geocell.geo.countries import country_outlines
 from geocell.geo.gazetteer import Gazetteer
 from geocell.geo.maps import ERROR_KM, count_range, extent
 from geocell.plots.chart import inline_svg
-from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, rings_chars
+from geocell.plots.web import GEONAMES, OUTLINES, cell_rings, filled_template, ground, page_box, rings_chars
 from geocell.reporting import sections
 from geocell.reporting.charts import charts
 from geocell.reporting.examples import drawn
@@ -127,7 +127,7 @@ def _data(measured: Measured) -> dict[str, Any]:
     box = extent(np.vstack([truth, points, measured.truth[measured.examples["worst"]]]))
     counts = np.maximum(partition.counts[cells], 1)
     return {
-        **ground((-60.0, -180.0, 80.0, 180.0) if box[3] - box[1] > 180.0 else box, _MOST_COUNTRY_CHARS),
+        **ground(page_box(box), _MOST_COUNTRY_CHARS),
         "codes": country_outlines()["iso_a2"].tolist(),
         "ways": np.round(np.hstack([truth, points]) * _UNITS).astype(np.int64).ravel().tolist(),
         "ends": list(ERROR_KM),

@@ -29,13 +29,15 @@ from geocell.training.losses import LossTerms, offset_loss
 def learning_rate(config: FitConfig, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of a step: linear warm-up, then a cosine to 0 (Loshchilov and Hutter 2017).
 
+    Half of the steps, rounded down, warm up at most: a fit of one epoch would otherwise end as it reaches the peak.
+
     Args:
         config: the settings.
         step: steps done before this one, over all epochs.
         steps_per_epoch: steps of one epoch.
     """
-    warmup = min(config.warmup_epochs, config.epochs) * steps_per_epoch
     total = config.epochs * steps_per_epoch
+    warmup = min(config.warmup_epochs * steps_per_epoch, total // 2)
     if step < warmup:
         return config.lr * (step + 1) / warmup
     return 0.5 * config.lr * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))

@@ -66,7 +66,8 @@ def expected_calibration_error(confidence: ArrayLike, hits: ArrayLike, n_bins: i
     """Return the ECE over bins of equal mass: the mean gap between confidence and accuracy in a bin, by its size.
 
     Bins of equal mass (Nguyen and O'Connor 2015; Nixon et al. 2019) have no empty ones, and a bias that does not depend
-    on where confidences lie. Fewer locations than bins make as many bins.
+    on where confidences lie. Fewer locations than bins make as many bins. Where a bin ends among locations of the same
+    confidence, each of these counts as right by the share of them that are, so the order of the rows has no effect.
 
     Args:
         confidence: (P,) probabilities that the answers are right, P >= 1.
@@ -86,6 +87,8 @@ def reliability(confidence: ArrayLike, hits: ArrayLike, n_bins: int = N_BINS) ->
     See `expected_calibration_error` for the arguments.
     """
     c, h = np.asarray(confidence, dtype=np.float64), np.asarray(hits, dtype=np.float64)
+    _, group, counts = np.unique(c, return_inverse=True, return_counts=True)
+    h = (np.bincount(group, h) / counts)[group]  # a bin may end among equal confidences: any order of theirs is as good
     order = np.argsort(c, kind="stable")
     parts = np.array_split(order, min(n_bins, len(c)))
     return np.array([(c[part].mean(), h[part].mean(), len(part) / len(c)) for part in parts])

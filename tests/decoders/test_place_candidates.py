@@ -93,6 +93,21 @@ def test_no_other_decoder_expects_more_over_the_same_candidates(seed: int, cells
                 )
 
 
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 10_000), cells=st.integers(2, 12), n_cells=st.integers(1, 11))
+def test_the_probability_of_other_cells_is_left_out(seed: int, cells: int, n_cells: int) -> None:
+    data, p = world(seed, cells)
+    kept = np.where(p >= np.sort(p, axis=1)[:, -min(n_cells, cells), None], p, np.float32(0))
+    for spec in SPECS:
+        answer = as_decoder(f"{spec}{',' if ':' in spec else ':'}places={n_cells}").prepare(data)
+        assert np.array_equal(answer(p), answer(kept))
+    # the one place of the most probable cell, though the mean distance from the two others is less
+    far = PartitionData(np.array([[0.0, 0.0], [0.0, 60.0], [0.0, 61.0]]), places=TrainingPlaces.of([[0, 0]], [0], ""))
+    asked = np.array([[0.4, 0.3, 0.3]], dtype=np.float32)
+    assert as_decoder("medoid:places=1").prepare(far)(asked).tolist() == [[0.0, 0.0]]
+    assert as_decoder("medoid:places=3").prepare(far)(asked).tolist() == [[0.0, 60.0]]
+
+
 def test_the_place_with_most_training_locations_wins_among_equals() -> None:
     latlon = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 50.0]])
     places = TrainingPlaces.of(latlon, [0, 0, 0, 1], "")

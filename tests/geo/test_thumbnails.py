@@ -58,3 +58,18 @@ def test_lines_rings_and_nothing() -> None:
     assert svg.count('stroke-opacity="0.45"') == 1
     with pytest.raises(ValueError, match="at least one point, got none"):
         map_svg([Marks(np.empty((0, 2)), "#111111")])
+
+
+def test_a_map_past_the_antimeridian_is_the_same_map_elsewhere() -> None:
+    east, west = np.array([[40.0, 178.0], [41.0, 180.0]]), np.array([[41.0, -180.0], [42.5, -177.5]])
+    pictures = []
+    for turn in (0.0, -40.0):
+        way = [np.add(east, [0.0, turn]), np.add(west, [0.0, turn + 360.0 * (turn != 0.0)])]
+        pictures.append(map_svg([Marks(np.concatenate(way), "#111111")], way))
+    assert dots(pictures[0]) == dots(pictures[1])
+    lines = [re.findall(r'<path d="([^"]*)" fill="none" stroke="#151515"', svg) for svg in pictures]
+    assert lines[0] == lines[1]
+    fiji = map_svg([Marks([[-19.0, 177.0], [-16.0, -179.0]], "#111111")])
+    outline = re.findall(r'<path d="([^"]*)" fill="#f7f5f0"', fiji)[0]
+    x = np.array([float(at.split(",")[0]) for at in re.findall(r"-?[\d.]+,-?[\d.]+", outline)])
+    assert x.min() < WIDTH / 3 < 2 * WIDTH / 3 < x.max()  # land on both sides of ±180°

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from geocell.geo.geodesy import distance_km
-from geocell.partitioners import H3Partitioner, Partition
+from geocell.partitioners import H3Partitioner, KMeansPartitioner, Partition
 from geocell.plots import MapPanel, draw_audits, draw_map, draw_maps
 from geocell.plots.audit_chart import KIND_COLOURS
 from geocell.plots.history_chart import draw_history
@@ -109,7 +109,8 @@ def test_panels_share_one_picture(cells: Partition, centroids_only: Partition, t
 
 
 def test_world_map_with_a_line_over_the_antimeridian(cells: Partition, tmp_path: Path) -> None:
-    truth, predicted = np.array([[-17.0, 179.0], [10.0, 20.0]]), np.array([[-17.0, -160.0], [10.0, 20.0]])
+    truth = np.array([[-17.0, 179.0], [10.0, 20.0], [10.0, -90.0]])
+    predicted = np.array([[-17.0, -160.0], [10.0, 20.0], [10.0, -90.0]])
     out = draw_map(tmp_path / "world.png", truth, predicted, cells, "World")
     image = pixels(out)
     line = 0.6 * np.array(rgb(ERROR_COLOURS[3])) + 0.4 * np.array(rgb(SEA))
@@ -237,8 +238,31 @@ def test_extent() -> None:
     assert extent([[40.0, 0.0], [50.0, 20.0]], margin=0.1) == (38.0, -2.0, 52.0, 22.0)
     assert extent([[10.0, 10.0]]) == (9.5, 9.5, 10.5, 10.5)
     assert extent([[89.9, 179.9], [80.0, 100.0]])[2:] == (90.0, 180.0)
-    assert extent([[0.0, -100.0], [0.0, 100.0]]) == WORLD
+    assert extent([[0.0, -100.0], [0.0, 0.0], [0.0, 100.0]]) == WORLD
     assert require_box(WORLD) == WORLD
+    assert require_box((-20.0, 170.0, 10.0, 190.0)) == (-20.0, 170.0, 10.0, 190.0)
+    for box in ((-20.0, 170.0, 10.0, 531.0), (-20.0, 190.0, 10.0, 200.0), (-20.0, 170.0, 10.0, -170.0)):
+        with pytest.raises(ValueError, match="has an east above 180"):
+            require_box(box)
+
+
+def test_a_map_past_the_antimeridian_is_the_same_map_elsewhere(tmp_path: Path) -> None:
+    """Points in the open sea and cells of one layout, 70° apart: the pictures differ in nothing but the coast."""
+    truth = np.array([[40.0, 178.5], [41.0, -179.0], [42.5, -177.5], [41.5, 179.5]])
+    predicted = np.array([[42.0, -178.5], [41.0, 179.2], [40.5, -178.0], [41.5, 179.5]])
+    drawn = []
+    for turn in (0.0, 40.0):
+        places = [np.add(points, [0.0, turn]) for points in (truth, predicted)]
+        for points in places:
+            points[:, 1] = (points[:, 1] + 180.0) % 360.0 - 180.0
+        cells = KMeansPartitioner(k=3, min_count=1).fit(np.vstack(places))
+        box = extent(np.vstack(places))
+        assert (box[3] > 180.0) == (turn == 0.0)
+        image = pixels(draw_map(tmp_path / "map.png", *places, cells, "Sea"))
+        assert np.array_equal(image, pixels(draw_map(tmp_path / "map.png", *places, cells, "Sea", bbox=box)))
+        drawn.append(image.astype(np.int64))
+    assert drawn[0].shape == drawn[1].shape
+    assert (np.abs(drawn[0] - drawn[1]).max(axis=-1) > 60).mean() < 1e-3
 
 
 def test_neighbouring_cells_differ_in_colour() -> None:

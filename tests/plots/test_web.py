@@ -8,7 +8,7 @@ import pytest
 from geocell.geo.geodesy import distance_km
 from geocell.partitioners import H3Partitioner
 from geocell.plots import draw_cells
-from geocell.plots.web import ground, steps
+from geocell.plots.web import ground, page_box, steps
 from geocell.prediction.predictions import town_names
 from tests.browser import needs_browser, open_page
 from tests.plots.test_cells import data_of
@@ -27,6 +27,24 @@ def test_no_value_is_a_place_to_fill_in(tmp_path: Path) -> None:
 def test_steps_come_back() -> None:
     xy = np.array([[10.0, 50.0], [10.0001, 49.9999], [-3.5, 0.25]])
     assert np.cumsum(np.reshape(steps(xy), (-1, 2)), axis=0) / 1e4 == pytest.approx(xy)
+
+
+def test_outlines_past_the_antimeridian_are_fine_on_both_sides() -> None:
+    fiji = ground((-20.0, 176.0, -15.0, 183.0))
+    assert fiji["box"] == [-20.0, 176.0, -15.0, 183.0]
+    sizes = [[sum(map(len, rings)) for rings in found["countries"]] for found in (fiji, ground((0.0, 0.0, 1.0, 1.0)))]
+    both = [[sum(map(len, rings)) for rings in ground(box)["countries"]] for box in (
+        (-20.0, 176.0, -15.0, 180.0), (-20.0, -180.0, -15.0, -177.0)
+    )]  # fmt: skip
+    assert sizes[0] == np.maximum(*both).tolist()
+    assert sum(sizes[0]) > sum(np.minimum(sizes[0], sizes[1]))
+
+
+def test_pages_of_the_world_begin_with_less_of_the_north() -> None:
+    assert page_box((-60.0, -180.0, 85.0, 180.0)) == (-60.0, -180.0, 80.0, 180.0)
+    assert page_box((-90.0, -180.0, 85.0, 180.0)) == (-84.0, -180.0, 80.0, 180.0)
+    for box in ((40.0, -5.0, 50.0, 5.0), (-20.0, 170.0, 10.0, 190.0)):
+        assert page_box(box) == box
 
 
 def test_outlines_of_countries_fit_a_budget() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geocell.geo.geodesy import unit_vectors
 from geocell.heads.fit_config import FitConfig
@@ -88,7 +90,34 @@ def test_learning_rate_warms_up_and_falls_to_zero() -> None:
     assert (np.diff(rates[10:]) < 0).all()
     assert 0 < rates[-1] < 0.01
     assert learning_rate(replace(config, warmup_epochs=0), 0, 5) == 1.0
-    assert learning_rate(replace(config, epochs=1), 4, 5) == 1.0  # warm-up as long as the fit
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "rates"),
+    [
+        (1, 1, [1.0]),
+        (1, 2, [1.0, 1.0]),
+        (1, 3, [1.0, 1.0, 0.5]),
+        (1, 5, [0.5, 1.0, 1.0, 0.75, 0.25]),
+        (2, 1, [1.0, 1.0]),
+        (2, 2, [0.5, 1.0, 1.0, 0.5]),
+        (3, 1, [1.0, 1.0, 0.5]),
+    ],
+)
+def test_half_of_a_short_fit_warms_up_at_most(epochs: int, steps: int, rates: list[float]) -> None:
+    config = FitConfig(epochs=epochs, lr=1.0)
+    assert [learning_rate(config, step, steps) for step in range(epochs * steps)] == pytest.approx(rates)
+
+
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 40))
+def test_every_fit_reaches_its_learning_rate_and_then_anneals(epochs: int, warmup: int, steps: int) -> None:
+    config = FitConfig(epochs=epochs, warmup_epochs=warmup, lr=1.0)
+    rates = np.array([learning_rate(config, step, steps) for step in range(epochs * steps)])
+    peak = min(warmup * steps, epochs * steps // 2)
+    assert rates[peak] == rates.max() == 1.0
+    assert (np.diff(rates[:peak]) > 0).all()
+    assert (np.diff(rates[peak:]) < 0).all()
+    assert rates.min() > 0
 
 
 def test_the_running_mean_follows_the_weights() -> None:

@@ -1,5 +1,7 @@
 """Calibration errors."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,6 +39,29 @@ def test_ece_is_its_definition(pairs: list[tuple[float, bool]]) -> None:
     confidence, hits = map(list, zip(*pairs, strict=True))
     for n_bins in (1, 4, 15):
         assert expected_calibration_error(confidence, hits, n_bins) == pytest.approx(slow_ece(confidence, hits, n_bins))
+
+
+def test_hits_of_one_confidence_are_spread_over_their_bins() -> None:
+    hits = np.arange(60) < 30
+    assert expected_calibration_error(np.full(60, 0.5), hits) == 0.0
+    assert reliability(np.full(60, 0.5), hits, 4).tolist() == [[0.5, 0.5, 0.25]] * 4
+    curve = reliability([0.9, 0.2, 0.9, 0.9, 0.9, 0.2], [True, False, False, True, False, True], 2)
+    assert np.allclose(curve, [[(0.2 * 2 + 0.9) / 3, 0.5, 0.5], [0.9, 0.5, 0.5]])
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.3, 1 / 3, 0.7, 1.0]), st.booleans()), min_size=1, max_size=60),
+    st.randoms(use_true_random=False),
+)
+def test_the_order_of_rows_has_no_effect(pairs: list[tuple[float, bool]], random: Random) -> None:
+    shuffled = pairs.copy()
+    random.shuffle(shuffled)
+    for n_bins in (1, 4, 15):
+        a, b = (reliability(*zip(*rows, strict=True), n_bins) for rows in (pairs, shuffled))
+        assert np.array_equal(a, b)
+        confidence, hits = zip(*pairs, strict=True)
+        assert np.isclose(a[:, 1] @ a[:, 2], np.mean(hits))  # bins hold all hits
+        assert np.isclose(a[:, 0] @ a[:, 2], np.mean(confidence))
 
 
 def test_ece_of_what_is_calibrated_is_small() -> None:
