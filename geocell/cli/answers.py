@@ -117,6 +117,7 @@ def predict(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is saved
         if out is not None:
             note(f"wrote {answers.save(out)}")
+            _say_absolute_ids(answers, out)
     _require_answers(answers, images)
 
 
@@ -138,6 +139,18 @@ def _require_answers(answers: Predictions, images: Sequence[str]) -> None:
     lost = any(map(is_table, images)) and all(answer.problem.endswith("no such file") for answer in answers)
     step = "check --root, the folder that image paths of a table are relative to" if lost else "see the reasons above"
     raise ValueError(f"at least one location must be answered, got none of {len(answers)}: {step}.")
+
+
+def _say_absolute_ids(answers: Predictions, out: Path) -> None:
+    """Say when a file names images by absolute paths, which a page does not show."""
+    from geocell.prediction.names import absolute_paths
+
+    paths = [path for answer in answers for path in absolute_paths(answer.location)]
+    if paths and out.suffix.lower() != ".html":
+        note(
+            f"{out} names images as they were given, {paths[0]} first: to publish it, give paths that are relative, or "
+            "their folder."
+        )
 
 
 def _pin(head: str, folder: Path, encoder: EncoderInfo) -> None:

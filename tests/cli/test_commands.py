@@ -205,6 +205,23 @@ def test_images_of_a_table_elsewhere_are_below_the_root(
     assert "got none of 2: check --root, the folder that image paths" in capsys.readouterr().err
 
 
+def test_absolute_ids_in_a_file_are_told(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"predict {road}/head --device cpu --out {tmp_path}"
+    for name, given, told in (
+        ("a.csv", f"{road}/img/000_0.jpg", True),
+        ("b.csv", f"{road}/photos.csv", False),
+        ("c.html", f"{road}/img/000_0.jpg", False),
+    ):
+        assert main(f"{command}/{name} {given}".split()) == 0
+        said = (
+            f"{tmp_path}/{name} names images as they were given, {given} first: to publish it"
+            in capsys.readouterr().err
+        )
+        assert said == told
+    assert f"{road}/img/000_0.jpg" in (tmp_path / "a.csv").read_text()
+    assert str(road) not in (tmp_path / "c.html").read_text()
+
+
 def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"predict {road}/head --device cpu"
     rows = answer(capsys, f"{command} {road}/photos.csv --top-k 1")["predictions"]
