@@ -56,8 +56,9 @@ def predict(
         top_k: how many cells to name.
         decode: the decoder; that of the calibration when left out, centroid without one.
         sets: cells that hold half and 90 % of the probability (mass, the smallest area), or the truth that often: the
-            smallest area (hpd), the fewest cells (lac) or by probability (aps), which `calibrate` learns. Their
-            polygons go into a .geojson file; only their areas are told when left out.
+            smallest area (hpd, highest predictive density), the fewest cells (lac, least ambiguous classifier) or by
+            probability (aps, adaptive prediction sets), which `calibrate` learns. Their polygons go into a .geojson
+            file; only their areas are told when left out.
         abstain_below: mark answers as withheld of which less than this probability lies within 200 km; the threshold of
             the calibration when left out.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
