@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from itertools import product
 
 import numpy as np
@@ -18,14 +17,15 @@ def matched(answers: PointTable, truth: PointTable) -> tuple[PointTable, PointTa
     These are the usual ones as soon as they have one id in common, so that a file that lacks some is not read by
     another column. Else they are the one pair of columns, among those that may hold ids, in which every id of the
     answers is one of the truth; a warning says which. Several pairs that mean the same rows are one, and where they
-    mean different ones nothing is chosen.
+    mean different ones nothing is chosen. Rows of the truth that have one id and the same coordinates, views of one
+    location say, are one then.
 
     Args:
         answers: points of the predictions.
         truth: the true points.
 
     Raises:
-        ValueError: when the only such column of the truth has an id more than once.
+        ValueError: when the only such column of the truth has an id more than once, at different coordinates.
     """
     if not set(answers.ids).isdisjoint(truth.ids):
         return answers, truth
@@ -38,18 +38,30 @@ def matched(answers: PointTable, truth: PointTable) -> tuple[PointTable, PointTa
         return answers, truth
     a, t = found[0]
     if len(rows[0]) != len(a):
-        known, counts = set(a.ids), Counter(t.ids)
-        repeated = next(identity for identity, times in counts.items() if times > 1 and identity in known)
-        raise ValueError(
-            f"{truth.path}: the id {repeated!r} of the column {t.id_column}, which has the ids of {answers.path}, is "
-            "there more than once: keep one row of each id."
-        )
+        t = _joined(t, answers)
+    joined = "" if len(t) == len(truth) else f", {len(truth):,} as {len(t):,} locations"
     warnings.warn(
         f"{answers.path}: the ids of its column {a.id_column} are those of the column {t.id_column} of {truth.path}, "
-        f"by which rows are matched; its column {answers.id_column} has none of the column {truth.id_column}.",
+        f"by which rows are matched{joined}; its column {answers.id_column} has none of the column {truth.id_column}.",
         stacklevel=5,
     )
     return a, t
+
+
+def _joined(truth: PointTable, answers: PointTable) -> PointTable:
+    """Return the first row of every id, which must have the coordinates of the others, and every row without an id."""
+    first: dict[str, int] = {}
+    kept = []
+    for row, identity in enumerate(truth.ids):
+        at = first.setdefault(identity, row) if identity else row
+        if at == row:
+            kept.append(row)
+        elif not np.array_equal(truth.latlon[at], truth.latlon[row]):
+            raise ValueError(
+                f"{truth.path}: the id {identity!r} of the column {truth.id_column}, which has the ids of "
+                f"{answers.path}, is there more than once, at different coordinates: keep one row of each id."
+            )
+    return truth.take(np.array(kept, dtype=np.int64))
 
 
 def _fits(answers: PointTable, truth: PointTable) -> bool:

@@ -126,6 +126,11 @@ class PointTable:
         plain = self.rows.texts(column) if isinstance(self.rows, PlainTable) else None
         return replace(self, ids=tuple(_keyed(plain or _texts(self.frame[column]), self.key)), id_column=column)
 
+    def take(self, rows: NDArray[np.int64]) -> PointTable:
+        """Return some of the points, in the order of `rows`."""
+        ids = tuple(self.ids[row] for row in rows)
+        return replace(self, ids=ids, latlon=self.latlon[rows], rows=self.frame.iloc[rows].reset_index(drop=True))
+
     @one_sentence()
     def rows_of(self, truth: PointTable) -> NDArray[np.int64]:
         """Return (P',) the row here of every id of the truth, -1 where there is none.

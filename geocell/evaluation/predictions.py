@@ -60,11 +60,11 @@ def score_predictions(
             out of range or exchanged, an unknown column, and another truth than that of the preset or the hash.
     """
     _require_choice(missing)
-    known = _read_truth(truth, preset, truth_sha256)
+    whole = _read_truth(truth, preset, truth_sha256)
+    answers, known, rows, distances = _answers(predictions, whole, preset)
     clusters = _clusters(known, cluster)
-    answers, named, rows, distances = _answers(predictions, known, preset)
     there = rows >= 0
-    kept = _kept([distances], [predictions], missing, [named.ids])
+    kept = _kept([distances], [predictions], missing, [known.ids])
     outcome = _outcome(answers, rows, distances, known, clusters, kept)
     scored, values = outcome.distances_km, outcome.values()
     scores = Scores(
@@ -88,9 +88,9 @@ def score_predictions(
         radii=_radii(answers, rows[there], distances[there], clusters.take(there)),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
-        truth_file_sha256=known.file_sha256,
-        truth_sha256=known.sha256,
-        id_columns={"predictions": answers.id_column, "truth": named.id_column},
+        truth_file_sha256=whole.file_sha256,
+        truth_sha256=whole.sha256,
+        id_columns={"predictions": answers.id_column, "truth": known.id_column},
         clustered_by=clusters.by,
         n_clusters=outcome.n_clusters,
     )
@@ -114,9 +114,15 @@ def compare_predictions(
     With `missing="drop"` a location that either table lacks is left out of both. See `score_predictions`.
     """
     _require_choice(missing)
-    known = _read_truth(truth, preset, truth_sha256)
+    whole = _read_truth(truth, preset, truth_sha256)
+    found = [_answers(path, whole, preset) for path in (predictions_a, predictions_b)]
+    known, other = (named for _, named, _, _ in found)
+    if not np.array_equal(known.latlon, other.latlon):
+        raise ValueError(
+            f"{predictions_a} and {predictions_b} must have ids of the same rows of {truth}, got those of its columns "
+            f"{known.id_column} and {other.id_column}: give both the same ids."
+        )
     clusters = _clusters(known, cluster)
-    found = [_answers(path, known, preset) for path in (predictions_a, predictions_b)]
     both = [distances for *_, distances in found]
     kept = _kept(both, [predictions_a, predictions_b], missing, [named.ids for _, named, _, _ in found])
     a, b = (_outcome(answers, rows, km, known, clusters, kept) for answers, _, rows, km in found)

@@ -87,10 +87,45 @@ def test_a_column_that_fits_in_part_is_not_taken(ids: list[str], tmp_path: Path)
         gc.score_predictions(table(tmp_path / "p.csv", location=A), t)
 
 
-def test_ids_that_repeat_in_the_truth_are_named(tmp_path: Path) -> None:
-    t = table(tmp_path / "t.csv", image=A, location=["k", "k", "l", "l"])
-    p = tmp_path / "p.csv"
-    p.write_text("location,lat,lon\nl,48,2\nk,52,13\n")
-    message = r"t.csv: the id 'k' of the column location, which has the ids of .*p.csv, is there more than once: keep"
+def views(tmp_path: Path, other: str = "2") -> tuple[Path, Path]:
+    """Write a truth of two views per location, and answers for the locations."""
+    rows = ["a.jpg,48,2,k,FR", f"b.jpg,48,{other},k,FR", "c.jpg,52,13,l,DE", "d.jpg,52,13,l,DE", "e.jpg,41,12,m,IT"]
+    (tmp_path / "t.csv").write_text("image,lat,lon,location,country\n" + "\n".join(rows) + "\n")
+    (tmp_path / "p.csv").write_text("location,lat,lon\nm,41,12\nl,52,13\nk,0,0\n")
+    return tmp_path / "p.csv", tmp_path / "t.csv"
+
+
+def test_views_of_one_place_are_one_location(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p, t = views(tmp_path)
+    with pytest.warns(UserWarning, match="the column location of .*by which rows are matched, 5 as 3 locations; its"):
+        scores = gc.score_predictions(p, t)
+    (tmp_path / "one.csv").write_text("id,lat,lon,country\nk,48,2,FR\nl,52,13,DE\nm,41,12,IT\n")
+    expected = gc.score_predictions(p, tmp_path / "one.csv")
+    assert (scores.n_locations, scores.n_clusters, scores.within[1]) == (3, 3, 2 / 3)
+    assert (scores.mean_km, scores.intervals, scores.countries) == (
+        expected.mean_km,
+        expected.intervals,
+        expected.countries,
+    )
+    assert main(["compare", "--predictions", str(p), str(p), "--truth", str(t), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_locations"] == 3
+
+
+def test_views_of_one_id_at_different_places_are_named(tmp_path: Path) -> None:
+    message = (
+        r"t.csv: the id 'k' of the column location, which has the ids of .*p.csv, is there more than once, at diff"
+    )
     with pytest.raises(ValueError, match=message):
-        gc.score_predictions(p, t)
+        gc.score_predictions(*views(tmp_path, other="3"))
+
+
+def test_answers_by_views_and_by_locations_are_not_compared(tmp_path: Path) -> None:
+    p, t = views(tmp_path)
+    (tmp_path / "v.csv").write_text("image,lat,lon\n" + "".join(f"{name}.jpg,0,0\n" for name in "abcde"))
+    with (
+        pytest.warns(UserWarning, match="5 as 3 locations"),
+        pytest.raises(
+            ValueError, match=r"must have ids of the same rows of .*, got those of its columns image and loc"
+        ),
+    ):
+        gc.compare_predictions(tmp_path / "v.csv", p, t)
