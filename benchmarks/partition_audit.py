@@ -46,6 +46,7 @@ CASES: tuple[tuple[str, dict[str, Any]], ...] = (
 BBOX = (34.0, -12.0, 71.5, 36.0)
 WIDTH, COLOURS = 1152, 128  # of a picture
 QUICK = ("h3", "kdtree", "s2", "quadtree")
+STREETCLIP_DIM = 1024
 KEPT = (
     "n_cells", "count_min", "count_median", "count_max", "n_single", "count_gini", "weight_min", "weight_max",
     "radius_km_median", "area_km2_median", "n_parameters", "n_locations", "fallback", "outside", "median_km", "mean_km",
@@ -76,7 +77,7 @@ def fitted(kind: str, parameters: dict[str, Any], train: NDArray[np.float64], la
 
 def row_of(name: str, partition: Partition, test: NDArray[np.float64]) -> dict[str, Any]:
     """Return what is kept of an audit; shares are fractions."""
-    value = audit(partition, test).to_dict()
+    value = audit(partition, test, dim=STREETCLIP_DIM).to_dict()
     kept = {key: float(f"{value[key]:.5g}") if isinstance(value[key], float) else value[key] for key in KEPT}
     within = {f"within_{radius}": float(f"{share:.5g}") for radius, share in value["within"].items()}
     ends = dict(zip(("balscore_low", "balscore_high"), value["intervals"]["balscore"], strict=True))

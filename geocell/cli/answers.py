@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +11,12 @@ from cyclopts import Parameter
 from geocell.cli.answerers import Decode, open_answerer
 from geocell.cli.output import UsageError, emit, note, usage_errors
 from geocell.prediction.sets import SetMethod
-from geocell.views import ColumnNames
+from geocell.views import ColumnNames, require_root
 
 if TYPE_CHECKING:
     from geocell.encoders.info import EncoderInfo
     from geocell.partitioners.base import Partition
+    from geocell.prediction.predictions import Predictions
 
 Flat = Parameter(name="*")
 
@@ -23,6 +25,7 @@ def predict(
     head: str,
     /,
     *images: str,
+    root: str | None = None,
     one_location: bool = False,
     columns: Annotated[ColumnNames, Flat] = ColumnNames(),
     top_k: int = 5,
@@ -47,13 +50,15 @@ def predict(
     Args:
         head: folder of a head, a combination, an ensemble or a zero-shot classifier, or user/repo@revision on the Hub.
         images: images, folders of images, tables, WebDataset shards, or URLs of them; no position is needed.
+        root: folder that image paths of tables are relative to; usually that of the table.
         one_location: all images show one location, in several headings say.
         columns: columns of a table that are not spelled as usual.
         top_k: how many cells to name.
         decode: the decoder; that of the calibration when left out, centroid without one.
         sets: cells that hold half and 90 % of the probability (mass, the smallest area), or the truth that often: the
-            smallest area (hpd), the fewest cells (lac) or by probability (aps), which `calibrate` learns. Their
-            polygons go into a .geojson file; only their areas are told when left out.
+            smallest area (hpd, highest predictive density), the fewest cells (lac, least ambiguous classifier) or by
+            probability (aps, adaptive prediction sets), which `calibrate` learns. Their polygons go into a .geojson
+            file; only their areas are told when left out.
         abstain_below: mark answers as withheld of which less than this probability lies within 200 km; the threshold of
             the calibration when left out.
         out: .csv table, .geojson points, or .html map to write the answers to, beside printing them. A map has small
@@ -89,6 +94,7 @@ def predict(
         if out is not None:
             require_prediction_file(out)
         require_some(images)
+    _require_root(root, images)
     if out is not None:
         require_new(out, overwrite)
     elif overwrite:
@@ -103,7 +109,7 @@ def predict(
     if place.snapshot is None and not is_ensemble(place) and not is_zero_shot(place.folder):
         _pin(head, place.folder, locator.encoder.info)
     answers = locator.locate_inputs(
-        images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth
+        images, columns, one_location=one_location, top_k=top_k, decode=decoder, truth=not hide_truth, root=root
     )
     _say_what_areas_are(loaded.partition, sets is not None and out is not None and out.suffix.lower() == ".geojson")
     value = answers.to_dict()
@@ -112,8 +118,40 @@ def predict(
     finally:  # a full disk must not lose what is printed, and a closed pipe not what is saved
         if out is not None:
             note(f"wrote {answers.save(out)}")
-    if not any(answer.answered for answer in answers):
-        raise ValueError(f"at least one location must be answered, got none of {len(answers)}: see the reasons above.")
+            _say_absolute_ids(answers, out)
+    _require_answers(answers, images)
+
+
+def _require_root(root: str | None, images: Sequence[str]) -> None:
+    """Refuse a root that is no folder, or that nothing is relative to."""
+    from geocell.prediction.inputs import is_table
+
+    if root is not None and not any(map(is_table, images)):
+        raise UsageError(f"--root is for the image paths of tables, and {images[0]} is none: leave it out.")
+    require_root(root)
+
+
+def _require_answers(answers: Predictions, images: Sequence[str]) -> None:
+    """Refuse to end well when no location at all was answered."""
+    from geocell.prediction.inputs import is_table
+
+    if any(answer.answered for answer in answers):
+        return
+    lost = any(map(is_table, images)) and all(answer.problem.endswith("no such file") for answer in answers)
+    step = "check --root, the folder that image paths of a table are relative to" if lost else "see the reasons above"
+    raise ValueError(f"at least one location must be answered, got none of {len(answers)}: {step}.")
+
+
+def _say_absolute_ids(answers: Predictions, out: Path) -> None:
+    """Say when a file names images by absolute paths, which a page does not show."""
+    from geocell.prediction.names import absolute_paths
+
+    paths = [path for answer in answers for path in absolute_paths(answer.location)]
+    if paths and out.suffix.lower() != ".html":
+        note(
+            f"{out} names images as they were given, {paths[0]} first: to publish it, give paths that are relative, or "
+            "their folder."
+        )
 
 
 def _pin(head: str, folder: Path, encoder: EncoderInfo) -> None:

@@ -19,7 +19,7 @@ from cyclopts.config import Dict
 
 from geocell._version import __version__
 from geocell.cli.commands import GROUPS, Family
-from geocell.cli.output import UsageError, note
+from geocell.cli.output import UsageError, fitted_to_terminal, note
 from geocell.compute.signals import interrupted_by_signals, interrupted_status
 from geocell.files import printable
 
@@ -169,7 +169,8 @@ def _run(tokens: list[str], verbose: bool) -> int:
     except (CycloptsError, *USER_ERRORS) as error:
         return _complain(error, verbose, 2)
     try:
-        command(*bound.args, **bound.kwargs)
+        with fitted_to_terminal():
+            command(*bound.args, **bound.kwargs)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 1
@@ -186,6 +187,10 @@ def _complain(error: BaseException, verbose: bool, status: int) -> int:
 
         print(printable("".join(traceback.format_exception(error)), lines=True), file=sys.stderr, end="")
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    if isinstance(error, CycloptsError):
+        from geocell.cli.mistyped import mistyped
+
+        text = mistyped(error) or text
     if isinstance(error, ModuleNotFoundError):
         text = _lacks_package(error) or text
     note(f"geocell: {' '.join(text.split()) or type(error).__name__}")

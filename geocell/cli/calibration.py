@@ -265,7 +265,7 @@ def decode(
     clusters = drawn_clusters(locations, cluster, splits)
     if name == "test":
         note("a decoder that is chosen on the split test makes its scores there optimistic: choose on val.")
-    comparison = compare_decoders(loaded, locations, split=name, device=device, cluster=clusters)
+    comparison = compare_decoders(loaded, locations, split=name, device=device, allow_training=True, cluster=clusters)
     emit(comparison.to_dict(), decoders_text(comparison), json)
 
 

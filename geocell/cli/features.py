@@ -33,7 +33,7 @@ def encode(
     /,
     *,
     out: Path,
-    root: Path | None = None,
+    root: str | None = None,
     encoder: str = "geolocal/StreetCLIP",
     revision: str | None = None,
     device: str = "auto",

@@ -47,10 +47,11 @@ def scores_text(row: Mapping[str, Any], found: Mapping[str, Baseline], by_countr
     from geocell.metrics.trust import trust_sentences
     from geocell.reports.baselines import baseline_rows, baselines_text
     from geocell.reports.score_details import countries_text, details_text
+    from geocell.reports.tables import folded
     from geocell.reports.text import score_table
 
-    parts = [score_table([row], beside=baseline_rows(found, row)), details_text(row), baselines_text(found)]
-    parts += trust_sentences(row.get("trust"))
+    below = [details_text(row), baselines_text(found), *trust_sentences(row.get("trust"))]
+    parts = [score_table([row], beside=baseline_rows(found, row)), *map(folded, below)]
     countries = f"\n{countries_text(row)}" if by_country else ""
     return "\n".join(filter(None, [*parts, countries]))
 

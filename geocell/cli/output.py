@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +41,29 @@ def _printable_json(result: Mapping[str, Any]) -> str:
 
 def _escaped(character: str) -> str:
     return character if printable(character) == character else f"\\u{ord(character):04x}"
+
+
+@contextmanager
+def fitted_to_terminal() -> Iterator[None]:
+    """Fold the tables of the block to the terminal that standard output is; elsewhere they stay as wide as they are."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    from geocell.reports.tables import fitted_to
+
+    with fitted_to(shutil.get_terminal_size().columns):
+        yield
+
+
+@contextmanager
+def said_warnings() -> Iterator[None]:
+    """Say the warnings of the library itself, plain ones, as notes; those of other libraries stay quiet."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if warning.category is UserWarning:
+            note(str(warning.message))
 
 
 @contextmanager

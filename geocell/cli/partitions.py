@@ -178,29 +178,28 @@ def audit(
         partitions: folders of partitions.
         source: where the locations come from.
         columns: columns that are not spelled as usual.
-        dim: number of features a head would get; those of the cache, or 1024.
+        dim: number of features a head would get, for its number of parameters; those of the cache when left out.
         by_country: add the ceilings of every country, from the column `country`.
         plot: picture of the ceilings against the number of cells, PNG or SVG by its suffix.
         partitioner: module:attribute of the partitioner, for cells of a custom kind.
         json: print one JSON object, which has the ceilings of every country where they are known.
     """
-    from geocell.evaluation.audit import DIM
     from geocell.evaluation.audit import audit as audit_partition
+    from geocell.evaluation.audit import require_dim
     from geocell.partitioners.base import Partition
     from geocell.plots.style import require_picture_name
     from geocell.reports.text import NO_COUNTRIES, audit_table, country_table
 
     if not partitions:
         raise UsageError("expected the folder of at least one partition, got none: name it.")
-    if dim is not None and dim < 1:
-        raise UsageError(f"dim must be at least 1, got {dim}.")
-    if plot is not None:
-        with usage_errors():
+    with usage_errors():
+        require_dim(dim)
+        if plot is not None:
             require_picture_name(plot)
     places = source.places(columns)
     if by_country and places.countries is None:
         raise ValueError(NO_COUNTRIES)
-    features = dim or places.dim or DIM
+    features = places.dim if dim is None else dim
     audits = [
         audit_partition(Partition.load(p, partitioner), places.latlon, places.countries, features) for p in partitions
     ]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from geocell.cli.output import UsageError, emit, note, usage_errors
+from geocell.cli.output import UsageError, emit, note, said_warnings, usage_errors
 from geocell.evaluation.benchmarks import Benchmark, Missing, not_pinned_remark
 from geocell.metrics.clusters import PLACE
 
@@ -51,6 +51,18 @@ def require_tables(predictions: T | None, truth: Path | None, of_heads: Mapping[
     return predictions, truth
 
 
+def require_no_table(command: str, *heads: str | None) -> None:
+    """Refuse a table where a head is expected, and say how tables are named."""
+    from geocell.cli.mistyped import is_table_file, tables_command
+
+    typed = [head for head in heads if head is not None and is_table_file(head)]
+    if typed:
+        raise UsageError(
+            f"{command} takes heads without a flag, got the table {typed[0]}: to {command} tables of predictions, "
+            f"type {tables_command(command, typed)}."
+        )
+
+
 def score_tables(
     tables: tuple[Path, Path], flags: TableFlags, out: Path | None, overwrite: bool, by_country: bool, json: bool
 ) -> None:
@@ -60,6 +72,7 @@ def score_tables(
     from geocell.files import require_new, write_json
     from geocell.reports.published import published_json, published_text
     from geocell.reports.score_details import countries_text, details_text
+    from geocell.reports.tables import folded
     from geocell.reports.text import score_table
 
     read = flags.checked()
@@ -68,12 +81,17 @@ def score_tables(
     elif overwrite:
         raise UsageError("--overwrite replaces the file that --out names, and there is none: leave it out.")
     predictions, truth = tables
-    scores = score_predictions(predictions, truth, **read).to_dict()
+    with said_warnings():
+        scores = score_predictions(predictions, truth, **read).to_dict()
     if remark := not_pinned_remark(flags.preset, flags.truth_sha256, scores["truth_sha256"]):
         note(remark)
     row = {"head": predictions.name, **scores, "n_cells": None}
     try:
-        parts = [score_table([row]), details_text(scores), *([f"\n{countries_text(scores)}"] if by_country else [])]
+        parts = [
+            score_table([row]),
+            folded(details_text(scores)),
+            *([f"\n{countries_text(scores)}"] if by_country else []),
+        ]
         shown = scores
         if flags.preset is not None and flags.preset in get_args(PublishedBenchmark):
             others = published_scores(flags.preset)
@@ -91,7 +109,9 @@ def compare_tables(tables: tuple[tuple[Path, Path], Path], flags: TableFlags, js
     from geocell.reports.comparisons import comparison_text
 
     pair, truth = tables
-    comparison = compare_predictions(*pair, truth, **flags.checked())
+    read = flags.checked()
+    with said_warnings():
+        comparison = compare_predictions(*pair, truth, **read)
     a, b = map(str, pair)
     said = {"sentence": comparison.sentence(a, b)}
     emit(

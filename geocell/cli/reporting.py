@@ -137,12 +137,12 @@ def report(
 def _others(names: Sequence[str], asked: Asked, head: HeadLike, own: str, no_baselines: bool) -> dict[str, HeadLike]:
     """Return name -> what a head is compared with, each name once; baselines of every report are left out."""
     from geocell.cli.scorers import open_scorer
-    from geocell.evaluation.named_baselines import MAJORITY, NEAREST, is_named_baseline
+    from geocell.evaluation.named_baselines import MAJORITY, NEAREST, baseline_name, is_named_baseline
 
     found: dict[str, HeadLike] = {}
     for name in names:
         baseline = is_named_baseline(name)
-        if baseline and name.lower() in {MAJORITY, NEAREST} and not no_baselines:
+        if baseline and baseline_name(name) in {MAJORITY, NEAREST} and not no_baselines:
             continue
         kind, _, file = name.partition(":")
         shown = (f"{kind}:{Path(file).name}" if file else name) if baseline else Path(name).name

@@ -46,14 +46,22 @@ def open_scorer(name: str, asked: Asked, head: HeadLike | None = None) -> HeadLi
         asked: what it will be asked about.
         head: beside which it stands: `majority` is its fullest cell, and `1-nn` searches what it was trained on.
     """
-    from geocell.evaluation.named_baselines import MAJORITY, NEAREST, ZERO_SHOT, is_named_baseline, named_baseline
+    from geocell.evaluation.named_baselines import (
+        MAJORITY,
+        NEAREST,
+        ZERO_SHOT,
+        baseline_name,
+        is_named_baseline,
+        named_baseline,
+    )
     from geocell.features.manifest import Manifest
     from geocell.files import as_place
     from geocell.imagetext.text_cache import text_cache_folder
 
     if not is_named_baseline(name):
+        require_head_or_baseline(name)
         return open_answerer(name, asked.partitioner)[0]
-    kind = name.lower()
+    kind = baseline_name(name)
     if kind == NEAREST and (asked.splits is None or asked.split == "train"):
         raise UsageError(f"{NEAREST} searches the training locations: pass --splits, and a split that is not train.")
     if kind == MAJORITY and head is None:
@@ -68,6 +76,26 @@ def open_scorer(name: str, asked: Asked, head: HeadLike | None = None) -> HeadLi
         train=lambda: training_locations(head, asked.cache, asked.splits, asked.split),
         device=asked.device,
         texts=text_cache_folder(),
+    )
+
+
+def require_head_or_baseline(name: str) -> None:
+    """Refuse what is no folder, cannot be a repository and names no baseline, and say which may be meant.
+
+    Raises:
+        FileNotFoundError: then.
+    """
+    from difflib import get_close_matches
+
+    from geocell.evaluation.named_baselines import BASELINES_USAGE, MAJORITY, NEAREST, ZERO_SHOT
+
+    if "/" in name or Path(name).exists():
+        return
+    near = get_close_matches(name.lower(), [ZERO_SHOT, NEAREST, MAJORITY], n=1, cutoff=0.7)
+    step = f"did you mean {near[0]}?" if near else "check the path."
+    raise FileNotFoundError(
+        f"expected the folder of a head, user/repo@revision on the Hub, or one of the baselines {BASELINES_USAGE}, got "
+        f"{name}, which is none of them: {step}"
     )
 
 

@@ -13,7 +13,13 @@ from geocell.cli.answerers import Decode
 from geocell.cli.head_scores import say_other_protocol, scores_text, training_locations, write_beside
 from geocell.cli.machines import Machines
 from geocell.cli.output import UsageError, emit, usage_errors
-from geocell.cli.prediction_tables import TableFlags, compare_tables, require_tables, score_tables
+from geocell.cli.prediction_tables import (
+    TableFlags,
+    compare_tables,
+    require_no_table,
+    require_tables,
+    score_tables,
+)
 from geocell.cli.scorers import Asked, decoders_of, open_pair, open_scored, open_zero_shot
 from geocell.cli.sources import cache_locations, counted_locations, drawn_clusters, split_name
 from geocell.evaluation.benchmarks import Benchmark, Missing
@@ -100,6 +106,7 @@ def score(  # noqa: PLR0915 - one step after the other
         score_tables(require_tables(predictions, truth, of_heads), reading, out, overwrite, by_country, json)
         return
     reading.require_none()
+    require_no_table("score", head)
     if head is None or cache is None:
         raise UsageError("score needs a HEAD and --cache, or --predictions and --truth, and lacks one: see --help.")
     from geocell.compute.devices import choose_device
@@ -217,6 +224,7 @@ def compare(
         compare_tables(require_tables(predictions, truth, of_heads), reading, json)
         return
     reading.require_none()
+    require_no_table("compare", head_a, head_b)
     if head_a is None or head_b is None or cache is None:
         raise UsageError(
             "compare needs HEAD_A, HEAD_B and --cache, or --predictions A B and --truth, and lacks one: see --help."
@@ -239,7 +247,9 @@ def compare(
     with usage_errors():
         require_unseen([a, b], locations, allow_training)
     clusters = drawn_clusters(locations, cluster, splits)
-    comparison = compare_heads(a, b, locations, decode_a, name, cluster=clusters, decode_b=decode_b)
+    comparison = compare_heads(
+        a, b, locations, decode_a, name, allow_training=True, cluster=clusters, decode_b=decode_b
+    )
     said = {"sentence": comparison.sentence(head_a, head_b)}
     emit(
         {"head_a": head_a, "head_b": head_b, **comparison.to_dict(), **said},

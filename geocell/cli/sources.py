@@ -30,7 +30,7 @@ def read_table(
     path: Path | str,
     columns: ColumnNames,
     *,
-    root: Path | None = None,
+    root: Path | str | None = None,
     downloads: DownloadConfig | None = None,
     images_optional: bool = False,
     only: Collection[str] | None = None,

@@ -22,6 +22,8 @@ from geocell.views import StoredViews, Views, ViewTable
 from geocell.views.table import make_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
     from datasets import Dataset
 
@@ -94,12 +96,42 @@ def import_features(
         for index in range(manifest.n_shards):
             first, last = manifest.shard_range(index)
             parts = [a[max(first - s, 0) : max(last - s, 0)] for a, s in zip(arrays, starts, strict=False)]
-            part = np.concatenate(parts).astype(np.float32)
-            problems = {row: text for row, text in enumerate(table.shard_rows(first, last)[1]) if text}
+            with np.errstate(over="ignore"):
+                part = np.concatenate(parts).astype(np.float32)
+            references, texts = table.shard_rows(first, last)
+            problems = {row: text for row, text in enumerate(texts) if text}
+            if (broken := _broken_row(part, problems)) is not None:
+                raise ValueError(_broken_text(first + broken, references[broken], arrays, starts, source, table.source))
             part[list(problems)] = np.nan
             write_shard(folder, index, part, problems)
         finish(folder)
     return FeatureCache.open(out)
+
+
+def _broken_row(part: NDArray[np.float32], problems: Mapping[int, str]) -> int | None:
+    """Return the first row without a problem that a cache cannot hold, None where there is none."""
+    broken = (int(row) for row in np.flatnonzero(_unfit(part).any(axis=1)))
+    return next((row for row in broken if row not in problems), None)
+
+
+def _unfit(features: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers are not finite as a cache rounds them."""
+    with np.errstate(over="ignore"):
+        return ~np.isfinite(features.astype(np.float16))
+
+
+def _broken_text(
+    row: int, reference: str, arrays: Sequence[Any], starts: NDArray[np.int64], source: str, table: str
+) -> str:
+    """Return in a sentence which row of which file has features that a cache cannot hold, and what to do."""
+    which = int(np.searchsorted(starts, row, side="right")) - 1
+    name, local = getattr(arrays[which], "filename", source), row - int(starts[which])
+    values = np.asarray(arrays[which][local : local + 1])[0]
+    column = int(_unfit(values).argmax())
+    return (
+        f"{name}: features must be finite and within ±65,504, got {values[column]:g} in row {local}, column {column} "
+        f"(counted from 0; row {row} of {table}, {reference!r}): make them again, or leave this row out of both."
+    )
 
 
 def _opened(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from geocell.display import Display, TextTable, km_text, share_text
 from geocell.evaluation.ceiling import Ceiling
+from geocell.features.locations import Locations
 from geocell.files import counted
 from geocell.geo.geodesy import Floats, as_latlon, distance_km
 from geocell.metrics.clusters import Clusters, clusters_text
@@ -20,12 +21,10 @@ from geocell.partitioners.base import OUTSIDE
 from geocell.partitioners.cell_polygons import class_areas_km2
 from geocell.partitioners.class_weights import class_weights
 from geocell.partitioners.partitioner import places_sha256
+from geocell.splits.grouping import COUNTRY
 
 if TYPE_CHECKING:
     from geocell.partitioners.base import Partition
-
-DIM = 1024
-"""D of StreetCLIP's pooled output."""
 
 # Thresholds of the advice. They are judgements: a head can be fitted beyond each of them.
 _SINGLE_SHARE = 0.05
@@ -64,8 +63,8 @@ class Audit:
         area_km2_min: least area of a cell, without the places that it only gets by fallback.
         area_km2_median: median over the cells.
         area_km2_max: the largest.
-        dim: D.
-        n_parameters: of a head on it: C D + C of the Linear, 2 D of the LayerNorm.
+        dim: D; None when it is not known.
+        n_parameters: of a head on it: C D + C of the Linear, 2 D of the LayerNorm; None likewise.
         countries: country -> what the oracle reaches there; empty when countries are not known.
         partition_sha256: which partition.
         clustered_by: what the locations of a cluster share, over which intervals are taken.
@@ -90,8 +89,8 @@ class Audit:
     area_km2_min: float
     area_km2_median: float
     area_km2_max: float
-    dim: int
-    n_parameters: int
+    dim: int | None
+    n_parameters: int | None
     countries: dict[str, Ceiling]
     partition_sha256: str
     clustered_by: str
@@ -164,7 +163,7 @@ class Audit:
             ("area, median", f"{self.area_km2_median:,.0f} km²"),
             ("audited locations", f"{self.n_locations:,}{', those of the fit' if self.seen else ''}"),
             ("fallback, outside", f"{share_text(self.fallback)}, {share_text(self.outside)}"),
-            ("parameters of a head", f"{self.n_parameters:,}"),
+            ("parameters of a head", "" if self.n_parameters is None else f"{self.n_parameters:,}"),
         ]
         tables = [
             TextTable(("oracle", "", "95 % interval"), rows),
@@ -191,23 +190,36 @@ class Audit:
             f"radius of a cell {radius}",
             f"area of a cell {self.area_km2_min:,.0f} to {self.area_km2_max:,.0f} km², "
             f"median {self.area_km2_median:,.0f} km²",
-            f"a head on {self.dim} features has {self.n_parameters:,} parameters",
         ]
+        if self.n_parameters is not None:
+            lines.append(f"a head on {self.dim:,} features has {self.n_parameters:,} parameters")
         return "\n".join([*lines, *self.advice])
 
 
-def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None = None, dim: int = DIM) -> Audit:
+def audit(
+    partition: Partition,
+    latlon: ArrayLike | Locations,
+    countries: ArrayLike | None = None,
+    dim: int | None = None,
+) -> Audit:
     """Measure the ceiling of a partition on locations, best on ones that it was not fitted on.
 
     Args:
         partition: one that assigns.
-        latlon: (P, 2) degrees, P >= 1.
+        latlon: (P, 2) degrees, P >= 1; or P locations, which know their countries and D as well.
         countries: (P,) country of each location; an empty or missing one is left out of the ceilings by country.
-        dim: D of the features that a head would get.
+        dim: D of the features that a head would get; that of the locations when omitted. Without either the number of
+            its parameters is not known.
 
     Raises:
-        ValueError: when there are no locations, a country is missing, or the partition only decodes.
+        ValueError: when there are no locations, a country is missing, the partition only decodes, or `dim` is no whole
+            number of at least 1.
     """
+    if isinstance(latlon, Locations):
+        countries = latlon.columns.get(COUNTRY) if countries is None else countries
+        dim = latlon.encoder.dim if dim is None else dim
+        latlon = latlon.latlon
+    require_dim(dim)
     places = as_latlon(latlon, "locations")
     if len(places) == 0:
         raise ValueError("an audit needs at least one location, got none.")
@@ -242,11 +254,24 @@ def audit(partition: Partition, latlon: ArrayLike, countries: ArrayLike | None =
         area_km2_median=float(np.median(areas)),
         area_km2_max=float(areas.max()),
         dim=dim,
-        n_parameters=len(partition) * (dim + 1) + 2 * dim,
+        n_parameters=None if dim is None else len(partition) * (dim + 1) + 2 * dim,
         countries={} if countries is None else _by_country(distances, countries, clusters),
         partition_sha256=partition.sha256,
         clustered_by=clusters.by,
     )
+
+
+def require_dim(dim: int | None) -> None:
+    """Refuse a number of features that cannot be.
+
+    Raises:
+        ValueError: when it is no whole number of at least 1.
+    """
+    if dim is not None and (not isinstance(dim, int | np.integer) or isinstance(dim, bool) or dim < 1):
+        raise ValueError(
+            f"dim must be a whole number of at least 1, got {dim!r}: pass the number of features of the encoder, "
+            "or leave it out where the locations have features."
+        )
 
 
 def gini(counts: ArrayLike) -> float:

@@ -12,11 +12,13 @@ from geocell.display import share_text
 from geocell.evaluation.answered import answered
 from geocell.evaluation.comparison import Comparison, comparison_of, without_cells
 from geocell.evaluation.countries import ACCURACY, same_country
-from geocell.evaluation.score import outcomes, scores_of_head
+from geocell.evaluation.named_baselines import MAJORITY_LABEL, NEAREST_LABEL, ZERO_SHOT_LABEL
+from geocell.evaluation.score import outcomes, scores_of_head, warn_of_training
 from geocell.features.locations import Locations
 from geocell.features.nearest import nearest_training
 from geocell.geo.geodesy import Floats
 from geocell.heads.protocol import default_decoder
+from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import Clusters
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import RADII_KM, Outcomes, outcomes_of
@@ -28,17 +30,13 @@ if TYPE_CHECKING:
     from geocell.heads.zero_shot import ZeroShot
     from geocell.partitioners.base import Partition
 
-MAJORITY = "majority cell"
-NEAREST = "1-NN"
-ZERO_SHOT = "zero-shot"
-
 
 @dataclass(frozen=True)
 class Baseline:
     """The scores of answers that no head made, on the same locations as a head's.
 
     Attributes:
-        name: `majority cell`, `1-NN` or `zero-shot`.
+        name: the label `majority cell`, `1-NN` or `zero-shot`.
         n_locations: P.
         n_train: training locations that were searched; None for the majority cell, which needs their counts alone, and
             for zero-shot.
@@ -100,7 +98,7 @@ def nearest_points(train: Locations, locations: Locations, *, centred: bool = Tr
     return train.latlon[nearest_training(train, locations, centred=centred)]
 
 
-def baselines(
+def baselines(  # noqa: PLR0913 - keywords with defaults
     head: HeadLike,
     locations: Locations,
     train: Locations | None = None,
@@ -108,6 +106,7 @@ def baselines(
     *,
     split: str = "",
     device: str = "auto",
+    allow_training: bool = False,
     cluster: str | Clusters | None = None,
     zero_shot: ZeroShot | None = None,
 ) -> dict[str, Baseline]:
@@ -115,7 +114,8 @@ def baselines(
 
     The majority cell is answered for every location where the head's partition has cells and knows their counts. `1-NN`
     answers the training location whose mean feature, less the mean over training locations, has the highest cosine.
-    Zero-shot answers by its own decoder, the one it was calibrated for or `centroid`.
+    Zero-shot answers by its own decoder, the one it was calibrated for or `centroid`. Warns when some of the locations
+    are known to be training locations of the head, as `score` does.
 
     Args:
         head: the head, or an ensemble.
@@ -124,16 +124,19 @@ def baselines(
         decode: decoder of the head.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
+        allow_training: whether locations that the head was trained on are meant.
         cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
         zero_shot: a classifier on the same features, which is a baseline too.
 
     Returns:
-        Name -> baseline.
+        Label -> baseline: `majority cell`, `1-NN` and `zero-shot`, as tables and scores.json have them.
 
     Raises:
         ValueError: for an unknown decoder, no location, or features of another encoder.
     """
     prepared = head.prepare(decode)
+    if not allow_training:
+        warn_of_training([count_trained_on(head.trained_on, locations)], locations)
     outcome = outcomes(head, locations, prepared, split, device, cluster=cluster)
     return baselines_of(head.partition, locations, train, outcome, prepared.decoder.spec, split, zero_shot)
 
@@ -189,11 +192,11 @@ def baselines_of(
     together = clusters if outcome is None else outcome.clusters
     points: dict[str, tuple[Floats, int | None]] = {}
     if partition.can_assign and partition.counts.any():
-        points[MAJORITY] = majority_points(partition, len(locations)), None
+        points[MAJORITY_LABEL] = majority_points(partition, len(locations)), None
     if train is not None and len(train):
-        points[NEAREST] = nearest_points(train, locations), len(train)
+        points[NEAREST_LABEL] = nearest_points(train, locations), len(train)
     if zero_shot is not None:
-        points[ZERO_SHOT] = _answers(zero_shot, locations), None
+        points[ZERO_SHOT_LABEL] = _answers(zero_shot, locations), None
     found = {}
     for name, (answers, n_train) in points.items():
         reached = outcomes_of(answers, locations.latlon, clusters=together)
@@ -206,7 +209,7 @@ def baselines_of(
             intervals=reached.intervals(),
             comparison=None if outcome is None else comparison_of(without_cells(outcome), reached, decoder, split),
             outcome=reached,
-            n_candidates=len(zero_shot.candidates) if zero_shot is not None and name == ZERO_SHOT else None,
+            n_candidates=len(zero_shot.candidates) if zero_shot is not None and name == ZERO_SHOT_LABEL else None,
         )
     return found
 

@@ -10,8 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocell.decoders.balscore import SHARE_RADII_KM, fit_shares
+from geocell.decoders.base import Decoder
+from geocell.decoders.centroid import Centroid
 from geocell.decoders.table import AnyDecoder, as_decoder
-from geocell.evaluation.held_out import FitScale, Probabilities, Validation, half_radii_km, held_out, true_cells
+from geocell.evaluation.held_out import (
+    Bools,
+    FitScale,
+    Probabilities,
+    Validation,
+    half_radii_km,
+    held_out,
+    true_cells,
+)
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES, Calibration
@@ -59,8 +69,12 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     That is the temperature, the shares of the decoder `balscore`, radii and sets of cells with coverage, and where an
     error is wanted the confidence below which answers are withheld. What the head learned in an earlier calibration is
     not used. The locations should look like those that the head will be asked about: a calibration on other photographs
-    of the same places is too sure of itself elsewhere. The errors in `record` are of halves: each half is calibrated on
-    the other one. Of more than `MOST` locations, or 2²⁸ probabilities, whole places and a part of the last are drawn.
+    of the same places is too sure of itself elsewhere. Of more than `MOST` locations, or 2²⁸ probabilities, whole
+    places and a part of the last are drawn.
+
+    The errors, coverages and curves in `record` are of halves: each is calibrated, and answered, by what was learned on
+    the other one. `balscore`, `within` and `abstention` are of the calibration itself, on the locations that it was
+    learned from. The parameters of a decoder, and how strongly biases are held back, are chosen on all of them.
 
     Args:
         head: the head, a combination of several, or a zero-shot classifier; it is not changed
@@ -101,13 +115,21 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
     fit, losses = _scale_of(head, posterior, cells, locations.latlon, scaling)
     scale = fit(posterior, inside)
     sure = scale(posterior)
-    shares = fit_shares(sure, locations.latlon, head.partition.centroids)
-    bias = None if scale.bias is None else tuple(np.round(scale.bias, 6).tolist())
-    learned = Calibration(scale.temperature, shares, decoder.spec, dict.fromkeys(COVERAGES, 1.0), bias=bias)
-    prepared = replace(head, calibration=learned).prepare(decoder)
-    points = np.concatenate(
-        [part for _, _, part in replace(head, calibration=learned).answer_chunks(locations, prepared, device)]
-    )
+
+    def learned_on(scale: Scale, sure: Probabilities, latlon: Floats) -> Calibration:
+        shares = fit_shares(sure, latlon, head.partition.centroids)
+        bias = None if scale.bias is None else tuple(np.round(scale.bias, 6).tolist())
+        return Calibration(scale.temperature, shares, decoder.spec, dict.fromkeys(COVERAGES, 1.0), bias=bias)
+
+    learned = learned_on(scale, sure, locations.latlon)
+    points = _points(replace(head, calibration=learned), locations, decoder, device)
+
+    def answers(scale: Scale, sure: Probabilities, rows: Bools) -> Floats:
+        if isinstance(decoder, Centroid) and scale.bias is None:
+            return points  # no temperature changes which cell is the most probable one
+        half = learned_on(scale, sure[rows], locations.latlon[rows])
+        return _points(replace(head, calibration=half), locations, decoder, device)
+
     away = distance_km(points, locations.latlon)
     radii = half_radii_km(head.partition, sure, points)
     factors = {coverage: conformal_factor(away, radii, coverage / 100) for coverage in COVERAGES}
@@ -129,7 +151,7 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         "within": {str(radius): share for radius, share in within_shares(away).items()},
         **({"scaling_nll": {f"{width:g}": nll for width, nll in losses.items()}} if losses else {}),
         **({"abstention": threshold.to_dict()} if threshold else {}),
-        **held_out(Validation(posterior, cells, away, points, locations.latlon, uniform), head.partition, fit),
+        **held_out(Validation(posterior, cells, locations.latlon, uniform), head.partition, fit, answers),
     }
     return replace(
         learned,
@@ -138,6 +160,12 @@ def calibrate(  # noqa: PLR0913 - all that a calibration is asked for
         set_thresholds={method: _thresholds(values) for method, values in scores.items()},
         abstain_below=None if threshold is None else threshold.below,
     )
+
+
+def _points(head: Head | Combination | ZeroShot, locations: Locations, decoder: Decoder, device: str) -> Floats:
+    """Return the (P, 2) answers of a head."""
+    pieces = head.answer_chunks(locations, head.prepare(decoder), device)
+    return np.concatenate([points for _, _, points in pieces])
 
 
 def _drawn(locations: Locations, most: int) -> Locations:

@@ -11,8 +11,9 @@ import numpy as np
 from geocell.display import Display, TextTable
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.countries import ACCURACY
-from geocell.evaluation.score import outcomes
+from geocell.evaluation.score import outcomes, warn_of_training
 from geocell.files import FORMAT
+from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import LOCATION, Clusters, clusters_text
 from geocell.metrics.intervals import Interval, mean_interval, percentile_interval, share_draws
 from geocell.metrics.outcomes import Outcomes
@@ -120,16 +121,18 @@ def _difference_text(name: str, value: float) -> str:
     return f"{signed(value if score_unit(name) != '%' else 100 * value)}{' km' * (score_unit(name) == 'km')}"
 
 
-def compare(
+def compare(  # noqa: PLR0913 - keywords with defaults
     head_a: HeadLike,
     head_b: HeadLike,
     locations: Locations,
     decode: AnyDecoder = "centroid",
     split: str = "",
-    seed: int = 0,
+    device: str = "auto",
     *,
+    allow_training: bool = False,
     cluster: str | Clusters | None = None,
     decode_b: AnyDecoder | None = None,
+    seed: int = 0,
 ) -> Comparison:
     """Return the paired difference of two heads' scores on the same locations.
 
@@ -137,15 +140,19 @@ def compare(
     narrower than those of the two scores. The heads may have different partitions and fusions; their encoder is that
     of the locations.
 
+    Warns when some of the locations are known to be training locations of one of them, as `score` does.
+
     Args:
         head_a: the first head, or an ensemble of them.
         head_b: the second.
         locations: P locations with features of the heads' encoder.
         decode: name of the decoder, for both.
         split: name of the split that the locations are, for the record.
-        seed: of the resampling.
+        device: where the heads compute; see `geocell.evaluation.score.outcomes`.
+        allow_training: whether locations that a head was trained on are meant.
         cluster: what was drawn together; see `geocell.evaluation.clusters.clusters_of`.
         decode_b: another decoder for the second, a baseline with one of its own say.
+        seed: of the resampling.
 
     Raises:
         TypeError: for the name of a head in its place.
@@ -161,8 +168,10 @@ def compare(
     decoders = (decode, decode if decode_b is None else decode_b)
     prepared = [head.prepare(one) for head, one in zip((head_a, head_b), decoders, strict=True)]  # before any answer
     clusters = clusters_of(locations, cluster)
+    if not allow_training:
+        warn_of_training([count_trained_on(head.trained_on, locations) for head in (head_a, head_b)], locations)
     pairs = zip((head_a, head_b), prepared, strict=True)
-    a, b = (outcomes(head, locations, ready, split, cluster=clusters) for head, ready in pairs)
+    a, b = (outcomes(head, locations, ready, split, device, cluster=clusters) for head, ready in pairs)
     if head_a.partition.sha256 != head_b.partition.sha256:
         a, b = (without_cells(one) for one in (a, b))
     spec_a, spec_b = (ready.decoder.spec for ready in prepared)

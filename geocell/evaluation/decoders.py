@@ -13,9 +13,11 @@ from geocell.decoders.table import AnyDecoder
 from geocell.decoders.together import prepared_together
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.comparison import paired_intervals
+from geocell.evaluation.score import warn_of_training
 from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.head import Head
 from geocell.heads.protocol import default_decoder
+from geocell.heads.trained_on import count_trained_on
 from geocell.metrics.clusters import Clusters, clusters_text
 from geocell.metrics.intervals import Interval
 from geocell.metrics.outcomes import Outcomes
@@ -115,13 +117,15 @@ def compare_decoders(
     split: str = "",
     device: str = "auto",
     *,
+    allow_training: bool = False,
     cluster: str | Clusters | None = None,
 ) -> DecoderComparison:
     """Return the scores of a head by several decoders, each paired with `centroid` on the same locations.
 
     The head answers once, in pieces, and every decoder decodes each piece.
 
-    Which decoder is best is a choice, like that of an epoch: make it on validation locations, and report others.
+    Which decoder is best is a choice, like that of an epoch: make it on validation locations, and report others. Warns
+    when some of the locations are known to be training locations of the head, as `score` does.
 
     Args:
         head: a head, or whatever answers like one.
@@ -131,6 +135,7 @@ def compare_decoders(
             head, which alone can have some.
         split: name of the split that the locations are, for the record.
         device: where the head computes.
+        allow_training: whether locations that the head was trained on are meant.
         cluster: what was drawn together, for the intervals; see `geocell.evaluation.clusters.clusters_of`.
 
     Raises:
@@ -141,6 +146,8 @@ def compare_decoders(
     if decoders is None:
         decoders = [name for name in CANDIDATES if isinstance(head, Head) or "places" not in name]
     clusters = clusters_of(locations, cluster)
+    if not allow_training:
+        warn_of_training([count_trained_on(head.trained_on, locations)], locations)
     ready: dict[str, PreparedDecoder] = {}
     left_out: dict[str, str] = {}
     for decoder in (BASELINE, *decoders, default_decoder(head)):

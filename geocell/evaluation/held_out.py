@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geocell.geo.geodesy import Floats
+from geocell.geo.geodesy import Floats, distance_km
 from geocell.heads.calibration import COVERAGES
 from geocell.metrics.clusters import Clusters
 from geocell.metrics.places import place_clusters
@@ -33,6 +33,8 @@ from geocell.uncertainty.vector import Scale
 Probabilities = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 FitScale = Callable[[Probabilities, Bools], Scale]
+Answers = Callable[[Scale, Probabilities, Bools], Floats]
+"""From a scale, the (P, C) probabilities by it, and the rows that it was learned on, to (P, 2) answers in degrees."""
 
 _CURVE_POINTS = 100
 
@@ -44,16 +46,12 @@ class Validation:
     Attributes:
         posterior: (P, C) probabilities.
         cells: (P,) true cells.
-        away_km: (P,) from the answers to the truth.
-        points: (P, 2) degrees, the answers.
         latlon: (P, 2) degrees, the truth.
         uniform: (P,) random numbers of the sets.
     """
 
     posterior: Probabilities
     cells: NDArray[np.int64]
-    away_km: Floats
-    points: Floats
     latlon: Floats
     uniform: Floats
 
@@ -74,13 +72,14 @@ def half_radii_km(partition: Partition, posterior: Probabilities, points: Floats
     return np.asarray(found[:, 0])
 
 
-def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dict[str, Any]:
-    """Return the errors before and after, coverages and curves: of each half, calibrated on the other.
+def held_out(validation: Validation, partition: Partition, fit: FitScale, answers: Answers) -> dict[str, Any]:
+    """Return the errors before and after, coverages and curves: of each half, calibrated on and answered by the other.
 
     Args:
-        validation: P locations and their answers.
+        validation: P locations and what the head says of them.
         partition: the C cells.
         fit: what learns the scale of a posterior on some of its rows.
+        answers: what decodes a posterior of that scale, with what else a calibration learns on the same rows.
 
     Returns:
         `before` and `after` (errors and `reliability`), `coverage` of the radii, `set_coverage` by method, and `risk`
@@ -91,16 +90,18 @@ def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dic
     half = half_of_places(v.latlon)
     if not (half & inside).any() or not (~half & inside).any():
         return {}
-    after = np.empty_like(v.posterior)
+    after, points = np.empty_like(v.posterior), np.empty((len(v.cells), 2))
     radii_held: dict[int, list[Bools]] = {}
     sets_held: dict[Method, dict[int, list[Bools]]] = {method: {} for method in METHODS}
     for fold in (half, ~half):
         known = ~fold & inside
-        sure = fit(v.posterior, known)(v.posterior)
-        after[fold] = sure[fold]
-        radii = half_radii_km(partition, sure, v.points)
-        for coverage, q in _learned(lambda c: conformal_factor(v.away_km[~fold], radii[~fold], c)):  # noqa: B023
-            hits = v.away_km[fold] <= conformal_radius_km(q, radii[fold])
+        scale = fit(v.posterior, known)
+        sure = scale(v.posterior)
+        decoded = answers(scale, sure, ~fold)
+        after[fold], points[fold] = sure[fold], decoded[fold]
+        away, radii = distance_km(decoded, v.latlon), half_radii_km(partition, sure, decoded)
+        for coverage, q in _learned(lambda c: conformal_factor(away[~fold], radii[~fold], c)):  # noqa: B023
+            hits = away[fold] <= conformal_radius_km(q, radii[fold])
             radii_held.setdefault(coverage, []).append(hits)
         for method, held in sets_held.items():
             scores = set_scores(sure, v.cells, method, cell_areas(partition).km2, v.uniform)
@@ -112,8 +113,8 @@ def held_out(validation: Validation, partition: Partition, fit: FitScale) -> dic
         "coverage": _shares(radii_held),
         "set_coverage": {method: _shares(held) for method, held in sets_held.items()},
         "risk": risk_record(
-            mass_within(after, v.points, partition.centroids, RISK_KM),
-            v.away_km > RISK_KM,
+            mass_within(after, points, partition.centroids, RISK_KM),
+            distance_km(points, v.latlon) > RISK_KM,
             Clusters.of_places(v.latlon).drawn,
         ),
     }

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from geocell.heads.zero_shot import ZeroShot
 
 ZERO_SHOT, NEAREST, MAJORITY = "zero-shot", "1-nn", "majority"
+"""The names, as they are typed where a head is expected."""
+ZERO_SHOT_LABEL, NEAREST_LABEL, MAJORITY_LABEL = "zero-shot", "1-NN", "majority cell"
+"""The labels of the same in tables, in `geocell.baselines` and in scores.json; they can be typed too."""
 BASELINES_USAGE = "zero-shot, zero-shot:CANDIDATES.csv, 1-nn or majority"
 """The names, as help and errors spell them."""
 
@@ -195,9 +198,14 @@ def zero_shot_baseline(
     return ZeroShot.from_model(image_text_for(encoder, device, source), cities, cache=texts)
 
 
+def baseline_name(text: str) -> str:
+    """Return the name that a text, in upper or lower case, is or is the label of; another text in lower case."""
+    return {MAJORITY_LABEL: MAJORITY}.get(text.lower(), text.lower())
+
+
 def is_named_baseline(name: str) -> bool:
     """Return whether a text names a baseline where a head is expected; a folder of that name is what is meant then."""
-    known = name.lower() in {ZERO_SHOT, NEAREST, MAJORITY} or name.lower().startswith(f"{ZERO_SHOT}:")
+    known = baseline_name(name) in {ZERO_SHOT, NEAREST, MAJORITY} or name.lower().startswith(f"{ZERO_SHOT}:")
     return known and not Path(name).is_dir()
 
 
@@ -229,7 +237,7 @@ def named_baseline(
         FileNotFoundError, OSError, ImportError: see `zero_shot_baseline`.
     """
     kind, colon, rest = name.partition(":")
-    kind = kind.lower()
+    kind = baseline_name(kind)
     if kind == ZERO_SHOT and bool(colon) == bool(rest):
         return zero_shot_baseline(encoder, rest or None, device=device, texts=texts)
     if kind == NEAREST and not colon:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,8 @@ class PointTable:
         read: what reads them as a frame.
         file_sha256: hash of the bytes of the file.
         id_column: the column that the ids are from.
+        id_columns: every column that may hold ids, by its name, in the order of preference; `id_column` is the first.
+        key: what turns a text of such a column into an id, where copies of a table spell them differently.
     """
 
     path: Path | str
@@ -64,6 +66,8 @@ class PointTable:
     read: Callable[[], pd.DataFrame]
     file_sha256: str
     id_column: str = "id"
+    id_columns: tuple[str, ...] = ("id",)
+    key: Callable[[str], str] | None = None
 
     def __len__(self) -> int:
         """Return P."""
@@ -115,6 +119,18 @@ class PointTable:
             )
         return values
 
+    def by(self, column: str) -> PointTable:
+        """Return the same points with the ids of another of `id_columns`, "" where a row has none."""
+        if column == self.id_column:
+            return self
+        plain = self.rows.texts(column) if isinstance(self.rows, PlainTable) else None
+        return replace(self, ids=tuple(_keyed(plain or _texts(self.frame[column]), self.key)), id_column=column)
+
+    def take(self, rows: NDArray[np.int64]) -> PointTable:
+        """Return some of the points, in the order of `rows`."""
+        ids = tuple(self.ids[row] for row in rows)
+        return replace(self, ids=ids, latlon=self.latlon[rows], rows=self.frame.iloc[rows].reset_index(drop=True))
+
     @one_sentence()
     def rows_of(self, truth: PointTable) -> NDArray[np.int64]:
         """Return (P',) the row here of every id of the truth, -1 where there is none.
@@ -134,19 +150,26 @@ class PointTable:
         return np.array([rows.get(identity, -1) for identity in truth.ids], dtype=np.int64)
 
     def require_not_exchanged(self, rows: NDArray[np.int64], truth: PointTable) -> None:
-        """Raise ValueError where the points are much nearer to the truth with latitude and longitude exchanged."""
+        """Raise ValueError where the points are much nearer to the truth with latitude and longitude exchanged.
+
+        Of a few points, which may be so by chance, it is a warning, and only if each of them is nearer.
+        """
         from geocell.geo.geodesy import distance_km
 
         there = rows >= 0
         points, true_points = self.latlon[rows[there]], truth.latlon[there]
-        if len(points) < _SEVERAL or (np.abs(points[:, 1]) > 90).any():
+        if not len(points) or (np.abs(points[:, 1]) > 90).any():
             return
-        median, turned = (float(np.median(distance_km(p, true_points))) for p in (points, points[:, ::-1]))
-        if turned < median / 10:
-            raise ValueError(
-                f"{self.path}: latitude and longitude seem exchanged (median {median:,.0f} km, {turned:,.0f} km "
-                "the other way round): rename the columns."
-            )
+        given, turned = (distance_km(p, true_points) for p in (points, points[:, ::-1]))
+        said = (
+            f"exchanged (median {np.median(given):,.0f} km, {np.median(turned):,.0f} km the other way round): rename "
+            "the columns"
+        )
+        if len(points) < _SEVERAL:
+            if (turned < given / 10).all():
+                warnings.warn(f"{self.path}: latitude and longitude may be {said} if they are.", stacklevel=4)
+        elif np.median(turned) < np.median(given) / 10:
+            raise ValueError(f"{self.path}: latitude and longitude seem {said}.")
 
 
 def points_sha256(ids: tuple[str, ...] | list[str], latlon: Floats) -> str:
@@ -182,9 +205,9 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
     rule = find_preset(preset)
     names = rule.columns if rule else ColumnNames()
     rows, read, digest = _read_rows(Path(path), names)
-    id_column = _column(rows, (names.image_column, *_ID_NAMES), "id", path)
+    id_column, *others = _columns(rows, (names.image_column, *_ID_NAMES), "id", path)
     lat_column, lon_column = (
-        _column(rows, (*(_ANSWERS[role] if answers else ()), names.name_of(role), *ALIASES[role]), role, path)
+        _columns(rows, (*(_ANSWERS[role] if answers else ()), names.name_of(role), *ALIASES[role]), role, path)[0]
         for role in ("lat", "lon")
     )
     if not len(rows):
@@ -192,13 +215,12 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
     found = _plain_points(rows, id_column, (lat_column, lon_column)) if isinstance(rows, PlainTable) else None
     if found is None:
         rows = read() if isinstance(rows, PlainTable) else rows
-        texts = rows[id_column].astype(object).where(rows[id_column].notna(), "").astype(str).tolist()
-        found = texts, np.stack([_numbers(rows[name]) for name in (lat_column, lon_column)], axis=1)
+        found = _texts(rows[id_column]), np.stack([_numbers(rows[name]) for name in (lat_column, lon_column)], axis=1)
     ids, latlon = found
     if "" in ids:
         raise ValueError(f"{path}: row {ids.index('') + 1} has no id: fill in {id_column}.")
-    if rule is not None and rule.key is not None:
-        ids = [rule.key(identity) for identity in ids]
+    key = None if rule is None else rule.key
+    ids = _keyed(ids, key)
     if not np.isfinite(latlon).all():
         row = int(np.flatnonzero(~np.isfinite(latlon).all(axis=1))[0])
         raise ValueError(f"{path}: the id {ids[row]!r} has no numbers as coordinates: fill them in, or drop the row.")
@@ -217,7 +239,17 @@ def read_points(path: Path | str, preset: Benchmark | None = None, *, answers: b
         seen: set[str] = set()
         repeated = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise ValueError(f"{path}: the id {repeated!r} is there more than once: keep one row of each id.")
-    return PointTable(path, tuple(ids), latlon, rows, read, digest, str(id_column))
+    return PointTable(path, tuple(ids), latlon, rows, read, digest, id_column, (id_column, *others), key)
+
+
+def _keyed(ids: Sequence[str], key: Callable[[str], str] | None) -> list[str]:
+    return list(ids) if key is None else [key(identity) if identity else "" for identity in ids]
+
+
+def _texts(values: pd.Series) -> list[str]:
+    """Return values as texts, "" for missing ones."""
+    texts: list[str] = values.astype(object).where(values.notna(), "").astype(str).tolist()
+    return texts
 
 
 def _plain_points(rows: PlainTable, id_column: str, degrees: tuple[str, str]) -> tuple[list[str], Floats] | None:
@@ -302,12 +334,12 @@ def _spellings(names: Sequence[str]) -> dict[str, str]:
     return {name.strip().lower(): name for name in reversed(names)}
 
 
-def _column(rows: pd.DataFrame | PlainTable, names: tuple[str | None, ...], role: str, path: Path | str) -> str:
-    """Return the column of a role, by the first of its names that is there, in any case."""
+def _columns(rows: pd.DataFrame | PlainTable, names: tuple[str | None, ...], role: str, path: Path | str) -> list[str]:
+    """Return the columns of a role that are there, in the order of its names, in any case; at least one."""
     there = _spellings(_names(rows))
-    for name in names:
-        if name is not None and name.lower() in there:
-            return there[name.lower()]
+    found = [there[name.lower()] for name in names if name is not None and name.lower() in there]
+    if found:
+        return list(dict.fromkeys(found))
     raise ValueError(f"{path} must have a column {role}, got {', '.join(_names(rows))}: rename one.")
 
 

@@ -13,6 +13,7 @@ from geocell.evaluation.benchmarks import BENCHMARK_ROWS, BENCHMARK_TRUTHS, Benc
 from geocell.evaluation.clusters import clusters_at
 from geocell.evaluation.comparison import Comparison, comparison_of
 from geocell.evaluation.countries import ACCURACY, same_country, with_countries
+from geocell.evaluation.id_columns import matched
 from geocell.evaluation.point_tables import PointTable, read_points
 from geocell.evaluation.reliability import RADIUS_SHARES, confidence_errors, radius_coverage
 from geocell.geo.geodesy import EARTH_RADIUS_KM, distance_km
@@ -41,7 +42,8 @@ def score_predictions(
     """Return the scores of a table of predictions.
 
     Args:
-        predictions: CSV, TSV, JSON lines or Parquet with id, lat and lon, or predicted_lat and predicted_lon. Columns
+        predictions: CSV, TSV, JSON lines or Parquet with id, lat and lon, or predicted_lat and predicted_lon. The ids
+            may be those of images or locations, see `geocell.evaluation.id_columns.matched`. Columns
             `radius_50_km` and `radius_90_km` (the truth should lie that near so often) and `confidence` or
             `probability` (of the truth being within 200 km) are scored too; other columns are left alone.
         truth: the same of the true points; with a column `country`, scores there are told as well.
@@ -58,11 +60,11 @@ def score_predictions(
             out of range or exchanged, an unknown column, and another truth than that of the preset or the hash.
     """
     _require_choice(missing)
-    known = _read_truth(truth, preset, truth_sha256)
+    whole = _read_truth(truth, preset, truth_sha256)
+    answers, known, rows, distances = _answers(predictions, whole, preset)
     clusters = _clusters(known, cluster)
-    answers, rows, distances = _answers(predictions, known, preset)
     there = rows >= 0
-    kept = _kept([distances], [predictions], missing, known.ids)
+    kept = _kept([distances], [predictions], missing, [known.ids])
     outcome = _outcome(answers, rows, distances, known, clusters, kept)
     scored, values = outcome.distances_km, outcome.values()
     scores = Scores(
@@ -86,8 +88,9 @@ def score_predictions(
         radii=_radii(answers, rows[there], distances[there], clusters.take(there)),
         confidence=_confidence(answers, rows[there], distances[there]),
         predictions_sha256=answers.file_sha256,
-        truth_file_sha256=known.file_sha256,
-        truth_sha256=known.sha256,
+        truth_file_sha256=whole.file_sha256,
+        truth_sha256=whole.sha256,
+        id_columns={"predictions": answers.id_column, "truth": known.id_column},
         clustered_by=clusters.by,
         n_clusters=outcome.n_clusters,
     )
@@ -111,12 +114,18 @@ def compare_predictions(
     With `missing="drop"` a location that either table lacks is left out of both. See `score_predictions`.
     """
     _require_choice(missing)
-    known = _read_truth(truth, preset, truth_sha256)
+    whole = _read_truth(truth, preset, truth_sha256)
+    found = [_answers(path, whole, preset) for path in (predictions_a, predictions_b)]
+    known, other = (named for _, named, _, _ in found)
+    if not np.array_equal(known.latlon, other.latlon):
+        raise ValueError(
+            f"{predictions_a} and {predictions_b} must have ids of the same rows of {truth}, got those of its columns "
+            f"{known.id_column} and {other.id_column}: give both the same ids."
+        )
     clusters = _clusters(known, cluster)
-    found = [_answers(path, known, preset) for path in (predictions_a, predictions_b)]
-    both = [distances for _, _, distances in found]
-    kept = _kept(both, [predictions_a, predictions_b], missing, known.ids)
-    a, b = (_outcome(*one, known, clusters, kept) for one in found)
+    both = [distances for *_, distances in found]
+    kept = _kept(both, [predictions_a, predictions_b], missing, [named.ids for _, named, _, _ in found])
+    a, b = (_outcome(answers, rows, km, known, clusters, kept) for answers, _, rows, km in found)
     return comparison_of(a, b, "predictions", preset or "", seed)
 
 
@@ -183,15 +192,15 @@ def _read_truth(path: Path | str, preset: Benchmark | None, sha256: str | None) 
 
 def _answers(
     path: Path | str, truth: PointTable, preset: Benchmark | None
-) -> tuple[PointTable, NDArray[np.int64], Floats]:
-    """Return the answers, the row of each id of the truth or -1, and the km between the two or NaN."""
-    answers = read_points(path, preset, answers=True)
+) -> tuple[PointTable, PointTable, NDArray[np.int64], Floats]:
+    """Return answers and truth by the same ids, the row of each of the truth or -1, and the km between or NaN."""
+    answers, truth = matched(read_points(path, preset, answers=True), truth)
     rows = answers.rows_of(truth)
     answers.require_not_exchanged(rows, truth)
     there = rows >= 0
     distances = np.full(len(truth), np.nan)
     distances[there] = distance_km(answers.latlon[rows[there]], truth.latlon[there])
-    return answers, rows, distances
+    return answers, truth, rows, distances
 
 
 def _outcome(
@@ -236,9 +245,11 @@ def _confidence(answers: PointTable, rows: NDArray[np.int64], distances: Floats)
     return None if column is None else confidence_errors(distances, column[rows])
 
 
-def _kept(both: list[Floats], paths: list[Path | str], missing: Missing, ids: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which locations are counted."""
-    for distances, path in zip(both, paths, strict=True):
+def _kept(
+    both: list[Floats], paths: list[Path | str], missing: Missing, names: list[Sequence[str]]
+) -> NDArray[np.bool_]:
+    """Return which locations are counted; names are their ids in the messages of each table."""
+    for distances, path, ids in zip(both, paths, names, strict=True):
         lacking = np.flatnonzero(np.isnan(distances))
         if len(lacking) and missing == "error":
             raise ValueError(

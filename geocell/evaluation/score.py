@@ -149,8 +149,8 @@ def score(
     """
     prepared = head.prepare(decode)
     scores, _ = scores_of_head(head, locations, prepared, split, device, cluster=cluster, abstain_below=abstain_below)
-    if not allow_training and (sentence := trained_on_sentence(scores.n_trained_on, len(locations))):
-        warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=2)
+    if not allow_training:
+        warn_of_training([scores.n_trained_on], locations)
     return scores
 
 
@@ -185,6 +185,18 @@ def scores_of_head(
         outside_region=None if found.n_flagged is None else found.n_flagged / len(locations),
         trust=trust,
     ), outcome
+
+
+def warn_of_training(counts: Sequence[int | None], locations: Locations) -> None:
+    """Warn of locations that heads are known to be trained on, where the function is called that calls this one.
+
+    Args:
+        counts: of each head, see `count_trained_on`.
+        locations: what they are scored on.
+    """
+    for n in sorted({n for n in counts if n}):
+        sentence = trained_on_sentence(n, len(locations))
+        warnings.warn(f"{sentence}: score other locations, or pass allow_training=True.", stacklevel=3)
 
 
 def require_unseen(heads: Sequence[HeadLike], locations: Locations, allow_training: bool = False) -> None:

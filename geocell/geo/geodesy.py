@@ -102,7 +102,8 @@ def unit_vectors(latlon: ArrayLike) -> Floats:
 def latlon_from_unit(vectors: ArrayLike) -> Floats:
     """Return degrees (lat, lon) of vectors of any positive length; the inverse of `unit_vectors`.
 
-    Longitudes lie in [-180, 180]; at the poles the longitude is 0.
+    Longitudes lie in [-180, 180]. That of a pole is the one that `unit_vectors` was given, since the cosine of 90° is
+    not quite 0 in float64; that of a vector (0, 0, z) is 0.
     """
     array = np.asarray(vectors, dtype=np.float64)
     x, y, z = array[..., 0], array[..., 1], array[..., 2]

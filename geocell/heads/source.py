@@ -48,7 +48,7 @@ def find_head(name: str | Path) -> HeadSource:
         remote = HubName.parse(os.fspath(name))
     except ValueError:
         raise FileNotFoundError(
-            f"a head is a folder or user/repo@revision on the Hub, and there is no folder {name}."
+            f"a head is a folder or user/repo@revision on the Hub, and there is no folder {name}: check the path."
         ) from None
     try:
         return fetch_head(remote)

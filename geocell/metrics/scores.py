@@ -43,7 +43,8 @@ _LATER_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("n_trained_on", "n_at_training_coordinates", "n_missing"), (int, type(None))),
     **dict.fromkeys(("geoscore", "geoscore_rounded", "outside_region", "country_accuracy"), _MAYBE),
     **dict.fromkeys(
-        ("quantiles_km", "radii", "confidence", "macro", "levels", "baselines", "trust"), (dict, type(None))
+        ("quantiles_km", "radii", "confidence", "macro", "levels", "baselines", "trust", "id_columns"),
+        (dict, type(None)),
     ),
     **dict.fromkeys(("predictions_sha256", "truth_file_sha256", "truth_sha256"), (str, type(None))),
     "clustered_by": (str, type(None)),
@@ -89,6 +90,7 @@ class Scores:
         predictions_sha256: hash of the bytes of a file of predictions; None for a head.
         truth_file_sha256: hash of the bytes of the file of its truth; None likewise.
         truth_sha256: hash of the true points, the same for every file of them; None likewise.
+        id_columns: the columns whose ids were compared, of the `predictions` and of the `truth`; None likewise.
         country_accuracy: share of locations whose answer lies in the country of the truth, both by outlines; None in
             files of earlier versions.
         macro: `n_countries`, and the means over them in which every country weighs the same: `country_accuracy`,
@@ -137,6 +139,7 @@ class Scores:
     n_clusters: int | None = None
     outside_region: float | None = None
     trust: dict[str, Any] | None = None
+    id_columns: dict[str, str] | None = None
 
     def __repr__(self) -> str:
         """Return the balscore and some more, and what they are of."""

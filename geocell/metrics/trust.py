@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-METHOD_WORDS = {"radius": "radius", "hpd": "smallest-area sets", "lac": "LAC sets", "aps": "APS sets"}
+METHOD_WORDS = {
+    "radius": "radius",
+    "hpd": "smallest-area sets (hpd)",
+    "lac": "fewest-cells sets (lac)",
+    "aps": "sets by probability (aps)",
+}
 """What holds the truth, as in `Scores.trust["coverage"]` -> what people call it."""
 
 FEWEST_OF_A_COUNTRY = 20
@@ -29,8 +34,9 @@ def _risk(trust: object) -> str:
         return ""
     aurc, augrc, aurc_largest, augrc_largest = found
     return (
-        f"{_percent(error)} % are wrong by more than {km:g} km: AURC {aurc} and AUGRC {augrc} by confidence, "
-        f"{aurc_largest} and {augrc_largest} by the largest probability"
+        f"{_percent(error)} % are wrong by more than {km:g} km: area under the risk–coverage curve (AURC) {aurc} and "
+        f"under the generalised one (AUGRC) {augrc} by confidence, {aurc_largest} "
+        f"and {augrc_largest} by the largest probability"
     )
 
 

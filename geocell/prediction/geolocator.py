@@ -161,6 +161,7 @@ class Geolocator:
         decode: AnyDecoder | None = None,
         on_error: OnError = "row",
         truth: bool = True,
+        root: str | Path | None = None,
     ) -> Predictions:
         """Answer where images of files, folders, tables, shards and URLs of them were taken.
 
@@ -177,13 +178,14 @@ class Geolocator:
                 `centroid` without one.
             on_error: see `locate`.
             truth: whether true positions are read.
+            root: folder that image paths of tables are relative to; usually that of the table.
 
         Raises:
-            FileNotFoundError: for a table, shards or a folder that are not there.
+            FileNotFoundError: for a table, shards or a folder that are not there, `root` among them.
             ValueError: for no image, a table that cannot be read, and what `locate` refuses.
         """
         prepared = prepare_answer(top_k, default_decoder(self.head) if decode is None else decode, self.head)
-        asked: Iterable[Asked] = asked_inputs(inputs, columns)
+        asked: Iterable[Asked] = asked_inputs(inputs, columns, root)
         if one_location:
             views = [view for one in asked for view in one.views]
             asked = [Asked(", ".join(view.name for view in views), views)] if views else []

@@ -149,7 +149,9 @@ def _view(image: ImageLike, index: int) -> View:
     return View(os.fspath(image), os.fspath(image))
 
 
-def asked_inputs(inputs: Sequence[str | Path], columns: ColumnNames = ColumnNames()) -> Iterator[Asked]:
+def asked_inputs(
+    inputs: Sequence[str | Path], columns: ColumnNames = ColumnNames(), root: Path | str | None = None
+) -> Iterator[Asked]:
     """Yield the locations of images, folders, tables, shards, data sets and URLs of them, one after the other.
 
     The views that share a value of a table's column `location` are one location; every other image is one of its own.
@@ -157,14 +159,15 @@ def asked_inputs(inputs: Sequence[str | Path], columns: ColumnNames = ColumnName
     Args:
         inputs: each an image, or what `geocell.views.read_rows` takes.
         columns: columns of tables that are not spelled as usual.
+        root: folder that image paths of tables are relative to; usually that of the table.
 
     Raises:
-        FileNotFoundError: for a pattern, or a URL of shards, that matches nothing.
+        FileNotFoundError: for a pattern, or a URL of shards, that matches nothing, or a root that is no folder.
         ValueError: for a table that cannot be read, or a folder without images.
     """
     for text in (os.fspath(path) for path in inputs):
         if is_table(text):
-            yield from _asked_rows(*read_rows(text, columns), columns)
+            yield from _asked_rows(*read_rows(text, columns, root=root), columns)
         else:
             yield Asked(text, [View(text, text)])
 

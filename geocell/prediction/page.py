@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from geocell.geo.geodesy import EARTH_RADIUS_KM, circle, swap_latlon_to_xy
 from geocell.partitioners.base import Partition
 from geocell.plots.paths import WORLD, extent, great_circle, split_at_antimeridian
 from geocell.plots.web import GEONAMES, MERCATOR, OUTLINES, cell_rings, filled_template, ground, page_box, steps
+from geocell.prediction.names import shortened
 from geocell.prediction.records import Area, Prediction
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def write_answers(out: Path, predictions: Sequence[Prediction], partition: Parti
     """Write predictions as a page: a map with the cells and areas of the chosen answer, and a list of all.
 
     Everything that a page needs is in it, and it asks for nothing: outlines of countries, of the cells of the answers,
-    and small copies of the first images.
+    and small copies of the first images. Absolute paths of images are shown without the folder that they share, so that
+    a page does not tell where they lie on this machine.
 
     Args:
         out: HTML file to write; an existing one is replaced.
@@ -58,6 +60,7 @@ def answers_page(predictions: Sequence[Prediction], partition: Partition, title:
     located = [item for item in shown if item.answered]
     places = {cell.cell: cell.place for item in located for cell in item.cells}
     used = sorted({cell for item in located for cell, _ in _shaded(item)})
+    short = shortened([item.location for item in shown])
     labels, names = ([printable(all_[c]) for c in used] for all_ in (partition.labels, partition.names))
     points = np.array([point for item in located for point in _points(item)]).reshape(-1, 2)
     box = extent(points, margin=0.15) if len(points) else WORLD
@@ -68,9 +71,10 @@ def answers_page(predictions: Sequence[Prediction], partition: Partition, title:
         "places": [printable(places.get(c, "")) for c in used],
         "centroids": np.round(partition.centroids[used], 4).tolist(),
         "cells": cell_rings(partition, used, _MOST_CELL_CHARS),
-        "answers": _answers(shown, {cell: i for i, cell in enumerate(used)}),
+        "answers": _answers(shown, {cell: i for i, cell in enumerate(used)}, short),
     }
-    heading = title or f"Where was it taken? {_count(len(predictions)) if len(predictions) > 1 else shown[0].location}"
+    what = _count(len(predictions)) if len(predictions) > 1 else short(shown[0].location)
+    heading = title or f"Where was it taken? {what}"
     named = any(item.place for item in located)
     return filled_template(
         "answers.html",
@@ -109,12 +113,14 @@ def _shaded(item: Prediction) -> list[tuple[int, float]]:
     return [*named, *((cell, p) for cell, p in rest if cell not in known)]
 
 
-def _answers(predictions: Sequence[Prediction], index: dict[int, int]) -> list[dict[str, Any]]:
+def _answers(
+    predictions: Sequence[Prediction], index: dict[int, int], short: Callable[[str], str]
+) -> list[dict[str, Any]]:
     """Return what the page says of each location; thumbnails until their bytes are spent."""
     left = _MOST_THUMBNAIL_BYTES
     answers = []
     for item in predictions:
-        answer = _answer(item, index)
+        answer = _answer(item, index, short)
         size = sum(map(len, item.thumbnails))
         if size <= left:
             answer["thumbnails"] = [base64.b64encode(data).decode("ascii") for data in item.thumbnails]
@@ -123,10 +129,10 @@ def _answers(predictions: Sequence[Prediction], index: dict[int, int]) -> list[d
     return answers
 
 
-def _answer(item: Prediction, index: dict[int, int]) -> dict[str, Any]:
+def _answer(item: Prediction, index: dict[int, int], short: Callable[[str], str]) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "location": printable(item.location),
-        "problem": printable(item.problem),
+        "location": printable(short(item.location)),
+        "problem": printable(short(item.problem)),
         "place": printable(item.place),
         "thumbnails": [],
         "cells": [],

@@ -241,15 +241,16 @@ def rows_of(heads: Mapping[str, Any], train: Locations, test: Locations) -> tupl
     """Return scores of heads and of the baselines on test locations, with country accuracy, by name."""
     from dataclasses import replace
 
-    from geocell.evaluation.baselines import MAJORITY, NEAREST, majority_points, nearest_points
+    from geocell.evaluation.baselines import majority_points, nearest_points
     from geocell.evaluation.countries import ACCURACY, same_country
+    from geocell.evaluation.named_baselines import MAJORITY_LABEL, NEAREST_LABEL
     from geocell.evaluation.score import outcomes
     from geocell.metrics.outcomes import outcomes_of
 
     found = {name: outcomes(head, test, "centroid", "test") for name, head in heads.items()}
     points = {
-        NEAREST: nearest_points(train, test),
-        MAJORITY: majority_points(heads[HEAD].partition, len(test)),
+        NEAREST_LABEL: nearest_points(train, test),
+        MAJORITY_LABEL: majority_points(heads[HEAD].partition, len(test)),
     }
     for name, answers in points.items():
         further = {ACCURACY: same_country(answers, test.latlon)}

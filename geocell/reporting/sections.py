@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geocell.display.numbers import ABSENT
-from geocell.evaluation.baselines import NEAREST
 from geocell.evaluation.comparison import signed
+from geocell.evaluation.named_baselines import NEAREST_LABEL
 from geocell.metrics.scores import BALSCORE_TEXT, score_label, score_unit
 from geocell.metrics.trust import trust_sentences
 from geocell.reporting.beside import SHOWN
@@ -51,11 +51,13 @@ def header_text(name: str) -> str:
 def key_scores(value: Mapping[str, Any]) -> str:
     """Return the main scores of the head as a list of large numbers."""
     row = value["rows"][0]
-    nearest: Mapping[str, float] = next((other["values"] for other in value["rows"] if other["name"] == NEAREST), {})
+    nearest: Mapping[str, float] = next(
+        (other["values"] for other in value["rows"] if other["name"] == NEAREST_LABEL), {}
+    )
     tiles = [
         f"<div><dt>{escaped(score_label(name))}</dt><dd>{value_text(name, row['values'][name], unit=True)}"
         f"<small>{interval_text(name, row['intervals'].get(name))}</small>"
-        + (f"<small>{NEAREST}: {value_text(name, nearest[name])}</small>" if name in nearest else "")
+        + (f"<small>{NEAREST_LABEL}: {value_text(name, nearest[name])}</small>" if name in nearest else "")
         + "</dd></div>"
         for name in _KEY_SCORES
         if name in row["values"]

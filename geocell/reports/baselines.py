@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from geocell.evaluation.baselines import MAJORITY, NEAREST, ZERO_SHOT
+from geocell.evaluation.named_baselines import MAJORITY_LABEL, NEAREST_LABEL, ZERO_SHOT_LABEL
 
 if TYPE_CHECKING:
     from geocell.evaluation.baselines import Baseline
@@ -22,7 +22,7 @@ def baseline_rows(found: Mapping[str, Baseline], row: Mapping[str, Any]) -> list
     """
     rows = []
     for name, baseline in found.items():
-        cells = {"n_cells": row.get("n_cells"), "partition": row.get("partition")} if name == MAJORITY else {}
+        cells = {"n_cells": row.get("n_cells"), "partition": row.get("partition")} if name == MAJORITY_LABEL else {}
         shared = {key: row[key] for key in _OF_THE_TABLE if key in row}
         rows.append({"head": name, **cells, **shared, **baseline.to_dict()})
     return rows
@@ -33,17 +33,20 @@ def baselines_text(found: Mapping[str, Baseline]) -> str:
 
     Of zero-shot, which is there where it was asked for, it is said too.
     """
-    nearest, zero_shot = found.get(NEAREST), found.get(ZERO_SHOT)
+    nearest, zero_shot = found.get(NEAREST_LABEL), found.get(ZERO_SHOT_LABEL)
     lines = []
-    if MAJORITY in found:
-        lines.append(f"{MAJORITY}: the centroid of the cell with most training locations, for every location.")
+    if MAJORITY_LABEL in found:
+        lines.append(f"{MAJORITY_LABEL}: the centroid of the cell with most training locations, for every location.")
     if nearest is not None:
         lines.append(
-            f"{NEAREST}: the nearest of {nearest.n_train:,} training locations by features, centred on their mean."
+            f"{NEAREST_LABEL}: the nearest of {nearest.n_train:,} training locations by features, centred on their "
+            "mean."
         )
     if zero_shot is not None:
-        lines.append(f"{ZERO_SHOT}: by the texts of {zero_shot.n_candidates:,} cities, without any training location.")
-    for asked in (nearest or found.get(MAJORITY), zero_shot):
+        lines.append(
+            f"{ZERO_SHOT_LABEL}: by the texts of {zero_shot.n_candidates:,} cities, without any training location."
+        )
+    for asked in (nearest or found.get(MAJORITY_LABEL), zero_shot):
         if asked is not None and (sentence := asked.sentence()):
             lines.append(sentence[0].upper() + sentence[1:])
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from geocell.heads.calibration import Calibration
 from geocell.heads.combination import Combination
 from geocell.metrics.scores import score_unit
 from geocell.metrics.trust import METHOD_WORDS
-from geocell.reports.tables import percent, text_table
+from geocell.reports.tables import folded, percent, text_table
 from geocell.uncertainty.region_model import RegionModel
 
 _ERRORS = (
@@ -125,4 +125,4 @@ def decoders_text(comparison: DecoderComparison) -> str:
         f"interval of the paired difference over {comparison.drawn_text}"
     )
     left_out = [f"left out: {why}" for why in comparison.left_out.values()]
-    return "\n".join([text_table(header, rows, left=1), note, *left_out, "", *comparison.sentences()])
+    return "\n".join([text_table(header, rows, left=1), *map(folded, (note, *left_out, "", *comparison.sentences()))])

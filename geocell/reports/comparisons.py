@@ -6,7 +6,7 @@ import numpy as np
 
 from geocell.evaluation.comparison import Comparison, signed
 from geocell.metrics.scores import score_unit
-from geocell.reports.tables import percent, text_table
+from geocell.reports.tables import folded, percent, text_table
 
 
 def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
@@ -25,4 +25,4 @@ def comparison_text(comparison: Comparison, a: str = "A", b: str = "B") -> str:
         f"A {a} · B {b} · decoder {comparison.decoder}{other} · shares and balscore in % · low, high: 95 % "
         f"interval of A − B, by a paired bootstrap over {comparison.drawn_text}"
     )
-    return f"{table}\n{note}\n\n{comparison.sentence(a, b)}"
+    return f"{table}\n{folded(note)}\n\n{folded(comparison.sentence(a, b))}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from geocell.files import counted
-from geocell.reports.tables import ABSENT, percent, text_table
+from geocell.reports.tables import ABSENT, folded, percent, text_table
 from geocell.splits.leaks import bin_names, length_text
 
 
@@ -37,7 +37,7 @@ def _shared(splits: Mapping[str, Mapping[str, Any]], cosine: float) -> str:
         counts += [split["n_near_duplicates"], *[split["n_trained_on"]] * head]
         rows.append([name, *(ABSENT if n is None else f"{n:,}" for n in counts)])
     note = f"locations that share it with training; near-duplicates: features of a view with a cosine ≥ {cosine:g}"
-    return f"{text_table(header, rows, [i == 0 for i in range(len(header))])}\n{note}"
+    return f"{text_table(header, rows, [i == 0 for i in range(len(header))])}\n{folded(note)}"
 
 
 def _distances(splits: Mapping[str, Mapping[str, Any]]) -> str:
@@ -53,7 +53,7 @@ def _distances(splits: Mapping[str, Mapping[str, Any]]) -> str:
         for name, split in splits.items()
     ]
     note = "locations by the distance to their nearest training location, and quantiles of that distance"
-    return f"{text_table(header, rows, [i == 0 for i in range(len(header))])}\n{note}"
+    return f"{text_table(header, rows, [i == 0 for i in range(len(header))])}\n{folded(note)}"
 
 
 def _scores(splits: Mapping[str, Mapping[str, Any]], decoder: str) -> str:
@@ -73,4 +73,4 @@ def _scores(splits: Mapping[str, Mapping[str, Any]], decoder: str) -> str:
                 ]
             )
     note = f"scores of the head by that distance, decoder {decoder}, in % · [95 % interval]"
-    return f"{text_table(header, rows, [i < 2 for i in range(len(header))])}\n{note}"
+    return f"{text_table(header, rows, [i < 2 for i in range(len(header))])}\n{folded(note)}"

@@ -122,5 +122,7 @@ def _cell_lines(cells: object, origin: tuple[float, float] | None) -> list[str]:
             f"{lon:.4f}",
         ]
         table.append([*line, km_text(float(distance_km(origin, (lat, lon))))] if origin else line)
-    lines = text_table(header, table, [2 <= i < 3 + placed for i in range(len(header))], rule=False).splitlines()
+    lines = text_table(
+        header, table, [2 <= i < 3 + placed for i in range(len(header))], rule=False, indent=2
+    ).splitlines()
     return [f"  {line}" for line in lines]

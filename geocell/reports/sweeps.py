@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from geocell.reports.tables import ABSENT, percent, text_table
+from geocell.reports.tables import ABSENT, folded, percent, text_table
 
 PUBLISHED = ("cells", "top1", "balscore")
 """What the table shows of the published numbers, if they are there."""
@@ -36,7 +36,7 @@ def sweep_text(
     remarks += " · ± seeds: half the 95 % interval of the mean over seeds" if several else ""
     remarks += " · published: by their authors, on their own locations" if published else ""
     reasons = [f"{name} was not fitted: {reason}" for name, reason in failed.items()]
-    return "\n".join([table, remarks, *reasons])
+    return "\n".join([table, folded(remarks), *reasons])
 
 
 def _cells(line: Values, published: Sequence[str], several: bool) -> list[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from geocell.display.numbers import ABSENT, percent
@@ -15,6 +18,8 @@ __all__ = [
     "Row",
     "Table",
     "chosen_columns",
+    "fitted_to",
+    "folded",
     "markdown",
     "number",
     "numbers",
@@ -25,7 +30,38 @@ __all__ = [
 
 Row = Mapping[str, object]
 
-_WIDTH = 10_000  # columns of text: a table is never folded here, the terminal or the pager does that
+_WIDTH = 10_000  # columns of text: rich folds nothing, `fitted_to` does
+
+_fitted: ContextVar[int | None] = ContextVar("fitted", default=None)
+
+
+@contextmanager
+def fitted_to(width: int | None) -> Iterator[None]:
+    """Fold the tables and notes made in the block to a width, that of a terminal; none where it is None.
+
+    A table that is too wide goes on below itself: the further columns follow as parts, each with the first columns
+    again that tell the rows apart, as pandas shows wide frames.
+
+    Args:
+        width: columns of text.
+    """
+    token = _fitted.set(width)
+    try:
+        yield
+    finally:
+        _fitted.reset(token)
+
+
+def folded(text: str) -> str:
+    """Return lines of text, those that are wider than `fitted_to` says broken between words."""
+    width = _fitted.get()
+    if width is None:
+        return text
+    wrapped = (
+        textwrap.wrap(line, max(width, 20), break_long_words=False, break_on_hyphens=False) or [line]
+        for line in text.split("\n")
+    )
+    return "\n".join(line for lines in wrapped for line in lines)
 
 
 @dataclass(frozen=True)
@@ -87,16 +123,62 @@ def numbers(key: str, header: str, form: Callable[[float], str], *, shared: bool
 
 
 def text_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[bool] | int, *, rule: bool = True
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    left: Sequence[bool] | int,
+    *,
+    rule: bool = True,
+    indent: int = 0,
 ) -> str:
-    """Return texts as an aligned table for the terminal, without a final newline.
+    """Return texts as an aligned table for the terminal, without a final newline; in parts where `fitted_to` asks so.
 
     Args:
         header: what stands above the columns.
         rows: the texts of every row, as many as the header has.
         left: which columns are aligned to the left, as words are; or how many, from the first on.
         rule: whether there is a line below the header.
+        indent: by how much the caller moves the table to the right.
     """
+    to_left = [n < left for n in range(len(header))] if isinstance(left, int) else left
+    parts = [
+        _text_table(
+            [header[n] for n in columns],
+            [[row[n] for n in columns] for row in rows],
+            [to_left[n] for n in columns],
+            rule,
+        )
+        for columns in _parts(header, rows, gap=1 if rule else 2, indent=indent)
+    ]
+    return "\n\n".join(parts)
+
+
+def _parts(header: Sequence[str], rows: Sequence[Sequence[str]], gap: int, indent: int) -> list[list[int]]:
+    """Return the columns of each part of a table, so that it fits; each begins with those that tell rows apart."""
+    everything = list(range(len(header)))
+    width = _fitted.get()
+    if width is None:
+        return [everything]
+    from rich.cells import cell_len
+
+    widths = [
+        max(cell_len(printable(text)) for text in (header[n], *(row[n] for row in rows))) + 2 * gap for n in everything
+    ]
+    if sum(widths) - 2 * gap + indent <= width:
+        return [everything]
+    distinct = (k for k in everything[1:] if len({tuple(row[:k]) for row in rows}) == len(rows))
+    first = next(distinct, 1)
+    names = everything[: first if 2 * sum(widths[:first]) <= width else 1]
+    parts = [names]
+    for n in everything[len(names) :]:
+        fits = sum(widths[m] for m in [*parts[-1], n]) - 2 * gap + indent <= width
+        if fits or len(parts[-1]) == len(names):
+            parts[-1] = [*parts[-1], n]
+        else:
+            parts.append([*names, n])
+    return parts
+
+
+def _text_table(header: Sequence[str], rows: Sequence[Sequence[str]], to_left: Sequence[bool], rule: bool) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -104,9 +186,8 @@ def text_table(
 
     style = {"show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0) if rule else (0, 2, 0, 0)}
     table = RichTable(box=box.SIMPLE_HEAD if rule else None, header_style="", **style)  # type: ignore[arg-type]
-    for number, text in enumerate(header):
-        to_left = number < left if isinstance(left, int) else left[number]
-        table.add_column(Text(text), justify="left" if to_left else "right", no_wrap=True)
+    for text, is_left in zip(header, to_left, strict=True):
+        table.add_column(Text(text), justify="left" if is_left else "right", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, map(printable, row)))
     console = Console(file=io.StringIO(), width=_WIDTH, color_system=None, force_terminal=False, legacy_windows=False)
@@ -154,7 +235,7 @@ class Table:
         """Return it for the terminal, without a final newline."""
         left = [column.left for column in self.columns]
         table = text_table([column.header for column in self.columns], self.cells, left)
-        return f"{table}\n{self.note}" if self.note else table
+        return f"{table}\n{folded(self.note)}" if self.note else table
 
     def markdown(self) -> str:
         """Return it in Markdown, without a final newline."""

@@ -194,9 +194,10 @@ def audit_table(rows: Sequence[Row]) -> str:
         TypeError: when a row holds something else than a number where one belongs.
     """
     cells, ceilings = _table(rows, CELL_COLUMNS), _table(rows, CEILING_COLUMNS)
+    of_heads = any(column.key == "n_parameters" for column in cells.columns)
     notes = [
         "fewest, median, most: training locations in a cell; single: cells with one; weights: by inverse frequency\n"
-        "radius, area: median over the cells; parameters: of a head",
+        f"radius, area: median over the cells{'; parameters: of a head' if of_heads else ''}",
         "of an oracle that knows the true cell and answers its centroid; fallback, outside: in %",
     ]
     blocks = [f"{cells.text()}\n{notes[0]}", f"{ceilings.text()}\n{notes[1]}"]

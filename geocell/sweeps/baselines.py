@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from geocell.evaluation.baselines import NEAREST, Baseline, baselines_of
+from geocell.evaluation.baselines import Baseline, baselines_of
+from geocell.evaluation.named_baselines import NEAREST_LABEL
 from geocell.metrics.outcomes import RADII_KM
 from geocell.partitioners.base import Partition
 from geocell.sweeps.plan import Fit
@@ -39,7 +40,8 @@ def baseline_lines(fits: Sequence[Fit], setup: Setup, data: Data) -> list[dict[s
         train = known if i == 0 else None  # the neighbour is the same for all of them
         lines = baselines_of(partition, data.test, train, split=data.test_name, clusters=data.clusters)
         found += [
-            (None, None, line) if line.name == NEAREST else (name, len(partition), line) for line in lines.values()
+            (None, None, line) if line.name == NEAREST_LABEL else (name, len(partition), line)
+            for line in lines.values()
         ]
     found.sort(key=lambda item: item[0] is None)
     return [

@@ -2,7 +2,7 @@
 
 from geocell.views.columns import ColumnNames
 from geocell.views.coordinates import coordinate_numbers, latlon_keys, rounded_latlon
-from geocell.views.reading import open_views, read_rows, read_views
+from geocell.views.reading import open_views, read_rows, read_views, require_root
 from geocell.views.stored import StoredViews, Views
 from geocell.views.table import ViewTable, table_from_frame
 
@@ -16,6 +16,7 @@ __all__ = [
     "open_views",
     "read_rows",
     "read_views",
+    "require_root",
     "rounded_latlon",
     "table_from_frame",
 ]

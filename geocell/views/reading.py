@@ -66,7 +66,7 @@ def read_views(
         ValueError: for a missing column, an empty table, or unusable coordinates.
         ImportError: when a folder saved by `datasets` is read without that library.
     """
-    _require_root(root)
+    require_root(root)
     preset = find_preset(columns.preset)
     columns = columns.with_defaults(preset.columns) if preset else columns
     base, names = find_files(str(path))
@@ -122,7 +122,7 @@ def _stored(
     images_optional: bool,
     only: Collection[str] | None,
 ) -> StoredViews | None:
-    _require_root(root)
+    require_root(root)
     base, names = find_files(str(path))
     if not names or columns.preset is not None or not _is_large(base, names):
         return None
@@ -186,7 +186,7 @@ def read_rows(
     """
     import pandas as pd
 
-    _require_root(root)
+    require_root(root)
     base, names = find_files(str(path))
     suffix = Path(names[0]).suffix.lower() if names else ""
     whole = _source(base, names, path)
@@ -210,8 +210,13 @@ def _source(base: str, names: Sequence[str], path: Path | str) -> str:
     return f"{base or path}: {len(names)} files" if names else base
 
 
-def _require_root(root: Path | str | None) -> None:
-    """Refuse a root that is not a folder before a table is read and an encoder loaded."""
+def require_root(root: Path | str | None) -> None:
+    """Refuse a root that is not a folder before a table is read and an encoder loaded.
+
+    Raises:
+        FileNotFoundError: when it is none.
+        ValueError: for a URL that is not opened.
+    """
     if root is None:
         return
     if is_url(str(root)):

@@ -186,6 +186,42 @@ def test_answers_that_nobody_reads_are_saved(
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 2
 
 
+def test_images_of_a_table_elsewhere_are_below_the_root(
+    road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("file_name\n000_0.jpg\n001_0.jpg\n")
+    command = f"predict {road}/head {table} --device cpu"
+    there = answer(capsys, f"{command} --root {road}/img")["predictions"]
+    same = answer(capsys, f"predict {road}/head {road}/img/000_0.jpg {road}/img/001_0.jpg --device cpu")["predictions"]
+    assert [row["location"] for row in there] == ["000_0.jpg", "001_0.jpg"]
+    assert [(row["lat"], row["lon"]) for row in there] == [(row["lat"], row["lon"]) for row in same]
+    fails(capsys, f"{command} --root {road}/none", 1, "--root must be a folder that exists")
+    for scheme in ("gopher", "reference"):
+        fails(capsys, f"{command} --root {scheme}://x", 1, "expected a path or a URL of one of", f"got {scheme}://x")
+        fails(capsys, f"encode {table} --out {tmp_path}/c --root {scheme}://x", 1, f"got {scheme}://x")
+    fails(capsys, f"predict {road}/head {road}/img/000_0.jpg --root {road}", 2, "--root is for the image paths of tab")
+    assert main(command.split()) == 1
+    assert "got none of 2: check --root, the folder that image paths" in capsys.readouterr().err
+
+
+def test_absolute_ids_in_a_file_are_told(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"predict {road}/head --device cpu --out {tmp_path}"
+    for name, given, told in (
+        ("a.csv", f"{road}/img/000_0.jpg", True),
+        ("b.csv", f"{road}/photos.csv", False),
+        ("c.html", f"{road}/img/000_0.jpg", False),
+    ):
+        assert main(f"{command}/{name} {given}".split()) == 0
+        said = (
+            f"{tmp_path}/{name} names images as they were given, {given} first: to publish it"
+            in capsys.readouterr().err
+        )
+        assert said == told
+    assert f"{road}/img/000_0.jpg" in (tmp_path / "a.csv").read_text()
+    assert str(road) not in (tmp_path / "c.html").read_text()
+
+
 def test_tables_and_broken_images_are_answered(road: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = f"predict {road}/head --device cpu"
     rows = answer(capsys, f"{command} {road}/photos.csv --top-k 1")["predictions"]
@@ -305,11 +341,12 @@ def test_audits_know_countries_and_features_and_draw(
     from_cache = answer(capsys, f"{base} --cache {road}/cache")["audits"][0]
     assert {name: one["n_locations"] for name, one in from_table["countries"].items()} == {"C0": 10, "C1": 10, "C2": 10}
     assert from_cache["countries"] == from_table["countries"]
-    assert (from_table["dim"], from_cache["dim"]) == (1024, 32)
+    assert (from_table["dim"], from_table["n_parameters"], from_cache["dim"]) == (None, None, 32)
     assert from_cache["n_parameters"] == 4 * 32 + 4 + 2 * 32
     assert (tmp_path / "ceilings.png").stat().st_size > 10_000
     assert main(f"audit {road}/cells --table {road}/photos.csv --by-country".split()) == 0
-    assert capsys.readouterr().out.count("C1") == 1
+    out = capsys.readouterr().out
+    assert (out.count("C1"), out.count("parameters")) == (1, 0)
     monkeypatch.setattr("geocell.plots.draw_audits", no_space)
     assert main([*f"{base} --cache {road}/cache --json".split()]) == 1
     captured = capsys.readouterr()

@@ -38,6 +38,31 @@ def test_json_is_strict() -> None:
         emit({"x": math.nan}, "", as_json=True)
 
 
+def test_tables_are_folded_to_a_terminal_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.csv").write_text("id,lat,lon\na,1,2\nb,30,40\nc,50,60\n")
+    table = str(tmp_path / "t.csv")
+    command = ["score", "--predictions", table, "--truth", table]
+    assert main(command) == 0
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(command) == 0
+    assert capsys.readouterr().out == wide
+    assert max(map(len, wide.splitlines())) > 100
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(command) == 0
+    narrow = capsys.readouterr().out
+    assert max(map(len, narrow.splitlines())) <= 80
+    wide_words, narrow_words = ({word for word in text.split() if "─" not in word} for text in (wide, narrow))
+    assert narrow_words == wide_words
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(command) == 0
+    assert capsys.readouterr().out == wide
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_locations"] == 3
+
+
 def test_a_note_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     note(f"{HOSTILE}\nsecond")
     err = capsys.readouterr().err

@@ -34,7 +34,7 @@ SWEEP = "sweep none.toml --cache none --splits none.json --out out"
         ("plot none --out x.txt", "a map must be written to a .png, .svg or .html file, got 'x.txt'"),
         ("plot none --out x.png --bbox 5 5 1 1", "bbox must be degrees (south, west, north, east), got (5.0, 5.0"),
         ("plot-history none --out x.txt", "a picture must be written to a .png or .svg file, got 'x.txt'"),
-        ("audit none --table none.csv --dim 0", "dim must be at least 1, got 0."),
+        ("audit none --table none.csv --dim 0", "dim must be a whole number of at least 1, got 0: pass the number"),
         (f"{SWEEP} --device tpu", "device must be auto or one of"),
         ("split none --out s.json --fractions 0.8 0.1 0.2", "fractions must be three numbers >= 0 that sum to 1"),
         ("split none --out s.json --fractions 0.8 nan 0.1", "fractions must be three numbers >= 0 that sum to 1"),

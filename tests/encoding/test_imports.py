@@ -88,6 +88,39 @@ def test_importing_again_never_keeps_the_old_features(tmp_path: Path) -> None:
     assert cache.features.tolist() == [[1, 1, 1], [1, 1, 1]]
 
 
+@pytest.mark.parametrize(("value", "text"), [(np.nan, "nan"), (-np.inf, "-inf"), (70_000.0, "70000")])
+def test_features_that_a_cache_cannot_hold_are_named_by_the_row_of_their_file(
+    value: float, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    features = np.ones((7, 3), np.float32)
+    features[5, 2] = value
+    np.save(tmp_path / "f.npy", features)
+    (tmp_path / "t.csv").write_text("image,lat,lon\n" + "".join(f"{i}.jpg,{i},0\n" for i in range(7)))
+    command = f"cache import {tmp_path}/f.npy {tmp_path}/t.csv --encoder mine --out {tmp_path}/c"
+    assert main(command.split()) == 1
+    assert capsys.readouterr().err == (
+        f"geocell: {tmp_path}/f.npy: features must be finite and within ±65,504, got {text} in row 5, column 2 "
+        f"(counted from 0; row 5 of {tmp_path}/t.csv, '5.jpg'): make them again, or leave this row out of both.\n"
+    )
+    assert not (tmp_path / "c").exists()
+    table = read_views(tmp_path / "t.csv")
+    with pytest.raises(ValueError, match=rf"^the array: features must be finite and .*, got {text} in row 5, column 2"):
+        import_features(features, tmp_path / "c", table=table, encoder=IMPORTED, shard_rows=2)
+    folder = tmp_path / "retrieval" / "img_emb"
+    folder.mkdir(parents=True)
+    for number, part in enumerate((features[:4], features[4:])):
+        np.save(folder / f"img_emb_{number}.npy", part)
+    with pytest.raises(ValueError, match=rf"img_emb_1.npy: features .*, got {text} in row 1, column 2 .*; row 5 of"):
+        import_features(folder.parent, tmp_path / "c", table=table, encoder=IMPORTED, shard_rows=2)
+
+
+def test_a_row_with_a_problem_may_have_any_features(tmp_path: Path) -> None:
+    table = table_from_frame(pd.DataFrame({"image": ["a", "b"], "lat": [1.0, 2], "lon": 0.0}))
+    table = replace(table, frame=table.frame.assign(problem=["", "no image"]))
+    cache = import_features(np.array([[1.0], [np.nan]]), tmp_path / "c", table=table, encoder=IMPORTED)
+    assert cache.views["status"].tolist() == ["ok", "no image"]
+
+
 def test_views_without_a_position_stay_bad_when_features_are_imported(tmp_path: Path) -> None:
     make_image(tmp_path / "in" / "a.jpg", position=(1.0, 2.0))
     make_image(tmp_path / "in" / "b.jpg")

@@ -14,6 +14,7 @@ from geocell.evaluation.audit import Audit, audit, gini
 from geocell.geo.geodesy import distance_km
 from geocell.partitioners import H3Partitioner, KDTreePartitioner, NUTSPartitioner, Partition
 from geocell.partitioners.h3 import h3_indexes
+from tests.worlds import make_locations
 
 TRAIN = np.array([[50.0, 0.0], [50.0, 18.0], [50.0, 20.0]])  # a cell of one location and a cell of two
 
@@ -98,7 +99,8 @@ def test_how_cells_are_filled() -> None:
     assert result.count_gini == pytest.approx(1 / 6)  # the mean difference of 1 and 2 is 1/2, twice the mean is 3
     assert (result.weight_min, result.weight_max) == (3 / (2 * 2), 3 / (2 * 1))
     assert result.radius_km_max == pytest.approx(distance_km([50.0, 18.0], [50.0, 20.0]) / 2, rel=1e-3)
-    assert result.n_parameters == 2 * 1024 + 2 + 2 * 1024
+    assert (result.dim, result.n_parameters) == (None, None)
+    assert "parameters" not in str(result)
     assert audit(KDTreePartitioner(max_count=2).fit(TRAIN), TRAIN, dim=8).n_parameters == 2 * 8 + 2 + 2 * 8
 
 
@@ -108,6 +110,24 @@ def test_a_head_has_that_many_parameters() -> None:
     partition = KDTreePartitioner(max_count=1).fit(TRAIN)
     module = GeoHead(16, len(partition))
     assert audit(partition, TRAIN, dim=16).n_parameters == sum(p.numel() for p in module.parameters())
+
+
+def test_locations_know_their_features_and_countries() -> None:
+    partition = KDTreePartitioner(max_count=2).fit(TRAIN)
+    locations = make_locations(TRAIN, np.zeros((3, 8), dtype=np.float16))
+    result = audit(partition, locations)
+    assert (result.dim, result.n_parameters) == (8, 2 * 8 + 2 + 2 * 8)
+    assert "\na head on 8 features has 34 parameters\n" in str(result)
+    assert result == audit(partition, TRAIN, dim=8)
+    assert audit(partition, locations, dim=16).n_parameters == 2 * 16 + 2 + 2 * 16
+    known = replace(locations, columns={"country": np.array(["GB", "PL", "PL"], dtype=object)})
+    assert audit(partition, known).countries == audit(partition, TRAIN, ["GB", "PL", "PL"]).countries
+
+
+@pytest.mark.parametrize("dim", [0, -1, 1024.0, True, "8"])
+def test_a_number_of_features_that_cannot_be(dim: object) -> None:
+    with pytest.raises(ValueError, match=r"dim must be a whole number of at least 1, got .*: pass the number"):
+        audit(KDTreePartitioner(max_count=2).fit(TRAIN), TRAIN, dim=dim)
 
 
 @settings(deadline=None)
@@ -137,7 +157,7 @@ def test_advice_says_what_is_off_and_nothing_else(tmp_path: Path) -> None:
     dense = np.repeat(grid, 6, axis=0)
     fine = audit(KDTreePartitioner(max_count=6).fit(dense), dense[1:])
     assert fine.advice == ()
-    assert str(fine).endswith(f"has {fine.n_parameters:,} parameters")
+    assert str(fine).endswith("km²")
     single = audit(KDTreePartitioner(max_count=1).fit(grid), grid[1:])
     assert single.advice == ("400 of 400 cells have one training location: raise --min-count.",)
     few = audit(KDTreePartitioner(max_count=6).fit(np.repeat(grid, 3, axis=0)), grid)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geocell.evaluation.calibrate import _drawn, calibrate
-from geocell.evaluation.held_out import true_cells
+from geocell.evaluation.held_out import half_of_places, true_cells
 from geocell.features.locations import Locations
 from geocell.geo.geodesy import distance_km
 from geocell.heads.head import Head
@@ -15,6 +15,7 @@ from geocell.heads.trained_on import TrainedOn, location_keys
 from geocell.prediction.predictions import predict_locations
 from geocell.uncertainty.areas import cell_areas
 from geocell.uncertainty.cell_sets import METHODS, set_scores, uniform_of
+from geocell.uncertainty.selective import aurc
 from tests.heads.test_head import DIM, make_head, random_module
 from tests.worlds import make_locations
 
@@ -126,6 +127,44 @@ def test_biases_are_learned_where_they_are_asked_for() -> None:
     assert auto.bias == vector.bias
     assert auto.record["scaling_nll"]["0"] > min(auto.record["scaling_nll"].values()) + 0.05
     assert vector.record["after"]["nll"] < plain.record["after"]["nll"] - 0.05
+
+
+@pytest.mark.parametrize("decoder", ["centroid", "balscore", "medoid"])
+def test_a_half_is_answered_by_what_the_other_half_taught(decoder: str) -> None:
+    head = gentle_head()
+    locations = drawn_world(head, 120, 8, sure=2.0)
+    half = half_of_places(locations.latlon)
+    held: dict[str, list[float]] = {"50": [], "90": []}
+    sure, wrong = np.empty(120), np.empty(120, dtype=bool)
+    for fold in (half, ~half):
+        other = calibrate(head, locations.take(np.flatnonzero(~fold)), decoder, device="cpu")
+        answers = predict_locations(replace(head, calibration=other), locations, decode=decoder, device="cpu")
+        away = distance_km([(answer.lat, answer.lon) for answer in answers], locations.latlon)
+        for share, hits in held.items():
+            radii = np.array([getattr(answer, f"radius_{share}_km") for answer in answers])
+            hits.extend(away[fold] <= radii[fold])
+        sure[fold] = np.array([answer.confidence for answer in answers])[fold]
+        wrong[fold] = away[fold] > 200
+    record = calibrate(head, locations, decoder, device="cpu").record
+    assert record["coverage"] == {share: np.mean(hits) for share, hits in held.items()}
+    assert record["risk"]["curve"][-1] == pytest.approx([1.0, wrong.mean()], abs=1e-4)
+    assert record["risk"]["aurc"] == pytest.approx(aurc(sure, wrong), rel=1e-5)
+
+
+def test_a_bias_that_saw_the_truth_of_a_half_has_no_part_in_its_risk() -> None:
+    """Of few locations each cell's bias is fitted to what lies in it: errors on the same ones are too few."""
+    head = gentle_head()
+    told, learned_from, new = [], [], []
+    for seed in range(6):
+        locations, others = drawn_world(head, 60, seed, sure=2.0), drawn_world(head, 300, 100 + seed, sure=2.0)
+        learned = calibrate(head, locations, device="cpu", scaling="vector")
+        told.append(learned.record["risk"]["curve"][-1][1])
+        learned_from.append(1 - learned.record["within"]["200"])
+        answers = predict_locations(replace(head, calibration=learned), others, device="cpu")
+        new.append(np.mean([answer.distance_km > 200 for answer in answers]))  # type: ignore[operator]
+    assert np.mean(learned_from) < np.mean(new) - 0.02
+    assert np.mean(told) > np.mean(learned_from) + 0.02
+    assert np.mean(told) > np.mean(new) - 0.02
 
 
 def test_the_curves_of_the_halves_are_those_of_their_errors() -> None:

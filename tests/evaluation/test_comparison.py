@@ -1,13 +1,17 @@
 """Comparisons: a head with itself, with a better one, on other cells, and what the sentence says."""
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geocell.decoders.table import AnyDecoder
+from geocell.evaluation.baselines import baselines
 from geocell.evaluation.comparison import Comparison, compare, paired_intervals
+from geocell.evaluation.decoders import compare_decoders
 from geocell.evaluation.score import score
 from geocell.features.locations import Locations
 from geocell.heads.fit_config import FitConfig
@@ -59,7 +63,8 @@ def test_differences_are_those_of_the_scores(locations: Locations, heads: tuple[
 
 
 def test_swapping_the_heads_swaps_the_signs(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
-    one, other = compare(heads[1], heads[0], locations), compare(heads[0], heads[1], locations)
+    test = locations.take(np.arange(200, 400))
+    one, other = compare(heads[1], heads[0], test), compare(heads[0], heads[1], test)
     for name, (low, high) in one.intervals.items():
         assert one.differences[name] == -other.differences[name]
         width = max(high - low, 1e-9)
@@ -67,13 +72,13 @@ def test_swapping_the_heads_swaps_the_signs(locations: Locations, heads: tuple[H
 
 
 def test_a_head_and_itself(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
-    comparison = compare(heads[0], heads[0], locations)
+    comparison = compare(heads[0], heads[0], locations.take(np.arange(200, 400)))
     assert set(comparison.differences.values()) == {0.0}
-    assert comparison.sentence("x", "y") == "x and y answer equally well at every one of 400 locations."
+    assert comparison.sentence("x", "y") == "x and y answer equally well at every one of 200 locations."
 
 
 def test_hits_among_other_cells_are_not_compared(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
-    comparison = compare(heads[1], heads[2], locations)
+    comparison = compare(heads[1], heads[2], locations.take(np.arange(200, 400)))
     assert "top1" not in comparison.differences
     assert comparison.intervals["balscore"][0] <= comparison.differences["balscore"]
 
@@ -113,13 +118,46 @@ def test_one_plain_sentence(numbers: tuple[float, float, float], says: str) -> N
 
 
 def test_it_shows_itself(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
-    found = compare(heads[0], heads[1], locations, split="test")
+    found = compare(heads[0], heads[1], locations.take(np.arange(200, 400)), split="test")
     assert repr(found) == f"<Comparison, decoder centroid: {found.sentence()}>"
     page = found._repr_html_()
     low, high = found.intervals["median_km"]
     assert f">{found.a['median_km']:,.1f} km</td>" in page
     assert f"{low:+,.1f} km to {high:+,.1f} km".replace("-", "−") in page
     assert f"{100 * found.differences['balscore']:+.1f}</td>".replace("-", "−") in page
+
+
+def test_training_locations_are_warned_of_as_by_score(locations: Locations, heads: tuple[Head, Head, Head]) -> None:
+    half, message = locations.take(np.arange(150, 250)), "50 of the 100 locations are training locations of the head"
+    calls: list[Callable[[bool], object]] = [
+        lambda allowed: score(heads[0], half, allow_training=allowed),
+        lambda allowed: compare(heads[0], heads[1], half, allow_training=allowed),
+        lambda allowed: baselines(heads[0], half, allow_training=allowed),
+        lambda allowed: compare_decoders(heads[0], half, ("mean",), allow_training=allowed),
+    ]
+    for call in calls:
+        with pytest.warns(UserWarning, match=f"{message}: score other locations") as caught:
+            call(False)
+        assert [warning.filename for warning in caught] == [__file__]  # one, where it was called
+        call(True)
+
+
+def test_the_device_stands_where_it_does_in_score(
+    locations: Locations, heads: tuple[Head, Head, Head], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    answer_chunks = Head.answer_chunks
+
+    def spied(head: Head, asked_for: Locations, decode: AnyDecoder, device: str) -> object:
+        asked.append(device)
+        return answer_chunks(head, asked_for, decode, device)
+
+    monkeypatch.setattr(Head, "answer_chunks", spied)
+    test = locations.take(np.arange(200, 400))
+    one, other = (compare(heads[0], heads[1], test, "centroid", "test", "cpu", seed=seed) for seed in (0, 1))
+    assert asked == ["cpu"] * 4
+    assert one.intervals["balscore"] != other.intervals["balscore"]
+    assert one.differences == other.differences
 
 
 def test_the_name_of_a_head_is_no_head(locations: Locations, heads: tuple[Head, Head, Head]) -> None:

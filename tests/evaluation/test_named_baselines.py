@@ -10,8 +10,10 @@ import pytest
 import geocell as gc
 from geocell.encoders.info import EncoderInfo
 from geocell.evaluation import named_baselines
-from geocell.evaluation.baselines import MAJORITY, NEAREST, baselines, majority_points, nearest_points
+from geocell.evaluation.baselines import baselines, majority_points, nearest_points
 from geocell.evaluation.named_baselines import (
+    MAJORITY_LABEL,
+    NEAREST_LABEL,
     is_named_baseline,
     majority_baseline,
     named_baseline,
@@ -76,7 +78,15 @@ def test_the_fullest_cell(world: tuple[gc.Locations, gc.Locations]) -> None:
         majority_baseline(unknown)
 
 
-@pytest.mark.parametrize(("name", "known"), [("1-nn", NEAREST), ("majority", MAJORITY)])
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("1-nn", NEAREST_LABEL),
+        ("majority", MAJORITY_LABEL),
+        (NEAREST_LABEL, NEAREST_LABEL),
+        (MAJORITY_LABEL, MAJORITY_LABEL),
+    ],
+)
 def test_comparisons_are_those_beside_a_head(world: tuple[gc.Locations, gc.Locations], name: str, known: str) -> None:
     train, test = world
     head = head_on(KMeansPartitioner(k=8, seed=0).fit(train.latlon))
@@ -118,7 +128,7 @@ def test_zero_shot_as_published_has_the_cities_of_the_gazetteer(monkeypatch: pyt
 
 def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("zero-shot", "Zero-Shot", "zero-shot:cities.csv", "1-nn", "1-NN", "majority"):
+    for name in ("zero-shot", "Zero-Shot", "zero-shot:cities.csv", "1-nn", "1-NN", "majority", "Majority Cell"):
         assert is_named_baseline(name)
     for name in ("head", "user/zero-shot", "1-nn:x", "majority:x", "zero-shots", ""):
         assert not is_named_baseline(name)

@@ -90,6 +90,38 @@ def test_bad_predictions_are_one_sentence_and_status_1(
     assert message in capsys.readouterr().err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("n", [1, 3, 9])
+def test_few_rows_that_may_be_exchanged_are_told(
+    n: int, tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame], capsys: pytest.CaptureFixture[str]
+) -> None:
+    p, t, answers, truth = tables
+    truth[:n].to_csv(t, index=False)
+    answers[:n].rename(columns={"lat": "lon", "lon": "lat"}).to_csv(p, index=False)
+    with pytest.warns(UserWarning, match=r"latitude and longitude may be exchanged \(median [\d,]+ km, [\d,]+ km the"):
+        gc.score_predictions(p, t)
+    assert main(["score", "--predictions", str(p), "--truth", str(t)]) == 0
+    assert "may be exchanged" in capsys.readouterr().err
+    answers[:n].to_csv(p, index=False)
+    gc.score_predictions(p, t)  # which says nothing
+
+
+def test_a_few_rows_of_which_one_is_right_as_it_is_are_not_told(
+    tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame],
+) -> None:
+    p, t, _, truth = tables
+    truth[:3].to_csv(t, index=False)
+    turned = truth[:3].rename(columns={"lat": "lon", "lon": "lat"})
+    pd.concat([turned[:2], truth[2:3]]).to_csv(p, index=False)
+    gc.score_predictions(p, t)
+
+
+def test_latitudes_beyond_90_are_exchanged_at_any_count(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,lat,lon\na,35,139\n")
+    (tmp_path / "p.csv").write_text("id,lat,lon\na,139,35\n")
+    with pytest.raises(ValueError, match="within ±90, got 139: latitude and longitude are exchanged, mend lat"):
+        gc.score_predictions(tmp_path / "p.csv", tmp_path / "t.csv")
+
+
 def test_a_benchmark_has_its_rows(tables: tuple[Path, Path, pd.DataFrame, pd.DataFrame]) -> None:
     p, t, _, truth = tables
     truth.rename(columns={"id": "IMG_ID", "lat": "LAT", "lon": "LON"}).to_csv(t, index=False)

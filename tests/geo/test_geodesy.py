@@ -72,6 +72,14 @@ def test_unit_vectors_and_back(place: tuple[float, float]) -> None:
     assert -180 <= back[1] <= 180
 
 
+@pytest.mark.parametrize("pole", [90.0, -90.0])
+def test_the_longitude_at_a_pole(pole: float) -> None:
+    longitudes = np.array([0.0, 100.0, -100.0, 180.0])
+    given = np.stack((np.full(4, pole), longitudes), axis=1)
+    np.testing.assert_allclose(latlon_from_unit(unit_vectors(given)), given, atol=1e-9)
+    assert latlon_from_unit([0.0, 0.0, pole]).tolist() == [pole, 0.0]
+
+
 def test_matrix_is_the_pairwise_distance() -> None:
     rng = np.random.default_rng(0)
     a = np.column_stack((rng.uniform(-90, 90, 30), rng.uniform(-180, 180, 30)))

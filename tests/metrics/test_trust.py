@@ -27,11 +27,12 @@ TRUST: dict[str, Any] = {
 
 def test_sentences() -> None:
     assert trust_sentences(TRUST) == [
-        "50.1 % are wrong by more than 200 km: AURC 31.2 % and AUGRC 20.5 % by confidence, 33.3 % and 21.5 % "
+        "50.1 % are wrong by more than 200 km: area under the risk–coverage curve (AURC) 31.2 % and under the "
+        "generalised one (AUGRC) 20.5 % by confidence, 33.3 % and 21.5 % "
         "[20.0, 23.4] by the largest probability",
         "the true cell is found within 123,000 km² for 50 % of the locations, within 7,650,000 km² for 90 %",
         "asked for 50 and 90 %, these contain the true position: radius 52.0 and 89.7 %, "
-        "smallest-area sets 49.0 and 91.0 % of the time",
+        "smallest-area sets (hpd) 49.0 and 91.0 % of the time",
         "the radius of 90 % holds that of 72.0 % in B (25 locations) to 95.0 % in A (40)",
         "abstaining below a confidence of 40.0 % answers 61.0 % of the locations: 19.0 % of these are wrong by more "
         "than 200 km, balscore 66.0",

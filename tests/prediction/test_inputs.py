@@ -46,6 +46,19 @@ def test_rows_become_locations(tmp_path: Path) -> None:
     assert asked["two"].views[0].problem == "no image"
 
 
+def test_images_of_tables_are_below_the_root(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("image\na.jpg\n")
+    make_image(tmp_path / "photos" / "a.jpg")
+    (asked,) = asked_inputs([tmp_path / "t.csv"], root=tmp_path / "photos")
+    assert asked.location == "a.jpg"
+    assert asked.views[0].read().getvalue() == (tmp_path / "photos" / "a.jpg").read_bytes()
+    (asked,) = asked_inputs([tmp_path / "t.csv"])
+    with pytest.raises(FileNotFoundError):
+        asked.views[0].read()
+    with pytest.raises(FileNotFoundError, match=r"--root must be a folder that exists, got .*gone: check"):
+        list(asked_inputs([tmp_path / "t.csv"], root=tmp_path / "gone"))
+
+
 def test_locations_keep_the_order_in_which_they_appear(tmp_path: Path) -> None:
     lines = ["image,location", "a.jpg,one", "b.jpg,", "c.jpg,two", "d.jpg,one"]
     (tmp_path / "t.csv").write_text("\n".join(lines))

@@ -48,6 +48,22 @@ def corners(ring: list[int], units: float) -> np.ndarray:
     return np.cumsum(np.reshape(ring, (-1, 2)), axis=0)[:, ::-1] / units
 
 
+def test_a_page_does_not_tell_where_images_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    found = answers()
+    names = [f"/home/somebody/photos/{name}.jpg" for name in "ab"]
+    items = [replace(item, location=name) for item, name in zip(found, names, strict=False)]
+    problem = f"1 of 2 views could not be read, the first {names[1]}: no such file"
+    items.append(unanswered("L1", "centroid", problem))
+    page = write_answers(tmp_path / "a.html", items, found.partition)
+    assert "somebody" not in page.read_text()
+    assert [answer["location"] for answer in data_of(page)["answers"]] == ["a.jpg", "b.jpg", "L1"]
+    assert data_of(page)["answers"][2]["problem"].endswith("the first b.jpg: no such file")
+    single = write_answers(tmp_path / "b.html", items[:1], found.partition)
+    assert "somebody" not in single.read_text()
+    assert "Where was it taken? a.jpg" in single.read_text()
+
+
 def at(item: Prediction, lat: float, lon: float, half: float, most: float) -> Prediction:
     return replace(item, lat=lat, lon=lon, radius_50_km=half, radius_90_km=most)
 

@@ -1,10 +1,15 @@
 """Tables of texts: what is aligned to which side, what is absent, and columns that are chosen or refused."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from geocell.reports.tables import (
     Table,
     chosen_columns,
+    fitted_to,
+    folded,
     markdown,
     number,
     numbers,
@@ -57,3 +62,49 @@ def test_what_a_name_holds_neither_steers_the_terminal_nor_is_markup() -> None:
     *_, wide = table.splitlines()
     assert len(wide) + 2 == len(table.splitlines()[0])  # two characters that take two columns each
     assert markdown(["name"], [["a\nb|c"]]).splitlines()[-1] == "| a b\\|c |"
+
+
+def test_a_wide_table_goes_on_below_itself_with_the_columns_that_tell_rows_apart() -> None:
+    header, rows = ["a", "b", "n", "share"], [["x", "1", "10", "30.0"], ["x", "2", "7", "100.0"]]
+    wide = "a  b   n  share\n───────────────\nx  1  10   30.0\nx  2   7  100.0"
+    assert text_table(header, rows, 2) == wide
+    for width in (15, 80, None):
+        with fitted_to(width):
+            assert text_table(header, rows, 2) == wide
+    with fitted_to(14):
+        text = "a  b   n\n────────\nx  1  10\nx  2   7\n\na  b  share\n───────────\nx  1   30.0\nx  2  100.0"
+        assert text_table(header, rows, 2) == text
+        assert markdown(header, rows) == markdown(header, rows, 1)
+    with fitted_to(16):
+        assert len(text_table(header, rows, 2, indent=1).splitlines()) == 4
+    with fitted_to(15):
+        assert len(text_table(header, rows, 2, indent=1).splitlines()) == 9
+    assert text_table(header, rows, 2) == wide
+
+
+CELL = st.text("ab東 .1", max_size=9).map(str.strip)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(CELL.map("r{}".format), *[CELL] * 5), min_size=1, max_size=4), st.integers(1, 70), st.booleans()
+)
+def test_parts_hold_every_column_once_and_fit(rows: list[tuple[str, ...]], width: int, rule: bool) -> None:
+    header = [f"h{n}" for n in range(6)]
+    with fitted_to(width):
+        parts = text_table(header, rows, 1, rule=rule).split("\n\n")
+    columns = [part.split("\n")[0].split() for part in parts]
+    repeated = len(columns[0]) if len(parts) == 1 else len([name for name in columns[0] if name in columns[1]])
+    assert columns[0][:repeated] == header[:repeated]
+    assert [name for names in columns for name in names[repeated:]] == header[repeated:]
+    for part, names in zip(parts, columns, strict=True):
+        assert max(map(cell_len, part.split("\n"))) <= width or len(names) == repeated + 1 or len(names) == 2
+
+
+def test_notes_are_broken_between_words() -> None:
+    text = "decoder centroid · 60 locations\nsecond"
+    assert folded(text) == text
+    with fitted_to(20):
+        assert folded(text) == "decoder centroid ·\n60 locations\nsecond"
+        assert Table([COLUMNS[0]], [["x"]], text).text().endswith("─\nx\ndecoder centroid ·\n60 locations\nsecond")
+        assert Table([COLUMNS[0]], [["x"]], text).markdown().endswith(text)

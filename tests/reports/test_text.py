@@ -152,7 +152,7 @@ def test_a_single_row_has_the_interval_of_every_score() -> None:
 def test_audits_side_by_side() -> None:
     places = np.array([[48.0, 11.0], [48.1, 11.1], [52.0, 13.0], [40.0, -3.0]])
     partition = KDTreePartitioner(max_count=2).fit(places)
-    rows = [{"partition": name, **gc.audit(partition, places).to_dict()} for name in ("a", "b")]
+    rows = [{"partition": name, **gc.audit(partition, places, dim=8).to_dict()} for name in ("a", "b")]
     cells, ceilings, advice = audit_table(rows).split("\n\n")
     lines = table(cells)
     header = "partition kind cells fewest median most single Gini weights radius km area km² parameters"
