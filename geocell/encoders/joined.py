@@ -105,6 +105,12 @@ class _Transform:
 
     parts: tuple[Transform, ...]
 
+    @property
+    def draft_side(self) -> int | None:
+        """The side that every part asks for, so that images are decoded as for one alone; None where they differ."""
+        sides: set[int | None] = {getattr(part, "draft_side", None) for part in self.parts}
+        return sides.pop() if len(sides) == 1 else None
+
     def __call__(self, image: Image.Image) -> NDArray[Any]:
         found = [np.ascontiguousarray(part(image)) for part in self.parts]
         return np.concatenate([pixels.view(np.uint8).reshape(-1) for pixels in found])

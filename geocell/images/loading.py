@@ -86,7 +86,7 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
     Raises:
         TooManyOpenError: when it could not be opened for the number of open files.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with nullcontext(image) if isinstance(image, Image.Image) else open_image(image) as opened:
@@ -103,15 +103,26 @@ def load_pixels(image: Path | str | io.BytesIO | Image.Image, transform: Transfo
                     opened.draft(None, (side, side))  # a JPEG's smallest fraction with these sides; else nothing
                 ImageOps.exif_transpose(opened, in_place=True)  # a copy would take half as long as decoding
             return transform(_to_rgb(upright)), ""
-    except FileNotFoundError:
-        return None, "no such file"
-    except RefusedImageError as error:
-        return None, str(error)
-    except UnidentifiedImageError:  # Pillow's text has the address of an object, which differs from run to run
-        return None, "cannot identify image file"
     except Exception as error:
-        require_open_files(error, image if isinstance(image, Path | str) else "an image")
-        return None, _one_line(error)
+        return None, problem_of(error, image if isinstance(image, Path | str) else "an image")
+
+
+def problem_of(error: Exception, image: Path | str) -> str:
+    """Return why an image could not be opened or decoded, in one line: the same wherever its file lies.
+
+    Raises:
+        TooManyOpenError: when it could not be opened for the number of open files.
+    """
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, RefusedImageError):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):  # Pillow's text has a path, or the address of an object
+        return "cannot identify image file"
+    require_open_files(error, image)
+    return _one_line(error)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from geocell.geo.geodesy import as_latlon
-from geocell.images.opening import RefusedImageError, open_image
+from geocell.images.loading import problem_of
+from geocell.images.opening import open_image
 from geocell.images.sources import FileImages
 from geocell.views.table import ViewTable, make_table
 from geocell.views.texts import clean_text, is_clean
@@ -41,7 +42,11 @@ def read_exif_folder(folder: Path, names: Sequence[str]) -> ViewTable:
 
 
 def read_exif_position(path: Path) -> tuple[float, float, float, str]:
-    """Return latitude, longitude, heading (NaN when absent) and an empty problem, or NaNs and the problem."""
+    """Return latitude, longitude, heading (NaN when absent) and an empty problem, or NaNs and the problem.
+
+    Raises:
+        TooManyOpenError: when it could not be opened for the number of open files.
+    """
     from PIL import ExifTags
 
     try:
@@ -53,10 +58,8 @@ def read_exif_position(path: Path) -> tuple[float, float, float, str]:
         heading = float(gps.get(ExifTags.GPS.GPSImgDirection, np.nan))
     except KeyError:
         return np.nan, np.nan, np.nan, "no EXIF GPS position"
-    except RefusedImageError as error:
-        return np.nan, np.nan, np.nan, str(error)
     except Exception as error:
-        return np.nan, np.nan, np.nan, f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+        return np.nan, np.nan, np.nan, problem_of(error, path)
     return lat, lon, heading, ""
 
 

@@ -1,5 +1,6 @@
 """Several encoders as one: their features side by side, whatever the shape of their pixels."""
 
+import io
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from geocell.encoders.info import NOT_PINNED, EncoderInfo
 from geocell.encoders.joined import JoinedEncoder, joined_info, joined_order, split_info
 from geocell.encoders.loading import encoder_for
 from geocell.encoders.protocol import Encoder
+from geocell.images.loading import load_pixels
+from geocell.images.transforms import PillowTransform
 from tests.worlds import make_clip
 
 
@@ -47,6 +50,30 @@ def test_features_stand_side_by_side_in_one_order() -> None:
         pixels = np.stack([joined.preprocess(image) for image in images])
         assert joined(pixels) == pytest.approx(expected)
         assert joined(pixels[:0]).shape == (0, 6)
+
+
+class Drafted(Means):
+    """Means of large JPEG files that are decoded at a fraction of their size."""
+
+    def __init__(self, name: str, draft: bool) -> None:
+        super().__init__(name, 16, "uint8")
+        self.preprocess = PillowTransform((16, 16), None, Image.Resampling.BILINEAR, draft=draft)
+
+
+@pytest.mark.parametrize("draft", [True, False])
+def test_images_are_decoded_as_for_one_encoder_alone(draft: bool) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)).save(file, "JPEG")
+    encoders = [Drafted("a", draft), Drafted("b", draft)]
+    joined = JoinedEncoder(encoders)
+
+    def features(encoder: Encoder) -> np.ndarray:
+        pixels, problem = load_pixels(io.BytesIO(file.getvalue()), encoder.preprocess)
+        assert pixels is not None, problem
+        return encoder(pixels[None])[0]
+
+    np.testing.assert_array_equal(features(joined), np.concatenate([features(encoder) for encoder in encoders]))
+    assert draft == (features(joined) != features(JoinedEncoder([Drafted("a", False), Drafted("b", False)]))).any()
 
 
 def test_the_parts_are_read_from_the_description() -> None:
