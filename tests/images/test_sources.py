@@ -114,6 +114,13 @@ def test_files_of_absurd_size_are_not_read(tmp_path: Path, monkeypatch: pytest.M
         FileImages(str(tmp_path)).read("b.jpg")
 
 
+def test_a_negative_size_is_not_the_rest_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tar(tmp_path)
+    monkeypatch.setattr(image_sources, "MAX_FILE_BYTES", 4)
+    with pytest.raises(OSError, match=r"^no size of a file: -1 bytes$"):
+        TarImages(str(tmp_path)).read("s.tar::0.jpg@0+-1")
+
+
 def test_a_shard_that_was_cut(tmp_path: Path) -> None:
     source, references = tar(tmp_path)
     start = int(references[1].split("@")[1].split("+")[0])
