@@ -160,11 +160,11 @@ class _Run:
         rows: list[NDArray[np.int64]] = []
         for batch, pixels in pool.batches(self._plan()):
             progress.problems |= {batch.references[row]: reason for row, reason in batch.problems.items()}
-            drawn = self._drawn[batch.first][batch.good()]
+            drawn = self._drawn.pop(batch.first)[batch.good()]  # else the order of every epoch would stay in memory
             if len(drawn):
                 pieces.append(self._piece(pixels, drawn))
                 rows.append(drawn)
-            if not self._ends[batch.first]:
+            if not self._ends.pop(batch.first):
                 continue
             step = (progress.epoch - 1) * self._steps + progress.step
             lr = learning_rate(config, step, config.epochs * self._steps)

@@ -16,7 +16,7 @@ from geocell.images.sources import FileImages
 from geocell.pretraining.caption_set import CaptionSet
 from geocell.pretraining.clip_model import ClipModel
 from geocell.pretraining.config import PretrainConfig
-from geocell.pretraining.pretrain import pretrain
+from geocell.pretraining.pretrain import _Run, pretrain
 from tests.pretraining.captioned_photos import World
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -124,7 +124,7 @@ TOGETHER = """
 import os, sys, torch
 from pathlib import Path
 import pandas as pd
-from geocell.pretraining.pretrain import pretrain
+from geocell.pretraining.pretrain import _Run, pretrain
 from tests.pretraining.captioned_photos import World
 from tests.pretraining.test_pretrain import CONFIG
 torch.set_num_threads(1)
@@ -207,6 +207,14 @@ def test_the_scale_stays_below_that_of_clip(world: World) -> None:
         clip.model.logit_scale.fill_(9.0)
     done = pretrain(clip, world.captions(), replace(CONFIG, epochs=1))
     assert 99.0 < done.history[0]["scale"] < 100.001  # exp(9) before
+
+
+def test_the_order_of_an_epoch_is_let_go_with_its_steps(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[_Run] = []
+    call = _Run.__call__
+    monkeypatch.setattr(_Run, "__call__", lambda run, *args: runs.append(run) or call(run, *args))
+    pretrain(world.clip(), world.captions(), replace(CONFIG, epochs=2))
+    assert (runs[0]._drawn, runs[0]._ends) == ({}, {})
 
 
 def test_the_order_does_not_depend_on_what_is_in_memory(world: World) -> None:
