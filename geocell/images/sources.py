@@ -225,8 +225,10 @@ def read_part(path: str, offset: int = 0, size: int | None = None) -> bytes:
 def _allowed(length: int | None) -> int:
     if length is None:
         raise OSError("the store does not tell its size")
-    if not 0 <= length <= MAX_FILE_BYTES:  # a table may say any size; a negative one would be the rest of the file
-        raise OSError(f"too large: {length} bytes" if length > 0 else f"no size of a file: {length} bytes")
+    if length < 0:  # a table may say so, and the rest of the file would be read
+        raise OSError(f"no size of a file: {length} bytes")
+    if length > MAX_FILE_BYTES:
+        raise OSError(f"too large: {length} bytes")
     return length
 
 
