@@ -190,9 +190,9 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
         if not numbered:
             raise ValueError(f"{source} must hold img_emb/img_emb_0.npy …, got no such file.")
         tables = [source / "metadata" / f"metadata_{path.stem.rsplit('_', 1)[1]}.parquet" for path in numbered]
-        metadata = _read_metadata(tables, source) if all(path.is_file() for path in tables) else None
+        described = all(path.is_file() for path in tables)
     elif source.is_file():
-        numbered, metadata = [source], None
+        numbered, tables, described = [source], [], False
     else:
         raise FileNotFoundError(f"expected features (.npy or a clip-retrieval folder), got {source}: no such file.")
     arrays: list[NDArray[Any]] = []
@@ -202,7 +202,7 @@ def _feature_arrays(source: Path) -> tuple[list[NDArray[Any]], ViewTable | None]
         if not plain or (arrays and array.shape[1] != arrays[0].shape[1]):
             raise ValueError(f"{path} must hold floats of shape (N, D), got {array.dtype} {array.shape}.")
         arrays.append(array)
-    return arrays, metadata
+    return arrays, _read_metadata(tables, list(map(len, arrays)), source) if described else None
 
 
 def _mapped(path: Path) -> NDArray[Any]:
@@ -224,14 +224,22 @@ def _mapped(path: Path) -> NDArray[Any]:
     return array
 
 
-def _read_metadata(tables: list[Path], source: Path) -> ViewTable:
+def _read_metadata(tables: list[Path], rows: list[int], source: Path) -> ViewTable:
+    """Return the table of the files of a clip-retrieval folder, each of which has a row per feature of its own file."""
     import pandas as pd
 
     from geocell.views import table_from_frame
 
     try:
-        frame = pd.concat([read_parquet_frame(path, path.stat().st_size) for path in tables], ignore_index=True)
+        frames = [read_parquet_frame(path, path.stat().st_size) for path in tables]
+        whole = pd.concat(frames, ignore_index=True)
     except Exception as error:  # pyarrow raises kinds of its own, and several of Python's, for damaged files
         first = str(error).split("\n", maxsplit=1)[0]
         raise DamagedFileError(f"{source / 'metadata'} must hold readable Parquet files, got: {first}") from error
-    return table_from_frame(frame, source, source=str(source / "metadata"))
+    for path, frame, n in zip(tables, frames, rows, strict=True):
+        if len(frame) != n:
+            raise ValueError(
+                f"{path} must have one row per feature of its file in img_emb, {n}, got {len(frame)}: copy both "
+                "of one run of clip-retrieval."
+            )
+    return table_from_frame(whole, source, source=str(source / "metadata"))

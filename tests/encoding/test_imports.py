@@ -61,6 +61,18 @@ def test_importing_what_clip_retrieval_writes(tmp_path: Path) -> None:
         import_features(tmp_path / "metadata", tmp_path / "d", encoder=IMPORTED)
 
 
+def test_files_of_clip_retrieval_belong_together_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "img_emb").mkdir()
+    (tmp_path / "metadata").mkdir()
+    for i, (n_features, n_rows) in enumerate(((3, 2), (2, 3))):  # five of each in all
+        np.save(tmp_path / "img_emb" / f"img_emb_{i}.npy", np.ones((n_features, 4), np.float16))
+        frame = pd.DataFrame({"image_path": [f"{i}-{row}.jpg" for row in range(n_rows)], "lat": 1.0 * i, "lon": 1.0})
+        frame.to_parquet(tmp_path / "metadata" / f"metadata_{i}.parquet")
+    with pytest.raises(ValueError, match=r"metadata_0\.parquet must have one row per feature .*, 3, got 2"):
+        import_features(tmp_path, tmp_path / "c", encoder="clip")
+    assert not (tmp_path / "c").exists()
+
+
 def test_arrays_that_are_no_features(tmp_path: Path) -> None:
     table = table_from_frame(pd.DataFrame({"image": ["a"], "lat": [1], "lon": [2]}))
     np.save(tmp_path / "flat.npy", np.zeros(4))
