@@ -23,7 +23,7 @@ from geocell.files.workspace import (
 
 T = TypeVar("T")
 
-_READS = 5
+_READS = 100
 """How often a folder is read again that was replaced meanwhile."""
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
@@ -234,6 +234,9 @@ def read_folder(folder: Path, read: Callable[[Path], T]) -> T:
     Args:
         folder: an artefact that another process may overwrite.
         read: reads it, without effects.
+
+    Raises:
+        OSError: what `read` raises, and where the folder is replaced faster than it can be read.
     """
     for _ in range(_READS):
         before = _identity(folder)
@@ -245,7 +248,7 @@ def read_folder(folder: Path, read: Callable[[Path], T]) -> T:
             continue
         if before == _identity(folder):
             return value
-    return read(folder)
+    raise OSError(f"{folder} was replaced {_READS} times while it was read: try again when nothing writes it.")
 
 
 def _identity(folder: Path) -> tuple[int, ...] | None:

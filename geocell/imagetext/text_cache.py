@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def embed_texts(model: ImageTextModel, texts: Sequence[str], cache: Path | None 
         model: what embeds them.
         texts: the texts.
         cache: folder of embeddings that were computed before, keyed by the model, its revision and the texts; nothing
-            is kept when None. A damaged file in it is made again.
+            is kept when None. A damaged file in it is made again, and where none can be written a warning says so.
 
     Raises:
         ValueError: for no text, one that is empty, or one that is too long.
@@ -43,12 +44,26 @@ def embed_texts(model: ImageTextModel, texts: Sequence[str], cache: Path | None 
     path = cache / f"{key[:40]}.safetensors"
     found = _read(path, key, len(distinct))
     if found is None:
-        from safetensors.numpy import save_file
-
         found = model.text(distinct)
+        _keep(path, key, found)
+    return np.asarray(found[rows])
+
+
+def _keep(path: Path, key: str, found: Float32) -> None:
+    """Write embeddings into a file; where that cannot be done, warn: they are made anew another time."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
         with atomic_path(path) as temporary:
             save_file({"texts": np.ascontiguousarray(found)}, temporary, {"key": key})
-    return np.asarray(found[rows])
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        warnings.warn(
+            f"embeddings of texts must be kept in {path.parent}, got: {reason}: set {VARIABLE} to a folder that can be "
+            "written; until then they are computed anew each time.",
+            stacklevel=3,
+        )
 
 
 def _read(path: Path, key: str, n: int) -> Float32 | None:

@@ -268,6 +268,18 @@ def test_a_folder_that_was_replaced_meanwhile_is_read_again(tmp_path: Path) -> N
         read_folder(tmp_path / "none", lambda folder: (folder / "x").read_text())
 
 
+def test_a_folder_that_is_replaced_faster_than_read_is_not_mixed(tmp_path: Path) -> None:
+    make(tmp_path / "out", "0")
+
+    def read(folder: Path) -> str:
+        text = (folder / "x").read_text()
+        make(folder, f"{text}1", overwrite=True)
+        return text
+
+    with pytest.raises(OSError, match=r"out was replaced 100 times while it was read: try again when nothing writes"):
+        read_folder(tmp_path / "out", read)
+
+
 LOCKER = """
 import sys
 from pathlib import Path

@@ -46,3 +46,12 @@ def test_where_commands_keep_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.delenv("GEOCELL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
     assert text_cache_folder() == tmp_path / "b" / "geocell" / "texts"
+
+
+def test_a_folder_that_cannot_be_written_costs_time_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    model = Words()
+    with pytest.warns(UserWarning, match="embeddings of texts must be kept in .*file.*: set GEOCELL_CACHE to a folder"):
+        found = embed_texts(model, ["a", "b"], tmp_path / "file" / "texts")
+    assert np.array_equal(found, model.text(["a", "b"]))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
