@@ -128,9 +128,12 @@ class Trainer:
         Raises:
             KeyError: when a tensor is missing.
         """
+        stepped = any(key.startswith("adam.") for key in state)  # not while no image of a step could be read
         with torch.no_grad():
             for name, parameter in self.trained.items():
                 parameter.copy_(state[f"weight.{name}"])
+                if not stepped:
+                    continue
                 moments = {key: state[f"adam.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
                 moments = {
                     key: value.clone() if key == "step" else value.to(parameter) for key, value in moments.items()

@@ -58,6 +58,27 @@ def test_a_state_without_a_weight(world: World) -> None:
         trainer.load_state({})
 
 
+def test_a_state_from_before_the_first_step(world: World) -> None:
+    """As it is written when no image of the first steps could be read."""
+    config, batch, fields = PretrainConfig(device="cpu"), piece(world), torch.arange(3)[:, None]
+    first, second = Trainer(world.clip(), config, CPU), Trainer(world.clip(), config, CPU)
+    second.load_state(first.state())
+    for trainer in (first, second):
+        trainer.step([batch], fields, torch.ones_like(fields).bool(), lr=1e-2)
+    assert all(torch.equal(p, second.trained[name]) for name, p in first.trained.items())
+    assert any("adam." in name for name in second.state())
+
+
+def test_a_state_without_a_moment(world: World) -> None:
+    trainer = Trainer(world.clip(), PretrainConfig(device="cpu"), CPU)
+    fields = torch.arange(3)[:, None]
+    trainer.step([piece(world)], fields, torch.ones_like(fields).bool(), lr=1e-2)
+    state = trainer.state()
+    del state["adam.exp_avg.logit_scale"]
+    with pytest.raises(KeyError, match=r"adam\.exp_avg\.logit_scale"):
+        trainer.load_state(state)
+
+
 def test_low_precision_is_on_request(world: World) -> None:
     batch = piece(world)
     exact, _ = Trainer(world.clip(), PretrainConfig(device="cpu"), CPU).embed(batch)
