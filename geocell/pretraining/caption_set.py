@@ -80,10 +80,12 @@ class CaptionSet:
 
     @property
     def sha256(self) -> str:
-        """Hash of images and captions, by which an interrupted training knows them."""
+        """Hash of images, captions and what decides which are positives: an interrupted training knows them by it."""
         digest = hashlib.sha256(self.first.tobytes())
         for names in (self.references, self.captions):
             digest.update("\x1f".join(names).encode("utf-8", "surrogateescape") + b"\x1e")
+        for codes in (self.fields, self.named):
+            digest.update(codes.contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def epoch(self, seed: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

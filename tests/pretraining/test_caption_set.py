@@ -39,9 +39,17 @@ def test_an_epoch_draws_one_caption_of_every_image() -> None:
     assert len({tuple(made.epoch(7, number)[0].tolist()) for number in range(1, 30)}) > 1
 
 
-def test_the_hash_is_of_images_and_captions() -> None:
-    other = CaptionSet.from_table(make_captions(FRAME.assign(image=["a", "b", "d"]), TEMPLATES).table, FileImages())
-    assert captions().sha256 == captions().sha256 != other.sha256
+def test_the_hash_is_of_images_captions_and_positives() -> None:
+    table = make_captions(FRAME, TEMPLATES).table
+    changed = [
+        table.assign(image=table["image"].replace("c", "d")),
+        table.assign(caption=table["caption"].replace("In Mali.", "In Peru.")),
+        table.assign(city=table["city"].replace("Rome", "")),  # images of one city are no negatives of each other
+        table.assign(fields=table["fields"].replace("country", "city,country")),
+    ]
+    hashes = [CaptionSet.from_table(one, FileImages()).sha256 for one in (table, *changed)]
+    assert captions().sha256 == hashes[0]
+    assert len(set(hashes)) == len(hashes)
 
 
 def test_tables_that_hold_no_captions() -> None:
