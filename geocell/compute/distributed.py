@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -13,6 +14,8 @@ from geocell.compute.devices import choose_device
 from geocell.compute.ranks import local_rank, process_count
 
 T = TypeVar("T")
+
+_groups = itertools.count()
 
 
 @contextmanager
@@ -29,7 +32,13 @@ def processes(device: str) -> Iterator[torch.device]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", (local_rank() or 0) if chosen.index is None else chosen.index)
         torch.cuda.set_device(chosen)  # where objects that are broadcast pass
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    found, number, count = next(rendezvous("env://"))
+    # a prefix of its own: a second group would find the addresses of the first
+    store = PrefixStore(f"geocell/{next(_groups)}", found)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", store=store, rank=number, world_size=count)
     try:
         yield chosen
     finally:
@@ -53,6 +62,15 @@ def agreed(value: T) -> T:
     values = [value]
     dist.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def of_all(value: T) -> list[T]:
+    """Return the value of every process, by rank."""
+    if n_processes() == 1:
+        return [value]
+    values: list[Any] = [None] * n_processes()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def summed(value: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from geocell.compute.distributed import agreed, n_processes, processes, rank
+from geocell.compute.distributed import agreed, n_processes, of_all, processes, rank
 from geocell.compute.signals import note_signal
 from geocell.encoding.decode_pool import Batch, DecodePool, default_workers
 from geocell.images.loading import Loader
@@ -150,6 +150,7 @@ class _Run:
             self._write(state)
 
     def _write(self, state: Path) -> None:
+        self._share_problems()
         if rank() == 0:
             write_state(state, self.progress, self._trainer.state(), self._facts)
 
@@ -213,8 +214,14 @@ class _Run:
             return own
         return gathered(torch.from_numpy(own).to(self._device))[0].cpu().numpy()
 
+    def _share_problems(self) -> None:
+        """Make the problems of every process those of each: all of them have read other images."""
+        for problems in of_all(self.progress.problems):
+            self.progress.problems |= problems
+
     def _end_epoch(self, lr: float) -> None:
         """Score the model, and begin the next epoch."""
+        self._share_problems()
         progress = self.progress
         if not progress.images:
             reference, reason = next(iter(progress.problems.items()), ("none", "no two images in one batch"))

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from geocell.compute.distributed import agreed, n_processes, processes, rank, summed
+from geocell.compute.distributed import agreed, n_processes, of_all, processes, rank, summed
 from geocell.heads.fit_config import FitConfig
 from geocell.heads.head import load_head
 from geocell.partitioners import KMeansPartitioner
@@ -24,7 +25,7 @@ CONFIG = FitConfig(
 FIT = """
 import os, sys, torch
 from geocell.training.fit import fit_head
-from geocell.compute.distributed import n_processes
+from geocell.compute.distributed import n_processes, of_all, processes
 from geocell.partitioners import KMeansPartitioner
 from tests.training.test_fit import world
 from tests.compute.test_distributed import CONFIG
@@ -33,6 +34,8 @@ train = world(63, 0)
 cells = KMeansPartitioner(k=5, seed=0).fit(train.latlon)
 head = fit_head(train, world(30, 1), cells, CONFIG, checkpoint=sys.argv[1] + "/checkpoint")
 assert n_processes() == 1  # the group is gone
+with processes("cpu"):
+    assert of_all(os.environ["RANK"]) == ["0", "1"]  # in another one
 head.save(sys.argv[1] + "/" + os.environ["RANK"])
 """
 
@@ -63,19 +66,25 @@ def test_one_process_is_alone() -> None:
     with processes("cpu") as device:
         assert device == torch.device("cpu")
         assert (rank(), n_processes(), agreed("x"), summed(torch.ones(2)).tolist()) == (0, 1, "x", [1.0, 1.0])
+        assert of_all("x") == ["x"]
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_every_process_of_a_machine_computes_on_its_own_gpu(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     """Objects that processes share pass through the current GPU of each."""
     chosen: list[torch.device] = []
+    begun: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    monkeypatch.setattr("torch.distributed.init_process_group", lambda _backend: None)
+    found = torch.distributed.HashStore()
+    monkeypatch.setattr(sys.modules["torch.distributed.rendezvous"], "rendezvous", lambda _url: iter([(found, 1, 2)]))
+    monkeypatch.setattr("torch.distributed.init_process_group", lambda backend, **facts: begun.append((backend, facts)))
     monkeypatch.setattr("torch.distributed.destroy_process_group", lambda: None)
     for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     with processes(device) as own:
         assert own == torch.device("cuda:1")
     assert chosen == [torch.device("cuda:1")]
+    ((backend, facts),) = begun
+    assert (backend, facts["rank"], facts["world_size"]) == ("nccl", 1, 2)

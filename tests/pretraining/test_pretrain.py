@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(world: World, tmp_path: Pat
 
 TOGETHER = """
 import os, sys, torch
+from dataclasses import replace
 from pathlib import Path
 import pandas as pd
 from geocell.pretraining.pretrain import _Run, pretrain
@@ -131,14 +133,21 @@ torch.set_num_threads(1)
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 clip = (world := World(folder, pd.read_parquet(out / "captions.parquet"))).clip()
 clip.model.double()
-history = pretrain(clip, world.captions(), CONFIG).history
-torch.save((clip.model.state_dict(), history), out / os.environ["RANK"])
+done = pretrain(clip, world.captions(), CONFIG)
+once = pretrain(world.clip(), world.captions(), replace(CONFIG, epochs=1))  # each process sees half of the images
+torch.save((clip.model.state_dict(), done.history, once.problems), out / os.environ["RANK"])
 """
 
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(world: World, tmp_path: Path) -> None:
-    """A batch of nine is five images of the one and four of the other."""
+    """A batch of nine is five images of the one and four of the other; some of each are broken."""
+    folder = tmp_path / "images"
+    shutil.copytree(world.folder, folder)
+    broken = ["0.jpg", "4.jpg", "11.jpg", "12.jpg"]
+    for name in broken:
+        (folder / name).write_bytes(b"no image")
+    world = world._replace(folder=folder)
     world.table.to_parquet(tmp_path / "captions.parquet")
     script = tmp_path / "train.py"
     script.write_text(TOGETHER)
@@ -151,10 +160,13 @@ def test_two_processes_train_what_one_does(world: World, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     clip = world.clip()
     clip.model.double()
-    alone = pretrain(clip, world.captions(), CONFIG).history
-    (first, history), (second, _) = (torch.load(tmp_path / rank, weights_only=True) for rank in "01")
+    alone = pretrain(clip, world.captions(), CONFIG)
+    (first, history, problems), (second, _, others) = (torch.load(tmp_path / rank, weights_only=True) for rank in "01")
     assert same(first, second)
-    assert [row["train_loss"] for row in history] == pytest.approx([row["train_loss"] for row in alone], rel=1e-6)
+    losses = [row["train_loss"] for row in alone.history]
+    assert [row["train_loss"] for row in history] == pytest.approx(losses, rel=1e-6)
+    assert problems == others == alone.problems
+    assert sorted(problems) == sorted(broken)
     for name, value in weights(clip).items():
         torch.testing.assert_close(first[name], value, rtol=1e-6, atol=1e-9, msg=name)
 
