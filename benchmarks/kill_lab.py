@@ -173,8 +173,8 @@ class Lab:
     def seen(self, case: Case) -> dict[str, str]:
         """Return what is in the work folder and on the Hub now."""
         files = {name: value for name, value in snapshot(self.work, case.masks).items() if not is_probe(name, value)}
-        if REPO in self.hub.repos:
-            pushed = self.hub.files(REPO)
+        pushed = self.hub.files(REPO) if REPO in self.hub.repos else {}
+        if pushed:  # an empty repository is what the Hub makes before the first commit
             files["hub"] = "folder"
             files |= {f"hub/{name}": hashlib.sha256(content).hexdigest() for name, content in pushed.items()}
         return files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from geocell.files import (
     discard_folder,
     is_local,
     read_json,
+    remove_leftovers,
     require_new,
     require_types,
     write_bytes,
@@ -160,25 +161,32 @@ def require_cache_or_nothing(folder: Path) -> None:
         FileExistsError: when it does.
     """
     if folder.is_dir():
-        others = any(not path.name.startswith(".") for path in folder.iterdir())
-        taken = others and not (folder / "cache.json").is_file()
+        taken = any(_visible(folder)) and not (folder / "cache.json").is_file()
     else:
         taken = folder.exists() or any(parent.is_file() for parent in folder.parents)
     if taken:
         raise FileExistsError(f"{folder} exists and is not a feature cache: name another --out.")
 
 
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
+
+
 def discard_cache(folder: Path) -> None:
     """Remove a cache, finished or not; a process that is killed leaves it, or nothing.
 
     Args:
-        folder: of a cache on this machine, or one that does not exist.
+        folder: of a cache on this machine, or one that does not exist. Hidden files alone are none: a run that was
+            killed while it created the cache leaves them.
 
     Raises:
         FileExistsError: when it holds something else, or another process is filling it. Nothing is removed then.
     """
     from filelock import FileLock, Timeout
 
+    remove_leftovers(folder.resolve())  # a cache that was moved aside comes back
+    if folder.is_dir() and not any(_visible(folder)):
+        return
     require_new(folder, True, (MANIFEST_FILE,), (VIEWS_FILE, *CACHE_PARTS))
     if not (folder / MANIFEST_FILE).is_file():
         return

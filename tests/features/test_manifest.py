@@ -86,3 +86,11 @@ def test_a_cache_is_discarded_and_nothing_else(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match=r"lacks cache\.json"):
         discard_cache(tmp_path / "other")
     assert (tmp_path / "other" / "photo.jpg").read_text() == "precious"
+
+
+def test_a_run_that_was_killed_before_its_manifest_leaves_no_cache_to_discard(tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / ".lock").touch()
+    discard_cache(tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+    assert len(fill(tmp_path / "cache")) == 10
