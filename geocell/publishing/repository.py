@@ -176,8 +176,10 @@ def _require_same_kind(contents: Contents, remote: Remote) -> None:
 
 def _belongs(file: str, is_model: bool) -> bool:
     """Return whether a file of a repository is of the same kind, and goes when another one comes."""
+    if not is_model and is_of_combination(file):
+        return True
     patterns = (*MODEL_MARKS, *MODEL_FILES) if is_model else (*HEAD_FILES, *ZERO_SHOT_FILES)
-    return (not is_model and is_of_combination(file)) or any(fnmatchcase(file, pattern) for pattern in patterns)
+    return "/" not in file and any(fnmatchcase(file, pattern) for pattern in patterns)  # `*` takes a folder too
 
 
 def _card_there(name: HubName, card: Path | None, overwrite: bool) -> CardText:

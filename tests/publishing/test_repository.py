@@ -7,7 +7,13 @@ import pytest
 
 from geocell.encoders.info import NOT_PINNED, UNKNOWN
 from geocell.heads.card_metadata import CardSettings
-from geocell.publishing.repository import public_encoder, read_own_scores, require_benchmark, require_known_encoder
+from geocell.publishing.repository import (
+    _belongs,
+    public_encoder,
+    read_own_scores,
+    require_benchmark,
+    require_known_encoder,
+)
 from tests.zeroshot.worlds import INFO, made
 
 
@@ -39,3 +45,18 @@ def test_no_scores(tmp_path: Path) -> None:
     require_benchmark(CardSettings(), None, tmp_path)
     with pytest.raises(ValueError, match="score the head first"):
         require_benchmark(CardSettings(benchmark="me/bench"), None, tmp_path)
+
+
+@pytest.mark.parametrize("is_model", [False, True])
+@pytest.mark.parametrize(
+    "file", ["scores-old/x.json", "scores-a/scores-b.json", "tokenizer_training/corpus.txt", "model-zoo/b.safetensors"]
+)
+def test_folders_of_a_person_are_left_alone(file: str, is_model: bool) -> None:
+    assert not _belongs(file, is_model)
+
+
+def test_files_of_the_same_kind_are_replaced() -> None:
+    assert _belongs("scores-val.json", False)
+    assert _belongs("0/config.json", False)
+    assert _belongs("model-00001-of-00002.safetensors", True)
+    assert not _belongs("0/config.json", True)
