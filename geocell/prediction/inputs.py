@@ -209,16 +209,21 @@ def _asked_rows(frame: pd.DataFrame, images: ImageSource, source: str, columns: 
     found = find_columns(frame, _names_after_reading(columns), source, ("image",))
     names = frame["image"].where(frame["image"].notna(), "").astype(str).tolist()
     truth = _degrees(frame, found)
-    places = frame[found["location"]].tolist() if "location" in found else None
+    places = _ids(frame[found["location"]]) if "location" in found else None
     groups: dict[str | int, Asked] = {}  # by location id, or by row where there is none; in order of appearance
     for row, reference in enumerate(names):
         view = _row_view(reference, images, row, truth[row])
-        if places is None or places[row] != places[row] or places[row] == "":  # NaN differs from itself
+        if places is None or not (place := places[row]):
             groups[row] = Asked(view.name, [view])
         else:
-            place = str(places[row])
             groups.setdefault(place, Asked(place)).views.append(view)
     yield from groups.values()
+
+
+def _ids(column: pd.Series) -> list[str]:
+    """Return the ids of a column as texts, "" where one is missing, in whatever way pandas has it missing."""
+    missing = column.isna().tolist()
+    return ["" if gone else str(value) for value, gone in zip(column.tolist(), missing, strict=True)]
 
 
 def _names_after_reading(columns: ColumnNames) -> ColumnNames:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from geocell.prediction.inputs import asked_inputs, is_table, require_some
@@ -44,6 +45,16 @@ def test_rows_become_locations(tmp_path: Path) -> None:
         None,
     ]
     assert asked["two"].views[0].problem == "no image"
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "string"])
+def test_locations_may_be_missing_in_columns_that_know_it(tmp_path: Path, dtype: str) -> None:
+    frame = pd.DataFrame({"image": ["a.jpg", "b.jpg", "c.jpg"], "location": pd.array(["7", None, "7"]).astype(dtype)})
+    frame.to_parquet(tmp_path / "t.parquet")
+    one, other = asked_inputs([tmp_path / "t.parquet"])
+    assert one.location in {"7", "7.0"}
+    assert [view.reference for view in one.views] == ["a.jpg", "c.jpg"]
+    assert (other.location, len(other.views)) == ("b.jpg", 1)
 
 
 def test_images_of_tables_are_below_the_root(tmp_path: Path) -> None:
