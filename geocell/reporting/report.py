@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from geocell.evaluation.held_out import true_cells
 from geocell.evaluation.known import known_locations
 from geocell.evaluation.leaks import leaks as find_leaks
 from geocell.evaluation.leaks import scores_by_distance
+from geocell.evaluation.named_baselines import MAJORITY_LABEL, NEAREST_LABEL
 from geocell.evaluation.reliability_curves import ReliabilityRecorder
 from geocell.evaluation.score import require_unseen, scores_of_head
 from geocell.features import FeatureCache
@@ -114,7 +116,7 @@ def report(  # noqa: PLR0913 - all that a report is asked for
         splits: the splits, or their file; without them every location of the cache is asked, and nothing is known of
             training locations.
         split: which of them.
-        against: name -> what else answers the same locations.
+        against: name -> what else answers the same locations; names differ from the head's and from baselines.
         name: what the head is called.
         decode: decoder of all; the default of each when None.
         device: where heads compute.
@@ -129,8 +131,10 @@ def report(  # noqa: PLR0913 - all that a report is asked for
     Raises:
         FileNotFoundError: when there is no such cache or file.
         ValueError: for a split without locations, features of another encoder, training locations, an unknown decoder
-            or column, or images that cannot be read.
+            or column, a name that two have, or images that cannot be read.
     """
+    reserved = (MAJORITY_LABEL, NEAREST_LABEL) if baselines else ()
+    _require_own_names([short(name), *(against or ()), *reserved, ORACLE, NEAREST_CANDIDATE])
     cache = source if isinstance(source, FeatureCache) else FeatureCache.open(source)
     members = Splits.load(splits) if isinstance(splits, str | Path) else splits
     readable = images_of(cache, images) if thumbnails else None  # refused before anything is computed
@@ -192,6 +196,15 @@ def report(  # noqa: PLR0913 - all that a report is asked for
     }
     small = thumbnails_of(np.concatenate([*chosen.values()]).tolist(), locations, cache, readable)
     return Report(value, locations.latlon, points, outcome.distances_km, head.partition, chosen, small)
+
+
+def _require_own_names(names: Sequence[str]) -> None:
+    """Refuse names that two rows and curves of a report would have."""
+    if both := [name for name, n in Counter(names).items() if n > 1]:
+        raise ValueError(
+            f"heads and baselines of a report must have different names, got {both[0]!r} twice: name one of the two "
+            "otherwise."
+        )
 
 
 def _of_split(splits: Splits, locations: Locations, name: str) -> Locations | None:

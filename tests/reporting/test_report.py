@@ -66,6 +66,12 @@ def test_training_locations_are_refused(world: Path, head: Head) -> None:
     assert {row["name"] for row in found.value["rows"]} == {"head", "majority cell"}
 
 
+@pytest.mark.parametrize("name", ["head", "1-NN", "majority cell", "oracle (true cell)"])
+def test_no_two_curves_have_one_name(world: Path, head: Head, name: str) -> None:
+    with pytest.raises(ValueError, match=r"must have different names, got .* twice"):
+        report(head, world / "cache", world / "splits.json", against={name: load_head(world / "head")})
+
+
 def test_refusals(made: Report, world: Path, head: Head, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"a report is written to a \.html file, got 'a\.pdf'"):
         require_page_name(Path("a.pdf"))
