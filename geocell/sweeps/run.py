@@ -170,18 +170,27 @@ def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
     if not folder.exists():
         return None
     found = read_config(folder)
-    init = None if fit.init is None else _settings(fit.init.config.to_dict())
     with reading(folder / CONFIG_FILE, "the head of a fit"):
-        started = found["training"].get("init")
         same = {
             "settings": _settings(found["fit"]) == _settings(fit.config.to_dict()),
-            "start": (None if started is None else _settings(started["fit"])) == init,
+            "start": _starts_of(found["training"]) == _starts(fit),
             "partition": found["partition_sha256"] == Partition.load(setup.partition(fit)).sha256,
         }
     if not all(same.values()):
         wrong = " and ".join(what for what, ok in same.items() if not ok)
         raise ValueError(f"{folder} was fitted with another {wrong}: name another --out, or remove it.")
     return read_fit(folder)
+
+
+def _starts(fit: Fit) -> list[dict[str, Any]]:
+    """Return the settings of the fit that one starts from, of the fit that this one starts from, and so on."""
+    return [] if fit.init is None else [_settings(fit.init.config.to_dict()), *_starts(fit.init)]
+
+
+def _starts_of(training: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the same of a head, as its record says."""
+    init = training.get("init")
+    return [] if init is None else [_settings(init["fit"]), *_starts_of(init["training"])]
 
 
 def _settings(fit: Mapping[str, Any]) -> dict[str, Any]:

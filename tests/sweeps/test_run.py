@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,3 +235,28 @@ def test_shared_coordinates_are_said_and_recorded(tmp_path: Path) -> None:
 
 def test_locations_of_their_own_are_not_remarked(done: SweepResult) -> None:
     assert done.remarks == []
+
+
+def test_a_fit_is_of_all_the_fits_before_its_start(world: Path, tmp_path: Path) -> None:
+    recipe = """
+[sweep]
+partitions = ["coarse"]
+[fit]
+epochs = 1
+[configs.first]
+lr = RATE
+[configs.second]
+init = "first"
+[configs.third]
+init = "second"
+"""
+    (world / "chain.toml").write_text(recipe.replace("RATE", "0.001"))
+    run(world, tmp_path / "out", recipe="chain.toml")
+    before = weights(tmp_path / "out")
+    assert len(run(world, tmp_path / "out", recipe="chain.toml").finished) == 3
+    assert weights(tmp_path / "out") == before
+    (world / "chain.toml").write_text(recipe.replace("RATE", "0.01"))
+    for name in ("first", "second"):  # as the messages about them say
+        shutil.rmtree(tmp_path / "out" / "heads" / f"coarse-{name}-seed0")
+    with pytest.raises(ValueError, match="coarse-third-seed0 was fitted with another start"):
+        run(world, tmp_path / "out", recipe="chain.toml")
