@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from geocell.decoders.base import decoder_label
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 SESSION_S = 3600
 """Seconds after which what a visitor uploaded is forgotten: features and thumbnails, in memory alone."""
+
+_UPLOAD_S = 600
+"""Seconds after which an empty file is none of an upload that has begun and of which nothing has arrived."""
 
 Photographs = tuple[Photograph, ...]
 
@@ -60,16 +65,19 @@ class Demo:
         return kept, fragments.strip(kept), left_out
 
     def _tidy(self, paths: list[str]) -> None:
-        """Remove what Gradio leaves of uploads: the folder of each, and empty files."""
+        """Remove what Gradio leaves of uploads: the folder of each, and empty files, unless one may just arrive."""
         if self.folder is None:
             return
         for path in map(Path, paths):
             if path.parent.parent == self.folder:
                 with suppress(OSError):  # the same photograph is on its way again
                     path.parent.rmdir()
+        before = time.time() - _UPLOAD_S
         for file in self.folder.iterdir():
-            if file.is_file() and not file.stat().st_size:
-                file.unlink(missing_ok=True)
+            with suppress(OSError):  # it moves to where uploads are kept at any time
+                found = file.stat()
+                if S_ISREG(found.st_mode) and not found.st_size and found.st_mtime < before:
+                    file.unlink()
 
     def answer(self, kept: Photographs, decode: str, withhold: bool, left_out: list[str]) -> tuple[str, str, str, str]:
         """Return warnings, the head's page, the zero-shot page and the table of neighbours; "" where there is none."""

@@ -1,6 +1,7 @@
 """The demo: what its widgets do, and what a visitor sees of it in a browser without a network."""
 
 import gc
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ def uploaded(world: World, folder: Path, n: int) -> list[str]:
 def test_photographs_add_up_to_four_and_leave_nothing(world: World, tmp_path: Path) -> None:
     demo = replace(world.demo(), folder=tmp_path)
     (tmp_path / "tmp-empty").touch()
+    os.utime(tmp_path / "tmp-empty", (0, 0))
     kept, strip, left_out = demo.add(uploaded(world, tmp_path, 3), ())
     assert (len(kept), strip.count("<img"), left_out) == (3, 3, [])
     assert not list(tmp_path.iterdir())
@@ -49,6 +51,14 @@ def test_photographs_add_up_to_four_and_leave_nothing(world: World, tmp_path: Pa
     assert left_out == ["A location has at most 4 photographs here: 1 of 2 are left out."]
     assert not list(tmp_path.iterdir())
     assert demo.add(None, kept)[0] == kept
+
+
+def test_an_upload_that_has_begun_is_left_alone(world: World, tmp_path: Path) -> None:
+    begun = tmp_path / "tmp-of-another-visitor"
+    begun.touch()
+    os.utime(begun, (2**32, 2**32))  # later than now, whatever the clock says
+    replace(world.demo(), folder=tmp_path).add(uploaded(world, tmp_path, 1), ())
+    assert list(tmp_path.iterdir()) == [begun]
 
 
 def test_an_answer_fills_the_page(world: World, tmp_path: Path) -> None:
