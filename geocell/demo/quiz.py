@@ -260,7 +260,8 @@ def parse_guess(text: str) -> tuple[float, float]:
         lat, lon = (float(value) for value in (found[1], found[3])) if found else (math.nan, math.nan)
     except ValueError:  # 4.8.1
         lat = lon = math.nan
-    if found is None or math.isnan(lat):
+    twice = found is not None and any(found[i + 1] and found[i][0] == "-" for i in (1, 3))  # 33.9 south as -33.9 S
+    if found is None or math.isnan(lat) or twice:
         raise ValueError(
             "a guess must be a latitude and a longitude such as 48.137, 11.575, or a click on the map: try again."
         )

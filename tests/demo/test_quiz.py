@@ -110,7 +110,9 @@ def test_a_position_is_read_as_it_is_written(lat: float, lon: float) -> None:
     assert parse_guess(words) == pytest.approx((lat, lon), abs=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "Paris", "48.1", "4.8.1, 3", "1,2,3", "nan, nan", "." * 4000])
+@pytest.mark.parametrize(
+    "text", ["", "Paris", "48.1", "4.8.1, 3", "1,2,3", "nan, nan", "." * 4000, "-33.9S 18.4E", "33.9S -18.4W"]
+)
 def test_what_is_no_position_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="a guess must be a latitude and a longitude such as"):
         parse_guess(text)
