@@ -19,5 +19,8 @@ def named_groups(names: ArrayLike) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
         column = pd.Series(texts)
         texts = column.where(column.notna(), "").astype(str).to_numpy()
-    for name in np.unique(texts[texts != ""]).tolist():
-        yield name, texts == name
+    numbers: dict[str, int] = {}
+    number_of = np.array([numbers.setdefault(name, len(numbers)) for name in texts.tolist()], dtype=np.int64)
+    for name in sorted(numbers):
+        if name:
+            yield name, number_of == numbers[name]
