@@ -160,14 +160,14 @@ def _make_partition(source: Path, folder: Path, data: Data, shapes: Path | None)
 
 
 def _finished(fit: Fit, setup: Setup) -> Mapping[str, Any] | None:
-    """Return the results of a finished fit, None where its head does not exist.
+    """Return the results of a finished fit, None where its head or its cells do not exist.
 
     Raises:
         ValueError: when its folder holds another fit.
     """
     folder = setup.folder(fit)
     remove_leftovers(folder.absolute())
-    if not folder.exists():
+    if not folder.exists() or not setup.partition(fit).exists():
         return None
     found = read_config(folder)
     with reading(folder / CONFIG_FILE, "the head of a fit"):

@@ -260,3 +260,15 @@ init = "second"
         shutil.rmtree(tmp_path / "out" / "heads" / f"coarse-{name}-seed0")
     with pytest.raises(ValueError, match="coarse-third-seed0 was fitted with another start"):
         run(world, tmp_path / "out", recipe="chain.toml")
+
+
+def test_cells_that_cannot_be_made_again_do_not_stop_other_rows(world: Path, tmp_path: Path) -> None:
+    recipe = '[sweep]\npartitions = ["again", "fine"]\n[fit]\nepochs = 1\n'
+    (world / "again.toml").write_text(recipe)
+    shutil.copytree(world / "partitions" / "coarse", world / "partitions" / "again")
+    assert len(run(world, tmp_path / "out", recipe="again.toml").finished) == 2
+    shutil.rmtree(tmp_path / "out" / "partitions" / "again")
+    shutil.copy(world / "partitions/impossible/recipe.toml", world / "partitions/again")
+    result = run(world, tmp_path / "out", recipe="again.toml")
+    assert list(result.finished) == ["fine-seed0"]
+    assert list(result.failed) == ["again"]
