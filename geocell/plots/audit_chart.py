@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
+from geocell.plots.style import legend_name, new_figure, own_style, require_picture_name, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,13 @@ def draw_audits(out: Path, rows: Sequence[Mapping[str, Any]], title: str = TITLE
                 "marker": KIND_MARKERS[i % len(KIND_MARKERS)],
             }
             axes.plot(
-                *zip(*mine, strict=True), linewidth=1.0, markersize=6.5, mec="white", mew=0.6, label=kind, **style
+                *zip(*mine, strict=True),
+                linewidth=1.0,
+                markersize=6.5,
+                mec="white",
+                mew=0.6,
+                label=legend_name(kind),
+                **style,
             )
         axes.margins(0.08, 0.08)
         axes.set_ylim(*widened(*axes.get_ylim()))

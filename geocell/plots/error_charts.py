@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocell.plots.chart import DASHES, GRID, INK, SERIES, SOFT, new_chart
-from geocell.plots.style import own_style
+from geocell.plots.style import legend_name, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def error_cdf(curves: Mapping[str, ArrayLike]) -> Figure:
             km, share = np.asarray(points, dtype=np.float64).T
             x = np.concatenate([[LEAST_KM], np.clip(km, LEAST_KM, MOST_KM), [MOST_KM]])
             y = 100.0 * np.concatenate([[0.0], share, [share[-1]]])
-            axes.step(x, y, where="post", label=_short(name), zorder=9 - i, **_line(i))
+            axes.step(x, y, where="post", label=legend_name(_short(name)), zorder=9 - i, **_line(i))
         for km, (what, side) in _RADII.items():
             axes.axvline(km, color=SOFT, linewidth=0.6, linestyle=(0, (1, 2)), zorder=1)
             dx = -7 if side == "left" else 0

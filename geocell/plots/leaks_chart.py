@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from geocell.plots.style import new_figure, own_style, require_picture_name, save_figure
+from geocell.plots.style import legend_name, new_figure, own_style, require_picture_name, save_figure
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
@@ -39,7 +39,7 @@ def draw_leaks(out: Path, splits: Mapping[str, Mapping[str, Any]], decoder: str 
             colour = _COLOURS[rank % len(_COLOURS)]
             places = [i + (rank - (len(splits) - 1) / 2) * width for i in range(len(bins))]
             heights = [100 * split["counts"][n] / split["n_locations"] for n in bins]
-            shares.bar(places, heights, width, color=colour, label=name)
+            shares.bar(places, heights, width, color=colour, label=legend_name(name))
             known = [(x, split["scores"][n]) for x, n in zip(places, bins, strict=True) if n in split["scores"]]
             if scores is not None and known:
                 middle = [100 * values["balscore"] for _, values in known]

@@ -15,6 +15,7 @@ __all__ = [
     "DPI",
     "CountRange",
     "count_range",
+    "legend_name",
     "new_figure",
     "own_style",
     "require_picture_name",
@@ -57,6 +58,11 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_name(name: str) -> str:
+    """Return a name for a legend: matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def save_figure(figure: Figure, out: Path) -> Path:

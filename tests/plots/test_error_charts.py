@@ -41,6 +41,12 @@ def test_curves_are_in_percent_and_end_at_the_axis() -> None:
     assert "%" in axes.get_ylabel()
 
 
+def test_every_curve_is_in_the_legend_whatever_its_name() -> None:
+    points = np.array([[10.0, 1.0]])
+    (legend,) = error_cdf({"head": points, "_old": points}).legends
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["head", "_old"]
+
+
 def test_scores_by_distance_leave_empty_bins_out() -> None:
     figure = distance_chart(
         ["<1", "1–5", "≥5"], [4, 0, 12], [0.5, np.nan, 0.25], [0.4, np.nan, 0.2], [0.7, np.nan, 0.3]
