@@ -20,7 +20,7 @@ from cyclopts.config import Dict
 from geocell._version import __version__
 from geocell.cli.commands import GROUPS, Family
 from geocell.cli.output import UsageError, fitted_to_terminal, note
-from geocell.compute.signals import interrupted_by_signals, interrupted_status
+from geocell.compute.signals import interrupted_by_signals, interrupted_status, raise_lost_interrupt
 from geocell.files import printable
 
 USER_ERRORS = (ValueError, OSError, ImportError, KeyError, MemoryError)
@@ -175,8 +175,10 @@ def _run(tokens: list[str], verbose: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         return 1
     except USER_ERRORS as error:
+        raise_lost_interrupt()
         return _complain(error, verbose, 2 if isinstance(error, UsageError) else 1)
     except Exception as error:  # whatever another library raises is one sentence too; --verbose has the rest
+        raise_lost_interrupt()
         return _complain(error, verbose, 1)
     return 0
 

@@ -13,6 +13,7 @@ from geocell.compute.ranks import process_count
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _received: list[int] = []
+_raised: list[int] = []
 
 
 def note_signal(number: int) -> None:
@@ -35,6 +36,7 @@ def interrupted_by_signals() -> Iterator[None]:
     def interrupt(number: int, _: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         note_signal(number)
+        _raised.append(number)
         raise KeyboardInterrupt
 
     heeded = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
@@ -43,8 +45,18 @@ def interrupted_by_signals() -> Iterator[None]:
     try:
         yield
     finally:
+        _raised.clear()
         for number in heeded:
             signal.signal(number, signal.SIG_DFL)
+
+
+def raise_lost_interrupt() -> None:
+    """Raise KeyboardInterrupt once more when `interrupted_by_signals` did; called where another error was caught.
+
+    C code of other libraries may put an error of its own in its place: torch, where it asks for the length of a value.
+    """
+    if _raised:
+        raise KeyboardInterrupt
 
 
 def interrupted_status() -> int:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from geocell.compute.cores import usable_cores
 from geocell.compute.devices import choose_device
+from geocell.compute.signals import raise_lost_interrupt
 from geocell.decoders.table import as_decoder
 from geocell.files import FORMAT, folder_lock, read_json, reading, remove_leftovers, require_types, write_json
 from geocell.heads.config_file import CONFIG_FILE, read_config
@@ -135,6 +136,7 @@ def _make_partitions(fits: Sequence[Fit], setup: Setup, data: Data) -> dict[str,
         try:
             _make_partition(fit.row.partition, setup.partition(fit), data, setup.config.shapes)
         except (ValueError, OSError, ImportError) as error:
+            raise_lost_interrupt()
             failed[fit.row.name] = str(error)
     return failed
 

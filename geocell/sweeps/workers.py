@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from geocell.compute.parent_process import end_with_parent, interrupts_blocked
+from geocell.compute.signals import raise_lost_interrupt
 from geocell.evaluation.clusters import clusters_of
 from geocell.evaluation.score import score
 from geocell.features import FeatureCache
@@ -165,6 +166,7 @@ def run_here(fits: Sequence[Fit], setup: Setup, data: Data, lost: Collection[str
             try:
                 make_head(fit, setup, data)
             except (ValueError, OSError, MemoryError, RuntimeError) as error:
+                raise_lost_interrupt()
                 reason = _reason(error)
         if reason is not None:
             failed.add(fit.name)

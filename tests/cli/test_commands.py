@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -774,3 +775,19 @@ def test_help_is_in_the_order_of_the_work(capsys: pytest.CaptureFixture[str]) ->
     assert all(places)
     starts = [place.start() for place in places if place]
     assert starts == sorted(starts)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
+@pytest.mark.parametrize("error", [ValueError, LookupError])
+def test_a_signal_that_another_library_took_for_its_own_error(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise error("could not determine the shape of an object") from None
+
+    monkeypatch.setattr("geocell.features.FeatureCache.open", lost)
+    assert main(["cache", "info", "cache"]) == 143
+    assert capsys.readouterr().err == "geocell: interrupted; what was finished is kept, run the same command again.\n"

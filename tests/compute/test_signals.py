@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from geocell.compute.signals import interrupted_by_signals, interrupted_status, note_signal
+from geocell.compute.signals import interrupted_by_signals, interrupted_status, note_signal, raise_lost_interrupt
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="signals of POSIX")
 
@@ -71,3 +71,14 @@ def test_the_first_noted_signal_counts() -> None:
         note_signal(signal.SIGTERM)
         note_signal(signal.SIGINT)
         assert interrupted_status() == 143
+
+
+def test_an_interrupt_that_another_library_replaced_is_raised_again() -> None:
+    raise_lost_interrupt()
+    with pytest.raises(KeyboardInterrupt), interrupted_by_signals():
+        raise_lost_interrupt()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise_lost_interrupt()
+    raise_lost_interrupt()  # what is over is forgotten

@@ -1,11 +1,13 @@
 """Fits in this process and in worker processes."""
 
+import signal
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
+from geocell.compute.signals import interrupted_by_signals
 from geocell.sweeps import workers as pool
 from geocell.sweeps.plan import SweepConfig
 from geocell.sweeps.results import SweepResult
@@ -41,6 +43,20 @@ def test_what_cannot_be_fitted_does_not_stop_the_others(world: Path, tmp_path: P
     there = run(world, tmp_path / "there", SweepConfig(jobs=2, device="cpu"), "partly.toml")
     assert weights(tmp_path / "there") == weights(tmp_path / "here")
     assert there.failed == result.failed
+
+
+def test_a_signal_that_another_library_takes_for_its_own_error_ends_the_sweep(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise ValueError("could not determine the shape of an object") from None
+
+    monkeypatch.setattr(pool, "make_head", lost)
+    with pytest.raises(KeyboardInterrupt), interrupted_by_signals():
+        run(world, tmp_path / "sweep")  # a second signal would end this process
 
 
 def test_a_row_says_that_its_start_could_not_be_made(world: Path, tmp_path: Path) -> None:
