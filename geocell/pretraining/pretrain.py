@@ -139,9 +139,11 @@ class _Run:
                 if progress.step == self._steps:
                     self._end_epoch(lr)
                 stop, late = agreed((interrupted(), time.monotonic() - written > interval))
-                if state is not None and (late or stop):
+                if late or stop:
+                    self._share_problems()  # by all processes, of which one alone may keep a state
                     before = time.monotonic()
-                    self._write(state)
+                    if state is not None:
+                        self._write(state)
                     written = time.monotonic()
                     interval = max(CHECKPOINT_SECONDS, (written - before) / WRITING_SHARE)
                 if stop:
@@ -150,7 +152,6 @@ class _Run:
             self._write(state)
 
     def _write(self, state: Path) -> None:
-        self._share_problems()
         if rank() == 0:
             write_state(state, self.progress, self._trainer.state(), self._facts)
 
